@@ -1,0 +1,157 @@
+"""The Rust core: one partition's engine, its batch codec, and the JSON of the REST API.
+
+Nothing here does I/O, reads a clock or keeps a thread. Requests are parsed once, answers are built once, and a
+payload's bytes pass through exactly as they were sent.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, final
+
+__version__: Final[str]
+
+class Invalid(ValueError):
+    """A request that can't be understood or breaks a limit. Nothing was changed.
+
+    `code` is one of spec/errors.toml. `detail` is for people. `errors` names each fault: `pointer` is a JSON
+    pointer into the body ("" for the whole), `detail` says what is wrong and what would be right.
+    """
+
+    code: str
+    detail: str
+    errors: list[dict[str, str]]
+
+class BatchError(ValueError):
+    """A journal batch that can't be trusted: `reason` is one of `magic`, `version`, `truncated`, `hash`,
+    `chain`, `sequence`, `malformed`. The message says what was found and what was expected."""
+
+    reason: str
+
+@final
+class Command:
+    """A validated request to one partition. Immutable; made by `Parser` only."""
+
+    @property
+    def batch_bytes_max(self) -> int:
+        """Upper bound of the journal bytes this command can cause."""
+
+@final
+class Parser:
+    """Turns requests into commands. `limits` is the table of spec/limits.toml (name -> integer) with the
+    settings applied; `visibility_timeout_ms` and `max_retries` are a new queue's defaults."""
+
+    def __init__(self, limits: Mapping[str, int], *, visibility_timeout_ms: int, max_retries: int) -> None: ...
+    def create_queue(self, body: bytes) -> Command: ...
+    def update_queue(self, queue: str, body: bytes) -> Command: ...
+    def delete_queue(self, queue: str) -> Command: ...
+    def get_queue(self, queue: str) -> Command: ...
+    def list_queues(self, after: str | None, limit: int | None) -> Command: ...
+    def enqueue(self, queue: str, body: bytes) -> Command: ...
+    def enqueue_batch(self, queue: str, body: bytes) -> Command: ...
+    def receive(
+        self,
+        queue: str,
+        *,
+        group: str | None,
+        consumer: str | None,
+        messages_max: int | None,
+        visibility_timeout_ms: int | None,
+    ) -> Command: ...
+    def ack(self, message_id: str, body: bytes) -> Command: ...
+    def nack(self, message_id: str, body: bytes) -> Command: ...
+    def extend(self, message_id: str, body: bytes) -> Command: ...
+    def settle(self, queue: str, body: bytes) -> Command: ...
+    def get_message(self, message_id: str) -> Command: ...
+    def peek(self, queue: str, *, state: str | None, after: str | None, limit: int | None) -> Command: ...
+    def queue_of_body(self, body: bytes) -> str:
+        """The `name` of a create-queue body: what the router needs. Raises Invalid."""
+
+def partition_of_message(message_id: str) -> int:
+    """The partition a message id or a receipt names. Raises Invalid (`message_id_invalid`)."""
+
+@final
+class Reply:
+    """The answer to one command."""
+
+    @property
+    def rejection(self) -> tuple[str, str] | None:
+        """(code, detail) when the rules said no."""
+
+    @property
+    def created(self) -> bool:
+        """True when something new was stored by a create-queue or a single enqueue."""
+
+    @property
+    def message_count(self) -> int:
+        """How many messages a receive leased; 0 for every other reply."""
+
+    @property
+    def retry_after_ms(self) -> int | None:
+        """For an empty receive that a limit held back: when to try again."""
+
+    @property
+    def lsns(self) -> list[int]:
+        """The journal batches `render` needs, ascending, each once."""
+
+    def render(self, batches: Mapping[int, bytes]) -> bytes:
+        """The answer's JSON. `batches` holds at least `lsns`. Payloads are spliced in unparsed."""
+
+    def release(self) -> Command | None:
+        """For a receive that leased messages: the command that gives them back, no attempt counted."""
+
+@final
+class Step:
+    """What a step decided."""
+
+    @property
+    def batch(self) -> bytes | None:
+        """The framed batch to append with expected last sequence `lsn - 1`; None when nothing changed."""
+
+    @property
+    def lsn(self) -> int:
+        """The batch's LSN; the engine's last one when there is no batch."""
+
+    @property
+    def replies(self) -> list[Reply]:
+        """One reply a command, in order. Release them only when `batch` is durable."""
+
+    @property
+    def next_deadline_ms(self) -> int | None:
+        """Call `step` at this instant, also without commands. At or before `now_ms`: at once (more timers are
+        due than one step handles)."""
+
+    @property
+    def woken(self) -> list[tuple[str, int]]:
+        """Queues in which messages became ready, and how many are ready now."""
+
+@final
+class Engine:
+    """One partition's state. After an exception from `step` or `fence` (a bug) the engine must be dropped."""
+
+    def __init__(self, partition: int) -> None: ...
+    @property
+    def lsn(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def message_count(self) -> int: ...
+    @property
+    def queue_count(self) -> int: ...
+    def replay(self, sequence: int, batch: bytes) -> None:
+        """Verifies one batch and applies it. Batches come in order, from LSN 1; a batch's LSN equals its
+        sequence. Raises BatchError and changes nothing."""
+
+    def fence(self, now_ms: int, secret: bytes) -> Step:
+        """The batch that begins a new epoch. `secret` (32 random bytes) is kept when the journal is empty."""
+
+    def step(self, now_ms: int, commands: Sequence[Command]) -> Step:
+        """Decides `commands` in order, after the timers due at `now_ms` (milliseconds since 1970, never less
+        than the last step's)."""
+
+    def state_hash(self) -> str:
+        """A hash of the whole state, for tests: equal after a step and after its replay."""
+
+def step_batch_bytes_min() -> int:
+    """Bytes a step may add to its commands' `batch_bytes_max` (frame, timers)."""
+
+def verify_batch(batch: bytes) -> None:
+    """Checks the frame and hash of one batch read back for its payloads. Raises BatchError."""

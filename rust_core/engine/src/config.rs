@@ -1,0 +1,62 @@
+//! A queue's settings, as the engine needs them: integers, every default resolved.
+
+/// How the next message of a queue is chosen among its priority levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduling {
+    /// Rank is ready time minus priority times `aging_ms`: a lower level goes first once it has waited that
+    /// much longer, so nothing starves.
+    Fair {
+        /// Milliseconds of waiting that equal one priority level.
+        aging_ms: u64,
+    },
+    /// A lower level waits until every higher one is empty.
+    Strict,
+}
+
+/// Delay before the next delivery after a failed attempt: `initial * multiplier^(attempts - 1)`, at most
+/// `max`, then spread by jitter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// Delay after the first failed attempt, in milliseconds. 0: at once.
+    pub initial_ms: u64,
+    /// Growth a failed attempt, in thousandths (2000 doubles). At least 1000.
+    pub multiplier_permille: u32,
+    /// Largest delay, in milliseconds.
+    pub max_ms: u64,
+    /// Spread, in thousandths of the delay: the delay is drawn from `delay * (1 - jitter) ..= delay`.
+    pub jitter_permille: u16,
+}
+
+/// A rate as GCRA sees it: one message every `per_ms / requests`, with `burst` at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Messages per `per_ms`. At least 1.
+    pub requests: u32,
+    /// The period, in milliseconds.
+    pub per_ms: u64,
+    /// Messages that may go at once after a pause. At least 1.
+    pub burst: u32,
+}
+
+/// A queue's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueConfig {
+    /// Deliveries that may follow a failed first one.
+    pub max_retries: u32,
+    /// Length of a lease when the receive names none, in milliseconds.
+    pub visibility_timeout_ms: u64,
+    /// Where a message goes that can't be delivered. None: it stays, in state `dead`.
+    pub dead_letter_queue: Option<Box<str>>,
+    /// Limit on dispatch, retries included.
+    pub rate_limit: Option<RateLimit>,
+    /// Choice among priority levels.
+    pub scheduling: Scheduling,
+    /// Delay after a failed attempt.
+    pub backoff: Backoff,
+    /// How long a dedup id is remembered, in milliseconds. 0: not at all.
+    pub dedup_window_ms: u64,
+    /// Delay of a message whose enqueue names none, in milliseconds.
+    pub delay_ms: u64,
+    /// Time to live of a message whose enqueue names none, in milliseconds. 0: for ever.
+    pub ttl_ms: u64,
+}

@@ -1,0 +1,39 @@
+//! When the rules say no. A rejection is a value: nothing changed, and asking again changes nothing.
+//! Each has one code, listed in spec/errors.toml; the detail is for people and may change.
+
+/// Why a command, or one entry of a batch, was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    QueueNotFound { queue: Box<str> },
+    /// A queue of that name exists with other settings.
+    QueueConflict { queue: Box<str> },
+    /// The dead-letter queue named is the queue itself.
+    DeadLetterQueueIsItself { queue: Box<str> },
+    GroupNotFound { queue: Box<str>, group: Box<str> },
+    MessageNotFound,
+    /// The lease ended and somebody else may hold the message, or it is gone.
+    LeaseLost,
+    /// The receipt is of another queue than the one named.
+    ReceiptOfOtherQueue { queue: Box<str> },
+    /// The dedup id was used within the window with another payload.
+    DedupConflict,
+    /// Another entry of an atomic batch was refused.
+    BatchAborted,
+}
+
+impl Rejection {
+    /// The code, as in spec/errors.toml.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Rejection::QueueNotFound { .. } => "queue_not_found",
+            Rejection::QueueConflict { .. } => "queue_conflict",
+            Rejection::DeadLetterQueueIsItself { .. } => "dead_letter_queue_invalid",
+            Rejection::GroupNotFound { .. } => "group_not_found",
+            Rejection::MessageNotFound => "message_not_found",
+            Rejection::LeaseLost => "lease_lost",
+            Rejection::ReceiptOfOtherQueue { .. } => "receipt_invalid",
+            Rejection::DedupConflict => "dedup_conflict",
+            Rejection::BatchAborted => "batch_aborted",
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What a partition answers. Values only: text and JSON are made at the edge.
+
+use crate::config::QueueConfig;
+use crate::ids::{LeaseId, Location, MessageId};
+use crate::record::DeathReason;
+use crate::rejection::Rejection;
+
+/// The answer to one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// `created` is false when an equal queue was there already.
+    QueueCreated { created: bool, queue: QueueView },
+    /// Answer to update and get.
+    Queue(QueueView),
+    /// The queue is gone, with this many messages.
+    QueueDeleted { messages: u64 },
+    /// `more`: there are further queues after the last one.
+    Queues { queues: Vec<QueueView>, more: bool },
+    /// One result an entry, in the order they came. In an atomic batch that was refused every entry is an
+    /// `Err`: its own reason, or `Rejection::BatchAborted`.
+    Enqueued(Vec<Result<Accepted, Rejection>>),
+    /// The leased messages, possibly none; then `limited` may say why.
+    Received { messages: Vec<Delivered>, limited: Option<Limited> },
+    /// The message is done. `already`: an earlier ack of the same lease had done it.
+    Acked { already: bool },
+    /// Where the message went.
+    Nacked(Nacked),
+    /// The lease's new end.
+    Extended { leased_until_ms: u64 },
+    /// One result an entry, in the order they came.
+    Settled {
+        acks: Vec<Result<bool, Rejection>>,
+        nacks: Vec<Result<Nacked, Rejection>>,
+        extends: Vec<Result<u64, Rejection>>,
+    },
+    /// How many leases were still held, and were given back.
+    Released { messages: u32 },
+    /// Answer to get message.
+    Message(MessageView),
+    /// `more`: there are further messages after the last one.
+    Peeked { messages: Vec<MessageView>, more: bool },
+    /// The rules say no; nothing changed.
+    Rejected(Rejection),
+}
+
+/// An accepted message, or the one accepted earlier under the same dedup id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    pub message: MessageId,
+    /// True: nothing was stored, `message` is the first one's id.
+    pub duplicate: bool,
+    /// When it may be delivered first (instant, ms); at or before now means it is ready. 0 for a duplicate.
+    pub due_ms: u64,
+}
+
+/// A message as handed to a consumer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    pub lease: LeaseId,
+    pub priority: u8,
+    /// Failed attempts before this delivery.
+    pub attempts: u32,
+    pub leased_until_ms: u64,
+    /// 0: never.
+    pub expires_at_ms: u64,
+    /// Where its envelope lies. The batch's `now` is when the message was accepted.
+    pub envelope: Location,
+    /// Present when the message is a dead letter.
+    pub dead_letter: Option<Box<DeadLetter>>,
+}
+
+/// Why nothing was handed out although messages are ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limited {
+    pub by: LimitedBy,
+    /// Milliseconds until a receive can succeed.
+    pub retry_after_ms: u64,
+}
+
+/// Which limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitedBy {
+    /// The queue's `rate_limit`.
+    QueueRateLimit,
+}
+
+/// Where a nacked message went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nacked {
+    /// It will be delivered again, not before `due_ms`.
+    Retry { due_ms: u64 },
+    /// It is in state `dead` in its own queue.
+    Dead,
+    /// It is in the dead-letter queue, under this id.
+    DeadLettered { message: MessageId },
+    /// An earlier nack of the same lease had done it.
+    Already,
+}
+
+/// The history a dead letter carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    pub reason: DeathReason,
+    /// Where the last error's text lies; `lsn` 0 when there was none.
+    pub error: Location,
+    /// The queue it died in, and its id there. For a message in state `dead`: its own.
+    pub source_queue: Box<str>,
+    pub source_message: MessageId,
+    pub deliveries: u32,
+    pub attempts: u32,
+    /// 0: it never failed (it expired).
+    pub first_failure_ms: u64,
+    pub last_failure_ms: u64,
+}
+
+/// A message as seen from outside, leased to nobody by looking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageView {
+    pub message: MessageId,
+    pub queue: Box<str>,
+    pub state: State,
+    pub priority: u8,
+    pub deliveries: u32,
+    pub attempts: u32,
+    /// Ready: since when. Delayed: until when. Leased: until when. Dead: since when. Blocked: since when.
+    pub at_ms: u64,
+    /// 0: never.
+    pub expires_at_ms: u64,
+    pub envelope: Location,
+    /// Present for a message in state `dead` and for a dead letter.
+    pub dead_letter: Option<Box<DeadLetter>>,
+}
+
+/// A message's state. `Blocked` is a ready message that waits behind an earlier one of its ordering key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Ready,
+    Blocked,
+    Delayed,
+    Leased,
+    Dead,
+}
+
+/// A queue as seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueView {
+    pub name: Box<str>,
+    pub config: QueueConfig,
+    pub created_at_ms: u64,
+    pub counts: Counts,
+}
+
+/// How many messages are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub ready: u64,
+    /// Behind an earlier message of their ordering key.
+    pub blocked: u64,
+    pub delayed: u64,
+    pub leased: u64,
+    pub dead: u64,
+}

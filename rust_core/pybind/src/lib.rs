@@ -1,0 +1,1 @@
+//! The Python extension `hanzo_queues._core`.
