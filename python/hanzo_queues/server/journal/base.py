@@ -1,0 +1,58 @@
+"""The contract of a journal: an append-only sequence of batches with one writer, fenced by the log itself.
+
+`append` says one of three things. It returns: the batch is durable at `expected_last_sequence + 1`. It raises
+`WrongLastSequence`: somebody else appended; this batch is not in the journal and never will be. It raises
+`AppendUnknown`: the batch may be there, now or later; only a successful append at the same expected sequence, or
+reading a batch there, tells. After either error the caller drops what it holds in memory, fences and replays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+
+class JournalError(Exception):
+    """The journal can't do what was asked. Retryable unless a subclass says otherwise."""
+
+
+class WrongLastSequence(JournalError):
+    """The journal's last sequence is not the expected one. `hint` is the number the journal named: a hint only."""
+
+    def __init__(self, message: str, hint: int | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class AppendUnknown(JournalError):
+    """The append failed in a way that leaves its outcome open."""
+
+
+class JournalCorrupt(JournalError):
+    """What was read can't be the journal that was written. Not retryable: says what is wrong and what to do."""
+
+
+class Journal(Protocol):
+    """One partition's journal. Sequences count from 1 without gaps."""
+
+    @property
+    def batch_bytes_max(self) -> int:
+        """The largest batch `append` accepts, in bytes. Known after `open`."""
+
+    async def open(self) -> None:
+        """Makes the journal if there is none, asserts its settings if there is. Raises JournalError."""
+
+    async def last_sequence(self) -> int:
+        """The sequence of the last batch, 0 when empty, as the leader knows it."""
+
+    async def append(self, batch: bytes, expected_last_sequence: int) -> None:
+        """Appends one batch; on return it is durable. See the module's text for the errors. Not retried here."""
+
+    def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
+        """Batches `first_sequence` to `last_sequence`, in order, from the leader. Raises JournalCorrupt on a gap."""
+
+    async def fetch(self, sequence: int) -> bytes:
+        """One batch, for its payloads: may be served by any replica; the caller verifies it. Raises JournalError."""
+
+    async def close(self) -> None:
+        """Lets go of connections. Appends under way raise AppendUnknown."""
