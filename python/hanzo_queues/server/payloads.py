@@ -1,0 +1,77 @@
+"""Where payload bytes come from: recent batches in memory up to a budget, older ones from the journal.
+
+Holds whole journal batches by LSN, least recently used first out. The engine knows only locations in them. A batch
+fetched back is verified by its hash before anything of it is handed out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from hanzo_queues._core import BatchError, verify_batch
+from hanzo_queues.server.journal.base import Journal, JournalCorrupt
+
+FETCHES_MAX = 16  # concurrent reads of one answer
+
+
+class Payloads:
+    """The batches of one partition. `memory_bytes_max` bounds what is held, except that the newest is always."""
+
+    def __init__(self, journal: Journal, memory_bytes_max: int) -> None:
+        self._journal = journal
+        self._memory_bytes_max = memory_bytes_max
+        self._batches: OrderedDict[int, bytes] = OrderedDict()
+        self._fetching: dict[int, asyncio.Future[bytes]] = {}
+        self.memory_bytes = 0
+
+    def put(self, lsn: int, batch: bytes) -> None:
+        """Keeps a batch, and lets go of the least recently used ones over the budget."""
+        previous = self._batches.pop(lsn, None)
+        if previous is not None:
+            self.memory_bytes -= len(previous)
+        self._batches[lsn] = batch
+        self.memory_bytes += len(batch)
+        while self.memory_bytes > self._memory_bytes_max and len(self._batches) > 1:
+            _, dropped = self._batches.popitem(last=False)
+            self.memory_bytes -= len(dropped)
+
+    def clear(self) -> None:
+        """Forgets every batch: what was held may not be what the journal holds."""
+        self._batches.clear()
+        self.memory_bytes = 0
+
+    async def load(self, lsns: Sequence[int]) -> dict[int, bytes]:
+        """The batches of `lsns`. Raises JournalError; nothing is changed by it."""
+        found: dict[int, bytes] = {}
+        missing: list[int] = []
+        for lsn in lsns:
+            batch = self._batches.get(lsn)
+            if batch is None:
+                missing.append(lsn)
+            else:
+                self._batches.move_to_end(lsn)
+                found[lsn] = batch
+        for start in range(0, len(missing), FETCHES_MAX):
+            wanted = missing[start : start + FETCHES_MAX]
+            found.update(zip(wanted, await asyncio.gather(*map(self._fetch, wanted)), strict=True))
+        return found
+
+    async def _fetch(self, lsn: int) -> bytes:
+        """One fetch a batch, however many answers wait for it."""
+        under_way = self._fetching.get(lsn)
+        if under_way is None:
+            under_way = asyncio.ensure_future(self._read(lsn))
+            self._fetching[lsn] = under_way
+            under_way.add_done_callback(lambda _: self._fetching.pop(lsn, None))
+        return await asyncio.shield(under_way)
+
+    async def _read(self, lsn: int) -> bytes:
+        batch = await self._journal.fetch(lsn)
+        try:
+            verify_batch(batch)
+        except BatchError as error:
+            raise JournalCorrupt(f"batch {lsn} read back for its payloads: {error}") from error
+        self.put(lsn, batch)
+        return batch
