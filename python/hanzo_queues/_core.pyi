@@ -133,6 +133,10 @@ class Engine:
     @property
     def epoch(self) -> int: ...
     @property
+    def now_ms(self) -> int:
+        """The instant of the last step or replayed batch; 0 when there was none."""
+
+    @property
     def message_count(self) -> int: ...
     @property
     def queue_count(self) -> int: ...

@@ -24,9 +24,7 @@ def _monotonic_ms() -> float:
 class Clock:
     """Milliseconds since 1970, non-decreasing. `wall` and `monotonic` are replaceable for tests."""
 
-    def __init__(
-        self, wall: Callable[[], float] = _wall_ms, monotonic: Callable[[], float] = _monotonic_ms
-    ) -> None:
+    def __init__(self, wall: Callable[[], float] = _wall_ms, monotonic: Callable[[], float] = _monotonic_ms) -> None:
         self._wall = wall
         self._monotonic = monotonic
         self._now = wall()

@@ -306,12 +306,7 @@ class Partition:
             self._polls.wake(queue, ready)
 
     def _must_park(self, request: Request, reply: Reply, now: float) -> bool:
-        return (
-            request.wait_until > now
-            and self._parking
-            and reply.message_count == 0
-            and reply.rejection is None
-        )
+        return request.wait_until > now and self._parking and reply.message_count == 0 and reply.rejection is None
 
     def _schedule(self, step: Step, now_ms: int) -> None:
         """Step again when the engine's next timer is due."""
@@ -331,9 +326,7 @@ class Partition:
 
 
 def _too_large(command: Command, budget: int) -> Answer:
-    detail = (
-        f"the request needs up to {command.batch_bytes_max} bytes of one journal batch, which holds {budget}"
-    )
+    detail = f"the request needs up to {command.batch_bytes_max} bytes of one journal batch, which holds {budget}"
     return Answer(("request_too_large", detail), False, 0, None, b"", None)
 
 

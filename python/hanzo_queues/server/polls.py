@@ -54,9 +54,7 @@ class Polls:
 
     def wake_all(self) -> None:
         """Ask again for every parked poll."""
-        for request in [request for queue in self._waiting.values() for request in queue] + list(
-            self._limited
-        ):
+        for request in [request for queue in self._waiting.values() for request in queue] + list(self._limited):
             self._wake_one(request)
 
     def forget(self, request: Request) -> None:

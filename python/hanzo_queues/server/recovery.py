@@ -33,9 +33,7 @@ async def take_over(partition: int, journal: Journal, payloads: Payloads, clock:
         try:
             await journal.append(fence.batch, fence.lsn - 1)
         except WrongLastSequence as refused:
-            logger.warning(
-                "partition %d: the journal grew during take-over (%s); replaying", partition, refused
-            )
+            logger.warning("partition %d: the journal grew during take-over (%s); replaying", partition, refused)
             continue
         payloads.put(fence.lsn, fence.batch)
         return engine
