@@ -1,0 +1,95 @@
+# One verb a target. `make help` lists them; every target sets up what it needs, once.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEPS := $(VENV)/.deps-installed
+CORE := $(VENV)/.core-built
+WHEEL := dist/.wheel-built
+LOGS := target/logs
+LOAD := target/release/hanzo-load
+
+RUST_SOURCES := $(shell find rust_core -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
+PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.yaml')
+LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
+
+.PHONY: help setup run test lint test-rust test-python build wheel-test example bench faults fuzz format lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(CORE) ## Set up the development environment in .venv and build the Rust core
+	@true
+
+run: $(CORE) ## Start a server on its embedded nats-server (PORT, HANZO_API_KEYS and the other variables apply)
+	$(BIN)/hanzo-queues serve
+
+test: lint test-rust test-python wheel-test ## Run every check and every test, and print the counts
+	@echo "all checks: $$(scripts/count-tests $(LOGS)/rust.log $(LOGS)/python.log), wheel installed and served"
+	@scripts/count-tests $(LOGS)/rust.log $(LOGS)/python.log
+
+lint: $(CORE) ## Check formatting, lints, types and import directions
+	@scripts/rust-component fmt && cargo fmt --all --check || [ $$? = 77 ]
+	@scripts/rust-component clippy && cargo clippy --workspace --all-targets --locked --quiet -- -D warnings || [ $$? = 77 ]
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-rust: $(DEPS) ## Run the Rust tests
+	@mkdir -p $(LOGS)
+	PYO3_PYTHON=$(abspath $(BIN)/python) cargo test --workspace --locked 2>&1 | tee $(LOGS)/rust.log
+
+test-python: $(CORE) ## Run the Python tests
+	@mkdir -p $(LOGS)
+	$(BIN)/pytest 2>&1 | tee $(LOGS)/python.log
+
+build: $(WHEEL) ## Build the wheel into dist/
+	@ls dist/*.whl
+
+wheel-test: $(WHEEL) ## Install the wheel alone into a fresh environment, serve, enqueue, receive, ack
+	$(BIN)/python scripts/check_wheel.py dist/*.whl
+
+example: $(CORE) ## Run the webhook example: real input, a killed consumer, a poison message
+	$(BIN)/python -m examples.webhooks
+
+bench: $(CORE) $(LOAD) ## Measure every figure of the README and check the ledgers (BENCH_ARGS=--quick for a short run)
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+faults: $(CORE) ## Kill server and nats-server 100 times under load, and account for every message (FAULTS_SEED=n repeats one)
+	FAULTS_KILLS=$${FAULTS_KILLS:-100} $(BIN)/pytest -s --timeout 7200 tests/faults/test_ledger.py
+
+fuzz: $(DEPS) ## Feed every decoder mutated input for a while (FUZZ_SECONDS=60)
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} cargo test --locked --release -p hanzo-codec fuzz -- --nocapture
+
+format: $(DEPS) ## Format the Rust and fix what ruff can fix
+	cargo fmt --all
+	$(BIN)/ruff check --fix --quiet .
+
+lock: $(DEPS) ## Renew requirements.lock from what the environment holds
+	{ head -1 requirements.lock; $(BIN)/python -m pip freeze --all | grep -vE '^(-e |hanzo|setuptools)'; } > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean: ## Remove everything that was built, .venv included
+	rm -rf $(VENV) target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache
+	find python -name '*.so' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(DEPS): requirements.lock scripts/setup-venv
+	scripts/setup-venv $(VENV) $(PYTHON)
+	@touch $@
+
+$(CORE): $(DEPS) $(RUST_SOURCES) pyproject.toml
+	$(BIN)/maturin develop --release --locked --quiet
+	@touch $@
+
+$(WHEEL): $(CORE) $(PYTHON_SOURCES) README.md LICENSE
+	rm -rf dist
+	$(BIN)/maturin build --release --locked --quiet --out dist --interpreter $(BIN)/python
+	@touch $@
+
+$(LOAD): $(LOAD_SOURCES)
+	cargo build --release --locked --quiet -p hanzo-load
