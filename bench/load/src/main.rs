@@ -1,0 +1,53 @@
+//! Closed-loop load: `hanzo-load MODE --address host:port --connections N --seconds T ...`, one line of JSON out.
+//! Modes: `noop-get`, `noop-post` (the reference route), `enqueue`, `enqueue-batch`, `drain` (receive and ack).
+//! `--ids FILE` writes the ids that were acknowledged, or received and acked: the ledger that makes a figure count.
+
+mod arguments;
+mod fields;
+mod http;
+mod modes;
+mod report;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arguments::Arguments;
+use modes::Plan;
+use report::Tally;
+
+fn main() -> ExitCode {
+    match Arguments::parse(std::env::args().skip(1)) {
+        Ok(arguments) => run(&arguments),
+        Err(detail) => {
+            eprintln!("hanzo-load: {detail}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> ExitCode {
+    let plan = Arc::new(Plan::new(arguments));
+    let started = Instant::now();
+    let workers: Vec<_> = (0..arguments.number("connections", 8))
+        .map(|_| {
+            let (plan, mode) = (Arc::clone(&plan), arguments.mode.clone());
+            std::thread::spawn(move || modes::work(&mode, &plan))
+        })
+        .collect();
+    let mut total = Tally::default();
+    for worker in workers {
+        total.add(worker.join().expect("a worker ends"));
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let ids_path = arguments.text("ids", "");
+    if !ids_path.is_empty() {
+        std::fs::write(ids_path, total.ids.join("\n")).expect("the ids file can be written");
+    }
+    println!("{}", total.json(seconds));
+    if total.errors == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,163 @@
+//! The closed loops: each worker owns one connection and sends its next request when the last one was answered.
+
+use std::io::Result;
+use std::time::Instant;
+
+use crate::arguments::Arguments;
+use crate::fields;
+use crate::http::{Connection, request};
+use crate::report::Tally;
+
+/// What every worker needs to know.
+pub struct Plan {
+    address: String,
+    key: String,
+    queue: String,
+    payload: String,
+    batch: usize,
+    until: Instant,
+}
+
+impl Plan {
+    /// From the command line; the clock runs from here.
+    pub fn new(arguments: &Arguments) -> Plan {
+        let payload_bytes = arguments.number("payload-bytes", 1024);
+        Plan {
+            address: arguments.text("address", "127.0.0.1:8080"),
+            key: arguments.text("key", "bench"),
+            queue: arguments.text("queue", "bench"),
+            payload: format!("\"{}\"", "x".repeat(payload_bytes.saturating_sub(2))),
+            batch: arguments.number("batch", 100),
+            until: Instant::now() + arguments.duration(),
+        }
+    }
+
+    fn request(&self, method: &str, target: &str, body: &[u8]) -> Vec<u8> {
+        request(method, target, &self.address, &self.key, body)
+    }
+
+    fn messages_target(&self, suffix: &str) -> String {
+        format!("/v1/queues/{}/{suffix}", self.queue)
+    }
+}
+
+/// Runs one worker of `mode`.
+pub fn work(mode: &str, plan: &Plan) -> Tally {
+    let mut tally = Tally::default();
+    let outcome = match mode {
+        "noop-get" => repeat(plan, plan.request("GET", "/noop", b""), 200, 1, &mut tally),
+        "noop-post" => repeat(
+            plan,
+            plan.request("POST", "/noop", single(plan).as_bytes()),
+            200,
+            1,
+            &mut tally,
+        ),
+        "enqueue" => {
+            let request = plan.request(
+                "POST",
+                &plan.messages_target("messages"),
+                single(plan).as_bytes(),
+            );
+            repeat(plan, request, 201, 1, &mut tally)
+        }
+        "enqueue-batch" => {
+            let target = plan.messages_target("messages/batch");
+            repeat(
+                plan,
+                plan.request("POST", &target, batch(plan).as_bytes()),
+                200,
+                plan.batch,
+                &mut tally,
+            )
+        }
+        "drain" => drain(plan, &mut tally),
+        _ => panic!("unknown mode {mode}"),
+    };
+    if let Err(error) = outcome {
+        tally.fail(error.to_string());
+    }
+    tally
+}
+
+fn single(plan: &Plan) -> String {
+    format!("{{\"payload\":{}}}", plan.payload)
+}
+
+fn batch(plan: &Plan) -> String {
+    format!(
+        "{{\"messages\":[{}]}}",
+        vec![single(plan); plan.batch].join(",")
+    )
+}
+
+fn repeat(
+    plan: &Plan,
+    request: Vec<u8>,
+    status: u16,
+    messages: usize,
+    tally: &mut Tally,
+) -> Result<()> {
+    let mut connection = Connection::open(&plan.address)?;
+    while Instant::now() < plan.until {
+        let sent = Instant::now();
+        let got = connection.send(&request)?;
+        let ids = fields::strings(connection.body(), "id");
+        if got == status
+            && (ids.len() == messages || ids.is_empty() && connection.body().is_empty())
+        {
+            tally.count(sent.elapsed(), messages as u64);
+            tally.ids.extend(ids.iter().map(ToString::to_string));
+        } else {
+            tally.fail(format!(
+                "{got} {}",
+                String::from_utf8_lossy(connection.body())
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Receives and acknowledges, `batch` at a time, until the queue is empty. Its clock is the work, not `--seconds`.
+fn drain(plan: &Plan, tally: &mut Tally) -> Result<()> {
+    let mut connection = Connection::open(&plan.address)?;
+    let receive = plan.request(
+        "GET",
+        &plan.messages_target(&format!("messages?maxMessages={}", plan.batch)),
+        b"",
+    );
+    let settle = plan.messages_target("settle");
+    loop {
+        let sent = Instant::now();
+        let status = connection.send(&receive)?;
+        if status != 200 {
+            tally.fail(format!(
+                "receive: {status} {}",
+                String::from_utf8_lossy(connection.body())
+            ));
+            return Ok(());
+        }
+        let ids = fields::strings(connection.body(), "id");
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let receipts = fields::strings(connection.body(), "receipt");
+        let acks: Vec<String> = ids
+            .iter()
+            .zip(receipts)
+            .map(|(id, receipt)| format!("{{\"id\":\"{id}\",\"receipt\":\"{receipt}\"}}"))
+            .collect();
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let body = format!("{{\"acks\":[{}]}}", acks.join(","));
+        let status = connection.send(&plan.request("POST", &settle, body.as_bytes()))?;
+        if status == 200 && fields::integer(connection.body(), "failed") == Some(0) {
+            tally.count(sent.elapsed(), ids.len() as u64);
+            tally.ids.extend(ids);
+        } else {
+            tally.fail(format!(
+                "settle: {status} {}",
+                String::from_utf8_lossy(connection.body())
+            ));
+        }
+    }
+}
