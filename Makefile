@@ -17,7 +17,7 @@ RUST_SOURCES := $(shell find rust_core -name '*.rs' -o -name Cargo.toml) Cargo.t
 PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.yaml')
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python build wheel-test example bench faults fuzz format lock clean
+.PHONY: help setup run test lint test-rust test-python build wheel-test example bench faults fuzz docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ faults: $(CORE) ## Kill server and nats-server 100 times under load, and account
 
 fuzz: $(DEPS) ## Feed every decoder mutated input for a while (FUZZ_SECONDS=60)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} cargo test --locked --release -p hanzo-codec fuzz -- --nocapture
+
+docs: $(DEPS) ## Renew the reference pages that are generated from spec/
+	$(BIN)/python scripts/generate_reference.py
 
 format: $(DEPS) ## Format the Rust and fix what ruff can fix
 	cargo fmt --all

@@ -1,0 +1,68 @@
+"""One word per thing: the words of docs/ARCHITECTURE.md, and none of those they replace."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from tests.tidy.sources import files, name, words
+
+BANNED = {
+    word + ending
+    for word in ("job", "topic", "tube", "shard", "manager", "helper", "util", "common", "misc")
+    for ending in ("", "s")
+}
+# These have a meaning of their own inside (asyncio.Task, a file lock); in a public name they would stand for one of ours.
+BANNED_IN_PUBLIC = BANNED | {"task", "tasks", "lock", "locks"}
+RUST_BINDING = re.compile(r"\b(?:fn|struct|enum|trait|mod|const|static|type|let(?: mut)?)\s+([A-Za-z_]\w*)")
+
+
+def bound_names(tree: ast.AST) -> Iterator[str]:
+    """Every name a module gives to something."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=bound) | ast.AsyncFunctionDef(name=bound) | ast.ClassDef(name=bound):
+                yield bound
+            case ast.arg(arg=bound) | ast.Name(id=bound, ctx=ast.Store()):
+                yield bound
+            case ast.Attribute(attr=bound, ctx=ast.Store()):
+                yield bound
+
+
+def public_names(tree: ast.Module) -> Iterator[str]:
+    """Functions, classes and methods that don't begin with an underscore."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name[0] != "_":
+            yield node.name
+
+
+def test_file_names() -> None:
+    found = [name(path) for path in files() for word in words(name(path)) if word in BANNED]
+    assert not found
+
+
+def test_python_names() -> None:
+    found = []
+    for path in files(".py", ".pyi"):
+        tree = ast.parse(path.read_text())
+        found += [f"{name(path)}: {bound}" for bound in bound_names(tree) if BANNED & set(words(bound))]
+        if name(path).startswith("python/"):
+            public = (bound for bound in public_names(tree) if BANNED_IN_PUBLIC & set(words(bound)))
+            found += [f"{name(path)}: {bound} (public)" for bound in public]
+    assert not found
+
+
+def test_rust_names() -> None:
+    found = [
+        f"{name(path)}: {bound}"
+        for path in files(".rs")
+        for bound in RUST_BINDING.findall(path.read_text())
+        if BANNED & set(words(bound))
+    ]
+    assert not found
+
+
+def test_a_banned_word_is_found() -> None:
+    tree = ast.parse("def pick(retryJobs): self.topic_name = 1")
+    assert [bound for bound in bound_names(tree) if BANNED & set(words(bound))] == ["retryJobs", "topic_name"]
