@@ -18,11 +18,11 @@ def errors_page() -> str:
     """Every code, with its cause and its fix."""
     head = (
         "# Errors\n\n"
-        "Every error is `application/problem+json`: `type`, `title`, `status`, `code`, `detail`, `retryable`, `outcome`,\n"
-        "`requestId`, and where they apply `retryAfter` (seconds) and `errors` (a JSON `pointer` and a `detail` each).\n"
+        "Every error is `application/problem+json`: `type`, `title`, `status`, `code`, `detail`, `retryable`,\n"
+        "`outcome`, `requestId`, and where they apply `retryAfter` (seconds) and `errors` (`pointer` and `detail` each).\n"
         "Branch on `code`: codes are never renamed or reused, texts may change.\n\n"
-        "`outcome` says what became of the request. `none`: nothing happened. `unknown`: it may have been carried out;\n"
-        "repeat it with the same dedup id or receipt and it takes effect once.\n"
+        "`outcome` says what became of the request. `none`: nothing happened. `unknown`: it may have been carried\n"
+        "out; repeat it with the same dedup id or receipt and it takes effect once.\n"
     )
     return NOTICE.format(source="errors.toml") + head + "".join(map(_error, *_items("errors.toml")))
 
@@ -43,8 +43,8 @@ def limits_page() -> str:
     """Every limit, with its unit and the reason for its value."""
     head = (
         "# Limits\n\n"
-        "What the server refuses to exceed. Each limit is there for a reason; where a setting changes it, the reason says\n"
-        "which one ([configuration](configuration.md)).\n\n"
+        "What the server refuses to exceed. Each limit is there for a reason; where a setting changes it, the\n"
+        "reason names it ([configuration](configuration.md)).\n\n"
         "| Limit | Value | Unit | Reason |\n|---|---:|---|---|\n"
     )
     return NOTICE.format(source="limits.toml") + head + "".join(map(_limit, *_items("limits.toml")))

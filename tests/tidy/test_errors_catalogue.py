@@ -1,4 +1,4 @@
-"""One catalogue of errors: whoever raises a code, it is in spec/errors.toml, and every code there is raised by somebody."""
+"""One catalogue of errors: every code that is raised is in spec/errors.toml, and every code there is raised."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ BANNED = {
     for word in ("job", "topic", "tube", "shard", "manager", "helper", "util", "common", "misc")
     for ending in ("", "s")
 }
-# These have a meaning of their own inside (asyncio.Task, a file lock); in a public name they would stand for one of ours.
+# Inside, these have a meaning of their own (asyncio.Task, a file lock); in public they would stand for one of ours.
 BANNED_IN_PUBLIC = BANNED | {"task", "tasks", "lock", "locks"}
 RUST_BINDING = re.compile(r"\b(?:fn|struct|enum|trait|mod|const|static|type|let(?: mut)?)\s+([A-Za-z_]\w*)")
 
