@@ -129,8 +129,12 @@ class Variable:
 
 
 VARIABLES = (
-    Variable("NATS_URL", "nats_url", _nats_url, "unset", "the NATS cluster to join; unset: an embedded nats-server", True),
-    Variable("NATS_REPLICAS", "nats_replicas", _whole_number(1, 5, 3), "3 with NATS_URL, else 1", "copies of the journal"),
+    Variable(
+        "NATS_URL", "nats_url", _nats_url, "unset", "the NATS cluster to join; unset: an embedded nats-server", True
+    ),
+    Variable(
+        "NATS_REPLICAS", "nats_replicas", _whole_number(1, 5, 3), "3 with NATS_URL, else 1", "copies of the journal"
+    ),
     Variable("REDIS_URL", None, _redis_url, "unset", "refused until limits are shared between nodes", True),
     Variable("HOST", "host", _host, "127.0.0.1", "the address to listen on; 0.0.0.0 for every interface"),
     Variable("PORT", "port", _whole_number(0, 65535, 8080), "8080", "the port to listen on; 0 picks a free one"),
@@ -157,7 +161,9 @@ VARIABLES = (
         "messages of one batch, receive or settle",
     ),
     Variable("HANZO_API_KEYS", "api_keys", _api_keys, "unset: one is generated", "keys that clients may use", True),
-    Variable("HANZO_DATA_DIR", None, Path, "~/.local/share/hanzo-queues", "where the journal and the generated key lie"),
+    Variable(
+        "HANZO_DATA_DIR", None, Path, "~/.local/share/hanzo-queues", "where the journal and the generated key lie"
+    ),
     Variable(
         "HANZO_MAX_PAYLOAD",
         "payload_bytes_max",
@@ -202,7 +208,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 def _unknown(environ: Mapping[str, str]) -> list[str]:
     known = [variable.name for variable in VARIABLES] + list(CLIENT_VARIABLES)
-    return [_unknown_sentence(name, known) for name in sorted(environ) if name.startswith("HANZO_") and name not in known]
+    return [
+        _unknown_sentence(name, known) for name in sorted(environ) if name.startswith("HANZO_") and name not in known
+    ]
 
 
 def _unknown_sentence(name: str, known: list[str]) -> str:
@@ -219,8 +227,8 @@ def _contradictions(settings: Settings) -> list[str]:
     payload_most = LIMITS["request_bytes_max"] - around_payload
     if settings.payload_bytes_max > payload_most:
         faults.append(
-            f"HANZO_MAX_PAYLOAD: {format_size(settings.payload_bytes_max)} leaves no room for a message's metadata in a "
-            f"request; it must be at most {payload_most} bytes."
+            f"HANZO_MAX_PAYLOAD: {format_size(settings.payload_bytes_max)} leaves no room for a message's metadata in "
+            f"a request; it must be at most {payload_most} bytes."
         )
     if settings.nats_replicas > 1 and settings.nats_url is None:
         faults.append(

@@ -1,0 +1,67 @@
+"""The table of routes: every path, its methods, and the verb behind each. Hot paths come first: the first match wins.
+
+spec/openapi.yaml lists the same paths, methods and parameters; a test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.routing import Route, Router
+
+from hanzo_queues.server.edge import Edge
+from hanzo_queues.server.routes import enqueue, health, messages, openapi, peek, queues, receive, settle
+from hanzo_queues.server.routes.endpoint import Endpoint, NotFound, Operation, reading
+
+# A receive leases, so it has no HEAD; neither has anything that changes something.
+SAFE = frozenset(
+    {
+        "/v1/messages/{message}",
+        "/v1/queues",
+        "/v1/queues/{queue}",
+        "/v1/queues/{queue}/peek",
+        "/health/live",
+        "/health/ready",
+        "/openapi.json",
+    }
+)
+
+OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
+    "/v1/queues/{queue}/messages": {
+        "POST": Operation(enqueue.enqueue),
+        "GET": reading(receive.receive, receive.RECEIVE),
+    },
+    "/v1/messages/{message}/ack": {"POST": Operation(settle.ack)},
+    "/v1/queues/{queue}/messages/batch": {"POST": Operation(enqueue.enqueue_batch)},
+    "/v1/queues/{queue}/settle": {"POST": Operation(settle.settle)},
+    "/v1/messages/{message}/nack": {"POST": Operation(settle.nack)},
+    "/v1/messages/{message}/extend": {"POST": Operation(settle.extend)},
+    "/v1/messages/{message}": {"GET": reading(messages.get_message)},
+    "/v1/queues": {
+        "POST": Operation(queues.create_queue),
+        "GET": reading(queues.list_queues, queues.LIST_QUEUES),
+    },
+    "/v1/queues/{queue}": {
+        "GET": reading(queues.get_queue),
+        "PATCH": Operation(queues.update_queue),
+        "DELETE": Operation(queues.delete_queue),
+    },
+    "/v1/queues/{queue}/peek": {"GET": reading(peek.peek, peek.PEEK)},
+    "/health/live": {"GET": reading(health.live, public=True)},
+    "/health/ready": {"GET": reading(health.ready, public=True)},
+    "/openapi.json": {"GET": Operation(openapi.openapi)},
+}
+
+
+def build_routes(edge: Edge) -> Router:
+    """The ASGI application of the API."""
+    table = [Route(path, Endpoint(edge, with_head(path)), name=path) for path in OPERATIONS]
+    return Router(table, redirect_slashes=False, default=NotFound())
+
+
+def with_head(path: str) -> dict[str, Operation]:
+    """The operations of `path` by method, HEAD among them where it is safe."""
+    operations = dict(OPERATIONS[path])
+    if path in SAFE:
+        operations["HEAD"] = operations["GET"]
+    return operations

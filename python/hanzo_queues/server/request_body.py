@@ -1,0 +1,66 @@
+"""The body of a request: declared as JSON, within its limit, whole.
+
+Nothing beyond the limit is ever held: a declared length is checked before a byte is read, an undeclared one while
+reading. A body that came in one piece is passed on as it is.
+"""
+
+from __future__ import annotations
+
+from hanzo_queues.server.call import Call, ClientGone
+from hanzo_queues.server.problems import Refused
+
+JSON = b"application/json"
+
+
+async def read_json_body(call: Call, bytes_max: int) -> bytes:
+    """The body's bytes, not parsed. Raises Refused (`unsupported_media_type`, `request_too_large`) and ClientGone."""
+    headers = call.headers
+    if headers.get(b"content-type") != JSON or b"content-encoding" in headers:
+        _check_media_type(headers)
+    length = headers.get(b"content-length")
+    if length is not None and int(length) > bytes_max:
+        raise _too_large(bytes_max)
+    message = await call.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        body = await _rest_of_body(call, body, bytes_max)
+    if len(body) > bytes_max:
+        raise _too_large(bytes_max)
+    return body
+
+
+async def _rest_of_body(call: Call, first: bytes, bytes_max: int) -> bytes:
+    pieces = [first]
+    size = len(first)
+    more = True
+    while more and size <= bytes_max:
+        message = await call.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece: bytes = message.get("body", b"")
+        pieces.append(piece)
+        size += len(piece)
+        more = message.get("more_body", False)
+    return b"".join(pieces)
+
+
+def _too_large(bytes_max: int) -> Refused:
+    return Refused("request_too_large", f"The body is larger than {bytes_max} bytes (request_bytes_max).")
+
+
+def _check_media_type(headers: dict[bytes, bytes]) -> None:
+    declared = headers.get(b"content-type", b"").decode("latin-1")
+    encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
+    if encoding.strip().lower() != "identity":
+        raise Refused("unsupported_media_type", f"The body is encoded as {encoding!r}; send it uncompressed.")
+    media_type, *parameters = (part.strip().lower() for part in declared.split(";"))
+    if not media_type:
+        raise Refused("unsupported_media_type", "The Content-Type header is missing.")
+    if media_type != "application/json":
+        raise Refused("unsupported_media_type", f"The Content-Type is {declared!r}, not application/json.")
+    for parameter in filter(None, parameters):
+        name, _, value = parameter.partition("=")
+        if name.strip() != "charset" or value.strip().strip('"') not in ("utf-8", "utf8"):
+            raise Refused("unsupported_media_type", f"The Content-Type is {declared!r}; JSON is sent in UTF-8.")
