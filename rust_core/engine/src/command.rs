@@ -57,9 +57,19 @@ pub enum Command {
     /// Read queues in order of name, after `after`, at most `limit`.
     ListQueues { after: Option<Box<str>>, limit: u32 },
     /// Accept messages. `atomic`: all or none.
-    Enqueue { queue: Box<str>, messages: Vec<NewMessage>, atomic: bool },
+    Enqueue {
+        queue: Box<str>,
+        messages: Vec<NewMessage>,
+        atomic: bool,
+    },
     /// Lease up to `messages_max` messages.
-    Receive { queue: Box<str>, group: Box<str>, consumer: Box<str>, messages_max: u32, visibility_timeout_ms: Option<u64> },
+    Receive {
+        queue: Box<str>,
+        group: Box<str>,
+        consumer: Box<str>,
+        messages_max: u32,
+        visibility_timeout_ms: Option<u64>,
+    },
     /// The message is done.
     Ack(Ack),
     /// The delivery failed.
@@ -67,14 +77,24 @@ pub enum Command {
     /// The consumer needs more time.
     Extend(Extend),
     /// Many of them at once, each with its own result. When `queue` is given, receipts of another queue are refused.
-    Settle { queue: Box<str>, acks: Vec<Ack>, nacks: Vec<Nack>, extends: Vec<Extend> },
+    Settle {
+        queue: Box<str>,
+        acks: Vec<Ack>,
+        nacks: Vec<Nack>,
+        extends: Vec<Extend>,
+    },
     /// Give a lease back: the message is ready at once and no attempt is counted. For a client that vanished
     /// before it saw the message.
     Release { leases: Vec<LeaseId> },
     /// Read one message.
     GetMessage { message: MessageId },
     /// Look at messages of one state without leasing them, in the order of that state, after `after`.
-    Peek { queue: Box<str>, state: PeekState, after: Option<MessageId>, limit: u32 },
+    Peek {
+        queue: Box<str>,
+        state: PeekState,
+        after: Option<MessageId>,
+        limit: u32,
+    },
 }
 
 /// See [`Command::Ack`].

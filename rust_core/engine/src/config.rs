@@ -60,3 +60,28 @@ pub struct QueueConfig {
     /// Time to live of a message whose enqueue names none, in milliseconds. 0: for ever.
     pub ttl_ms: u64,
 }
+
+impl QueueConfig {
+    /// Settings of a dead-letter queue that is made because somebody named it: the documented defaults of a
+    /// queue. Three retries, leases of 30 s, fair scheduling with 60 s of aging, backoff from 1 s, doubling, to
+    /// 600 s with a jitter of a fifth, a dedup window of 300 s; no limit, no delay, no time to live, and no
+    /// dead-letter queue of its own, so what dies there stays there.
+    pub fn of_dead_letter_queue() -> Self {
+        QueueConfig {
+            max_retries: 3,
+            visibility_timeout_ms: 30_000,
+            dead_letter_queue: None,
+            rate_limit: None,
+            scheduling: Scheduling::Fair { aging_ms: 60_000 },
+            backoff: Backoff {
+                initial_ms: 1000,
+                multiplier_permille: 2000,
+                max_ms: 600_000,
+                jitter_permille: 200,
+            },
+            dedup_window_ms: 300_000,
+            delay_ms: 0,
+            ttl_ms: 0,
+        }
+    }
+}

@@ -1,9 +1,36 @@
 //! The queue engine: pure, deterministic, in memory.
+//!
+//! It knows no clock, no randomness, no I/O, no threads and no floats. Commands and the instant come in, records
+//! and replies go out; replaying the records rebuilds the state.
 #![forbid(unsafe_code)]
 
+mod apply;
+mod backoff;
+mod batch;
+mod chunked;
 pub mod command;
 pub mod config;
+mod deadlines;
+mod dedup;
+mod fold;
+mod history;
 pub mod ids;
+mod keys;
+mod list;
+mod message;
+pub mod partition;
+mod queue;
+mod queues;
+mod rate;
+mod ready;
 pub mod record;
 pub mod rejection;
 pub mod reply;
+mod segmented;
+mod settled;
+mod slab;
+mod state;
+mod verbs;
+mod view;
+
+pub use partition::{Partition, Step};

@@ -9,32 +9,83 @@ use crate::ids::{GroupNumber, MessageId, QueueNumber};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// The first record of a journal: the secret that receipts are signed with.
-    Founded { secret: [u8; 32] },
+    Founded {
+        secret: [u8; 32],
+    },
     /// A new owner: every earlier writer is refused from here on. Limiters start empty.
-    Fenced { epoch: u64 },
-    QueueCreated { queue: QueueNumber, name: Box<str>, config: QueueConfig },
-    QueueUpdated { queue: QueueNumber, config: QueueConfig },
+    Fenced {
+        epoch: u64,
+    },
+    QueueCreated {
+        queue: QueueNumber,
+        name: Box<str>,
+        config: QueueConfig,
+    },
+    QueueUpdated {
+        queue: QueueNumber,
+        config: QueueConfig,
+    },
     /// The name is free at once; its messages are taken away by `Reaped`.
-    QueueDeleted { queue: QueueNumber },
+    QueueDeleted {
+        queue: QueueNumber,
+    },
     /// `count` messages of a deleted queue were dropped.
-    Reaped { queue: QueueNumber, count: u32 },
+    Reaped {
+        queue: QueueNumber,
+        count: u32,
+    },
     Enqueued(Enqueued),
     /// A delay is over: the message is ready.
-    Due { message: MessageId },
+    Due {
+        message: MessageId,
+    },
     /// One receive's outcome.
-    Leased { queue: QueueNumber, group: GroupNumber, consumer: Box<str>, until_ms: u64, messages: Vec<Lease> },
+    Leased {
+        queue: QueueNumber,
+        group: GroupNumber,
+        consumer: Box<str>,
+        until_ms: u64,
+        messages: Vec<Lease>,
+    },
     /// Done, and gone.
-    Acked { message: MessageId, group: GroupNumber },
+    Acked {
+        message: MessageId,
+        group: GroupNumber,
+    },
     /// An attempt failed (`cause`), another follows at `due_ms`.
-    Retried { message: MessageId, group: GroupNumber, cause: FailureCause, due_ms: u64, priority: u8, error_bytes: u32 },
+    Retried {
+        message: MessageId,
+        group: GroupNumber,
+        cause: FailureCause,
+        due_ms: u64,
+        priority: u8,
+        error_bytes: u32,
+    },
     /// The lease's new end.
-    Extended { message: MessageId, group: GroupNumber, until_ms: u64 },
+    Extended {
+        message: MessageId,
+        group: GroupNumber,
+        until_ms: u64,
+    },
     /// Given back; no attempt counted.
-    Released { message: MessageId, group: GroupNumber },
+    Released {
+        message: MessageId,
+        group: GroupNumber,
+    },
     /// Can't be delivered; stays in its queue, in state `dead`.
-    Died { message: MessageId, reason: DeathReason, error_bytes: u32 },
+    Died {
+        message: MessageId,
+        reason: DeathReason,
+        error_bytes: u32,
+    },
     /// Can't be delivered; lives on in a dead-letter queue as `dead_letter`, its payload where it lies.
-    DeadLettered { message: MessageId, reason: DeathReason, error_bytes: u32, queue: QueueNumber, dead_letter: MessageId },
+    DeadLettered {
+        message: MessageId,
+        reason: DeathReason,
+        error_bytes: u32,
+        queue: QueueNumber,
+        dead_letter: MessageId,
+    },
 }
 
 /// A message was accepted. Its blob is the batch's next one: the location follows from the order of records.

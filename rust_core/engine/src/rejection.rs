@@ -4,17 +4,28 @@
 /// Why a command, or one entry of a batch, was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    QueueNotFound { queue: Box<str> },
+    QueueNotFound {
+        queue: Box<str>,
+    },
     /// A queue of that name exists with other settings.
-    QueueConflict { queue: Box<str> },
+    QueueConflict {
+        queue: Box<str>,
+    },
     /// The dead-letter queue named is the queue itself.
-    DeadLetterQueueIsItself { queue: Box<str> },
-    GroupNotFound { queue: Box<str>, group: Box<str> },
+    DeadLetterQueueIsItself {
+        queue: Box<str>,
+    },
+    GroupNotFound {
+        queue: Box<str>,
+        group: Box<str>,
+    },
     MessageNotFound,
     /// The lease ended and somebody else may hold the message, or it is gone.
     LeaseLost,
     /// The receipt is of another queue than the one named.
-    ReceiptOfOtherQueue { queue: Box<str> },
+    ReceiptOfOtherQueue {
+        queue: Box<str>,
+    },
     /// The dedup id was used within the window with another payload.
     DedupConflict,
     /// Another entry of an atomic batch was refused.

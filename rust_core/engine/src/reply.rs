@@ -20,7 +20,10 @@ pub enum Reply {
     /// `Err`: its own reason, or `Rejection::BatchAborted`.
     Enqueued(Vec<Result<Accepted, Rejection>>),
     /// The leased messages, possibly none; then `limited` may say why.
-    Received { messages: Vec<Delivered>, limited: Option<Limited> },
+    Received {
+        messages: Vec<Delivered>,
+        limited: Option<Limited>,
+    },
     /// The message is done. `already`: an earlier ack of the same lease had done it.
     Acked { already: bool },
     /// Where the message went.
@@ -38,7 +41,10 @@ pub enum Reply {
     /// Answer to get message.
     Message(MessageView),
     /// `more`: there are further messages after the last one.
-    Peeked { messages: Vec<MessageView>, more: bool },
+    Peeked {
+        messages: Vec<MessageView>,
+        more: bool,
+    },
     /// The rules say no; nothing changed.
     Rejected(Rejection),
 }

@@ -1,0 +1,49 @@
+//! The batch a step is building: each decision is applied as it is recorded, so the next one sees it.
+
+use crate::command::Blob;
+use crate::ids::QueueNumber;
+use crate::record::Record;
+use crate::state::State;
+
+/// See the module.
+pub(crate) struct Batch<'a> {
+    /// To read; only `commit` changes it.
+    state: &'a mut State,
+    pub now_ms: u64,
+    records: Vec<Record>,
+    blobs: Vec<u32>,
+}
+
+impl<'a> Batch<'a> {
+    pub fn new(state: &'a mut State, now_ms: u64) -> Self {
+        Batch {
+            state,
+            now_ms,
+            records: Vec::new(),
+            blobs: Vec::new(),
+        }
+    }
+
+    pub fn state(&self) -> &State {
+        self.state
+    }
+
+    pub fn commit(&mut self, record: Record) {
+        self.state.apply(&record);
+        self.records.push(record);
+    }
+
+    /// Takes a blob into the batch: the next record to be committed that counts bytes counts these.
+    pub fn carry(&mut self, blob: Blob) {
+        self.blobs.push(blob.index);
+    }
+
+    pub fn into_parts(self) -> (Vec<Record>, Vec<u32>) {
+        (self.records, self.blobs)
+    }
+
+    /// The number of the queue a command names.
+    pub fn queue(&self, name: &str) -> Result<QueueNumber, crate::rejection::Rejection> {
+        self.state.queues.named(name).map(|queue| queue.number)
+    }
+}

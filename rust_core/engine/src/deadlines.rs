@@ -1,0 +1,183 @@
+//! Timers: one indexed 4-ary heap of deadlines. Positions are kept by slot, so any message leaves or moves in
+//! O(log n) and nothing stale stays behind. Ties go to the older message, so firing order is deterministic.
+//!
+//! The positions lie in their own array: sifting touches heap and positions only, never a message.
+
+use crate::chunked::Chunked;
+
+const ARITY: usize = 4;
+const ABSENT: u32 = u32::MAX;
+
+/// Compared field by field: deadline, then age (the number's low half), then slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    deadline_ms: u64,
+    number_low: u32,
+    slot: u32,
+}
+
+/// See the module.
+pub(crate) struct Deadlines {
+    heap: Chunked<Entry>,
+    positions: Chunked<u32>,
+}
+
+impl Deadlines {
+    pub fn new() -> Self {
+        Deadlines {
+            heap: Chunked::new(),
+            positions: Chunked::new(),
+        }
+    }
+
+    /// The earliest deadline and its slot.
+    pub fn first(&self) -> Option<(u64, u32)> {
+        (self.heap.len() > 0).then(|| (self.heap[0].deadline_ms, self.heap[0].slot))
+    }
+
+    /// Sets, moves or (None) removes the deadline of the message `number` in `slot`.
+    pub fn set(&mut self, slot: u32, number: u64, deadline_ms: Option<u64>) {
+        while self.positions.len() <= slot as usize {
+            self.positions.push(ABSENT);
+        }
+        let position = self.positions[slot as usize];
+        match (position, deadline_ms) {
+            (ABSENT, None) => {}
+            (ABSENT, Some(deadline_ms)) => self.insert(Entry {
+                deadline_ms,
+                number_low: number as u32,
+                slot,
+            }),
+            (position, None) => self.remove(position as usize),
+            (position, Some(deadline_ms)) => {
+                let entry = Entry {
+                    deadline_ms,
+                    number_low: number as u32,
+                    slot,
+                };
+                self.settle(position as usize, entry);
+            }
+        }
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        self.heap.push(entry);
+        self.sift_up(self.heap.len() - 1, entry);
+    }
+
+    fn remove(&mut self, position: usize) {
+        let last = self.heap[self.heap.len() - 1];
+        let gone = self.heap[position].slot;
+        assert_eq!(
+            self.positions[gone as usize] as usize, position,
+            "a position points elsewhere"
+        );
+        self.positions[gone as usize] = ABSENT;
+        self.heap.pop();
+        if gone != last.slot {
+            self.settle(position, last);
+        }
+    }
+
+    /// Puts `entry` at `position`, then moves it to where it belongs.
+    fn settle(&mut self, position: usize, entry: Entry) {
+        let position = self.sift_up(position, entry);
+        self.sift_down(position, entry);
+    }
+
+    fn sift_up(&mut self, mut position: usize, entry: Entry) -> usize {
+        while position > 0 {
+            let parent = (position - 1) / ARITY;
+            if self.heap[parent] <= entry {
+                break;
+            }
+            self.put(position, self.heap[parent]);
+            position = parent;
+        }
+        self.put(position, entry);
+        position
+    }
+
+    fn sift_down(&mut self, mut position: usize, entry: Entry) {
+        while let Some(child) = self.least_child(position) {
+            if entry <= self.heap[child] {
+                break;
+            }
+            self.put(position, self.heap[child]);
+            position = child;
+        }
+        self.put(position, entry);
+    }
+
+    fn least_child(&self, position: usize) -> Option<usize> {
+        let first = position * ARITY + 1;
+        let last = (first + ARITY).min(self.heap.len());
+        (first..last).min_by_key(|&child| self.heap[child])
+    }
+
+    fn put(&mut self, position: usize, entry: Entry) {
+        self.heap[position] = entry;
+        self.positions[entry.slot as usize] = position as u32;
+    }
+}
+
+#[cfg(test)]
+impl Deadlines {
+    pub fn of(&self, slot: u32) -> Option<u64> {
+        let position =
+            ((slot as usize) < self.positions.len()).then(|| self.positions[slot as usize]);
+        position
+            .filter(|&p| p != ABSENT)
+            .map(|p| self.heap[p as usize].deadline_ms)
+    }
+
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    pub fn assert_valid(&self) {
+        for position in 0..self.heap.len() {
+            assert!(
+                self.heap[position.saturating_sub(1) / ARITY] <= self.heap[position],
+                "heap order"
+            );
+            assert_eq!(
+                self.positions[self.heap[position].slot as usize] as usize, position,
+                "heap position"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn ties_go_to_the_older_message() {
+        let mut deadlines = Deadlines::new();
+        deadlines.set(0, 9, Some(5));
+        deadlines.set(1, 8, Some(5));
+        assert_eq!(deadlines.first(), Some((5, 1)));
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_sorted_map(ops in prop::collection::vec((0_u32..40, prop::option::of(0_u64..50)), 1..300)) {
+            let (mut deadlines, mut model) = (Deadlines::new(), BTreeMap::new());
+            for (slot, deadline) in ops {
+                deadlines.set(slot, u64::from(slot) + 1, deadline);
+                match deadline {
+                    Some(deadline) => { model.insert(slot, deadline); }
+                    None => { model.remove(&slot); }
+                }
+                deadlines.assert_valid();
+                let first = model.iter().map(|(&slot, &deadline)| (deadline, slot)).min();
+                prop_assert_eq!(deadlines.first(), first);
+                prop_assert_eq!(deadlines.len(), model.len());
+            }
+        }
+    }
+}

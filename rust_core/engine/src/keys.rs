@@ -1,0 +1,132 @@
+//! Ordering keys in use. Of each key only the oldest message may be delivered; the others wait in the key's
+//! list, in order of acceptance. A key without messages is forgotten.
+
+use std::ops::{Index, IndexMut};
+
+use crate::chunked::Chunked;
+use crate::ids::QueueNumber;
+use crate::list::List;
+use crate::message::NONE;
+use crate::segmented::{Segmented, mix};
+
+/// One ordering key of one queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    pub queue: QueueNumber,
+    pub hash: u64,
+    /// The message that may be delivered. In a free entry: the next free one.
+    pub head: u32,
+    /// Those behind it.
+    pub waiting: List,
+}
+
+/// See the module.
+pub(crate) struct Keys {
+    keys: Chunked<Key>,
+    free: u32,
+    table: Segmented<u32>,
+}
+
+impl Keys {
+    pub fn new() -> Self {
+        Keys {
+            keys: Chunked::new(),
+            free: NONE,
+            table: Segmented::new(),
+        }
+    }
+
+    pub fn find(&self, queue: QueueNumber, hash: u64) -> Option<u32> {
+        let equal = |&slot: &u32| self[slot].queue == queue && self[slot].hash == hash;
+        self.table.find(spread(queue, hash), equal).copied()
+    }
+
+    pub fn insert(&mut self, queue: QueueNumber, hash: u64, head: u32) -> u32 {
+        assert!(
+            self.find(queue, hash).is_none(),
+            "an ordering key is in use already"
+        );
+        let slot = self.take_slot();
+        self[slot] = Key {
+            queue,
+            hash,
+            head,
+            waiting: List::EMPTY,
+        };
+        let keys = &self.keys;
+        let rehash = |&slot: &u32| spread(keys[slot as usize].queue, keys[slot as usize].hash);
+        self.table.put(spread(queue, hash), slot, |_| false, rehash);
+        slot
+    }
+
+    pub fn remove(&mut self, slot: u32) {
+        let key = self[slot];
+        assert!(
+            key.waiting.is_empty(),
+            "messages wait behind an ordering key that is removed"
+        );
+        let removed = self
+            .table
+            .remove(spread(key.queue, key.hash), |&other| other == slot);
+        assert!(removed.is_some(), "an ordering key isn't in its table");
+        self[slot].head = self.free;
+        self.free = slot;
+    }
+
+    fn take_slot(&mut self) -> u32 {
+        if self.free == NONE {
+            self.keys.push(Key {
+                queue: QueueNumber(0),
+                hash: 0,
+                head: NONE,
+                waiting: List::EMPTY,
+            });
+            return self.keys.len() as u32 - 1;
+        }
+        let slot = self.free;
+        self.free = self[slot].head;
+        slot
+    }
+}
+
+fn spread(queue: QueueNumber, hash: u64) -> u64 {
+    mix(hash ^ mix(u64::from(queue.0)))
+}
+
+impl Index<u32> for Keys {
+    type Output = Key;
+
+    fn index(&self, slot: u32) -> &Key {
+        &self.keys[slot as usize]
+    }
+}
+
+impl IndexMut<u32> for Keys {
+    fn index_mut(&mut self, slot: u32) -> &mut Key {
+        &mut self.keys[slot as usize]
+    }
+}
+
+#[cfg(test)]
+impl Keys {
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_key_of_two_queues_is_two_keys() {
+        let mut keys = Keys::new();
+        let one = keys.insert(QueueNumber(1), 7, 0);
+        let two = keys.insert(QueueNumber(2), 7, 1);
+        assert_ne!(one, two);
+        keys.remove(one);
+        assert_eq!(keys.find(QueueNumber(1), 7), None);
+        assert_eq!(keys.find(QueueNumber(2), 7), Some(two));
+        assert_eq!(keys.insert(QueueNumber(3), 7, 2), one);
+    }
+}

@@ -1,0 +1,139 @@
+//! A message's index entry: one cache line. The payload, keys and texts lie in the journal; what only few
+//! messages need (an own `max_retries`, failures, a death) lies in `history`, and a flag says so.
+
+use crate::ids::{Location, QueueNumber};
+
+/// "No slot": the end of a list, or no ordering key.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Where a message is: it decides which list it is linked in and what its deadline means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Place {
+    Free = 0,
+    Ready = 1,
+    Blocked = 2,
+    Delayed = 3,
+    Leased = 4,
+    Dead = 5,
+}
+
+const PLACES: [Place; 6] = [
+    Place::Free,
+    Place::Ready,
+    Place::Blocked,
+    Place::Delayed,
+    Place::Leased,
+    Place::Dead,
+];
+const PLACE_MASK: u8 = 0b111;
+
+/// What is true of a message beside its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Flag {
+    /// Its last lease was ended by a nack, so that nack may be repeated.
+    Nacked = 1 << 3,
+    /// It has a `max_retries` of its own.
+    OwnRetries = 1 << 4,
+    /// It has failed before.
+    Failed = 1 << 5,
+    /// It died, here or in the queue it came from.
+    Died = 1 << 6,
+}
+
+/// One slot of the slab.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct Message {
+    /// 0 in a free slot.
+    pub number: u64,
+    pub envelope: Location,
+    /// Ready, dead: since. Delayed, blocked: due. Leased: until.
+    pub at_ms: u64,
+    /// 0: never.
+    pub expires_at_ms: u64,
+    pub queue: QueueNumber,
+    /// Slot of its ordering key, or [`NONE`].
+    pub key: u32,
+    pub next: u32,
+    pub previous: u32,
+    pub deliveries: u32,
+    pub attempts: u16,
+    pub priority: u8,
+    status: u8,
+}
+
+const _: () = assert!(size_of::<Message>() == 64, "a message is one cache line");
+
+impl Message {
+    /// A free slot, linked to the next free one.
+    pub fn free(next: u32) -> Self {
+        Message {
+            number: 0,
+            envelope: Location::default(),
+            at_ms: 0,
+            expires_at_ms: 0,
+            queue: QueueNumber(0),
+            key: NONE,
+            next,
+            previous: NONE,
+            deliveries: 0,
+            attempts: 0,
+            priority: 0,
+            status: Place::Free as u8,
+        }
+    }
+
+    /// A message that is in no list yet.
+    pub fn new(number: u64, queue: QueueNumber, priority: u8, envelope: Location) -> Self {
+        assert!(number > 0, "message numbers count from 1");
+        Message {
+            number,
+            queue,
+            priority,
+            envelope,
+            ..Message::free(NONE)
+        }
+    }
+
+    pub fn place(&self) -> Place {
+        PLACES[usize::from(self.status & PLACE_MASK)]
+    }
+
+    pub fn set_place(&mut self, place: Place, at_ms: u64) {
+        self.status = (self.status & !PLACE_MASK) | place as u8;
+        self.at_ms = at_ms;
+    }
+
+    pub fn has(&self, flag: Flag) -> bool {
+        self.status & flag as u8 != 0
+    }
+
+    pub fn set(&mut self, flag: Flag, value: bool) {
+        self.status = if value {
+            self.status | flag as u8
+        } else {
+            self.status & !(flag as u8)
+        };
+    }
+
+    /// When a timer must look at it.
+    pub fn deadline_ms(&self) -> Option<u64> {
+        let expiry = (self.expires_at_ms != 0).then_some(self.expires_at_ms);
+        match self.place() {
+            Place::Free | Place::Dead => None,
+            Place::Ready | Place::Blocked => expiry,
+            Place::Delayed => Some(expiry.map_or(self.at_ms, |expires| expires.min(self.at_ms))),
+            Place::Leased => Some(self.at_ms),
+        }
+    }
+
+    pub fn is_expired(&self, now_ms: u64) -> bool {
+        self.expires_at_ms != 0 && self.expires_at_ms <= now_ms
+    }
+
+    pub fn status(&self) -> u8 {
+        self.status
+    }
+}

@@ -1,0 +1,169 @@
+//! One partition: the whole API of the engine. A step decides commands in order, after the timers that are due,
+//! and yields the records of one batch; a replay applies such a batch. Same records, same state.
+
+use crate::batch::Batch;
+use crate::command::Command;
+use crate::ids::PartitionNumber;
+use crate::record::Record;
+use crate::reply::Reply;
+use crate::state::{Cursor, State};
+use crate::verbs;
+
+/// What a step decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// LSN of the batch; the partition's last one when `records` is empty.
+    pub lsn: u64,
+    /// The batch's records, in order. Empty: there is nothing to journal.
+    pub records: Vec<Record>,
+    /// [`Blob::index`](crate::command::Blob::index) of each blob the batch carries, in order.
+    pub blobs: Vec<u32>,
+    /// One reply a command, in order.
+    pub replies: Vec<Reply>,
+    /// When to step again though nothing is asked; at or before now: at once.
+    pub next_deadline_ms: Option<u64>,
+    /// Queues in which messages became ready (or whose settings changed), and how many are ready now.
+    pub woken: Vec<(Box<str>, u64)>,
+}
+
+/// The state of one partition. After a panic (a bug) it must be dropped.
+pub struct Partition {
+    number: PartitionNumber,
+    state: State,
+    /// The last instant seen. Time never goes back.
+    now_ms: u64,
+}
+
+impl Partition {
+    /// An empty partition, as before the first batch of its journal.
+    pub fn new(partition: PartitionNumber) -> Self {
+        Partition {
+            number: partition,
+            state: State::new(),
+            now_ms: 0,
+        }
+    }
+
+    /// Decides `commands` in order at `now_ms` (milliseconds since 1970, never less than the last step's).
+    /// The LSN advances by one when there are records, which must be journaled before a reply leaves.
+    pub fn step(&mut self, now_ms: u64, commands: Vec<Command>) -> Step {
+        self.begin(self.state.lsn + 1, now_ms);
+        let mut batch = Batch::new(&mut self.state, now_ms);
+        verbs::timers::run(&mut batch);
+        let replies = commands
+            .into_iter()
+            .map(|command| verbs::run(&mut batch, command))
+            .collect();
+        let (records, blobs) = batch.into_parts();
+        self.finish(records, blobs, replies)
+    }
+
+    /// Begins a new epoch. The first batch of a journal also keeps `secret` (32 random bytes).
+    pub fn fence(&mut self, now_ms: u64, secret: [u8; 32]) -> Step {
+        self.begin(self.state.lsn + 1, now_ms);
+        let mut batch = Batch::new(&mut self.state, now_ms);
+        if batch.state().lsn == 0 {
+            batch.commit(Record::Founded { secret });
+        }
+        let epoch = batch.state().epoch + 1;
+        batch.commit(Record::Fenced { epoch });
+        let (records, blobs) = batch.into_parts();
+        self.finish(records, blobs, Vec::new())
+    }
+
+    /// Applies one batch of the journal. Batches come in order, each once.
+    pub fn replay(&mut self, lsn: u64, now_ms: u64, records: &[Record]) {
+        assert_eq!(lsn, self.state.lsn + 1, "batches are replayed in order");
+        assert!(!records.is_empty(), "a batch holds records");
+        self.begin(lsn, now_ms);
+        records.iter().for_each(|record| self.state.apply(record));
+        self.state.lsn = lsn;
+        self.take_woken();
+    }
+
+    /// Which partition this is.
+    pub fn number(&self) -> PartitionNumber {
+        self.number
+    }
+
+    /// LSN of the last batch; 0 before the first.
+    pub fn lsn(&self) -> u64 {
+        self.state.lsn
+    }
+
+    /// The last epoch begun; 0 before the first.
+    pub fn epoch(&self) -> u64 {
+        self.state.epoch
+    }
+
+    /// The secret that receipts are signed with; None before the first batch.
+    pub fn secret(&self) -> Option<[u8; 32]> {
+        self.state.secret
+    }
+
+    /// Messages held, those of deleted queues that are still being taken away included.
+    pub fn message_count(&self) -> u64 {
+        self.state.messages.count()
+    }
+
+    /// Queues that can be named.
+    pub fn queue_count(&self) -> u64 {
+        self.state.queues.count() as u64
+    }
+
+    /// Feeds the whole logical state, in a canonical order, to a hasher: equal states feed equal bytes.
+    pub fn fold_state(&self, fold: &mut impl FnMut(&[u8])) {
+        self.state.fold(fold);
+    }
+
+    fn begin(&mut self, lsn: u64, now_ms: u64) {
+        assert!(
+            now_ms >= self.now_ms,
+            "time goes back from {} to {now_ms}",
+            self.now_ms
+        );
+        self.now_ms = now_ms;
+        self.state.cursor = Cursor {
+            lsn,
+            now_ms,
+            offset: 0,
+        };
+    }
+
+    fn finish(&mut self, records: Vec<Record>, blobs: Vec<u32>, replies: Vec<Reply>) -> Step {
+        self.state.lsn += u64::from(!records.is_empty());
+        let woken = self.take_woken();
+        Step {
+            lsn: self.state.lsn,
+            records,
+            blobs,
+            replies,
+            next_deadline_ms: self.next_deadline_ms(),
+            woken,
+        }
+    }
+
+    fn next_deadline_ms(&self) -> Option<u64> {
+        if self.state.queues.reaping().is_some() {
+            return Some(self.now_ms);
+        }
+        self.state
+            .deadlines
+            .first()
+            .map(|(deadline_ms, _)| deadline_ms)
+    }
+
+    fn take_woken(&mut self) -> Vec<(Box<str>, u64)> {
+        let mut woken = Vec::new();
+        for number in std::mem::take(&mut self.state.woken) {
+            let Some(queue) = self.state.queues.try_get_mut(number) else {
+                continue;
+            };
+            queue.woken = false;
+            if queue.counts.ready > 0 && !queue.deleted {
+                woken.push(((*queue.name).into(), queue.counts.ready));
+            }
+        }
+        woken
+    }
+}

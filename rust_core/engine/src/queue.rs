@@ -1,0 +1,103 @@
+//! One queue: its settings, the lists of its messages by place, and their counts. It moves nothing itself;
+//! `state` links and unlinks.
+
+use std::sync::Arc;
+
+use crate::config::QueueConfig;
+use crate::dedup::Expiries;
+use crate::ids::QueueNumber;
+use crate::list::List;
+use crate::message::Place;
+use crate::rate::Limiter;
+use crate::ready::Ready;
+use crate::reply::Counts;
+
+/// See the module.
+pub(crate) struct Queue {
+    pub number: QueueNumber,
+    pub name: Arc<str>,
+    pub config: QueueConfig,
+    pub created_at_ms: u64,
+    pub counts: Counts,
+    pub ready: Ready,
+    pub delayed: List,
+    pub leased: List,
+    pub dead: List,
+    pub limiter: Limiter,
+    pub dedup: Expiries,
+    /// Its name is free; its messages are being taken away.
+    pub deleted: bool,
+    /// A message became ready in this step. Not part of the state.
+    pub woken: bool,
+}
+
+impl Queue {
+    pub fn new(
+        number: QueueNumber,
+        name: Arc<str>,
+        config: QueueConfig,
+        created_at_ms: u64,
+    ) -> Self {
+        Queue {
+            number,
+            name,
+            config,
+            created_at_ms,
+            counts: Counts::default(),
+            ready: Ready::default(),
+            delayed: List::EMPTY,
+            leased: List::EMPTY,
+            dead: List::EMPTY,
+            limiter: Limiter::default(),
+            dedup: Expiries::default(),
+            deleted: false,
+            woken: false,
+        }
+    }
+
+    pub fn count_mut(&mut self, place: Place) -> &mut u64 {
+        match place {
+            Place::Ready => &mut self.counts.ready,
+            Place::Blocked => &mut self.counts.blocked,
+            Place::Delayed => &mut self.counts.delayed,
+            Place::Leased => &mut self.counts.leased,
+            Place::Dead => &mut self.counts.dead,
+            Place::Free => unreachable!("a free slot is of no queue"),
+        }
+    }
+
+    pub fn messages(&self) -> u64 {
+        let Counts {
+            ready,
+            blocked,
+            delayed,
+            leased,
+            dead,
+        } = self.counts;
+        ready + blocked + delayed + leased + dead
+    }
+
+    /// One of its messages, those with timers first. Blocked ones follow when the one before them is gone.
+    pub fn any_message(&self) -> Option<u32> {
+        let lists = [self.leased, self.delayed];
+        let first = lists
+            .into_iter()
+            .find(|list| !list.is_empty())
+            .map(|list| list.head);
+        first
+            .or_else(|| self.ready.any())
+            .or((!self.dead.is_empty()).then_some(self.dead.head))
+    }
+
+    /// Nothing of a deleted queue is left.
+    pub fn is_reaped(&self) -> bool {
+        self.messages() == 0 && self.dedup.is_empty()
+    }
+
+    /// Messages that may be leased now, by its rate limit.
+    pub fn tokens(&self, now_ms: u64) -> u32 {
+        self.config
+            .rate_limit
+            .map_or(u32::MAX, |limit| self.limiter.available(limit, now_ms))
+    }
+}

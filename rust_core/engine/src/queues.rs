@@ -1,0 +1,121 @@
+//! The queues of a partition: by number for the engine, by name for the outside. A deleted queue keeps its
+//! number until its last message is gone; its name is free at once.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::config::QueueConfig;
+use crate::ids::QueueNumber;
+use crate::queue::Queue;
+use crate::rejection::Rejection;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Queues {
+    /// By number; numbers are never reused.
+    numbered: Vec<Option<Box<Queue>>>,
+    names: BTreeMap<Arc<str>, QueueNumber>,
+    /// Deleted ones that still hold something, in order of deletion.
+    reaping: VecDeque<QueueNumber>,
+}
+
+impl Queues {
+    pub fn count(&self) -> usize {
+        self.names.len()
+    }
+
+    pub fn next_number(&self) -> QueueNumber {
+        QueueNumber(u32::try_from(self.numbered.len()).expect("queue numbers fit 32 bits"))
+    }
+
+    /// A queue a message is in, so it is there.
+    pub fn get(&self, number: QueueNumber) -> &Queue {
+        self.numbered[number.0 as usize]
+            .as_ref()
+            .expect("a message's queue exists")
+    }
+
+    pub fn get_mut(&mut self, number: QueueNumber) -> &mut Queue {
+        self.numbered[number.0 as usize]
+            .as_mut()
+            .expect("a message's queue exists")
+    }
+
+    pub fn try_get_mut(&mut self, number: QueueNumber) -> Option<&mut Queue> {
+        self.numbered[number.0 as usize].as_deref_mut()
+    }
+
+    pub fn find(&self, name: &str) -> Option<&Queue> {
+        self.names.get(name).map(|&number| self.get(number))
+    }
+
+    /// The queue a command names.
+    pub fn named(&self, name: &str) -> Result<&Queue, Rejection> {
+        self.find(name)
+            .ok_or_else(|| Rejection::QueueNotFound { queue: name.into() })
+    }
+
+    /// In order of name, after `after`.
+    pub fn after<'a>(&'a self, after: Option<&str>) -> impl Iterator<Item = &'a Queue> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.names
+            .range::<str, _>((from, Bound::Unbounded))
+            .map(|(_, &number)| self.get(number))
+    }
+
+    /// By number.
+    pub fn iter(&self) -> impl Iterator<Item = &Queue> {
+        self.numbered.iter().flatten().map(|queue| &**queue)
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Queue> {
+        self.numbered.iter_mut().flatten().map(|queue| &mut **queue)
+    }
+
+    pub fn insert(&mut self, number: QueueNumber, name: &str, config: QueueConfig, now_ms: u64) {
+        assert_eq!(
+            number,
+            self.next_number(),
+            "a record names a queue number that isn't the next"
+        );
+        let name: Arc<str> = name.into();
+        let earlier = self.names.insert(name.clone(), number);
+        assert!(earlier.is_none(), "a queue of that name exists");
+        self.numbered
+            .push(Some(Box::new(Queue::new(number, name, config, now_ms))));
+    }
+
+    pub fn delete(&mut self, number: QueueNumber) {
+        let queue = self.get_mut(number);
+        assert!(!queue.deleted, "a queue is deleted twice");
+        queue.deleted = true;
+        let name = queue.name.clone();
+        assert_eq!(
+            self.names.remove(&name),
+            Some(number),
+            "a queue's name is another's"
+        );
+        self.reaping.push_back(number);
+        self.drop_if_reaped(number);
+    }
+
+    /// The deleted queue whose rest is taken away next.
+    pub fn reaping(&self) -> Option<&Queue> {
+        self.reaping.front().map(|&number| self.get(number))
+    }
+
+    pub fn drop_if_reaped(&mut self, number: QueueNumber) {
+        if self.get(number).is_reaped() {
+            self.reaping.retain(|&other| other != number);
+            self.numbered[number.0 as usize] = None;
+        }
+    }
+
+    pub fn fold_reaping(&self, fold: &mut impl FnMut(&[u8])) {
+        fold(&self.next_number().0.to_le_bytes());
+        self.reaping
+            .iter()
+            .for_each(|number| fold(&number.0.to_le_bytes()));
+    }
+}

@@ -1,0 +1,63 @@
+//! A hash table in 256 segments. A table that doubles moves all it holds at once; a segment moves a 256th, so
+//! growth never stops the partition for long. The caller gives the hash; nothing iterates, so no order leaks.
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+const SEGMENTS: usize = 256;
+
+/// Entries found by a hash and an equality the caller supplies.
+pub(crate) struct Segmented<T> {
+    segments: Box<[HashTable<T>]>,
+}
+
+impl<T> Segmented<T> {
+    pub fn new() -> Self {
+        Segmented {
+            segments: (0..SEGMENTS).map(|_| HashTable::new()).collect(),
+        }
+    }
+
+    pub fn find(&self, hash: u64, equal: impl FnMut(&T) -> bool) -> Option<&T> {
+        self.segments[segment(hash)].find(hash, equal)
+    }
+
+    /// Adds `value`, in place of an equal one if there is one.
+    pub fn put(
+        &mut self,
+        hash: u64,
+        value: T,
+        equal: impl FnMut(&T) -> bool,
+        rehash: impl Fn(&T) -> u64,
+    ) {
+        match self.segments[segment(hash)].entry(hash, equal, rehash) {
+            Entry::Occupied(mut entry) => *entry.get_mut() = value,
+            Entry::Vacant(entry) => {
+                entry.insert(value);
+            }
+        }
+    }
+
+    pub fn remove(&mut self, hash: u64, equal: impl FnMut(&T) -> bool) -> Option<T> {
+        let entry = self.segments[segment(hash)].find_entry(hash, equal).ok()?;
+        Some(entry.remove().0)
+    }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.segments.iter().map(HashTable::len).sum()
+    }
+}
+
+/// Bits the table itself uses neither for the bucket nor for its tag.
+fn segment(hash: u64) -> usize {
+    (hash >> 40) as usize % SEGMENTS
+}
+
+/// Spreads an integer's bits over the whole word (the finalizer of splitmix64, Steele et al. 2014).
+pub(crate) fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}

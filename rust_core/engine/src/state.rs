@@ -1,0 +1,218 @@
+//! A partition's state, and how a message moves in it. Every move keeps this: a message is in exactly the list
+//! its place names, its queue's counts agree, and its deadline is in the heap when it has one.
+//!
+//! Only `apply` changes the state; verbs read it.
+
+use crate::deadlines::Deadlines;
+use crate::dedup::Dedup;
+use crate::history::History;
+use crate::ids::{Location, MessageId, QueueNumber};
+use crate::keys::Keys;
+use crate::message::{Message, NONE, Place};
+use crate::queue::Queue;
+use crate::queues::Queues;
+use crate::settled::Settled;
+use crate::slab::Slab;
+
+/// See the module.
+pub(crate) struct State {
+    pub lsn: u64,
+    pub epoch: u64,
+    pub secret: Option<[u8; 32]>,
+    /// The last message number given.
+    pub numbered: u64,
+    pub messages: Slab,
+    pub deadlines: Deadlines,
+    pub keys: Keys,
+    pub queues: Queues,
+    pub dedup: Dedup,
+    pub settled: Settled,
+    pub history: History,
+    pub cursor: Cursor,
+    /// Queues in which a message became ready in this step. Not part of the state.
+    pub woken: Vec<QueueNumber>,
+}
+
+/// The batch being applied: its LSN, its instant, and where its next blob lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    pub lsn: u64,
+    pub now_ms: u64,
+    pub offset: u32,
+}
+
+impl Cursor {
+    pub fn take(&mut self, length: u32) -> Location {
+        let location = Location {
+            lsn: self.lsn,
+            offset: self.offset,
+            length,
+        };
+        self.offset = self
+            .offset
+            .checked_add(length)
+            .expect("a batch's blobs fit 32 bits");
+        location
+    }
+}
+
+/// Which end of a list a message joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Back,
+    Front,
+}
+
+impl State {
+    pub fn new() -> Self {
+        State {
+            lsn: 0,
+            epoch: 0,
+            secret: None,
+            numbered: 0,
+            messages: Slab::new(),
+            deadlines: Deadlines::new(),
+            keys: Keys::new(),
+            queues: Queues::default(),
+            dedup: Dedup::new(),
+            settled: Settled::new(),
+            history: History::default(),
+            cursor: Cursor {
+                lsn: 0,
+                now_ms: 0,
+                offset: 0,
+            },
+            woken: Vec::new(),
+        }
+    }
+
+    /// The name the next message gets.
+    pub fn next_id(&self) -> MessageId {
+        MessageId {
+            number: self.numbered + 1,
+            slot: self.messages.next_slot(),
+        }
+    }
+
+    /// The message of that name and its queue, unless either is gone.
+    pub fn find(&self, id: MessageId) -> Option<(&Message, &Queue)> {
+        let message = self.messages.find(id)?;
+        let queue = self.queues.get(message.queue);
+        (!queue.deleted).then_some((message, queue))
+    }
+
+    /// The slot a record names; it must be there.
+    pub fn slot(&self, id: MessageId) -> u32 {
+        assert!(
+            self.messages.find(id).is_some(),
+            "a record names a message that is gone"
+        );
+        id.slot
+    }
+
+    /// Takes a message from the place it is in to another.
+    pub fn relocate(&mut self, slot: u32, place: Place, at_ms: u64, end: End) {
+        self.unlink(slot);
+        self.settle_in(slot, place, at_ms, end);
+    }
+
+    /// Gives a message that is in no list its place.
+    pub fn settle_in(&mut self, slot: u32, place: Place, at_ms: u64, end: End) {
+        self.messages[slot].set_place(place, at_ms);
+        self.link(slot, end);
+        let message = &self.messages[slot];
+        self.deadlines
+            .set(slot, message.number, message.deadline_ms());
+    }
+
+    /// Ready when `due_ms` has come, else delayed until then.
+    pub fn settle_in_when_due(&mut self, slot: u32, due_ms: u64) {
+        let now_ms = self.cursor.now_ms;
+        if due_ms <= now_ms {
+            self.settle_in(slot, Place::Ready, now_ms, End::Back);
+        } else {
+            self.settle_in(slot, Place::Delayed, due_ms, End::Back);
+        }
+    }
+
+    /// Removes a message for good.
+    pub fn remove(&mut self, slot: u32) {
+        self.unlink(slot);
+        self.release_key(slot);
+        let message = self.messages[slot];
+        self.history.forget(slot, &message);
+        self.deadlines.set(slot, message.number, None);
+        self.messages.remove(slot);
+    }
+
+    /// A message that is in no list leaves its ordering key; if it was the key's head the next one takes over.
+    pub fn release_key(&mut self, slot: u32) {
+        let key = std::mem::replace(&mut self.messages[slot].key, NONE);
+        if key == NONE || self.keys[key].head != slot {
+            return;
+        }
+        match self.keys[key].waiting.head {
+            NONE => self.keys.remove(key),
+            next => self.promote(key, next),
+        }
+    }
+
+    fn promote(&mut self, key: u32, slot: u32) {
+        assert!(
+            self.messages[slot].place() == Place::Blocked,
+            "only a blocked message waits"
+        );
+        let due_ms = self.messages[slot].at_ms;
+        self.unlink(slot);
+        self.keys[key].head = slot;
+        self.settle_in_when_due(slot, due_ms);
+    }
+
+    fn link(&mut self, slot: u32, end: End) {
+        let (place, priority, key) = self.read(slot);
+        let queue = self.queues.get_mut(self.messages[slot].queue);
+        *queue.count_mut(place) += 1;
+        let messages = &mut self.messages;
+        match place {
+            Place::Ready if end == End::Front => queue.ready.push_front(messages, priority, slot),
+            Place::Ready => queue.ready.push_back(messages, priority, slot),
+            Place::Delayed => queue.delayed.push_back(messages, slot),
+            Place::Leased => queue.leased.push_back(messages, slot),
+            Place::Dead => queue.dead.push_back(messages, slot),
+            Place::Blocked => self.keys[key].waiting.push_back(messages, slot),
+            Place::Free => unreachable!("a free slot is in no queue's list"),
+        }
+        if place == Place::Ready {
+            self.wake(self.messages[slot].queue);
+        }
+    }
+
+    pub fn unlink(&mut self, slot: u32) {
+        let (place, priority, key) = self.read(slot);
+        let queue = self.queues.get_mut(self.messages[slot].queue);
+        *queue.count_mut(place) -= 1;
+        let messages = &mut self.messages;
+        match place {
+            Place::Ready => queue.ready.remove(messages, priority, slot),
+            Place::Delayed => queue.delayed.remove(messages, slot),
+            Place::Leased => queue.leased.remove(messages, slot),
+            Place::Dead => queue.dead.remove(messages, slot),
+            Place::Blocked => self.keys[key].waiting.remove(messages, slot),
+            Place::Free => unreachable!("a free slot is in no queue's list"),
+        }
+    }
+
+    fn read(&self, slot: u32) -> (Place, u8, u32) {
+        let message = &self.messages[slot];
+        (message.place(), message.priority, message.key)
+    }
+
+    /// Notes that a receive of this queue may succeed now.
+    pub fn wake(&mut self, number: QueueNumber) {
+        let queue = self.queues.get_mut(number);
+        if !queue.woken && !queue.deleted {
+            queue.woken = true;
+            self.woken.push(number);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! One file a verb. Each decides from the state and the command alone, reading only, what to record or why not;
+//! committing a record is what changes the state.
+
+mod ack;
+mod create_queue;
+mod death;
+mod delete_queue;
+mod enqueue;
+mod extend;
+mod get_message;
+mod get_queue;
+mod lease;
+mod list_queues;
+mod nack;
+mod peek;
+mod receive;
+mod release;
+mod settle;
+pub(crate) mod timers;
+mod update_queue;
+
+use crate::batch::Batch;
+use crate::command::Command;
+use crate::rejection::Rejection;
+use crate::reply::Reply;
+
+/// Answers one command.
+pub(crate) fn run(batch: &mut Batch, command: Command) -> Reply {
+    answer(batch, command).unwrap_or_else(Reply::Rejected)
+}
+
+fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
+    match command {
+        Command::CreateQueue { name, config } => create_queue::run(batch, name, config),
+        Command::UpdateQueue { name, patch } => update_queue::run(batch, &name, patch),
+        Command::DeleteQueue { name } => delete_queue::run(batch, &name),
+        Command::GetQueue { name } => get_queue::run(batch.state(), &name),
+        Command::ListQueues { after, limit } => {
+            Ok(list_queues::run(batch.state(), after.as_deref(), limit))
+        }
+        Command::Enqueue {
+            queue,
+            messages,
+            atomic,
+        } => enqueue::run(batch, &queue, &messages, atomic),
+        Command::Receive {
+            queue,
+            group,
+            consumer,
+            messages_max,
+            visibility_timeout_ms,
+        } => {
+            let request = receive::Request {
+                queue,
+                group,
+                consumer,
+                messages_max,
+                visibility_timeout_ms,
+            };
+            receive::run(batch, request)
+        }
+        Command::Ack(ack) => ack::run(batch, ack, None).map(|already| Reply::Acked { already }),
+        Command::Nack(nack) => nack::run(batch, nack, None).map(Reply::Nacked),
+        Command::Extend(extend) => extend::run(batch, extend, None)
+            .map(|leased_until_ms| Reply::Extended { leased_until_ms }),
+        Command::Settle {
+            queue,
+            acks,
+            nacks,
+            extends,
+        } => settle::run(batch, &queue, &acks, &nacks, &extends),
+        Command::Release { leases } => Ok(release::run(batch, &leases)),
+        Command::GetMessage { message } => get_message::run(batch.state(), message),
+        Command::Peek {
+            queue,
+            state,
+            after,
+            limit,
+        } => peek::run(batch.state(), &queue, state, after, limit),
+    }
+}

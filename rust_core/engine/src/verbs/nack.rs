@@ -1,0 +1,113 @@
+//! nack: the delivery failed. Another follows after a delay, until the retries are used up or the consumer
+//! rejects the message; then it is dead.
+
+use super::death::{self, Death};
+use super::lease;
+use crate::backoff;
+use crate::batch::Batch;
+use crate::command::{Blob, Nack};
+use crate::message::{Flag, Message};
+use crate::queue::Queue;
+use crate::record::{DeathReason, FailureCause, Record};
+use crate::rejection::Rejection;
+use crate::reply::Nacked;
+use crate::settled::Ending;
+use crate::state::State;
+
+enum Decision {
+    Already,
+    Retry { record: Record, due_ms: u64 },
+    Die(Death),
+}
+
+pub(super) fn run(batch: &mut Batch, nack: Nack, queue: Option<&str>) -> Result<Nacked, Rejection> {
+    let error = nack.error.filter(|error| error.length > 0);
+    let decision = decide(batch.state(), batch.now_ms, nack, error, queue)?;
+    if !matches!(decision, Decision::Already) {
+        error.into_iter().for_each(|error| batch.carry(error));
+    }
+    Ok(match decision {
+        Decision::Already => Nacked::Already,
+        Decision::Retry { record, due_ms } => {
+            batch.commit(record);
+            Nacked::Retry { due_ms }
+        }
+        Decision::Die(death) => {
+            let nacked = death
+                .dead_letter
+                .map_or(Nacked::Dead, |message| Nacked::DeadLettered { message });
+            death::commit(batch, death);
+            nacked
+        }
+    })
+}
+
+fn decide(
+    state: &State,
+    now_ms: u64,
+    nack: Nack,
+    error: Option<Blob>,
+    queue: Option<&str>,
+) -> Result<Decision, Rejection> {
+    lease::of_queue(state, nack.lease, queue)?;
+    if is_repeated(state, nack) {
+        return Ok(Decision::Already);
+    }
+    let (message, queue) = lease::held(state, nack.lease)?;
+    let id = nack.lease.message;
+    let error_bytes = error.map_or(0, |error| error.length);
+    let reason = if nack.reject {
+        Some(DeathReason::Rejected)
+    } else {
+        None
+    };
+    let reason = reason.or(is_last(state, id.slot, queue).then_some(DeathReason::RetriesExhausted));
+    Ok(match reason {
+        Some(reason) => Decision::Die(death::decide(state, id, reason, error_bytes)),
+        None => {
+            let due_ms = due_ms(message, queue, nack.delay_ms, now_ms);
+            let (group, cause) = (nack.lease.group, FailureCause::Nack);
+            let priority = nack.priority.unwrap_or(message.priority);
+            Decision::Retry {
+                record: Record::Retried {
+                    message: id,
+                    group,
+                    cause,
+                    due_ms,
+                    priority,
+                    error_bytes,
+                },
+                due_ms,
+            }
+        }
+    })
+}
+
+/// Whether an earlier nack of the same lease was recorded already.
+fn is_repeated(state: &State, nack: Nack) -> bool {
+    let lease = nack.lease;
+    let ended =
+        |message: &Message| message.has(Flag::Nacked) && message.deliveries == lease.delivery;
+    state
+        .find(lease.message)
+        .is_some_and(|(message, _)| ended(message))
+        || state.settled.ending(lease.message.number, lease.delivery) == Some(Ending::Nacked)
+}
+
+/// Whether one more failed attempt uses up the retries.
+pub(super) fn is_last(state: &State, slot: u32, queue: &Queue) -> bool {
+    let message = &state.messages[slot];
+    let retries_max = state
+        .history
+        .retries_max(slot, message)
+        .unwrap_or(queue.config.max_retries);
+    u32::from(message.attempts) + 1 > retries_max
+}
+
+/// When the next delivery may be: after the delay asked for, or else the queue's backoff.
+pub(super) fn due_ms(message: &Message, queue: &Queue, delay_ms: Option<u64>, now_ms: u64) -> u64 {
+    let attempts = u32::from(message.attempts) + 1;
+    let delay_ms = delay_ms
+        .unwrap_or_else(|| backoff::delay_ms(queue.config.backoff, message.number, attempts));
+    now_ms.saturating_add(delay_ms)
+}

@@ -1,0 +1,80 @@
+//! peek: a page of a queue's messages of one state, leased to nobody. Ready ones come highest priority first,
+//! then first in first out; the others in the order they came into their state.
+
+use crate::command::PeekState;
+use crate::ids::MessageId;
+use crate::message::{Message, NONE, Place};
+use crate::queue::Queue;
+use crate::rejection::Rejection;
+use crate::reply::Reply;
+use crate::state::State;
+use crate::view;
+
+/// A page can't go on after a message that has left the state: that is `MessageNotFound`.
+pub(super) fn run(
+    state: &State,
+    queue: &str,
+    peek: PeekState,
+    after: Option<MessageId>,
+    limit: u32,
+) -> Result<Reply, Rejection> {
+    let queue = state.queues.named(queue)?;
+    let first = match after {
+        None => first(queue, peek),
+        Some(after) => next(state, queue, position(state, queue, peek, after)?),
+    };
+    let mut rest = std::iter::successors(first, |&slot| next(state, queue, slot));
+    let messages = rest
+        .by_ref()
+        .take(limit as usize)
+        .map(|slot| view::message(state, slot))
+        .collect();
+    Ok(Reply::Peeked {
+        messages,
+        more: rest.next().is_some(),
+    })
+}
+
+fn position(
+    state: &State,
+    queue: &Queue,
+    peek: PeekState,
+    after: MessageId,
+) -> Result<u32, Rejection> {
+    let here = |message: &&Message| message.queue == queue.number && message.place() == place(peek);
+    state
+        .messages
+        .find(after)
+        .filter(here)
+        .map(|_| after.slot)
+        .ok_or(Rejection::MessageNotFound)
+}
+
+fn place(peek: PeekState) -> Place {
+    match peek {
+        PeekState::Ready => Place::Ready,
+        PeekState::Delayed => Place::Delayed,
+        PeekState::Leased => Place::Leased,
+        PeekState::Dead => Place::Dead,
+    }
+}
+
+fn first(queue: &Queue, peek: PeekState) -> Option<u32> {
+    let slot = match peek {
+        PeekState::Ready => return queue.ready.first_at_or_below(u8::MAX),
+        PeekState::Delayed => queue.delayed.head,
+        PeekState::Leased => queue.leased.head,
+        PeekState::Dead => queue.dead.head,
+    };
+    (slot != NONE).then_some(slot)
+}
+
+fn next(state: &State, queue: &Queue, slot: u32) -> Option<u32> {
+    let message = &state.messages[slot];
+    if message.next != NONE || message.place() != Place::Ready {
+        return (message.next != NONE).then_some(message.next);
+    }
+    queue
+        .ready
+        .first_at_or_below(message.priority.checked_sub(1)?)
+}

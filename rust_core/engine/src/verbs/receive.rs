@@ -1,0 +1,104 @@
+//! receive: leases the next messages in line, as many as asked for and as the rate limit allows.
+
+use crate::batch::Batch;
+use crate::ids::{GROUP_DEFAULT, LeaseId};
+use crate::queue::Queue;
+use crate::record::{Lease, Record};
+use crate::rejection::Rejection;
+use crate::reply::{Delivered, Limited, LimitedBy, Reply};
+use crate::state::State;
+use crate::view;
+
+/// Messages whose time to live is over and whose timer has not fired yet are passed over, at most this many.
+const EXPIRED_PASSED_MAX: usize = 1024;
+
+pub(super) struct Request {
+    pub queue: Box<str>,
+    pub group: Box<str>,
+    pub consumer: Box<str>,
+    pub messages_max: u32,
+    pub visibility_timeout_ms: Option<u64>,
+}
+
+pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejection> {
+    let now_ms = batch.now_ms;
+    let state = batch.state();
+    let queue = state.queues.named(&request.queue)?;
+    if &*request.group != "default" {
+        return Err(Rejection::GroupNotFound {
+            queue: request.queue,
+            group: request.group,
+        });
+    }
+    let messages = choose(state, queue, now_ms, request.messages_max);
+    if messages.is_empty() {
+        return Ok(Reply::Received {
+            messages: Vec::new(),
+            limited: limited(queue, now_ms),
+        });
+    }
+    let timeout_ms = request
+        .visibility_timeout_ms
+        .unwrap_or(queue.config.visibility_timeout_ms);
+    let until_ms = now_ms.saturating_add(timeout_ms);
+    let (queue, consumer) = (queue.number, request.consumer);
+    let delivered = messages
+        .iter()
+        .map(|&lease| deliver(state, lease, until_ms))
+        .collect();
+    batch.commit(Record::Leased {
+        queue,
+        group: GROUP_DEFAULT,
+        consumer,
+        until_ms,
+        messages,
+    });
+    Ok(Reply::Received {
+        messages: delivered,
+        limited: None,
+    })
+}
+
+fn choose(state: &State, queue: &Queue, now_ms: u64, messages_max: u32) -> Vec<Lease> {
+    let count = messages_max.min(queue.tokens(now_ms)) as usize;
+    let line = queue.ready.line(&state.messages, queue.config.scheduling);
+    line.take(count + EXPIRED_PASSED_MAX)
+        .filter(|&slot| !state.messages[slot].is_expired(now_ms))
+        .take(count)
+        .map(|slot| Lease {
+            message: state.messages.id(slot),
+            delivery: state.messages[slot].deliveries + 1,
+        })
+        .collect()
+}
+
+fn deliver(state: &State, lease: Lease, leased_until_ms: u64) -> Delivered {
+    let Lease {
+        message: id,
+        delivery,
+    } = lease;
+    let message = &state.messages[id.slot];
+    Delivered {
+        lease: LeaseId {
+            message: id,
+            group: GROUP_DEFAULT,
+            delivery,
+        },
+        priority: message.priority,
+        attempts: u32::from(message.attempts),
+        leased_until_ms,
+        expires_at_ms: message.expires_at_ms,
+        envelope: message.envelope,
+        dead_letter: view::dead_letter(state, id.slot, message),
+    }
+}
+
+/// Why a queue with ready messages hands out none.
+fn limited(queue: &Queue, now_ms: u64) -> Option<Limited> {
+    let limit = queue.config.rate_limit.filter(|_| queue.counts.ready > 0)?;
+    let retry_after_ms = queue.limiter.retry_after_ms(limit, now_ms);
+    (retry_after_ms > 0).then_some(Limited {
+        by: LimitedBy::QueueRateLimit,
+        retry_after_ms,
+    })
+}

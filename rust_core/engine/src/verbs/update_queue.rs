@@ -1,0 +1,53 @@
+//! update queue: replaces settings. What they decide from now on follows the new ones; deadlines that are set
+//! (leases, delays, expiries, dedup windows) stay.
+
+use super::create_queue::{
+    check_dead_letter_queue, dead_letter_queue_created, missing_dead_letter_queue,
+};
+use crate::batch::Batch;
+use crate::command::ConfigPatch;
+use crate::config::QueueConfig;
+use crate::record::Record;
+use crate::rejection::Rejection;
+use crate::reply::Reply;
+use crate::state::State;
+use crate::view;
+
+pub(super) fn run(batch: &mut Batch, name: &str, patch: ConfigPatch) -> Result<Reply, Rejection> {
+    let records = decide(batch.state(), name, patch)?;
+    records.into_iter().for_each(|record| batch.commit(record));
+    Ok(Reply::Queue(view::queue(batch.state().queues.named(name)?)))
+}
+
+fn decide(state: &State, name: &str, patch: ConfigPatch) -> Result<Vec<Record>, Rejection> {
+    let queue = state.queues.named(name)?;
+    let config = patched(queue.config.clone(), patch);
+    check_dead_letter_queue(state, name, &config)?;
+    if config == queue.config {
+        return Ok(Vec::new());
+    }
+    let next = state.queues.next_number();
+    let created =
+        missing_dead_letter_queue(state, &config).map(|name| dead_letter_queue_created(next, name));
+    let updated = Record::QueueUpdated {
+        queue: queue.number,
+        config,
+    };
+    Ok(created.into_iter().chain([updated]).collect())
+}
+
+fn patched(config: QueueConfig, patch: ConfigPatch) -> QueueConfig {
+    QueueConfig {
+        max_retries: patch.max_retries.unwrap_or(config.max_retries),
+        visibility_timeout_ms: patch
+            .visibility_timeout_ms
+            .unwrap_or(config.visibility_timeout_ms),
+        dead_letter_queue: patch.dead_letter_queue.unwrap_or(config.dead_letter_queue),
+        rate_limit: patch.rate_limit.unwrap_or(config.rate_limit),
+        scheduling: patch.scheduling.unwrap_or(config.scheduling),
+        backoff: patch.backoff.unwrap_or(config.backoff),
+        dedup_window_ms: patch.dedup_window_ms.unwrap_or(config.dedup_window_ms),
+        delay_ms: patch.delay_ms.unwrap_or(config.delay_ms),
+        ttl_ms: patch.ttl_ms.unwrap_or(config.ttl_ms),
+    }
+}

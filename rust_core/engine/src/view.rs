@@ -1,0 +1,52 @@
+//! What the state looks like from outside: queues and messages as replies show them.
+
+use crate::message::{Message, Place};
+use crate::queue::Queue;
+use crate::reply::{DeadLetter, MessageView, QueueView, State as Shown};
+use crate::state::State;
+
+/// A queue as replies show it.
+pub(crate) fn queue(queue: &Queue) -> QueueView {
+    QueueView {
+        name: (*queue.name).into(),
+        config: queue.config.clone(),
+        created_at_ms: queue.created_at_ms,
+        counts: queue.counts,
+    }
+}
+
+/// A message as replies show it.
+pub(crate) fn message(state: &State, slot: u32) -> MessageView {
+    let message = &state.messages[slot];
+    MessageView {
+        message: state.messages.id(slot),
+        queue: (*state.queues.get(message.queue).name).into(),
+        state: shown(message.place()),
+        priority: message.priority,
+        deliveries: message.deliveries,
+        attempts: u32::from(message.attempts),
+        at_ms: message.at_ms,
+        expires_at_ms: message.expires_at_ms,
+        envelope: message.envelope,
+        dead_letter: dead_letter(state, slot, message),
+    }
+}
+
+/// How a message died, if it did.
+pub(crate) fn dead_letter(state: &State, slot: u32, message: &Message) -> Option<Box<DeadLetter>> {
+    state
+        .history
+        .death(slot, message)
+        .map(|death| Box::new(death.view()))
+}
+
+fn shown(place: Place) -> Shown {
+    match place {
+        Place::Ready => Shown::Ready,
+        Place::Blocked => Shown::Blocked,
+        Place::Delayed => Shown::Delayed,
+        Place::Leased => Shown::Leased,
+        Place::Dead => Shown::Dead,
+        Place::Free => unreachable!("a free slot isn't shown"),
+    }
+}
