@@ -1,0 +1,63 @@
+"""Hanzo Queues: the Python SDK. The server is `hanzo_queues.server`, which this module does not import.
+
+Names are loaded when first used, so that the server pays nothing for the client's HTTP library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hanzo_queues import errors as errors
+    from hanzo_queues.client.async_queues import AsyncQueues as AsyncQueues
+    from hanzo_queues.client.config import QueueConfig as QueueConfig
+    from hanzo_queues.client.models import AckResult as AckResult
+    from hanzo_queues.client.models import DeadLetter as DeadLetter
+    from hanzo_queues.client.models import EnqueueResult as EnqueueResult
+    from hanzo_queues.client.models import EntryResult as EntryResult
+    from hanzo_queues.client.models import Message as Message
+    from hanzo_queues.client.models import MessageView as MessageView
+    from hanzo_queues.client.models import NackResult as NackResult
+    from hanzo_queues.client.models import QueueInfo as QueueInfo
+    from hanzo_queues.client.models import Received as Received
+    from hanzo_queues.client.queues import Queues as Queues
+    from hanzo_queues.client.registration import Handled as Handled
+    from hanzo_queues.client.registration import Reject as Reject
+    from hanzo_queues.client.registration import Retry as Retry
+    from hanzo_queues.errors import QueuesError as QueuesError
+
+_HOMES = {
+    "AckResult": "client.models",
+    "AsyncQueues": "client.async_queues",
+    "DeadLetter": "client.models",
+    "EnqueueResult": "client.models",
+    "EntryResult": "client.models",
+    "Handled": "client.registration",
+    "Message": "client.models",
+    "MessageView": "client.models",
+    "NackResult": "client.models",
+    "QueueConfig": "client.config",
+    "QueueInfo": "client.models",
+    "Queues": "client.queues",
+    "QueuesError": "errors",
+    "Received": "client.models",
+    "Reject": "client.registration",
+    "Retry": "client.registration",
+}
+
+__all__ = [*_HOMES, "errors"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("hanzo_queues.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hanzo_queues' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"hanzo_queues.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

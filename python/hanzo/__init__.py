@@ -1,0 +1,41 @@
+"""`from hanzo import Queues`: the short way to the SDK of Hanzo Queues."""
+
+from hanzo_queues import (
+    AckResult,
+    AsyncQueues,
+    DeadLetter,
+    EnqueueResult,
+    EntryResult,
+    Handled,
+    Message,
+    MessageView,
+    NackResult,
+    QueueConfig,
+    QueueInfo,
+    Queues,
+    QueuesError,
+    Received,
+    Reject,
+    Retry,
+    errors,
+)
+
+__all__ = [
+    "AckResult",
+    "AsyncQueues",
+    "DeadLetter",
+    "EnqueueResult",
+    "EntryResult",
+    "Handled",
+    "Message",
+    "MessageView",
+    "NackResult",
+    "QueueConfig",
+    "QueueInfo",
+    "Queues",
+    "QueuesError",
+    "Received",
+    "Reject",
+    "Retry",
+    "errors",
+]

@@ -1,0 +1,228 @@
+"""One running consumer: polls, starts handlers, keeps their leases, stops gracefully.
+
+It asks for no more messages than it can start at once, so that none waits here while another consumer is free. While
+the server is away it tries again with backoff, for ever. The invariant: every received message is in `_running` until
+its handler ended, and in `_unsettled` until the server was told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from hanzo_queues.client.delivery import Delivery, settle
+from hanzo_queues.client.keepalive import KeepAlive
+from hanzo_queues.client.models import Message, Received
+from hanzo_queues.client.registration import Handled, Registration
+from hanzo_queues.client.retry import RetryPolicy, is_transient
+from hanzo_queues.errors import ApiError, ClientClosed, QueuesError
+
+if TYPE_CHECKING:
+    from hanzo_queues.client.async_queues import AsyncQueues
+
+ONE_TRY = RetryPolicy(retries_max=0)
+SETTLE_SECONDS = 5.0
+"""How long a stop waits for cancelled handlers and last nacks."""
+
+log = logging.getLogger("hanzo_queues")
+
+
+class Consumer:
+    """Runs one registration. Belongs to the running event loop."""
+
+    def __init__(self, client: AsyncQueues, registration: Registration) -> None:
+        self._client = client
+        self._options = registration
+        self._is_async = is_async(registration.handler)
+        self._threads = None if self._is_async else ThreadPoolExecutor(registration.concurrency, "hanzo-queues")
+        self._running: set[Delivery] = set()
+        self._unsettled: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._policy = RetryPolicy()
+        self._visibility_timeout = 0.0
+        self._leases: KeepAlive[Delivery] | None = None
+
+    async def run(self, stopping: asyncio.Event, hurry: asyncio.Event, grace: float) -> None:
+        """Until `stopping` is set, and up to `grace` seconds longer unless `hurry` is set. Raises QueuesError when
+        it can't even start: no such queue, wrong key."""
+        polling = asyncio.create_task(self._start_and_poll())
+        stop = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait([polling, stop], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            polling.cancel()
+            await asyncio.wait([polling])
+            await self._finish(hurry, grace)
+        if not polling.cancelled():
+            polling.result()
+
+    # Starting
+
+    async def _start_and_poll(self) -> None:
+        self._visibility_timeout = await self._find_visibility_timeout()
+        self._leases = KeepAlive(self._visibility_timeout, self._extend, self._lose, self._extension_failed)
+        await self._poll()
+
+    async def _find_visibility_timeout(self) -> float:
+        """The queue's, unless one was given. Leases are always asked for by length, so that a config changed
+        while we run can't make them shorter than we think."""
+        failures = 0
+        while True:
+            try:
+                queue = await self._client.get(self._options.queue)
+                return self._options.visibility_timeout or queue.config.visibility_timeout
+            except QueuesError as error:
+                if not is_transient(error):
+                    raise
+                failures += 1
+                await self._back_off(failures, error)
+
+    # Polling
+
+    async def _poll(self) -> None:
+        failures = 0
+        while True:
+            await self._room.wait()
+            asked_at = time.monotonic()
+            try:
+                received = await self._receive()
+            except ClientClosed:
+                raise
+            except QueuesError as error:
+                failures += 1
+                await self._back_off(failures, error)
+                continue
+            for message in received:
+                self._start(message)
+            if received or time.monotonic() - asked_at > self._options.wait_time / 2:
+                failures = 0
+            else:  # an early empty answer: a limit holds the queue back, or the server stops
+                failures += 1
+                await asyncio.sleep(received.retry_after or self._policy.backoff(failures))
+
+    async def _receive(self) -> Received:
+        options = self._options
+        return await self._client._receive(
+            options.queue,
+            min(options.concurrency - len(self._running), self._client.batch_entries_max),
+            options.wait_time,
+            self._visibility_timeout,
+            options.consumer_group,
+            options.consumer_id,
+            ONE_TRY,
+        )
+
+    async def _back_off(self, failures: int, error: QueuesError) -> None:
+        self._report(error, None)
+        asked = error.retry_after if isinstance(error, ApiError) else None
+        await asyncio.sleep((asked or 0.0) + self._policy.backoff(failures))
+
+    # Handling
+
+    def _start(self, message: Message) -> None:
+        delivery = Delivery(message)
+        self._running.add(delivery)
+        if len(self._running) >= self._options.concurrency:
+            self._room.clear()
+        task = asyncio.get_running_loop().create_task(self._process(delivery))
+        delivery.running = task
+        self._unsettled.add(task)
+        task.add_done_callback(self._unsettled.discard)
+
+    async def _process(self, delivery: Delivery) -> None:
+        assert self._leases is not None
+        began = time.monotonic()
+        raised: BaseException | None = None
+        self._leases.track(delivery)
+        try:
+            await self._call(delivery.message)
+        except (Exception, asyncio.CancelledError) as error:
+            raised = error
+        finally:
+            delivery.running = None  # from here on nothing interrupts us
+            self._leases.forget(delivery)
+            self._running.discard(delivery)
+            self._room.set()
+        took = time.monotonic() - began
+        outcome, error_seen = await settle(self._client, delivery, raised)
+        if error_seen is not None:
+            self._report(error_seen, delivery.message)
+        if self._options.on_handled is not None:
+            self._hook(self._options.on_handled, Handled(delivery.message, outcome, took, error_seen))
+
+    async def _call(self, message: Message) -> None:
+        if self._threads is None:
+            await self._options.handler(message)
+        else:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._options.handler, message)
+
+    # Leases
+
+    async def _extend(self, delivery: Delivery) -> None:
+        await self._client.extend(delivery.message, self._visibility_timeout)
+
+    def _lose(self, delivery: Delivery) -> None:
+        """A plain function can't be interrupted: it keeps its place until it returns, but isn't acked."""
+        if self._client._leases.holds(delivery.message):
+            delivery.end("lease_lost", cancel=self._is_async and self._options.cancel_on_lease_lost)
+
+    def _extension_failed(self, error: BaseException, delivery: Delivery) -> None:
+        self._report(error, delivery.message)
+
+    # Stopping
+
+    async def _finish(self, hurry: asyncio.Event, grace: float) -> None:
+        """Handlers may finish within `grace` seconds; the rest are cancelled and their messages given back."""
+        try:
+            if self._unsettled:
+                finished = asyncio.create_task(_all_of(self._unsettled))
+                hurried = asyncio.create_task(hurry.wait())
+                await asyncio.wait([finished, hurried], timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+                hurried.cancel()
+                finished.cancel()
+            for delivery in tuple(self._running):
+                delivery.end("stop", cancel=True)
+            if self._unsettled:
+                await asyncio.wait(self._unsettled, timeout=SETTLE_SECONDS)
+        finally:
+            if self._leases is not None:
+                self._leases.close()
+            if self._threads is not None:
+                self._threads.shutdown(wait=False, cancel_futures=True)
+
+    # Telling
+
+    def _report(self, error: BaseException, message: Message | None) -> None:
+        if self._options.on_error is not None:
+            self._hook(self._options.on_error, error, message)
+        elif message is None:
+            log.warning("consumer of %s: %s", self._options.queue, error)
+        else:
+            log.error("message %s of %s failed", message.id, message.queue, exc_info=error)
+
+    def _hook(self, hook: object, *arguments: object) -> None:
+        """A hook that fails must not stop the consumer."""
+        try:
+            assert callable(hook)
+            hook(*arguments)
+        except Exception:
+            log.exception("a hook of the consumer of %s failed", self._options.queue)
+
+
+async def _all_of(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Waits for them, and leaves them alone when cancelled."""
+    await asyncio.wait(tuple(tasks))
+
+
+def is_async(handler: object) -> bool:
+    """Whether calling it gives a coroutine; also for objects with an async `__call__`, and partials."""
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004
+    )

@@ -1,0 +1,78 @@
+"""The receipts of messages this client received, so that a message can be settled by its id.
+
+Bounded: beyond the limit the oldest is forgotten. A lease is remembered for a while after its end, so that a late
+ack gets the server's word (`lease_lost`) and not ours. Used by several threads at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+from hanzo_queues.client.models import Message
+from hanzo_queues.errors import ReceiptUnknown
+
+LEASES_MAX = 100_000
+REMEMBERED_S = 43_200.0
+"""The longest visibility timeout: no lease of ours is forgotten while it runs, unless there are too many."""
+
+
+class Lease(NamedTuple):
+    queue: str
+    receipt: str
+    forget_at: float
+
+
+class Leases:
+    """Message id -> its last lease."""
+
+    def __init__(self, leases_max: int = LEASES_MAX, clock: Callable[[], float] = time.monotonic) -> None:
+        self._leases: OrderedDict[str, Lease] = OrderedDict()
+        self._leases_max = leases_max
+        self._clock = clock
+        self._guard = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._leases)
+
+    def remember(self, messages: list[Message]) -> None:
+        """Keeps the receipts, and forgets what is long over."""
+        now = self._clock()
+        with self._guard:
+            for message in messages:
+                self._leases[message.id] = Lease(message.queue, message.receipt, now + REMEMBERED_S)
+                self._leases.move_to_end(message.id)
+            while self._leases:
+                oldest = next(iter(self._leases.values()))
+                if len(self._leases) <= self._leases_max and oldest.forget_at > now:
+                    break
+                self._leases.popitem(last=False)
+
+    def find(self, message: Message | str) -> tuple[str, str, str]:
+        """(queue, id, receipt) of a message or of an id. Raises ReceiptUnknown."""
+        if isinstance(message, Message):
+            return message.queue, message.id, message.receipt
+        if not isinstance(message, str):
+            raise TypeError(f"expected a received message or its id, not a {type(message).__name__}")
+        lease = self._leases.get(message)
+        if lease is None:
+            raise ReceiptUnknown(
+                f"this client holds no lease of message {message!r}: it was never received here, or is settled "
+                "already. A message received elsewhere is settled by passing the message itself"
+            )
+        return lease.queue, message, lease.receipt
+
+    def holds(self, message: Message) -> bool:
+        """Whether exactly this lease is still remembered: not settled, not replaced by a later one."""
+        lease = self._leases.get(message.id)
+        return lease is not None and lease.receipt == message.receipt
+
+    def forget(self, message_id: str, receipt: str) -> None:
+        """The lease was settled. A later lease of the same message stays."""
+        with self._guard:
+            lease = self._leases.get(message_id)
+            if lease is not None and lease.receipt == receipt:
+                del self._leases[message_id]

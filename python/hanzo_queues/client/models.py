@@ -1,0 +1,261 @@
+"""What the SDK hands out: plain, typed values, made from the server's JSON.
+
+Instants are aware datetimes in UTC, durations are seconds. Fields a newer server adds are left out. Must not know
+how the JSON came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from hanzo_queues.client.config import QueueConfig, from_wire
+from hanzo_queues.errors import BY_CODE, ApiError
+
+State = Literal["ready", "blocked", "delayed", "leased", "dead"]
+Json = Mapping[str, Any]
+
+
+def instant(text: str) -> datetime:
+    """An RFC 3339 instant."""
+    return datetime.fromisoformat(text)
+
+
+def instant_or_none(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """How many messages of a queue are in each state, at the moment of the answer."""
+
+    ready: int = 0
+    blocked: int = 0
+    """Behind an earlier message of their ordering key."""
+    delayed: int = 0
+    leased: int = 0
+    dead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueInfo:
+    """A queue."""
+
+    name: str
+    config: QueueConfig
+    created_at: datetime
+    counts: QueueCounts
+
+    @classmethod
+    def of(cls, json: Json) -> QueueInfo:
+        counts = json.get("counts", {})
+        known = {name: counts[name] for name in QueueCounts.__slots__ if name in counts}
+        return cls(json["name"], from_wire(json["config"]), instant(json["createdAt"]), QueueCounts(**known))
+
+
+@dataclass(frozen=True, slots=True)
+class EnqueueResult:
+    """An accepted message: it is durable."""
+
+    id: str
+    duplicate: bool
+    """True: nothing was stored now, `id` is the message accepted earlier under this dedup id (it may be one
+    this very call stored, when its first answer was lost and the client repeated it)."""
+    state: State | None
+    """"ready" or "delayed"; None for a duplicate."""
+
+    @classmethod
+    def of(cls, json: Json) -> EnqueueResult:
+        return cls(json["id"], json["duplicate"], json.get("state"))
+
+
+@dataclass(frozen=True, slots=True)
+class EntryResult:
+    """What became of one entry of a batch: it has either an `id` or an `error`."""
+
+    id: str | None
+    duplicate: bool
+    state: State | None
+    error: ApiError | None
+
+    @classmethod
+    def of(cls, json: Json) -> EntryResult:
+        if "error" in json:
+            return cls(None, False, None, entry_error(json["error"]))
+        return cls(json["id"], json["duplicate"], json.get("state"), None)
+
+
+def entry_error(json: Json) -> ApiError:
+    """The error of one entry of a batch."""
+    code = json.get("code", "")
+    return BY_CODE.get(code, ApiError)(json.get("detail", ""), code=code)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Why a message could not be delivered, and where it came from."""
+
+    reason: str
+    """"retries_exhausted", "rejected" or "expired"."""
+    error: str | None
+    """The last error's text."""
+    source_queue: str
+    source_id: str
+    deliveries: int
+    attempts: int
+    first_failure_at: datetime | None
+    """None: it never failed (it expired)."""
+    last_failure_at: datetime | None
+
+    @classmethod
+    def of(cls, json: Json) -> DeadLetter:
+        return cls(
+            json["reason"],
+            json.get("error"),
+            json["sourceQueue"],
+            json["sourceId"],
+            json["deliveries"],
+            json["attempts"],
+            instant_or_none(json.get("firstFailureAt")),
+            instant_or_none(json.get("lastFailureAt")),
+        )
+
+
+@dataclass(slots=True)
+class Message:
+    """A message handed to you: yours until `leased_until`, or until you ack or nack it."""
+
+    id: str
+    queue: str
+    payload: Any
+    """The JSON value that was enqueued."""
+    metadata: dict[str, Any]
+    priority: int
+    """0 to 255, higher is sooner."""
+    receipt: str
+    """Proof of this lease; opaque."""
+    deliveries: int
+    """How often it was handed out, this time included."""
+    attempts: int
+    """Deliveries before this one that failed."""
+    enqueued_at: datetime
+    leased_until: datetime
+    """The lease's end as given by the receive."""
+    expires_at: datetime | None
+    dedup_id: str | None
+    ordering_key: str | None
+    fairness_key: str | None
+    traceparent: str | None
+    dead_letter: DeadLetter | None
+    """Present when this is a dead letter."""
+
+    @classmethod
+    def of(cls, json: Json) -> Message:
+        get = json.get
+        dead_letter = get("deadLetter")
+        return cls(
+            json["id"],
+            json["queue"],
+            json["payload"],
+            json["metadata"],
+            json["priority"],
+            json["receipt"],
+            json["deliveries"],
+            json["attempts"],
+            instant(json["enqueuedAt"]),
+            instant(json["leasedUntil"]),
+            instant_or_none(get("expiresAt")),
+            get("dedupId"),
+            get("orderingKey"),
+            get("fairnessKey"),
+            get("traceparent"),
+            None if dead_letter is None else DeadLetter.of(dead_letter),
+        )
+
+
+class Received(list[Message]):
+    """The messages of one receive. When a limit kept it empty, `limited_by` names the limit ("queue") and
+    `retry_after` says in how many seconds a receive can succeed; else both are None."""
+
+    limited_by: str | None = None
+    retry_after: float | None = None
+
+
+AT_NAMES = {
+    "ready": "readyAt",
+    "blocked": "readyAt",
+    "delayed": "dueAt",
+    "leased": "leasedUntil",
+    "dead": "deadAt",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """A message as seen from outside; looking leases nothing."""
+
+    id: str
+    queue: str
+    state: State
+    at: datetime | None
+    """Ready, blocked: since when. Delayed: due when. Leased: until when. Dead: since when."""
+    payload: Any
+    metadata: dict[str, Any]
+    priority: int
+    deliveries: int
+    attempts: int
+    enqueued_at: datetime
+    expires_at: datetime | None
+    dedup_id: str | None
+    ordering_key: str | None
+    fairness_key: str | None
+    traceparent: str | None
+    dead_letter: DeadLetter | None
+
+    @classmethod
+    def of(cls, json: Json) -> MessageView:
+        get = json.get
+        dead_letter = get("deadLetter")
+        return cls(
+            json["id"],
+            json["queue"],
+            json["state"],
+            instant_or_none(get(AT_NAMES.get(json["state"], ""))),
+            json["payload"],
+            json["metadata"],
+            json["priority"],
+            json["deliveries"],
+            json["attempts"],
+            instant(json["enqueuedAt"]),
+            instant_or_none(get("expiresAt")),
+            get("dedupId"),
+            get("orderingKey"),
+            get("fairnessKey"),
+            get("traceparent"),
+            None if dead_letter is None else DeadLetter.of(dead_letter),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AckResult:
+    """The message is done. `already`: an earlier ack of the same lease had done it."""
+
+    already: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NackResult:
+    """Where the message went."""
+
+    state: Literal["ready", "delayed", "dead", "deadLettered", "settled"]
+    """"settled": an earlier nack of the same lease had done it."""
+    due_at: datetime | None
+    """When it may be delivered again."""
+    dead_letter_id: str | None
+    """Its id in the dead-letter queue."""
+
+    @classmethod
+    def of(cls, json: Json) -> NackResult:
+        return cls(json["state"], instant_or_none(json.get("dueAt")), json.get("deadLetterId"))

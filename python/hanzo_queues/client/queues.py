@@ -1,0 +1,113 @@
+"""The client for code that blocks: each method of `AsyncQueues`, waiting for its result.
+
+A thin facade: no request is made here. Usable from many threads, whose calls share requests, and after a fork.
+Consumers run on an event loop of their own in the thread that calls `run`, so that a handler may use this client too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from hanzo_queues.client.access import find_access
+from hanzo_queues.client.async_queues import BATCH_ENTRIES_MAX, AsyncQueues
+from hanzo_queues.client.background import Background, new_event_loop
+from hanzo_queues.client.leases import Leases
+from hanzo_queues.client.registration import DeclaresConsumers
+from hanzo_queues.client.running import GRACE
+from hanzo_queues.client.transport import TIMEOUT
+from hanzo_queues.client.wire import Seconds
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _blocking(
+    method: Callable[Concatenate[AsyncQueues, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Queues, P], R]:
+    """The method, waiting for its result; same arguments, same errors."""
+
+    @functools.wraps(method)
+    def call(self: Queues, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._background.call(lambda client: method(client, *args, **kwargs))
+
+    return call
+
+
+class Queues(DeclaresConsumers):
+    """A client of one Hanzo Queues server, for code that blocks; see `AsyncQueues` for the arguments.
+
+    Close it, or use it as `with Queues() as queues`; what is left open is closed at exit.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        url: str | None = None,
+        timeout: float = TIMEOUT,
+        retries_max: int = 8,
+        batch_entries_max: int = BATCH_ENTRIES_MAX,
+    ) -> None:
+        super().__init__()
+        access = find_access(url, api_key)  # now, so that what is missing is said where it is missing
+        self._leases = Leases()
+
+        def make() -> AsyncQueues:
+            client = AsyncQueues(
+                access.api_key,
+                url=str(access.url),
+                timeout=timeout,
+                retries_max=retries_max,
+                batch_entries_max=batch_entries_max,
+            )
+            client._leases = self._leases  # a message received by one is settled by id through any
+            return client
+
+        self._make = make
+        self._background = Background(make, AsyncQueues.close)
+
+    create = _blocking(AsyncQueues.create)
+    update = _blocking(AsyncQueues.update)
+    delete = _blocking(AsyncQueues.delete)
+    get = _blocking(AsyncQueues.get)
+    list = _blocking(AsyncQueues.list)
+    enqueue = _blocking(AsyncQueues.enqueue)
+    enqueue_batch = _blocking(AsyncQueues.enqueue_batch)
+    receive = _blocking(AsyncQueues.receive)
+    ack = _blocking(AsyncQueues.ack)
+    nack = _blocking(AsyncQueues.nack)
+    extend = _blocking(AsyncQueues.extend)
+    get_message = _blocking(AsyncQueues.get_message)
+    peek = _blocking(AsyncQueues.peek)
+
+    def run(self, *, grace: Seconds = GRACE) -> None:
+        """Runs the declared consumers until SIGINT, SIGTERM or `stop()`; see `AsyncQueues.run`.
+
+        `async` handlers share one event loop in this thread: a blocking call in one, also of this client, holds up
+        the others. Plain functions run in threads of their own.
+        """
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(self._run(grace))
+
+    async def _run(self, grace: Seconds) -> None:
+        async with self._make() as client:
+            client._registrations = self._registrations
+            client._runs = self._runs
+            await client.run(grace=grace)
+
+    def close(self) -> None:
+        """Ends the connections and the background thread. Calls still waiting raise ClientClosed."""
+        self.stop()
+        self._background.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

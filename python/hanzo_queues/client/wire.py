@@ -1,0 +1,93 @@
+"""How arguments become the JSON the server reads.
+
+The one place that knows the wire's names of a message's fields. Arguments left out are not sent: the default is the
+server's. Values are the server's to judge, but what JSON can't hold is refused here, with a way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import orjson
+
+Seconds = float | timedelta
+"""A duration: seconds (fractions allowed), or a timedelta."""
+
+MESSAGE_NAMES = {
+    "payload": "payload",
+    "priority": "priority",
+    "delay": "delay",
+    "dedup_id": "dedupId",
+    "ordering_key": "orderingKey",
+    "fairness_key": "fairnessKey",
+    "metadata": "metadata",
+    "ttl": "ttl",
+    "max_retries": "maxRetries",
+    "traceparent": "traceparent",
+}
+
+
+def seconds(duration: Seconds) -> float:
+    return duration.total_seconds() if isinstance(duration, timedelta) else duration
+
+
+def encode(value: object) -> bytes:
+    """JSON. Raises TypeError that says what can't be in it."""
+    try:
+        return orjson.dumps(value, default=_refuse)
+    except orjson.JSONEncodeError as error:
+        raise TypeError(str(error.__cause__ or error)) from None
+
+
+def _refuse(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError(
+            "a payload is JSON, which can't hold bytes: send base64.b64encode(data).decode() and decode it in the "
+            "handler, or store the bytes elsewhere and send where they are"
+        )
+    raise TypeError(f"a payload is JSON, which can't hold a {type(value).__name__}: send a dict, list, str, ...")
+
+
+def encode_message(fields: Mapping[str, Any]) -> bytes:
+    """One message to enqueue; keys as in Python. Raises TypeError and ValueError."""
+    wire = {}
+    for key, value in fields.items():
+        name = MESSAGE_NAMES.get(key)
+        if name is None:
+            raise ValueError(f"a message has no field {key!r}. Known: {', '.join(MESSAGE_NAMES)}")
+        if value is not None or key == "payload":
+            wire[name] = value
+    if "payload" not in wire:
+        raise ValueError("a message needs a payload (it may be None)")
+    return encode(wire)
+
+
+def encode_some(**fields: object) -> bytes:
+    """A JSON object of the fields that are not None, names as on the wire."""
+    return encode({name: value for name, value in fields.items() if value is not None})
+
+
+def join(entries: Iterable[bytes]) -> bytes:
+    """A JSON array of entries that are JSON already."""
+    return b"[" + b",".join(entries) + b"]"
+
+
+def queue_target(queue: str, rest: str = "", **query: object) -> str:
+    """Path and query of something of a queue."""
+    if not isinstance(queue, str) or not queue:
+        raise TypeError(f"queue is {queue!r}; it must be a queue's name")
+    return with_query(f"/v1/queues/{quote(queue, safe='')}{rest}", query)
+
+
+def message_target(message_id: str) -> str:
+    return f"/v1/messages/{quote(message_id, safe='')}"
+
+
+def with_query(path: str, query: Mapping[str, object]) -> str:
+    given = {name: value for name, value in query.items() if value is not None}
+    return f"{path}?{urlencode(given)}" if given else path
