@@ -19,7 +19,7 @@ def errors_page() -> str:
     head = (
         "# Errors\n\n"
         "Every error is `application/problem+json`: `type`, `title`, `status`, `code`, `detail`, `retryable`,\n"
-        "`outcome`, `requestId`, and where they apply `retryAfter` (seconds) and `errors` (`pointer` and `detail` each).\n"
+        "`outcome`, `requestId`, and where they apply `retryAfter` (seconds) and `errors` (`pointer`, `detail`).\n"
         "Branch on `code`: codes are never renamed or reused, texts may change.\n\n"
         "`outcome` says what became of the request. `none`: nothing happened. `unknown`: it may have been carried\n"
         "out; repeat it with the same dedup id or receipt and it takes effect once.\n"
