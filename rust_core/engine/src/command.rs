@@ -47,27 +47,56 @@ pub struct NewMessage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Make a queue, and the dead-letter queue it names. Equal to an existing one: no change.
-    CreateQueue { name: Box<str>, config: QueueConfig },
+    CreateQueue {
+        /// The queue's name.
+        name: Box<str>,
+        /// Its settings.
+        config: QueueConfig,
+    },
     /// Replace a queue's settings.
-    UpdateQueue { name: Box<str>, patch: ConfigPatch },
+    UpdateQueue {
+        /// The queue's name.
+        name: Box<str>,
+        /// What to change.
+        patch: ConfigPatch,
+    },
     /// Remove a queue and all its messages.
-    DeleteQueue { name: Box<str> },
+    DeleteQueue {
+        /// The queue's name.
+        name: Box<str>,
+    },
     /// Read one queue.
-    GetQueue { name: Box<str> },
+    GetQueue {
+        /// The queue's name.
+        name: Box<str>,
+    },
     /// Read queues in order of name, after `after`, at most `limit`.
-    ListQueues { after: Option<Box<str>>, limit: u32 },
+    ListQueues {
+        /// Where the page before ended.
+        after: Option<Box<str>>,
+        /// At most this many.
+        limit: u32,
+    },
     /// Accept messages. `atomic`: all or none.
     Enqueue {
+        /// The queue.
         queue: Box<str>,
+        /// The messages, in order.
         messages: Vec<NewMessage>,
+        /// All or none.
         atomic: bool,
     },
     /// Lease up to `messages_max` messages.
     Receive {
+        /// The queue.
         queue: Box<str>,
+        /// The consumer group.
         group: Box<str>,
+        /// Who asked, for people to see.
         consumer: Box<str>,
+        /// At most this many.
         messages_max: u32,
+        /// Length of the lease. None: the queue's.
         visibility_timeout_ms: Option<u64>,
     },
     /// The message is done.
@@ -78,21 +107,35 @@ pub enum Command {
     Extend(Extend),
     /// Many of them at once, each with its own result. When `queue` is given, receipts of another queue are refused.
     Settle {
+        /// Receipts of another queue are refused.
         queue: Box<str>,
+        /// Leases to ack.
         acks: Vec<Ack>,
+        /// Leases to nack.
         nacks: Vec<Nack>,
+        /// Leases to extend.
         extends: Vec<Extend>,
     },
     /// Give a lease back: the message is ready at once and no attempt is counted. For a client that vanished
     /// before it saw the message.
-    Release { leases: Vec<LeaseId> },
+    Release {
+        /// The leases, in the order they were handed out.
+        leases: Vec<LeaseId>,
+    },
     /// Read one message.
-    GetMessage { message: MessageId },
+    GetMessage {
+        /// The message.
+        message: MessageId,
+    },
     /// Look at messages of one state without leasing them, in the order of that state, after `after`.
     Peek {
+        /// The queue.
         queue: Box<str>,
+        /// Which messages.
         state: PeekState,
+        /// Where the page before ended.
         after: Option<MessageId>,
+        /// At most this many.
         limit: u32,
     },
 }
@@ -131,24 +174,35 @@ pub struct Extend {
 /// Settings to change; None leaves one as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigPatch {
+    /// Deliveries that may follow a failed first one.
     pub max_retries: Option<u32>,
+    /// Length of a lease.
     pub visibility_timeout_ms: Option<u64>,
     /// Some(None) removes it.
     pub dead_letter_queue: Option<Option<Box<str>>>,
     /// Some(None) removes it.
     pub rate_limit: Option<Option<crate::config::RateLimit>>,
+    /// Choice among priority levels.
     pub scheduling: Option<crate::config::Scheduling>,
+    /// Delay after a failed attempt.
     pub backoff: Option<crate::config::Backoff>,
+    /// How long a dedup id is remembered; 0: not at all.
     pub dedup_window_ms: Option<u64>,
+    /// Delay of a message that names none.
     pub delay_ms: Option<u64>,
+    /// Time to live of a message that names none; 0: for ever.
     pub ttl_ms: Option<u64>,
 }
 
 /// Which of a queue's messages to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeekState {
+    /// May be delivered now.
     Ready,
+    /// Wait until they are due.
     Delayed,
+    /// A consumer holds them.
     Leased,
+    /// Can't be delivered.
     Dead,
 }

@@ -10,80 +10,120 @@ use crate::ids::{GroupNumber, MessageId, QueueNumber};
 pub enum Record {
     /// The first record of a journal: the secret that receipts are signed with.
     Founded {
+        /// 32 random bytes.
         secret: [u8; 32],
     },
     /// A new owner: every earlier writer is refused from here on. Limiters start empty.
     Fenced {
+        /// Counts up by one from 1.
         epoch: u64,
     },
+    /// A queue was made.
     QueueCreated {
+        /// The queue.
         queue: QueueNumber,
+        /// The queue's name.
         name: Box<str>,
+        /// Its settings.
         config: QueueConfig,
     },
+    /// A queue's settings were replaced.
     QueueUpdated {
+        /// The queue.
         queue: QueueNumber,
+        /// Its settings.
         config: QueueConfig,
     },
     /// The name is free at once; its messages are taken away by `Reaped`.
     QueueDeleted {
+        /// The queue.
         queue: QueueNumber,
     },
     /// `count` messages of a deleted queue were dropped.
     Reaped {
+        /// The queue.
         queue: QueueNumber,
+        /// Messages dropped.
         count: u32,
     },
+    /// A message was accepted.
     Enqueued(Enqueued),
     /// A delay is over: the message is ready.
     Due {
+        /// The message.
         message: MessageId,
     },
     /// One receive's outcome.
     Leased {
+        /// The queue.
         queue: QueueNumber,
+        /// The consumer group.
         group: GroupNumber,
+        /// Who asked, for people to see.
         consumer: Box<str>,
+        /// When the lease ends, an instant.
         until_ms: u64,
+        /// The messages, in order.
         messages: Vec<Lease>,
     },
     /// Done, and gone.
     Acked {
+        /// The message.
         message: MessageId,
+        /// The consumer group.
         group: GroupNumber,
     },
     /// An attempt failed (`cause`), another follows at `due_ms`.
     Retried {
+        /// The message.
         message: MessageId,
+        /// The consumer group.
         group: GroupNumber,
+        /// How the attempt failed.
         cause: FailureCause,
+        /// When the next delivery may be, an instant.
         due_ms: u64,
+        /// Its priority from now on.
         priority: u8,
+        /// Length of the error's text, the batch's next blob; 0: there is none.
         error_bytes: u32,
     },
     /// The lease's new end.
     Extended {
+        /// The message.
         message: MessageId,
+        /// The consumer group.
         group: GroupNumber,
+        /// When the lease ends, an instant.
         until_ms: u64,
     },
     /// Given back; no attempt counted.
     Released {
+        /// The message.
         message: MessageId,
+        /// The consumer group.
         group: GroupNumber,
     },
     /// Can't be delivered; stays in its queue, in state `dead`.
     Died {
+        /// The message.
         message: MessageId,
+        /// Why.
         reason: DeathReason,
+        /// Length of the error's text, the batch's next blob; 0: there is none.
         error_bytes: u32,
     },
     /// Can't be delivered; lives on in a dead-letter queue as `dead_letter`, its payload where it lies.
     DeadLettered {
+        /// The message.
         message: MessageId,
+        /// Why.
         reason: DeathReason,
+        /// Length of the error's text, the batch's next blob; 0: there is none.
         error_bytes: u32,
+        /// The dead-letter queue.
         queue: QueueNumber,
+        /// Its id there.
         dead_letter: MessageId,
     },
 }
@@ -91,39 +131,54 @@ pub enum Record {
 /// A message was accepted. Its blob is the batch's next one: the location follows from the order of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enqueued {
+    /// Its id.
     pub message: MessageId,
+    /// Where it was accepted.
     pub queue: QueueNumber,
+    /// 0 to 255, higher is sooner.
     pub priority: u8,
     /// When it may be delivered first, an instant. At or before the batch's `now`: it is ready.
     pub due_ms: u64,
     /// 0: never.
     pub expires_at_ms: u64,
+    /// Present when its dedup id is remembered.
     pub dedup: Option<DedupEntry>,
+    /// Hash of its ordering key.
     pub ordering_key: Option<u64>,
+    /// Hash of its fairness key.
     pub fairness_key: Option<u64>,
+    /// Replaces the queue's `max_retries`.
     pub max_retries: Option<u32>,
+    /// Length of its blob.
     pub blob_bytes: u32,
 }
 
 /// What the dedup window remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DedupEntry {
+    /// 128 bits of the id's hash.
     pub hash: u128,
+    /// 64 bits of the payload's hash.
     pub fingerprint: u64,
+    /// When it is forgotten, an instant.
     pub expires_at_ms: u64,
 }
 
 /// One message of a [`Record::Leased`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
+    /// The message.
     pub message: MessageId,
+    /// Which handing-out of the message: 1, 2, 3, …
     pub delivery: u32,
 }
 
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureCause {
+    /// The consumer said so.
     Nack,
+    /// The lease ended before it was settled.
     LeaseEnded,
 }
 

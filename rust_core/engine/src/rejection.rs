@@ -4,26 +4,35 @@
 /// Why a command, or one entry of a batch, was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
+    /// No queue of that name.
     QueueNotFound {
+        /// The name asked for.
         queue: Box<str>,
     },
     /// A queue of that name exists with other settings.
     QueueConflict {
+        /// The name asked for.
         queue: Box<str>,
     },
     /// The dead-letter queue named is the queue itself.
     DeadLetterQueueIsItself {
+        /// The name asked for.
         queue: Box<str>,
     },
+    /// The queue has no such consumer group.
     GroupNotFound {
+        /// The name asked for.
         queue: Box<str>,
+        /// The group asked for.
         group: Box<str>,
     },
+    /// The message is gone, or never was.
     MessageNotFound,
     /// The lease ended and somebody else may hold the message, or it is gone.
     LeaseLost,
     /// The receipt is of another queue than the one named.
     ReceiptOfOtherQueue {
+        /// The name asked for.
         queue: Box<str>,
     },
     /// The dedup id was used within the window with another payload.

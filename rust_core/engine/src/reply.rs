@@ -9,40 +9,69 @@ use crate::rejection::Rejection;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// `created` is false when an equal queue was there already.
-    QueueCreated { created: bool, queue: QueueView },
+    QueueCreated {
+        /// False: it was there already.
+        created: bool,
+        /// The queue as it is now.
+        queue: QueueView,
+    },
     /// Answer to update and get.
     Queue(QueueView),
     /// The queue is gone, with this many messages.
-    QueueDeleted { messages: u64 },
+    QueueDeleted {
+        /// Messages that went with it.
+        messages: u64,
+    },
     /// `more`: there are further queues after the last one.
-    Queues { queues: Vec<QueueView>, more: bool },
+    Queues {
+        /// In order of name.
+        queues: Vec<QueueView>,
+        /// There are further ones.
+        more: bool,
+    },
     /// One result an entry, in the order they came. In an atomic batch that was refused every entry is an
     /// `Err`: its own reason, or `Rejection::BatchAborted`.
     Enqueued(Vec<Result<Accepted, Rejection>>),
     /// The leased messages, possibly none; then `limited` may say why.
     Received {
+        /// In order of delivery.
         messages: Vec<Delivered>,
+        /// Why there are none, although some are ready.
         limited: Option<Limited>,
     },
     /// The message is done. `already`: an earlier ack of the same lease had done it.
-    Acked { already: bool },
+    Acked {
+        /// An earlier ack of the same lease had done it.
+        already: bool,
+    },
     /// Where the message went.
     Nacked(Nacked),
     /// The lease's new end.
-    Extended { leased_until_ms: u64 },
+    Extended {
+        /// An instant.
+        leased_until_ms: u64,
+    },
     /// One result an entry, in the order they came.
     Settled {
+        /// `true`: done already.
         acks: Vec<Result<bool, Rejection>>,
+        /// Where each went.
         nacks: Vec<Result<Nacked, Rejection>>,
+        /// Each lease's new end.
         extends: Vec<Result<u64, Rejection>>,
     },
     /// How many leases were still held, and were given back.
-    Released { messages: u32 },
+    Released {
+        /// Leases given back.
+        messages: u32,
+    },
     /// Answer to get message.
     Message(MessageView),
     /// `more`: there are further messages after the last one.
     Peeked {
+        /// In the order of their state.
         messages: Vec<MessageView>,
+        /// There are further ones.
         more: bool,
     },
     /// The rules say no; nothing changed.
@@ -52,6 +81,7 @@ pub enum Reply {
 /// An accepted message, or the one accepted earlier under the same dedup id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
+    /// Its id.
     pub message: MessageId,
     /// True: nothing was stored, `message` is the first one's id.
     pub duplicate: bool,
@@ -62,10 +92,13 @@ pub struct Accepted {
 /// A message as handed to a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
+    /// Proof of the lease, to settle it.
     pub lease: LeaseId,
+    /// 0 to 255, higher is sooner.
     pub priority: u8,
     /// Failed attempts before this delivery.
     pub attempts: u32,
+    /// When the lease ends, an instant.
     pub leased_until_ms: u64,
     /// 0: never.
     pub expires_at_ms: u64,
@@ -78,6 +111,7 @@ pub struct Delivered {
 /// Why nothing was handed out although messages are ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limited {
+    /// Which limit.
     pub by: LimitedBy,
     /// Milliseconds until a receive can succeed.
     pub retry_after_ms: u64,
@@ -94,11 +128,17 @@ pub enum LimitedBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nacked {
     /// It will be delivered again, not before `due_ms`.
-    Retry { due_ms: u64 },
+    Retry {
+        /// An instant; at or before now: it is ready.
+        due_ms: u64,
+    },
     /// It is in state `dead` in its own queue.
     Dead,
     /// It is in the dead-letter queue, under this id.
-    DeadLettered { message: MessageId },
+    DeadLettered {
+        /// Its id there.
+        message: MessageId,
+    },
     /// An earlier nack of the same lease had done it.
     Already,
 }
@@ -106,32 +146,44 @@ pub enum Nacked {
 /// The history a dead letter carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
+    /// Why it died.
     pub reason: DeathReason,
     /// Where the last error's text lies; `lsn` 0 when there was none.
     pub error: Location,
     /// The queue it died in, and its id there. For a message in state `dead`: its own.
     pub source_queue: Box<str>,
+    /// Its id there.
     pub source_message: MessageId,
+    /// Deliveries until then.
     pub deliveries: u32,
+    /// Failed attempts until then.
     pub attempts: u32,
     /// 0: it never failed (it expired).
     pub first_failure_ms: u64,
+    /// 0: it never failed.
     pub last_failure_ms: u64,
 }
 
 /// A message as seen from outside, leased to nobody by looking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageView {
+    /// Its id.
     pub message: MessageId,
+    /// Where it is.
     pub queue: Box<str>,
+    /// Its state.
     pub state: State,
+    /// 0 to 255, higher is sooner.
     pub priority: u8,
+    /// Times it was handed out.
     pub deliveries: u32,
+    /// Failed attempts.
     pub attempts: u32,
     /// Ready: since when. Delayed: until when. Leased: until when. Dead: since when. Blocked: since when.
     pub at_ms: u64,
     /// 0: never.
     pub expires_at_ms: u64,
+    /// Where its envelope lies.
     pub envelope: Location,
     /// Present for a message in state `dead` and for a dead letter.
     pub dead_letter: Option<Box<DeadLetter>>,
@@ -140,29 +192,42 @@ pub struct MessageView {
 /// A message's state. `Blocked` is a ready message that waits behind an earlier one of its ordering key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
+    /// May be delivered now.
     Ready,
+    /// Waits behind an earlier message of its ordering key.
     Blocked,
+    /// Waits until it is due.
     Delayed,
+    /// A consumer holds it.
     Leased,
+    /// Can't be delivered.
     Dead,
 }
 
 /// A queue as seen from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueView {
+    /// The queue's name.
     pub name: Box<str>,
+    /// Its settings.
     pub config: QueueConfig,
+    /// An instant.
     pub created_at_ms: u64,
+    /// Its messages, by state.
     pub counts: Counts,
 }
 
 /// How many messages are in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// May be delivered now.
     pub ready: u64,
     /// Behind an earlier message of their ordering key.
     pub blocked: u64,
+    /// Wait until they are due.
     pub delayed: u64,
+    /// Held by a consumer.
     pub leased: u64,
+    /// Can't be delivered.
     pub dead: u64,
 }
