@@ -58,6 +58,7 @@ example: $(CORE) ## Run the webhook example: real input, a killed consumer, a po
 
 bench: $(CORE) $(LOAD) ## Measure every figure of the README and check the ledgers (BENCH_ARGS=--quick for a short run)
 	$(BIN)/python -m bench $(BENCH_ARGS)
+	$(BIN)/pytest bench --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
 
 faults: $(CORE) ## Kill server and nats-server 100 times under load, and account for every message (FAULTS_SEED=n repeats one)
 	FAULTS_KILLS=$${FAULTS_KILLS:-100} $(BIN)/pytest -s --timeout 7200 tests/faults/test_ledger.py
