@@ -13,15 +13,16 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from bench import batch_enqueue, engine, kills, receive_ack, sdk_latency, single_enqueue
 from bench.figure import Figure, Scale
 
 RESULTS = Path(__file__).with_name("results")
 
-FIGURES: dict[str, Callable[[Scale], Awaitable[list[Figure]]]] = {
+FIGURES: dict[str, Callable[[Scale], Coroutine[Any, Any, list[Figure]]]] = {
     "single-enqueue": single_enqueue.measure,
     "batch-enqueue": batch_enqueue.measure,
     "receive-ack": receive_ack.measure,
