@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hanzo_queues._core import Parser
+from hanzo_queues._core import Command, Parser
 from hanzo_queues.server.auth import ApiKeys
 from hanzo_queues.server.faults import PartitionRecovering
+from hanzo_queues.server.problems import Refused
 from hanzo_queues.server.router import Router
 
 
@@ -21,6 +22,7 @@ class Edge:
         self.router = router
         self.keys = keys
         self.limits = limits
+        self._command_bytes_max = 0
         self._parser: Parser | None = None
 
     @property
@@ -35,7 +37,18 @@ class Edge:
         """The largest body that is read."""
         return self.limits["request_bytes_max"]
 
-    def open(self, parser: Parser, limits: Mapping[str, int]) -> None:
-        """From now on requests are parsed, within `limits`."""
+    def open(self, parser: Parser, limits: Mapping[str, int], command_bytes_max: int) -> None:
+        """From now on requests are parsed, within `limits`; a command may cause `command_bytes_max` journal bytes."""
         self.limits = limits
+        self._command_bytes_max = command_bytes_max
         self._parser = parser
+
+    def fitting(self, command: Command) -> Command:
+        """`command`, when one journal batch can hold what it causes. Raises Refused (`request_too_large`)."""
+        if command.batch_bytes_max > self._command_bytes_max:
+            raise Refused(
+                "request_too_large",
+                f"The request needs {command.batch_bytes_max} bytes of a journal batch, which holds "
+                f"{self._command_bytes_max}.",
+            )
+        return command

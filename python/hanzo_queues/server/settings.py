@@ -214,9 +214,11 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
 
 
 def _unknown_sentence(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1, 0.6) or difflib.get_close_matches(name[6:], known, 1, 0.6)
+    # What they all begin with would make anything look near.
+    by_rest = {other.removeprefix("HANZO_"): other for other in known}
+    near = difflib.get_close_matches(name.removeprefix("HANZO_"), by_rest, 1, 0.6)
     hanzo = ", ".join(sorted(other for other in known if other.startswith("HANZO_")))
-    right = f"did you mean {near[0]}?" if near else f"the variables that begin with HANZO_ are {hanzo}."
+    right = f"did you mean {by_rest[near[0]]}?" if near else f"the variables that begin with HANZO_ are {hanzo}."
     return f"{name}: there is no such setting; {right}"
 
 

@@ -9,7 +9,7 @@ reaches the client. Must not know a verb. Hot: no Request, no Response, no middl
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.types import Receive, Scope, Send
 
@@ -23,7 +23,6 @@ from hanzo_queues.server.request_ids import request_id
 
 JSON = (b"content-type", b"application/json")
 NO_STORE = (b"cache-control", b"no-store")
-NO_PARAMETERS: Parameters = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +41,14 @@ class Operation:
     """One method of one path. `public`: no key is needed. `headers`: of a success, beside length and request id."""
 
     verb: Verb
-    query: Parameters = NO_PARAMETERS
+    query: Parameters = field(default_factory=dict)
     public: bool = False
     headers: tuple[Header, ...] = (JSON,)
 
 
-def reading(verb: Verb, query: Parameters = NO_PARAMETERS, *, public: bool = False) -> Operation:
+def reading(verb: Verb, query: Parameters | None = None, *, public: bool = False) -> Operation:
     """An operation whose answer is true only now."""
-    return Operation(verb, query, public, (JSON, NO_STORE))
+    return Operation(verb, query or {}, public, (JSON, NO_STORE))
 
 
 class Endpoint:

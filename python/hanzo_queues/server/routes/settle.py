@@ -37,4 +37,4 @@ async def settle(edge: Edge, call: Call) -> Answer:
     """POST /v1/queues/{queue}/settle"""
     queue = call.path["queue"]
     command = edge.parser.settle(queue, await read_json_body(call, edge.request_bytes_max))
-    return await edge.router.partition_of_queue(queue).submit(command)
+    return await edge.router.partition_of_queue(queue).submit(edge.fitting(command))

@@ -1,0 +1,85 @@
+"""The command line: `hanzo-queues serve`, `hanzo-queues key`, `hanzo-queues --version`.
+
+Options override the environment, and are judged by the same rules. Exit status 2: the settings can't be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from hanzo_queues._core import __version__
+from hanzo_queues.data_path import api_key_path
+from hanzo_queues.server.settings import VARIABLES, SettingsError, Variable, read_settings
+
+OPTIONS = {"host": "HOST", "port": "PORT", "data_dir": "HANZO_DATA_DIR"}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command that `arguments` (those of the process) name, and exits with its status."""
+    chosen = _parser().parse_args(arguments)
+    options = {variable: getattr(chosen, option, None) for option, variable in OPTIONS.items()}
+    environ = {**os.environ, **{variable: value for variable, value in options.items() if value is not None}}
+    sys.exit(chosen.run(environ))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hanzo-queues", description="A durable work queue over REST.")
+    parser.add_argument("--version", action="version", version=f"hanzo-queues {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    serve = commands.add_parser(
+        "serve",
+        help="run a server",
+        description="Run a server until SIGTERM or SIGINT.",
+        epilog="environment variables:\n" + "\n".join(map(_variable_help, VARIABLES)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    serve.add_argument("--host", help="overrides HOST")
+    serve.add_argument("--port", help="overrides PORT")
+    serve.add_argument("--data-dir", help="overrides HANZO_DATA_DIR")
+    serve.set_defaults(run=_serve)
+    key = commands.add_parser("key", help="print the API key that a server on this machine made")
+    key.add_argument("--data-dir", help="overrides HANZO_DATA_DIR")
+    key.set_defaults(run=_key)
+    return parser
+
+
+def _variable_help(variable: Variable) -> str:
+    return f"  {variable.name:<27} {variable.meaning} ({variable.default})"
+
+
+def _serve(environ: dict[str, str]) -> int:
+    try:
+        settings = read_settings(environ)
+    except SettingsError as error:
+        for sentence in error.sentences:
+            print(f"hanzo-queues: {sentence}", file=sys.stderr)
+        return 2
+    from hanzo_queues.server.event_log import set_up_logging
+    from hanzo_queues.server.serve import serve
+
+    set_up_logging(settings.log_level)
+    return serve(settings)
+
+
+def _key(environ: dict[str, str]) -> int:
+    path = api_key_path(environ)
+    try:
+        key = path.read_text().strip()
+    except FileNotFoundError:
+        print(
+            f"hanzo-queues: there is no generated key at {path}: no server has started there without HANZO_API_KEYS.",
+            file=sys.stderr,
+        )
+        return 1
+    except OSError as error:
+        print(f"hanzo-queues: {path} can't be read: {error.strerror}.", file=sys.stderr)
+        return 1
+    print(key)
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""The composition root: settings and a journal become a running server, and stop again in reverse.
+
+    build -> start: open the journal -> limits, parser -> partition recovers -> serving
+             stop_parking -> close: partition, then journal
+
+HTTP is up from the first moment; readiness tells how far the rest is. Knows every part and no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from starlette.types import ASGIApp
+
+from hanzo_queues._core import Parser, step_batch_bytes_min
+from hanzo_queues.server.auth import ApiKeys
+from hanzo_queues.server.edge import Edge
+from hanzo_queues.server.faults import Fault, ShuttingDown
+from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError
+from hanzo_queues.server.limits_table import with_settings, within_batch
+from hanzo_queues.server.partition import Partition
+from hanzo_queues.server.router import Router
+from hanzo_queues.server.routes import build_routes
+from hanzo_queues.server.settings import Settings
+from hanzo_queues.server.storage import StartRefused
+
+logger = logging.getLogger(__name__)
+
+OPEN_RETRY_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+PAYLOAD_BYTES_MAX_LEAST = 1024
+
+
+async def _nothing() -> None:
+    return None
+
+
+class App:
+    """One server without its socket. `http` is the ASGI application.
+
+    `on_stuck` is awaited when the journal keeps failing; `on_failed` is called with a sentence when the server can't
+    serve any more; `on_serving` once, when it does for the first time.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        keys: ApiKeys,
+        *,
+        on_stuck: Callable[[], Awaitable[None]] = _nothing,
+        on_failed: Callable[[str], None] = logger.critical,
+        on_serving: Callable[[], None] = lambda: None,
+    ) -> None:
+        limits = with_settings(
+            payload_bytes_max=settings.payload_bytes_max, batch_entries_max=settings.batch_entries_max
+        )
+        self._settings = settings
+        self._journal = journal
+        self._on_failed = on_failed
+        self._on_serving = on_serving
+        self.partition = Partition(
+            0,
+            journal,
+            payload_memory_bytes=settings.payload_memory_bytes,
+            requests_max=limits["inflight_requests_max"],
+            polls_max=limits["parked_polls_max"],
+            on_stuck=on_stuck,
+            on_failed=on_failed,
+        )
+        self.edge = Edge(Router([self.partition]), keys, limits)
+        self.http: ASGIApp = build_routes(self.edge)
+        self._starting: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to open the journal and to recover; returns at once."""
+        self._starting = asyncio.create_task(self._start(), name="start")
+
+    def stop_parking(self) -> None:
+        """Answers every waiting poll; from here on none waits."""
+        self.partition.stop_parking()
+
+    async def close(self) -> None:
+        """Answers what was asked, then closes the partition and its journal."""
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
+        await self.partition.close()
+        await self._journal.close()
+
+    async def _start(self) -> None:
+        try:
+            await self._open_journal()
+            self._admit_requests()
+        except (JournalCorrupt, StartRefused) as error:
+            self._on_failed(str(error))
+            return
+        self.partition.start()
+        await self._first_answer()
+        self._on_serving()
+
+    async def _open_journal(self) -> None:
+        failures = 0
+        while True:
+            try:
+                return await self._journal.open()
+            except JournalCorrupt:
+                raise
+            except JournalError as error:
+                delay_s = OPEN_RETRY_DELAYS_S[min(failures, len(OPEN_RETRY_DELAYS_S) - 1)]
+                failures += 1
+                logger.warning("the journal can't be opened yet: %s; trying again in %g s", error, delay_s)
+                await asyncio.sleep(delay_s)
+
+    def _admit_requests(self) -> None:
+        """The journal is open, so it is known what a request may carry."""
+        wanted = self.edge.limits
+        room = self._journal.batch_bytes_max - step_batch_bytes_min()
+        limits = within_batch(wanted, room)
+        if limits["payload_bytes_max"] < PAYLOAD_BYTES_MAX_LEAST:
+            raise StartRefused(
+                f"a journal batch may have {self._journal.batch_bytes_max} bytes, too few for any message: raise the "
+                "nats-server's max_payload to 1MB at least, 8MB for full batches."
+            )
+        if limits["payload_bytes_max"] < wanted["payload_bytes_max"]:
+            logger.warning(
+                "payloads may have %d bytes, not HANZO_MAX_PAYLOAD: the nats-server's max_payload allows no more",
+                limits["payload_bytes_max"],
+            )
+        parser = Parser(
+            limits,
+            visibility_timeout_ms=self._settings.visibility_timeout_ms,
+            max_retries=self._settings.max_retries,
+        )
+        self.edge.open(parser, limits, room)
+
+    async def _first_answer(self) -> None:
+        """Returns when the partition serves, however long its recovery takes."""
+        question = self.edge.parser.list_queues(None, 1)
+        while True:
+            try:
+                await self.partition.submit(question)
+                return
+            except ShuttingDown:
+                raise
+            except Fault as fault:
+                await asyncio.sleep(fault.retry_after_s or 1.0)

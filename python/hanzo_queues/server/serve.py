@@ -1,0 +1,174 @@
+"""One server's life in a process: socket, keys, journal, HTTP, and the way back.
+
+SIGTERM, SIGINT -> no new connections -> every parked poll answered -> requests in flight end, within a bound
+                -> partition, journal, nats-server -> exit 0.   A second SIGINT waits for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+import uvicorn
+import uvloop
+
+from hanzo_queues._core import __version__
+from hanzo_queues.server.app import App
+from hanzo_queues.server.auth import ApiKeys, local_key
+from hanzo_queues.server.settings import Settings
+from hanzo_queues.server.storage import StartRefused, Storage, open_storage
+
+logger = logging.getLogger(__name__)
+
+BACKLOG = 2048
+KEEP_ALIVE_S = 75  # longer than the idle time of common client pools, so that the client closes first
+DRAIN_S = 10
+CLOSE_S = 10
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn, with the polls answered before it waits for requests to end, and signals left to `serve`."""
+
+    def __init__(self, app: App) -> None:
+        config = uvicorn.Config(
+            app.http,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+        super().__init__(config)
+        self._app = app
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.stop_parking()
+        await super().shutdown(sockets)
+
+
+class Stop:
+    """What a signal does: before HTTP is up it cancels the start; then it ends HTTP in an orderly way, and at a second
+    SIGINT at once."""
+
+    def __init__(self) -> None:
+        self.http: uvicorn.Server | None = None
+        self.failed = False
+        self._starting = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.signal, number)
+
+    def signal(self, number: signal.Signals) -> None:
+        """`number` came."""
+        logger.info("%s: stopping", number.name)
+        if self.http is not None:
+            self.http.handle_exit(number, None)
+        elif self._starting is not None:
+            self._starting.cancel()
+
+    def fail(self, why: str) -> None:
+        """The server can't serve any more."""
+        logger.critical("%s", why)
+        self.failed = True
+        self.signal(signal.SIGTERM)
+
+
+def serve(settings: Settings) -> int:
+    """Runs a server until it is told to stop. Returns the exit status: 0, or 1 when it could not serve."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            return runner.run(_serve(settings))
+        except StartRefused as refused:
+            print(f"hanzo-queues: {refused}", file=sys.stderr)
+            return 1
+
+
+async def _serve(settings: Settings) -> int:
+    began = time.monotonic()
+    stop = Stop()
+    listening = listen(settings.host, settings.port)
+    try:
+        async with open_storage(settings) as storage:
+            keys = ApiKeys(settings.api_keys or (_local_key(settings),))
+            await _serve_http(settings, storage, keys, listening, stop, began)
+    except asyncio.CancelledError:
+        logger.info("stopped while starting")
+    finally:
+        listening.close()
+    return 1 if stop.failed else 0
+
+
+async def _serve_http(
+    settings: Settings, storage: Storage, keys: ApiKeys, listening: socket.socket, stop: Stop, began: float
+) -> None:
+    def serving() -> None:
+        # What lives now lives for ever: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        took_ms = (time.monotonic() - began) * 1000
+        logger.info(
+            "serving at %s, %s, engine %s, started in %.0f ms", url_of(listening), storage.place, __version__, took_ms
+        )
+
+    app = App(settings, storage.journal, keys, on_stuck=storage.on_stuck, on_failed=stop.fail, on_serving=serving)
+    stop.http = HttpServer(app)
+    app.start()
+    try:
+        await stop.http.serve(sockets=[listening])
+    finally:
+        try:
+            async with asyncio.timeout(0.1 if stop.http.force_exit else CLOSE_S):
+                await app.close()
+        except TimeoutError:
+            logger.warning("the partition did not close in time; its journal holds everything that was answered")
+    logger.info("stopped")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to `host` and `port`, not listening yet. Raises StartRefused."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        raise StartRefused(
+            f"can't listen on {host} port {port}: {error.strerror or error}. "
+            "Stop what uses it, or choose another with PORT and HOST (--port, --host)."
+        ) from error
+    bound.setblocking(False)
+    return bound
+
+
+def url_of(listening: socket.socket) -> str:
+    """Where clients find the server."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _local_key(settings: Settings) -> str:
+    key, made = local_key(settings.data_dir)
+    if made:
+        print(
+            f"hanzo-queues: made an API key, since HANZO_API_KEYS is not set: {key}\n"
+            f"hanzo-queues: it is kept in {settings.data_dir}; SDK and CLI on this machine find it there",
+            file=sys.stderr,
+        )
+    return key
