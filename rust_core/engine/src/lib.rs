@@ -30,6 +30,8 @@ mod segmented;
 mod settled;
 mod slab;
 mod state;
+#[cfg(test)]
+mod twin;
 mod verbs;
 mod view;
 

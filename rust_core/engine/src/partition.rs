@@ -167,3 +167,10 @@ impl Partition {
         woken
     }
 }
+
+#[cfg(test)]
+impl Partition {
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+}

@@ -1,0 +1,132 @@
+//! What must be true of a partition after every step.
+
+use std::collections::BTreeSet;
+
+use crate::message::{Message, NONE, Place};
+use crate::partition::Partition;
+use crate::queue::Queue;
+use crate::reply::Counts;
+use crate::state::State;
+
+impl Partition {
+    pub fn assert_invariants(&self) {
+        let state = self.state();
+        let mut seen = BTreeSet::new();
+        state
+            .queues
+            .iter()
+            .for_each(|queue| check_queue(state, queue, &mut seen));
+        assert_eq!(
+            seen.len() as u64,
+            state.messages.count(),
+            "each message is in one list"
+        );
+        check_deadlines(state, &seen);
+        check_keys(state, &seen);
+    }
+}
+
+fn check_queue(state: &State, queue: &Queue, seen: &mut BTreeSet<u32>) {
+    let slab = &state.messages;
+    let mut count = |slots: &mut dyn Iterator<Item = u32>, place: Place| {
+        let mut count = 0;
+        for slot in slots {
+            assert!(
+                slab[slot].place() == place && slab[slot].queue == queue.number,
+                "in a list of another place"
+            );
+            assert!(seen.insert(slot), "slot {slot} is in two lists");
+            count += 1;
+        }
+        count
+    };
+    let counts = Counts {
+        ready: count(&mut queue.ready.iter(slab), Place::Ready),
+        delayed: count(&mut queue.delayed.iter(slab), Place::Delayed),
+        leased: count(&mut queue.leased.iter(slab), Place::Leased),
+        dead: count(&mut queue.dead.iter(slab), Place::Dead),
+        blocked: count(&mut blocked(state, queue).into_iter(), Place::Blocked),
+    };
+    assert_eq!(queue.counts, counts, "a queue's counts");
+    let since = |slot: u32| (slab[slot].priority, slab[slot].at_ms);
+    let ready: Vec<(u8, u64)> = queue.ready.iter(slab).map(since).collect();
+    let in_order = |pair: &[(u8, u64)]| {
+        pair[0].0 > pair[1].0 || (pair[0].0 == pair[1].0 && pair[0].1 <= pair[1].1)
+    };
+    assert!(
+        ready.windows(2).all(in_order),
+        "levels descend, and each is in order of time"
+    );
+}
+
+/// Those behind the heads of the queue's ordering keys.
+fn blocked(state: &State, queue: &Queue) -> Vec<u32> {
+    let heads = (0..state.messages.slots()).filter(|&slot| is_head(state, slot, queue));
+    heads
+        .flat_map(|slot| {
+            state.keys[state.messages[slot].key]
+                .waiting
+                .iter(&state.messages)
+        })
+        .collect()
+}
+
+fn is_head(state: &State, slot: u32, queue: &Queue) -> bool {
+    let Message {
+        key, queue: number, ..
+    } = state.messages[slot];
+    state.messages[slot].place() != Place::Free
+        && number == queue.number
+        && key != NONE
+        && state.keys[key].head == slot
+}
+
+fn check_deadlines(state: &State, seen: &BTreeSet<u32>) {
+    state.deadlines.assert_valid();
+    let with_deadline = seen
+        .iter()
+        .filter(|&&slot| state.messages[slot].deadline_ms().is_some())
+        .count();
+    assert_eq!(
+        state.deadlines.len(),
+        with_deadline,
+        "the heap holds what has a deadline"
+    );
+    for &slot in seen {
+        assert_eq!(
+            state.deadlines.of(slot),
+            state.messages[slot].deadline_ms(),
+            "a message's deadline"
+        );
+    }
+}
+
+fn check_keys(state: &State, seen: &BTreeSet<u32>) {
+    let heads = seen.iter().filter(|&&slot| {
+        let message = &state.messages[slot];
+        message.key != NONE && state.keys[message.key].head == slot
+    });
+    assert_eq!(
+        state.keys.len(),
+        heads.count(),
+        "a key has a head and is forgotten with it"
+    );
+    for &slot in seen {
+        let message = &state.messages[slot];
+        if message.key == NONE {
+            assert!(message.place() != Place::Blocked);
+            continue;
+        }
+        let key = &state.keys[message.key];
+        assert_eq!(key.queue, message.queue, "a key is of its messages' queue");
+        assert_eq!(
+            key.head == slot,
+            message.place() != Place::Blocked,
+            "one message of a key may go"
+        );
+        assert!(
+            state.messages[key.head].number <= message.number,
+            "a key's oldest message goes first"
+        );
+    }
+}

@@ -1,0 +1,223 @@
+//! For tests: a partition and its replica, fed by replaying the first one's records. After every step both must
+//! hold the same state, and every invariant must hold in both.
+
+mod invariants;
+mod ledger;
+mod random;
+
+use crate::command::{Ack, Blob, Command, DedupKey, Extend, Nack, NewMessage};
+use crate::config::{Backoff, QueueConfig, RateLimit, Scheduling};
+use crate::ids::{GROUP_DEFAULT, LeaseId, MessageId, PartitionNumber};
+use crate::partition::{Partition, Step};
+use crate::reply::{Accepted, Delivered, MessageView, Nacked, QueueView, Reply};
+
+pub(crate) const SECOND: u64 = 1000;
+
+/// See the module.
+pub(crate) struct Twin {
+    pub live: Partition,
+    pub replica: Partition,
+    pub now_ms: u64,
+}
+
+impl Twin {
+    /// A founded partition, at an instant of our century.
+    pub fn new() -> Self {
+        let (live, replica) = (
+            Partition::new(PartitionNumber(0)),
+            Partition::new(PartitionNumber(0)),
+        );
+        let mut twin = Twin {
+            live,
+            replica,
+            now_ms: 1_700_000_000_000,
+        };
+        twin.fence();
+        twin
+    }
+
+    pub fn fence(&mut self) {
+        let step = self.live.fence(self.now_ms, [7; 32]);
+        self.compare(&step);
+    }
+
+    /// Time passes; nothing happens by it until the next step.
+    pub fn wait(&mut self, ms: u64) -> &mut Self {
+        self.now_ms += ms;
+        self
+    }
+
+    pub fn step(&mut self, commands: Vec<Command>) -> Step {
+        let count = commands.len();
+        let step = self.live.step(self.now_ms, commands);
+        assert_eq!(step.replies.len(), count, "one reply a command");
+        self.compare(&step);
+        step
+    }
+
+    fn compare(&mut self, step: &Step) {
+        if !step.records.is_empty() {
+            self.replica.replay(step.lsn, self.now_ms, &step.records);
+        }
+        assert_eq!(self.live.lsn(), step.lsn);
+        assert!(
+            folded(&self.live) == folded(&self.replica),
+            "a replay differs after {:?}",
+            step.records
+        );
+        self.live.assert_invariants();
+    }
+
+    pub fn ask(&mut self, command: Command) -> Reply {
+        self.step(vec![command]).replies.remove(0)
+    }
+
+    pub fn create(&mut self, name: &str, config: QueueConfig) -> Reply {
+        self.ask(Command::CreateQueue {
+            name: name.into(),
+            config,
+        })
+    }
+
+    pub fn queue(&mut self, name: &str) -> QueueView {
+        match self.ask(Command::GetQueue { name: name.into() }) {
+            Reply::Queue(view) => view,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn enqueue(&mut self, queue: &str, message: NewMessage) -> Accepted {
+        let command = Command::Enqueue {
+            queue: queue.into(),
+            messages: vec![message],
+            atomic: false,
+        };
+        match self.ask(command) {
+            Reply::Enqueued(results) => results[0].clone().expect("accepted"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn receive(&mut self, queue: &str, messages_max: u32) -> Vec<Delivered> {
+        match self.ask(receive(queue, messages_max)) {
+            Reply::Received { messages, .. } => messages,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn nack(&mut self, lease: LeaseId, delay_ms: Option<u64>) -> Nacked {
+        match self.ask(Command::Nack(Nack {
+            delay_ms,
+            ..nack(lease)
+        })) {
+            Reply::Nacked(nacked) => nacked,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn message(&mut self, message: MessageId) -> MessageView {
+        match self.ask(Command::GetMessage { message }) {
+            Reply::Message(view) => view,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub(crate) fn folded(partition: &Partition) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    partition.fold_state(&mut |part| bytes.extend_from_slice(part));
+    bytes
+}
+
+pub(crate) fn config() -> QueueConfig {
+    QueueConfig {
+        max_retries: 3,
+        visibility_timeout_ms: 30 * SECOND,
+        dead_letter_queue: None,
+        rate_limit: None,
+        scheduling: Scheduling::Fair {
+            aging_ms: 60 * SECOND,
+        },
+        backoff: Backoff {
+            initial_ms: SECOND,
+            multiplier_permille: 2000,
+            max_ms: 600 * SECOND,
+            jitter_permille: 200,
+        },
+        dedup_window_ms: 300 * SECOND,
+        delay_ms: 0,
+        ttl_ms: 0,
+    }
+}
+
+pub(crate) fn limit(requests: u32, per_ms: u64, burst: u32) -> Option<RateLimit> {
+    Some(RateLimit {
+        requests,
+        per_ms,
+        burst,
+    })
+}
+
+pub(crate) fn message() -> NewMessage {
+    NewMessage {
+        priority: 1,
+        delay_ms: None,
+        ttl_ms: None,
+        dedup: None,
+        ordering_key: None,
+        fairness_key: None,
+        max_retries: None,
+        blob: Blob {
+            index: 0,
+            length: 100,
+        },
+    }
+}
+
+pub(crate) fn with_dedup(hash: u128, fingerprint: u64) -> NewMessage {
+    NewMessage {
+        dedup: Some(DedupKey { hash, fingerprint }),
+        ..message()
+    }
+}
+
+pub(crate) fn receive(queue: &str, messages_max: u32) -> Command {
+    let (group, consumer) = ("default".into(), "tester".into());
+    Command::Receive {
+        queue: queue.into(),
+        group,
+        consumer,
+        messages_max,
+        visibility_timeout_ms: None,
+    }
+}
+
+pub(crate) fn ack(lease: LeaseId) -> Command {
+    Command::Ack(Ack { lease })
+}
+
+pub(crate) fn nack(lease: LeaseId) -> Nack {
+    Nack {
+        lease,
+        delay_ms: None,
+        priority: None,
+        error: None,
+        reject: false,
+    }
+}
+
+pub(crate) fn extend(lease: LeaseId, visibility_timeout_ms: u64) -> Command {
+    Command::Extend(Extend {
+        lease,
+        visibility_timeout_ms: Some(visibility_timeout_ms),
+    })
+}
+
+/// A lease as a receipt would prove it.
+pub(crate) fn lease(message: MessageId, delivery: u32) -> LeaseId {
+    LeaseId {
+        message,
+        group: GROUP_DEFAULT,
+        delivery,
+    }
+}

@@ -1,0 +1,297 @@
+//! Random commands and clocks: the replica agrees, the invariants hold, the ledger balances.
+
+use proptest::prelude::*;
+
+use super::ledger::Ledger;
+use super::{Twin, config, limit, nack};
+use crate::command::{
+    Ack, Blob, Command, ConfigPatch, DedupKey, Extend, Nack, NewMessage, PeekState,
+};
+use crate::config::{QueueConfig, Scheduling};
+use crate::ids::LeaseId;
+
+const QUEUES: [&str; 3] = ["orders", "mails", "letters"];
+
+/// What to do next. `which` picks among the leases or messages there have been, from the latest back.
+#[derive(Clone, Debug)]
+enum Move {
+    Create {
+        queue: usize,
+        config: QueueConfig,
+    },
+    Update {
+        queue: usize,
+        patch: ConfigPatch,
+    },
+    Delete {
+        queue: usize,
+    },
+    Enqueue {
+        queue: usize,
+        messages: Vec<NewMessage>,
+        atomic: bool,
+    },
+    Receive {
+        queue: usize,
+        messages_max: u32,
+        visibility_timeout_ms: Option<u64>,
+    },
+    Ack {
+        which: usize,
+    },
+    Nack {
+        which: usize,
+        delay_ms: Option<u64>,
+        priority: Option<u8>,
+        error: bool,
+        reject: bool,
+    },
+    Extend {
+        which: usize,
+        visibility_timeout_ms: Option<u64>,
+    },
+    Settle {
+        queue: usize,
+        which: usize,
+    },
+    Release {
+        which: usize,
+    },
+    Look {
+        queue: usize,
+        which: usize,
+    },
+    Fence,
+}
+
+fn any_config() -> impl Strategy<Value = QueueConfig> {
+    let scheduling = prop_oneof![
+        Just(Scheduling::Strict),
+        (0_u64..500).prop_map(|aging_ms| Scheduling::Fair { aging_ms })
+    ];
+    let dead_letter_queue = prop::option::of(prop::sample::select(QUEUES.to_vec()));
+    let rate_limit = prop_oneof![3 => Just(None), 1 => (1_u32..9, 1_u32..5).prop_map(|(n, burst)| limit(n, 100, burst))];
+    let times = (
+        1_u64..200,
+        0_u64..400,
+        prop_oneof![3 => Just(0_u64), 1 => 1_u64..80],
+        prop_oneof![3 => Just(0_u64), 1 => 1_u64..400],
+    );
+    (scheduling, dead_letter_queue, rate_limit, 0_u32..3, times).prop_map(
+        |(
+            scheduling,
+            dead_letter_queue,
+            rate_limit,
+            max_retries,
+            (timeout, window, delay_ms, ttl_ms),
+        )| QueueConfig {
+            max_retries,
+            visibility_timeout_ms: timeout,
+            dead_letter_queue: dead_letter_queue.map(Into::into),
+            rate_limit,
+            scheduling,
+            dedup_window_ms: window,
+            delay_ms,
+            ttl_ms,
+            backoff: crate::config::Backoff {
+                initial_ms: 5,
+                max_ms: 40,
+                ..config().backoff
+            },
+        },
+    )
+}
+
+fn any_patch() -> impl Strategy<Value = ConfigPatch> {
+    any_config().prop_map(|config| ConfigPatch {
+        max_retries: Some(config.max_retries),
+        dead_letter_queue: Some(config.dead_letter_queue),
+        rate_limit: Some(config.rate_limit),
+        ..ConfigPatch::default()
+    })
+}
+
+fn any_message() -> impl Strategy<Value = NewMessage> {
+    let dedup = prop_oneof![2 => Just(None), 1 => (0_u128..6, 0_u64..2).prop_map(|(hash, fingerprint)| Some(DedupKey { hash, fingerprint }))];
+    let times = (
+        prop::option::of(0_u64..60),
+        prop_oneof![3 => Just(None), 1 => (0_u64..150).prop_map(Some)],
+    );
+    (
+        0_u8..4,
+        times,
+        dedup,
+        prop::option::of(0_u64..3),
+        prop::option::of(0_u32..3),
+        0_u32..50,
+    )
+        .prop_map(
+            |(priority, (delay_ms, ttl_ms), dedup, ordering_key, max_retries, length)| NewMessage {
+                priority: priority * 85,
+                delay_ms,
+                ttl_ms,
+                dedup,
+                ordering_key,
+                fairness_key: None,
+                max_retries,
+                blob: Blob {
+                    index: length,
+                    length,
+                },
+            },
+        )
+}
+
+fn any_move() -> impl Strategy<Value = Move> {
+    let queue = || 0..QUEUES.len();
+    let which = || 0_usize..6;
+    let timeout = || prop::option::of(1_u64..120);
+    prop_oneof![
+        2 => (queue(), any_config()).prop_map(|(queue, config)| Move::Create { queue, config }),
+        1 => (queue(), any_patch()).prop_map(|(queue, patch)| Move::Update { queue, patch }),
+        1 => queue().prop_map(|queue| Move::Delete { queue }),
+        8 => (queue(), prop::collection::vec(any_message(), 1..5), any::<bool>())
+            .prop_map(|(queue, messages, atomic)| Move::Enqueue { queue, messages, atomic }),
+        8 => (queue(), 1_u32..5, timeout())
+            .prop_map(|(queue, messages_max, visibility_timeout_ms)| Move::Receive { queue, messages_max, visibility_timeout_ms }),
+        4 => which().prop_map(|which| Move::Ack { which }),
+        5 => (which(), prop::option::of(0_u64..50), prop::option::of(any::<u8>()), any::<bool>(), prop::bool::weighted(0.2))
+            .prop_map(|(which, delay_ms, priority, error, reject)| Move::Nack { which, delay_ms, priority, error, reject }),
+        2 => (which(), timeout()).prop_map(|(which, visibility_timeout_ms)| Move::Extend { which, visibility_timeout_ms }),
+        1 => (queue(), which()).prop_map(|(queue, which)| Move::Settle { queue, which }),
+        2 => which().prop_map(|which| Move::Release { which }),
+        2 => (queue(), which()).prop_map(|(queue, which)| Move::Look { queue, which }),
+        1 => Just(Move::Fence),
+    ]
+}
+
+fn command(ledger: &Ledger, next: Move) -> Option<Command> {
+    let lease = |which: usize| ledger.leases.iter().rev().nth(which).copied();
+    let name = |queue: usize| QUEUES[queue].into();
+    Some(match next {
+        Move::Create { queue, config } => Command::CreateQueue {
+            name: name(queue),
+            config,
+        },
+        Move::Update { queue, patch } => Command::UpdateQueue {
+            name: name(queue),
+            patch,
+        },
+        Move::Delete { queue } => Command::DeleteQueue { name: name(queue) },
+        Move::Enqueue {
+            queue,
+            messages,
+            atomic,
+        } => Command::Enqueue {
+            queue: name(queue),
+            messages,
+            atomic,
+        },
+        Move::Receive {
+            queue,
+            messages_max,
+            visibility_timeout_ms,
+        } => {
+            let (group, consumer) = ("default".into(), "c".into());
+            Command::Receive {
+                queue: name(queue),
+                group,
+                consumer,
+                messages_max,
+                visibility_timeout_ms,
+            }
+        }
+        Move::Ack { which } => Command::Ack(Ack {
+            lease: lease(which)?,
+        }),
+        Move::Nack {
+            which,
+            delay_ms,
+            priority,
+            error,
+            reject,
+        } => {
+            let error = error.then_some(Blob {
+                index: 99,
+                length: 9,
+            });
+            Command::Nack(Nack {
+                lease: lease(which)?,
+                delay_ms,
+                priority,
+                error,
+                reject,
+            })
+        }
+        Move::Extend {
+            which,
+            visibility_timeout_ms,
+        } => Command::Extend(Extend {
+            lease: lease(which)?,
+            visibility_timeout_ms,
+        }),
+        Move::Settle { queue, which } => settle(name(queue), lease(which)?, lease(which + 1)?),
+        Move::Release { which } => Command::Release {
+            leases: [lease(which)?]
+                .into_iter()
+                .chain(lease(which + 1))
+                .collect(),
+        },
+        Move::Look { queue, which: 0 } => Command::Peek {
+            queue: name(queue),
+            state: PeekState::Ready,
+            after: ledger.messages.last().copied(),
+            limit: 3,
+        },
+        Move::Look { queue, which: 1 } => Command::Peek {
+            queue: name(queue),
+            state: PeekState::Delayed,
+            after: None,
+            limit: 3,
+        },
+        Move::Look { which: 2, .. } => Command::ListQueues {
+            after: Some("m".into()),
+            limit: 1,
+        },
+        Move::Look { which, .. } => Command::GetMessage {
+            message: *ledger.messages.iter().rev().nth(which)?,
+        },
+        Move::Fence => return None,
+    })
+}
+
+fn settle(queue: Box<str>, one: LeaseId, other: LeaseId) -> Command {
+    let extends = vec![Extend {
+        lease: other,
+        visibility_timeout_ms: None,
+    }];
+    Command::Settle {
+        queue,
+        acks: vec![Ack { lease: one }],
+        nacks: vec![nack(other)],
+        extends,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_replica_agrees_and_the_ledger_balances(
+        steps in prop::collection::vec((0_u64..60, prop::collection::vec(any_move(), 0..5)), 1..60),
+    ) {
+        let (mut twin, mut ledger) = (Twin::new(), Ledger::default());
+        let setup = QUEUES.map(|name| Command::CreateQueue { name: name.into(), config: config() });
+        ledger.step(&mut twin, setup.into());
+        for (wait_ms, moves) in steps {
+            twin.wait(wait_ms);
+            if moves.iter().any(|next| matches!(next, Move::Fence)) {
+                twin.fence();
+            }
+            let commands = moves.into_iter().filter_map(|next| command(&ledger, next)).collect();
+            let step = ledger.step(&mut twin, commands);
+            let idle = step.records.is_empty();
+            prop_assert!(!idle || step.next_deadline_ms.is_none_or(|ms| ms > twin.now_ms), "a due timer did nothing");
+        }
+    }
+}
