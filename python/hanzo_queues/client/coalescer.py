@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from hanzo_queues.errors import BatchTooLarge, ClientClosed, OutcomeUnknown, QueuesError, RequestTooLarge
@@ -81,7 +81,8 @@ class Lane:
             while batch := self._take():
                 await self._deliver(batch)
         except BaseException:
-            self._fail([*batch, *self._waiting], ClientClosed(outcome="unknown"))
+            self._fail(batch, ClientClosed(outcome="unknown"))
+            self._fail(self._waiting, ClientClosed())
             self._waiting.clear()
             raise
         finally:
@@ -120,7 +121,7 @@ class Lane:
             self._entries_max = max(1, len(batch) // 2)
         return isinstance(error, BatchTooLarge | RequestTooLarge) or getattr(error, "code", "") in ENTRY_CODES
 
-    def _fail(self, batch: Batch, error: QueuesError) -> None:
+    def _fail(self, batch: Iterable[Entry[Any]], error: QueuesError) -> None:
         """Each caller gets a copy: a traceback belongs to one raise."""
         for entry in batch:
             own = copy.copy(error)

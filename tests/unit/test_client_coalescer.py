@@ -1,0 +1,210 @@
+"""Concurrent calls share requests, and nobody notices: each has its own result, error and cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hanzo_queues import EnqueueResult, errors
+from hanzo_queues.client.models import Message
+from tests.unit.client_stand_in import Asked, StandIn, accepted, message, problem, settled
+
+
+def payloads(asked: Asked) -> list[Any]:
+    body = asked.body
+    return [entry["payload"] for entry in body["messages"]] if "messages" in body else [body["payload"]]
+
+
+class Gate:
+    """Holds each answer until the test lets it go."""
+
+    def __init__(self) -> None:
+        self.arrived: asyncio.Queue[Asked] = asyncio.Queue()
+        self.open = asyncio.Semaphore(0)
+
+    async def answer(self, asked: Asked) -> Any:
+        self.arrived.put_nowait(asked)
+        await self.open.acquire()
+        return accepted(asked)
+
+
+async def test_calls_of_one_turn_share_one_request() -> None:
+    server = StandIn(accepted)
+    client = server.client()
+    results = await asyncio.gather(*(client.enqueue("q", number) for number in range(64)))
+    assert [result.id for result in results] == [str(number) for number in range(64)]
+    assert [len(payloads(asked)) for asked in server.asked] == [64]
+
+
+async def test_a_call_alone_goes_at_once_and_the_next_ones_wait_for_it() -> None:
+    gate = Gate()
+    server = StandIn(gate.answer)
+    client = server.client()
+    first = asyncio.create_task(client.enqueue("q", "first"))
+    assert payloads(await gate.arrived.get()) == ["first"]
+    others = [asyncio.create_task(client.enqueue("q", number)) for number in range(10)]
+    await asyncio.sleep(0)
+    assert len(server.asked) == 1
+    gate.open.release()
+    assert (await first).id == "first"
+    assert payloads(await gate.arrived.get()) == list(range(10))
+    gate.open.release()
+    assert [result.id for result in await asyncio.gather(*others)] == [str(number) for number in range(10)]
+
+
+async def test_queues_do_not_wait_for_each_other() -> None:
+    gate = Gate()
+    server = StandIn(gate.answer)
+    client = server.client()
+    calls = [asyncio.create_task(client.enqueue(name, name)) for name in ("a", "b")]
+    assert {(await gate.arrived.get()).path for _ in calls} == {"/v1/queues/a/messages", "/v1/queues/b/messages"}
+    gate.open.release()
+    gate.open.release()
+    await asyncio.gather(*calls)
+
+
+async def test_a_request_has_at_most_so_many_entries() -> None:
+    server = StandIn(accepted)
+    client = server.client(batch_entries_max=10)
+    await asyncio.gather(*(client.enqueue("q", number) for number in range(25)))
+    assert [len(payloads(asked)) for asked in server.asked] == [10, 10, 5]
+
+
+async def test_a_request_has_at_most_so_many_bytes() -> None:
+    server = StandIn(accepted)
+    client = server.client()
+    await asyncio.gather(*(client.enqueue("q", letter * 400_000) for letter in "abc"))
+    assert [len(payloads(asked)) for asked in server.asked] == [2, 1]
+
+
+async def test_an_entry_that_is_refused_fails_alone() -> None:
+    client = StandIn(accepted).client()
+    results = await asyncio.gather(*(client.enqueue("q", item) for item in ("a", "bad", "c")), return_exceptions=True)
+    assert isinstance(results[1], errors.DedupConflict)
+    assert [result.id for result in results if isinstance(result, EnqueueResult)] == ["a", "c"]
+
+
+@pytest.mark.parametrize("code", ["request_invalid", "payload_too_large", "request_too_large"])
+async def test_an_entry_that_spoils_the_request_fails_alone(code: str) -> None:
+    def answers(asked: Asked) -> Any:
+        return problem(400, code) if "spoils" in payloads(asked) else accepted(asked)
+
+    server = StandIn(answers)
+    client = server.client()
+    items = [*range(7), "spoils", *range(8, 20)]
+    results = await asyncio.gather(*(client.enqueue("q", item) for item in items), return_exceptions=True)
+    failed = [item for item, result in zip(items, results, strict=True) if isinstance(result, BaseException)]
+    assert failed == ["spoils"]
+    assert isinstance(results[7], errors.BY_CODE[code])
+    stored = [item for asked in server.asked if "spoils" not in payloads(asked) for item in payloads(asked)]
+    assert stored == [item for item in items if item != "spoils"]  # in the order of the calls
+
+
+async def test_what_is_everybodys_error_is_not_asked_again() -> None:
+    server = StandIn(lambda asked: problem(404, "queue_not_found"))
+    client = server.client()
+    results = await asyncio.gather(*(client.enqueue("q", item) for item in range(8)), return_exceptions=True)
+    assert all(isinstance(result, errors.QueueNotFound) for result in results)
+    assert len({id(result) for result in results}) == 8
+    assert len(server.asked) == 1
+
+
+async def test_a_server_with_smaller_batches_is_learnt() -> None:
+    def answers(asked: Asked) -> Any:
+        return problem(413, "batch_too_large") if len(payloads(asked)) > 10 else accepted(asked)
+
+    server = StandIn(answers)
+    client = server.client()
+    await asyncio.gather(*(client.enqueue("q", number) for number in range(40)))
+    refused = len(server.asked) - 4
+    await asyncio.gather(*(client.enqueue("q", number) for number in range(40)))
+    assert refused == 3
+    assert [len(payloads(asked)) for asked in server.asked[-4:]] == [10, 10, 10, 10]
+
+
+async def test_a_caller_cancelled_while_waiting_is_not_sent() -> None:
+    gate = Gate()
+    server = StandIn(gate.answer)
+    client = server.client()
+    first = asyncio.create_task(client.enqueue("q", "first"))
+    await gate.arrived.get()
+    others = [asyncio.create_task(client.enqueue("q", number)) for number in range(3)]
+    await asyncio.sleep(0)
+    others[1].cancel()
+    gate.open.release()
+    gate.open.release()
+    await first
+    results = await asyncio.gather(*others, return_exceptions=True)
+    assert payloads(server.asked[1]) == [0, 2]
+    assert isinstance(results[1], asyncio.CancelledError)
+    assert [result.id for result in results if isinstance(result, EnqueueResult)] == ["0", "2"]
+
+
+async def test_a_caller_cancelled_in_flight_leaves_the_others_alone() -> None:
+    gate = Gate()
+    client = StandIn(gate.answer).client()
+    calls = [asyncio.create_task(client.enqueue("q", number)) for number in range(3)]
+    await gate.arrived.get()
+    calls[0].cancel()
+    gate.open.release()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [result.id for result in results if isinstance(result, EnqueueResult)] == ["1", "2"]
+
+
+async def test_a_lost_answer_is_repeated_for_those_with_a_dedup_id_only() -> None:
+    lost = [errors.ServerUnreachable("broke", outcome="unknown")]
+    server = StandIn(lambda asked: lost.pop() if lost else accepted(asked))
+    client = server.client()
+    results = await asyncio.gather(
+        client.enqueue("q", "a"),
+        client.enqueue("q", "b", dedup_id="b"),
+        client.enqueue("q", "c", dedup_id="c"),
+        return_exceptions=True,
+    )
+    assert isinstance(results[0], errors.OutcomeUnknown)
+    assert results[0].outcome == "unknown"
+    assert isinstance(results[0].__cause__, errors.ServerUnreachable)
+    assert [result.id for result in results if isinstance(result, EnqueueResult)] == ["b", "c"]
+    assert [payloads(asked) for asked in server.asked] == [["a", "b", "c"], ["b", "c"]]
+
+
+async def test_acks_nacks_and_extends_share_requests() -> None:
+    def answers(asked: Asked) -> Any:
+        result = settled(asked)
+        result["nacks"][0] = {"error": {"code": "lease_lost", "detail": "it ended"}}
+        return result
+
+    server = StandIn(answers)
+    client = server.client()
+    held = [Message.of(message(number)) for number in range(4)]
+    results = await asyncio.gather(
+        client.nack(held[0], error="why"),
+        client.ack(held[1]),
+        client.extend(held[2], 60),
+        client.ack(held[3]),
+        return_exceptions=True,
+    )
+    assert len(server.asked) == 1
+    assert server.asked[0].body == {
+        "acks": [{"id": "m1", "receipt": "r1"}, {"id": "m3", "receipt": "r3"}],
+        "nacks": [{"id": "m0", "receipt": "r0", "error": "why"}],
+        "extends": [{"id": "m2", "receipt": "r2", "visibilityTimeout": 60}],
+    }
+    assert [type(result).__name__ for result in results] == ["LeaseLost", "AckResult", "datetime", "AckResult"]
+
+
+async def test_close_ends_the_calls_that_wait() -> None:
+    gate = Gate()
+    client = StandIn(gate.answer).client()
+    flying = asyncio.create_task(client.enqueue("q", "flying"))
+    await gate.arrived.get()
+    waiting = asyncio.create_task(client.enqueue("q", "waiting"))
+    await asyncio.sleep(0)
+    await client.close()
+    results = await asyncio.gather(flying, waiting, return_exceptions=True)
+    assert [type(result).__name__ for result in results] == ["ClientClosed", "ClientClosed"]
+    assert [getattr(result, "outcome", "") for result in results] == ["unknown", "none"]
+    with pytest.raises(errors.ClientClosed):
+        await client.enqueue("q", "late")

@@ -1,0 +1,327 @@
+"""Consumers: what a handler's end means to the message, leases kept alive, and a stop that loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from hanzo_queues import AsyncQueues, Handled, Message, Reject, Retry, errors
+from hanzo_queues.client.delivery import STOPPED, error_text, truncated
+from tests.unit.client_stand_in import Broker, StandIn, message, problem
+
+
+@asynccontextmanager
+async def running(client: AsyncQueues, grace: float = 10) -> AsyncIterator[asyncio.Task[None]]:
+    run = asyncio.create_task(client.run(grace=grace))
+    try:
+        yield run
+    finally:
+        client.stop()
+        async with asyncio.timeout(10):
+            await asyncio.gather(run, return_exceptions=True)
+    run.result()
+
+
+async def turns(number: int) -> None:
+    """Lets everything that can go on without the outside do so."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def test_the_message_is_acked_on_return() -> None:
+    broker = Broker()
+    client = broker.client()
+    seen: list[Any] = []
+
+    @client.consumer("q")
+    async def work(received: Message) -> None:
+        seen.append(received.payload)
+
+    broker.messages.put_nowait(message(1))
+    async with running(client):
+        await broker.until(lambda: len(broker.acks) == 1)
+    assert seen == [1]
+    assert broker.acks == [{"id": "m1", "receipt": "r1"}]
+    assert broker.nacks == []
+
+
+@pytest.mark.parametrize(
+    ("error", "nack"),
+    [
+        (Retry(5, "busy"), {"delay": 5, "error": "busy"}),
+        (Retry(), {"error": "the handler asked for a retry"}),
+        (Reject("never"), {"reject": True, "error": "never"}),
+    ],
+)
+async def test_a_handler_can_ask(error: Exception, nack: dict[str, Any]) -> None:
+    broker = Broker()
+    client = broker.client()
+
+    @client.consumer("q", on_error=lambda error, message: None)
+    async def work(received: Message) -> None:
+        raise error
+
+    broker.messages.put_nowait(message(1))
+    async with running(client):
+        await broker.until(lambda: len(broker.nacks) == 1)
+    assert broker.nacks == [{"id": "m1", "receipt": "r1", **nack}]
+
+
+async def test_an_exception_is_a_nack_with_its_text_and_is_told() -> None:
+    broker = Broker()
+    client = broker.client()
+    told: list[tuple[str, str]] = []
+    handled: list[Handled] = []
+
+    def on_error(error: BaseException, received: Message | None) -> None:
+        told.append((str(error), received.id if received else ""))
+        raise RuntimeError("a hook that fails stops nothing")
+
+    @client.consumer("q", on_error=on_error, on_handled=handled.append)
+    async def work(received: Message) -> None:
+        if received.payload == 1:
+            raise ValueError("no such user")
+
+    for number in (1, 2):
+        broker.messages.put_nowait(message(number))
+    async with running(client):
+        await broker.until(lambda: len(broker.nacks) == 1 and len(broker.acks) == 1)
+    assert broker.nacks[0]["error"].startswith("ValueError: no such user\n\nTraceback")
+    assert told == [("no such user", "m1")]
+    assert sorted(event.outcome for event in handled) == ["acked", "retried"]
+
+
+async def test_a_plain_function_runs_in_a_thread() -> None:
+    broker = Broker()
+    client = broker.client()
+    both = threading.Barrier(2)
+
+    @client.consumer("q", concurrency=2)
+    def work(received: Message) -> None:
+        both.wait(10)  # two at once, and the event loop free
+        assert threading.current_thread() is not threading.main_thread()
+
+    for number in (1, 2):
+        broker.messages.put_nowait(message(number))
+    async with running(client):
+        await broker.until(lambda: len(broker.acks) == 2)
+    assert broker.nacks == []
+
+
+async def test_no_more_is_received_than_can_start() -> None:
+    broker = Broker()
+    client = broker.client()
+    release, full = asyncio.Event(), asyncio.Event()
+    most = 0
+    now = 0
+
+    @client.consumer("q", concurrency=3)
+    async def work(received: Message) -> None:
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        if now == 3:
+            full.set()
+        await release.wait()
+        now -= 1
+
+    for number in range(10):
+        broker.messages.put_nowait(message(number))
+    async with running(client):
+        await full.wait()
+        release.set()
+        await broker.until(lambda: len(broker.acks) == 10)
+    asked = [int(asked.query["maxMessages"]) for asked in broker.asked if asked.path.endswith("/messages")]
+    assert most == 3
+    assert max(asked) == 3
+    assert min(asked) >= 1
+
+
+async def test_a_handler_that_settles_itself_is_not_settled_again() -> None:
+    broker = Broker()
+    client = broker.client()
+    handled: asyncio.Queue[Handled] = asyncio.Queue()
+
+    @client.consumer("q", on_handled=handled.put_nowait)
+    async def work(received: Message) -> None:
+        await client.nack(received.id, delay=60)
+
+    broker.messages.put_nowait(message(1))
+    async with running(client):
+        assert (await handled.get()).outcome == "settled"
+    assert (len(broker.acks), len(broker.nacks)) == (0, 1)
+
+
+async def test_the_lease_is_extended_while_the_handler_runs() -> None:
+    broker = Broker(visibility_timeout=0.03)
+    client = broker.client()
+    release = asyncio.Event()
+
+    @client.consumer("q")
+    async def work(received: Message) -> None:
+        await release.wait()
+
+    broker.messages.put_nowait(message(1))
+    async with running(client):
+        await broker.until(lambda: len(broker.extends) >= 3)
+        release.set()
+        await broker.until(lambda: len(broker.acks) == 1)
+        extended = len(broker.extends)
+        broker.messages.put_nowait(message(2))
+        await broker.until(lambda: len(broker.acks) == 2)
+    assert {extend["id"] for extend in broker.extends[:extended]} == {"m1"}
+    assert broker.extends[0]["visibilityTimeout"] == 0.03
+    polls = [asked for asked in broker.asked if asked.path.endswith("/messages")]
+    assert polls[0].query["visibilityTimeout"] == "0.03"
+
+
+async def test_a_lost_lease_cancels_the_handler_and_settles_nothing() -> None:
+    broker = Broker(visibility_timeout=0.03)
+    broker.extend_error = {"code": "lease_lost", "detail": "it ended"}
+    client = broker.client()
+    handled: asyncio.Queue[Handled] = asyncio.Queue()
+    cancelled = asyncio.Event()
+
+    @client.consumer("q", on_handled=handled.put_nowait, on_error=lambda *_: None)
+    async def work(received: Message) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    broker.messages.put_nowait(message(1))
+    async with running(client), asyncio.timeout(10):
+        await cancelled.wait()
+        assert (await handled.get()).outcome == "lease_lost"
+    assert (broker.acks, broker.nacks) == ([], [])
+
+
+async def test_a_lost_lease_can_leave_the_handler_alone() -> None:
+    broker = Broker(visibility_timeout=0.03)
+    broker.extend_error = {"code": "lease_lost", "detail": "it ended"}
+    client = broker.client()
+    handled: asyncio.Queue[Handled] = asyncio.Queue()
+    release = asyncio.Event()
+
+    @client.consumer("q", cancel_on_lease_lost=False, on_handled=handled.put_nowait, on_error=lambda *_: None)
+    async def work(received: Message) -> None:
+        await release.wait()
+
+    broker.messages.put_nowait(message(1))
+    async with running(client), asyncio.timeout(10):
+        await broker.until(lambda: len(broker.extends) == 1)
+        release.set()
+        event = await handled.get()
+    assert (event.outcome, event.error) == ("lease_lost", None)
+    assert (broker.acks, broker.nacks) == ([], [])
+
+
+async def test_stop_lets_handlers_finish() -> None:
+    broker = Broker()
+    client = broker.client()
+    started, release = asyncio.Event(), asyncio.Event()
+
+    @client.consumer("q")
+    async def work(received: Message) -> None:
+        started.set()
+        await release.wait()
+
+    broker.messages.put_nowait(message(1))
+    async with running(client) as run:
+        await started.wait()
+        client.stop()
+        await turns(20)
+        broker.messages.put_nowait(message(2))
+        await turns(20)
+        assert not run.done()
+        release.set()
+        await run
+    assert [ack["id"] for ack in broker.acks] == ["m1"]
+    assert broker.messages.qsize() == 1
+
+
+async def test_stop_gives_back_what_did_not_finish() -> None:
+    broker = Broker()
+    client = broker.client()
+    started = asyncio.Event()
+
+    @client.consumer("q", on_error=lambda *_: None)
+    async def work(received: Message) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    broker.messages.put_nowait(message(1))
+    async with running(client, grace=0.01) as run:
+        await started.wait()
+        client.stop()
+        await run
+    assert broker.acks == []
+    assert broker.nacks == [{"id": "m1", "receipt": "r1", "delay": 0, "error": STOPPED}]
+
+
+async def test_cancelling_run_gives_back_too() -> None:
+    broker = Broker()
+    client = broker.client()
+    started = asyncio.Event()
+
+    @client.consumer("q", on_error=lambda *_: None)
+    async def work(received: Message) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    broker.messages.put_nowait(message(1))
+    run = asyncio.create_task(client.run())
+    await started.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert [nack["error"] for nack in broker.nacks] == [STOPPED]
+
+
+async def test_it_goes_on_when_the_server_was_away() -> None:
+    broker = Broker()
+    client = broker.client()
+    told: list[BaseException] = []
+
+    @client.consumer("q", on_error=lambda error, received: told.append(error))
+    async def work(received: Message) -> None:
+        pass
+
+    for item in (errors.ServerUnreachable("refused"), problem(503, "shutting_down"), message(1)):
+        broker.messages.put_nowait(item)
+    async with running(client):
+        await broker.until(lambda: len(broker.acks) == 1)
+    assert [type(error).__name__ for error in told] == ["ServerUnreachable", "ShuttingDown"]
+
+
+async def test_a_queue_that_is_not_there_ends_run() -> None:
+    client = StandIn(lambda asked: problem(404, "queue_not_found")).client()
+    client.consumer("q")(lambda received: None)
+    with pytest.raises(errors.QueueNotFound):
+        await client.run()
+
+
+async def test_run_without_consumers_is_an_error() -> None:
+    with pytest.raises(ValueError, match="declare a consumer"):
+        await StandIn(lambda asked: {}).client().run()
+
+
+@pytest.mark.parametrize("wrong", [{"concurrency": 0}, {"wait_time": 0}, {"wait_time": 31}])
+def test_options_are_checked_where_they_are_written(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        StandIn(lambda asked: {}).client().consumer("q", **wrong)
+
+
+def test_error_texts_fit_the_limit() -> None:
+    text = error_text(ValueError("é" * 8000))
+    assert len(text.encode()) <= 8192
+    assert text.startswith("ValueError: éé")
+    assert text.endswith("[truncated]")
+    assert truncated("short") == "short"
+    assert truncated("\ud800") == "?"
