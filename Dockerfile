@@ -7,7 +7,7 @@ RUN apt-get update \
 WORKDIR /source
 COPY requirements.lock ./
 RUN python3 -m venv /build \
- && /build/bin/pip install --no-cache-dir --requirement requirements.lock
+ && /build/bin/pip install --no-cache-dir --constraint requirements.lock maturin
 COPY Cargo.toml Cargo.lock clippy.toml pyproject.toml README.md LICENSE ./
 COPY bench/load bench/load
 COPY spec spec
