@@ -5,7 +5,7 @@ payload's bytes pass through exactly as they were sent.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, final
+from typing import Final, Self, final
 
 __version__: Final[str]
 
@@ -37,9 +37,18 @@ class Command:
 @final
 class Parser:
     """Turns requests into commands. `limits` is the table of spec/limits.toml (name -> integer) with the
-    settings applied; `visibility_timeout_ms` and `max_retries` are a new queue's defaults."""
+    settings applied; `visibility_timeout_ms` and `max_retries` are a new queue's defaults;
+    `payload_limit_source` is named to whoever exceeds `payload_bytes_max`. Raises ValueError naming the limits
+    that are missing."""
 
-    def __init__(self, limits: Mapping[str, int], *, visibility_timeout_ms: int, max_retries: int) -> None: ...
+    def __new__(
+        cls,
+        limits: Mapping[str, int],
+        *,
+        visibility_timeout_ms: int,
+        max_retries: int,
+        payload_limit_source: str = "HANZO_MAX_PAYLOAD",
+    ) -> Self: ...
     def create_queue(self, body: bytes) -> Command: ...
     def update_queue(self, queue: str, body: bytes) -> Command: ...
     def delete_queue(self, queue: str) -> Command: ...
@@ -74,7 +83,8 @@ class Reply:
 
     @property
     def rejection(self) -> tuple[str, str] | None:
-        """(code, detail) when the rules said no."""
+        """(code, detail) when the rules said no. An atomic batch that was refused has `batch_aborted`, and still
+        renders its results."""
 
     @property
     def created(self) -> bool:
@@ -93,7 +103,9 @@ class Reply:
         """The journal batches `render` needs, ascending, each once."""
 
     def render(self, batches: Mapping[int, bytes]) -> bytes:
-        """The answer's JSON. `batches` holds at least `lsns`. Payloads are spliced in unparsed."""
+        """The answer's JSON. `batches` holds at least `lsns`, each verified once; payloads are spliced in unparsed.
+        A rejection renders as `{"error": {code, detail}}`. Raises KeyError for a batch that is missing and
+        BatchError for one that is not what its LSN says."""
 
     def release(self) -> Command | None:
         """For a receive that leased messages: the command that gives them back, no attempt counted."""
@@ -127,7 +139,7 @@ class Step:
 class Engine:
     """One partition's state. After an exception from `step` or `fence` (a bug) the engine must be dropped."""
 
-    def __init__(self, partition: int) -> None: ...
+    def __new__(cls, partition: int) -> Self: ...
     @property
     def lsn(self) -> int: ...
     @property
@@ -149,7 +161,8 @@ class Engine:
 
     def step(self, now_ms: int, commands: Sequence[Command]) -> Step:
         """Decides `commands` in order, after the timers due at `now_ms` (milliseconds since 1970, never less
-        than the last step's)."""
+        than the last step's). A command may be used again, as a long poll does. Raises RuntimeError, changing
+        nothing, before the first `fence` or replay."""
 
     def state_hash(self) -> str:
         """A hash of the whole state, for tests: equal after a step and after its replay."""

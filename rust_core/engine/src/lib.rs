@@ -36,3 +36,4 @@ mod verbs;
 mod view;
 
 pub use partition::{Partition, Step};
+pub use verbs::timers::FIRED_PER_STEP_MAX;

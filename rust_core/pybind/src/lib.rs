@@ -1,1 +1,35 @@
-//! The Python extension `hanzo_queues._core`.
+//! The Python extension `hanzo_queues._core`: the engine and the codec under the names of `_core.pyi`.
+//!
+//! It owns the translation between Python's values and Rust's, and no rule: what it decides, the engine or the
+//! codec decided. A panic in Rust reaches Python as an exception. The interpreter's lock is kept throughout: a
+//! step takes microseconds.
+
+mod command;
+mod engine;
+mod errors;
+mod parser;
+mod reply;
+mod step;
+
+use pyo3::prelude::*;
+
+/// The Rust core: one partition's engine, its batch codec, and the JSON of the REST API.
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::command::Command;
+    #[pymodule_export]
+    use super::engine::{Engine, step_batch_bytes_min, verify_batch};
+    #[pymodule_export]
+    use super::errors::{BatchError, Invalid};
+    #[pymodule_export]
+    use super::parser::{Parser, partition_of_message};
+    #[pymodule_export]
+    use super::reply::Reply;
+    #[pymodule_export]
+    use super::step::Step;
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)] // Python's name for it
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

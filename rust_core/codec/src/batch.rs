@@ -1,0 +1,31 @@
+//! A batch: what one step decided, framed for the journal.
+//!
+//! ```text
+//! magic 4 | version u16 | zero u16 | LSN u64 | epoch u64 | now_ms u64 | hash of the batch before 16
+//!         | record count u32 | records' bytes u32 | blobs' bytes u32          = 60 bytes, little endian
+//! records | blobs | hash 16 of all bytes before it
+//! ```
+//! The hash proves the bytes, the chain of hashes proves the order, and the LSN equals the journal's sequence.
+//! Blobs lie in the order of the records that brought them; a location's offset counts from the first blob.
+
+mod decode;
+mod draft;
+mod fault;
+mod header;
+
+pub use decode::{Batch, View, verify};
+pub use draft::Draft;
+pub use fault::Fault;
+pub use header::{HEADER_BYTES, Header};
+
+/// The first bytes of every batch.
+pub const MAGIC: [u8; 4] = *b"HZQJ";
+
+/// The version this code writes, and the newest it reads. Journals are kept for ever, so to change the format:
+/// 1. add one to this number; 2. keep reading every older version, told apart by the header; 3. record
+/// tests/golden/batch-v<N>.bin with all variants and leave the older recordings untouched; 4. say in
+/// CHANGELOG.md that servers before this one can't read what this one writes, so there is no way back.
+pub const FORMAT_VERSION: u16 = 1;
+
+/// Bytes of a batch beside its records and blobs.
+pub const FRAME_BYTES: usize = HEADER_BYTES + crate::hash::BATCH_HASH_BYTES;

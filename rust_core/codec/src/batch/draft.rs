@@ -1,0 +1,60 @@
+//! A batch on its way to the journal: its length is known before a byte is written, so it is written once, into
+//! memory of its exact size.
+
+use super::FRAME_BYTES;
+use super::header::{HEADER_BYTES, Header, Lengths};
+use crate::blob::{self, Pieces};
+use crate::hash::{self, BATCH_HASH_BYTES, BatchHash};
+
+/// What a batch will hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft<'a> {
+    /// The header.
+    pub header: Header,
+    /// `header.record_count` encoded records.
+    pub records: &'a [u8],
+    /// The blobs, in the order of the records that brought them.
+    pub blobs: &'a [Pieces<'a>],
+}
+
+impl Draft<'_> {
+    fn blob_bytes(&self) -> usize {
+        self.blobs.iter().map(blob::length).sum()
+    }
+
+    /// Bytes of the batch.
+    pub fn length(&self) -> usize {
+        FRAME_BYTES + self.records.len() + self.blob_bytes()
+    }
+
+    /// Writes the batch into `out`, which has exactly [`Draft::length`] bytes, and returns its hash.
+    ///
+    /// # Panics
+    /// When `out` has another length, or a section exceeds 4 GiB: callers cap batches far below.
+    pub fn write(&self, out: &mut [u8]) -> BatchHash {
+        let records = u32::try_from(self.records.len()).expect("records fit 32 bits");
+        let blobs = u32::try_from(self.blob_bytes()).expect("blobs fit 32 bits");
+        self.header
+            .put(&mut out[..HEADER_BYTES], Lengths { records, blobs });
+        let mut at = HEADER_BYTES;
+        for piece in std::iter::once(&self.records).chain(self.blobs.iter().flatten()) {
+            out[at..at + piece.len()].copy_from_slice(piece);
+            at += piece.len();
+        }
+        let hash = hash::batch(&out[..at]);
+        assert_eq!(
+            out.len(),
+            at + BATCH_HASH_BYTES,
+            "the batch fills its memory"
+        );
+        out[at..].copy_from_slice(&hash);
+        hash
+    }
+
+    /// The batch's bytes and its hash.
+    pub fn to_bytes(&self) -> (Vec<u8>, BatchHash) {
+        let mut out = vec![0; self.length()];
+        let hash = self.write(&mut out);
+        (out, hash)
+    }
+}

@@ -1,0 +1,203 @@
+//! Answers: from the engine's replies to the JSON of REST, in one pass into memory of about the right size.
+//!
+//! Payloads and metadata are spliced in as they were sent. An answer keeps what it needs of the step that made
+//! it, so it can be rendered later, when the batch is durable and the payloads are at hand.
+
+mod batches;
+mod enqueued;
+mod message;
+mod needs;
+mod queue;
+mod rejection;
+mod settled;
+mod write;
+
+pub use batches::Batches;
+
+use super::request::{Ask, Refusal, Refused};
+use crate::batch::Fault;
+use crate::receipt::Secret;
+use engine::command::Command;
+use engine::ids::{LeaseId, PartitionNumber};
+use engine::reply::Reply;
+use std::borrow::Cow;
+use write::Json;
+
+/// What an answer needs of the step that made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// Whose messages these are.
+    pub partition: PartitionNumber,
+    /// Signs receipts.
+    pub secret: Secret,
+    /// The ownership that receipts are written by.
+    pub epoch: u64,
+    /// The step's instant: what is due by then is ready.
+    pub now_ms: u64,
+}
+
+/// What was asked, as far as the answer's shape depends on it.
+#[derive(Clone, Debug)]
+enum Asked {
+    EnqueueOne,
+    EnqueueAtomic,
+    Queue(Box<str>),
+    Other,
+}
+
+/// The answer to one request.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    asked: Asked,
+    context: Context,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Debug)]
+enum Outcome {
+    Replied(Reply),
+    Merged(Reply, Refused),
+    Refused(Refusal),
+}
+
+impl Asked {
+    fn of(ask: &Ask) -> Asked {
+        match ask {
+            Ask::EnqueueOne(_) => Asked::EnqueueOne,
+            Ask::Plain(Command::Enqueue { atomic: true, .. }) => Asked::EnqueueAtomic,
+            Ask::Plain(Command::Receive { queue, .. }) => Asked::Queue(queue.clone()),
+            _ => Asked::Other,
+        }
+    }
+}
+
+impl Answer {
+    /// The engine's reply to all of `ask`.
+    pub fn replied(ask: &Ask, context: Context, reply: Reply) -> Answer {
+        Answer {
+            asked: Asked::of(ask),
+            context,
+            outcome: Outcome::Replied(reply),
+        }
+    }
+
+    /// The engine's reply to a settle without its `refused` entries.
+    pub fn merged(ask: &Ask, context: Context, reply: Reply, refused: Refused) -> Answer {
+        Answer {
+            asked: Asked::of(ask),
+            context,
+            outcome: Outcome::Merged(reply, refused),
+        }
+    }
+
+    /// The edge's own no.
+    pub fn refused(ask: &Ask, context: Context, refusal: Refusal) -> Answer {
+        Answer {
+            asked: Asked::of(ask),
+            context,
+            outcome: Outcome::Refused(refusal),
+        }
+    }
+
+    fn reply(&self) -> Option<&Reply> {
+        match &self.outcome {
+            Outcome::Replied(reply) | Outcome::Merged(reply, _) => Some(reply),
+            Outcome::Refused(_) => None,
+        }
+    }
+
+    /// Code and detail when the rules said no to the whole request.
+    pub fn rejection(&self) -> Option<(&'static str, Cow<'static, str>)> {
+        match (&self.outcome, &self.asked) {
+            (Outcome::Refused(refusal), _) => Some((refusal.code(), refusal.detail().into())),
+            (Outcome::Replied(reply) | Outcome::Merged(reply, _), asked) => {
+                rejection::of_reply(reply, asked)
+            }
+        }
+    }
+
+    /// True when a create-queue or a single enqueue stored something new.
+    pub fn created(&self) -> bool {
+        match self.reply() {
+            Some(Reply::QueueCreated { created, .. }) => *created,
+            Some(Reply::Enqueued(results)) if matches!(self.asked, Asked::EnqueueOne) => {
+                matches!(results.as_slice(), [Ok(accepted)] if !accepted.duplicate)
+            }
+            _ => false,
+        }
+    }
+
+    /// How many messages a receive leased.
+    pub fn message_count(&self) -> usize {
+        match self.reply() {
+            Some(Reply::Received { messages, .. }) => messages.len(),
+            _ => 0,
+        }
+    }
+
+    /// When an empty receive that a limit held back can be tried again.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        match self.reply() {
+            Some(Reply::Received {
+                limited: Some(limited),
+                ..
+            }) => Some(limited.retry_after_ms),
+            _ => None,
+        }
+    }
+
+    /// The leases that a receive made.
+    pub fn leases(&self) -> Vec<LeaseId> {
+        match self.reply() {
+            Some(Reply::Received { messages, .. }) => {
+                messages.iter().map(|message| message.lease).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The batches that [`Answer::render`] needs: ascending, each once.
+    pub fn lsns(&self) -> Vec<u64> {
+        self.reply().map_or_else(Vec::new, needs::lsns)
+    }
+
+    /// The answer's JSON. `batches` holds at least those of [`Answer::lsns`].
+    pub fn render(&self, batches: &Batches<'_>) -> Result<Vec<u8>, Fault> {
+        let mut json = Json::with_capacity(self.reply().map_or(256, needs::bytes));
+        match &self.outcome {
+            Outcome::Refused(refusal) => {
+                rejection::put_error(&mut json, refusal.code(), refusal.detail())
+            }
+            Outcome::Merged(reply, refused) => {
+                settled::put_merged(&mut json, &self.context, reply, refused)
+            }
+            Outcome::Replied(reply) => self.put(&mut json, reply, batches)?,
+        }
+        Ok(json.into_bytes())
+    }
+
+    fn put(&self, json: &mut Json, reply: &Reply, batches: &Batches<'_>) -> Result<(), Fault> {
+        match (reply, &self.asked) {
+            (Reply::QueueCreated { queue, .. } | Reply::Queue(queue), _) => queue::put(json, queue),
+            (Reply::QueueDeleted { messages }, _) => {
+                json.object(|json| json.number("messages", *messages))
+            }
+            (Reply::Queues { queues, more }, _) => queue::put_page(json, queues, *more),
+            (Reply::Enqueued(results), Asked::EnqueueOne) => {
+                enqueued::put_one(json, &self.context, results)
+            }
+            (Reply::Enqueued(results), _) => enqueued::put_batch(json, &self.context, results),
+            (Reply::Received { messages, limited }, Asked::Queue(queue)) => {
+                message::put_received(json, &self.context, queue, messages, *limited, batches)?;
+            }
+            (Reply::Message(message), _) => {
+                message::put_view(json, &self.context, message, batches)?
+            }
+            (Reply::Peeked { messages, more }, _) => {
+                message::put_page(json, &self.context, messages, *more, batches)?;
+            }
+            (other, _) => settled::put(json, &self.context, other),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+//! Messages: as handed to a consumer, and as seen from outside.
+
+use super::Context;
+use super::batches::Batches;
+use super::write::Json;
+use crate::batch::Fault;
+use crate::envelope::{self, Envelope};
+use crate::receipt::Claim;
+use engine::ids::Location;
+use engine::record::DeathReason;
+use engine::reply::{DeadLetter, Delivered, Limited, LimitedBy, MessageView, State};
+
+/// What a message's blobs say.
+struct Contents<'a> {
+    envelope: Envelope<'a>,
+    enqueued_at_ms: u64,
+    error: Option<&'a str>,
+}
+
+impl<'a> Contents<'a> {
+    fn read(
+        batches: &Batches<'a>,
+        at: Location,
+        dead_letter: Option<&DeadLetter>,
+    ) -> Result<Self, Fault> {
+        let (blob, enqueued_at_ms) = batches.blob(at)?;
+        let envelope = envelope::decode(blob)?;
+        let error = match dead_letter
+            .map(|dead| dead.error)
+            .filter(|error| error.lsn > 0)
+        {
+            None => None,
+            Some(at) => Some(text(batches.blob(at)?.0)?),
+        };
+        Ok(Contents {
+            envelope,
+            enqueued_at_ms,
+            error,
+        })
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(bytes).map_err(|_| Fault::Malformed("an error's text is not UTF-8"))
+}
+
+/// The answer to a receive.
+pub fn put_received(
+    json: &mut Json,
+    context: &Context,
+    queue: &str,
+    messages: &[Delivered],
+    limited: Option<Limited>,
+    batches: &Batches<'_>,
+) -> Result<(), Fault> {
+    let contents = messages
+        .iter()
+        .map(|message| Contents::read(batches, message.envelope, message.dead_letter.as_deref()));
+    let contents = contents.collect::<Result<Vec<_>, _>>()?;
+    json.object(|json| {
+        json.name("messages");
+        json.array(|json| {
+            for (message, contents) in messages.iter().zip(&contents) {
+                put_delivered(json, context, queue, message, contents);
+            }
+        });
+        if let Some(limited) = limited {
+            let LimitedBy::QueueRateLimit = limited.by;
+            json.plain("limitedBy", b"queue");
+            json.thousandths("retryAfter", limited.retry_after_ms);
+        }
+    });
+    Ok(())
+}
+
+fn put_delivered(
+    json: &mut Json,
+    context: &Context,
+    queue: &str,
+    message: &Delivered,
+    contents: &Contents<'_>,
+) {
+    let Context {
+        partition, epoch, ..
+    } = *context;
+    let receipt = Claim {
+        partition,
+        lease: message.lease,
+        epoch,
+    }
+    .sign(&context.secret);
+    json.object(|json| {
+        json.id("id", partition, message.lease.message);
+        json.plain("receipt", &receipt);
+        json.text("queue", queue);
+        put_contents(json, message.priority, contents);
+        json.number("deliveries", u64::from(message.lease.delivery));
+        json.number("attempts", u64::from(message.attempts));
+        json.instant("leasedUntil", message.leased_until_ms);
+        put_options(
+            json,
+            context,
+            message.expires_at_ms,
+            message.dead_letter.as_deref(),
+            contents,
+        );
+    });
+}
+
+/// The answer to a get.
+pub fn put_view(
+    json: &mut Json,
+    context: &Context,
+    message: &MessageView,
+    batches: &Batches<'_>,
+) -> Result<(), Fault> {
+    let dead_letter = message.dead_letter.as_deref();
+    let contents = Contents::read(batches, message.envelope, dead_letter)?;
+    let (state, at) = state_names(message.state);
+    json.object(|json| {
+        json.id("id", context.partition, message.message);
+        json.text("queue", &message.queue);
+        json.plain("state", state);
+        put_contents(json, message.priority, &contents);
+        json.number("deliveries", u64::from(message.deliveries));
+        json.number("attempts", u64::from(message.attempts));
+        json.instant(at, message.at_ms);
+        put_options(json, context, message.expires_at_ms, dead_letter, &contents);
+    });
+    Ok(())
+}
+
+/// The answer to a peek; `next` continues after the last one.
+pub fn put_page(
+    json: &mut Json,
+    context: &Context,
+    messages: &[MessageView],
+    more: bool,
+    batches: &Batches<'_>,
+) -> Result<(), Fault> {
+    let mut written = Ok(());
+    json.object(|json| {
+        json.name("messages");
+        json.array(|json| {
+            written = messages
+                .iter()
+                .try_for_each(|message| put_view(json, context, message, batches));
+        });
+        match messages.last().filter(|_| more) {
+            Some(last) => json.id("next", context.partition, last.message),
+            None => json.null("next"),
+        }
+    });
+    written
+}
+
+fn put_contents(json: &mut Json, priority: u8, contents: &Contents<'_>) {
+    json.raw("payload", contents.envelope.payload);
+    json.number("priority", u64::from(priority));
+    json.raw("metadata", contents.envelope.metadata.unwrap_or(b"{}"));
+    json.instant("enqueuedAt", contents.enqueued_at_ms);
+}
+
+/// Fields that are left out when there is nothing to say.
+fn put_options(
+    json: &mut Json,
+    context: &Context,
+    expires_at_ms: u64,
+    dead_letter: Option<&DeadLetter>,
+    contents: &Contents<'_>,
+) {
+    if expires_at_ms > 0 {
+        json.instant("expiresAt", expires_at_ms);
+    }
+    let texts = &contents.envelope.texts;
+    let named = [
+        ("dedupId", texts.dedup_id),
+        ("orderingKey", texts.ordering_key),
+        ("fairnessKey", texts.fairness_key),
+        ("traceparent", texts.traceparent),
+    ];
+    for (name, text) in named {
+        if let Some(text) = text {
+            json.text(name, text);
+        }
+    }
+    if let Some(dead_letter) = dead_letter {
+        put_dead_letter(json, context, dead_letter, contents.error);
+    }
+}
+
+fn put_dead_letter(json: &mut Json, context: &Context, dead: &DeadLetter, error: Option<&str>) {
+    json.name("deadLetter");
+    json.object(|json| {
+        json.plain("reason", reason_name(dead.reason));
+        match error {
+            Some(error) => json.text("error", error),
+            None => json.null("error"),
+        }
+        json.text("sourceQueue", &dead.source_queue);
+        json.id("sourceId", context.partition, dead.source_message);
+        json.number("deliveries", u64::from(dead.deliveries));
+        json.number("attempts", u64::from(dead.attempts));
+        for (name, ms) in [
+            ("firstFailureAt", dead.first_failure_ms),
+            ("lastFailureAt", dead.last_failure_ms),
+        ] {
+            if ms > 0 {
+                json.instant(name, ms)
+            } else {
+                json.null(name)
+            }
+        }
+    });
+}
+
+/// A state's name, and the name of the instant that belongs to it.
+fn state_names(state: State) -> (&'static [u8], &'static str) {
+    match state {
+        State::Ready => (b"ready", "readyAt"),
+        State::Blocked => (b"blocked", "readyAt"),
+        State::Delayed => (b"delayed", "dueAt"),
+        State::Leased => (b"leased", "leasedUntil"),
+        State::Dead => (b"dead", "deadAt"),
+    }
+}
+
+fn reason_name(reason: DeathReason) -> &'static [u8] {
+    match reason {
+        DeathReason::RetriesExhausted => b"retriesExhausted",
+        DeathReason::LeaseEnded => b"leaseEnded",
+        DeathReason::Expired => b"expired",
+        DeathReason::Rejected => b"rejected",
+    }
+}

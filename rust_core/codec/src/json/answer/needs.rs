@@ -1,0 +1,55 @@
+//! What rendering an answer takes: batches and memory.
+
+use engine::ids::Location;
+use engine::reply::{DeadLetter, Delivered, MessageView, Reply};
+
+/// JSON around a message's payload and metadata: field names, id, receipt, instants.
+const MESSAGE_BYTES: usize = 420;
+
+fn locations(reply: &Reply) -> Vec<Location> {
+    let of = |envelope: Location, dead_letter: &Option<Box<DeadLetter>>| {
+        let error = dead_letter
+            .as_ref()
+            .map(|dead| dead.error)
+            .filter(|error| error.lsn > 0);
+        std::iter::once(envelope).chain(error)
+    };
+    let view = |view: &MessageView| of(view.envelope, &view.dead_letter);
+    let delivered = |delivered: &Delivered| of(delivered.envelope, &delivered.dead_letter);
+    match reply {
+        Reply::Received { messages, .. } => messages.iter().flat_map(delivered).collect(),
+        Reply::Message(message) => view(message).collect(),
+        Reply::Peeked { messages, .. } => messages.iter().flat_map(view).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The batches a reply's bytes lie in: ascending, each once.
+pub fn lsns(reply: &Reply) -> Vec<u64> {
+    let mut lsns: Vec<u64> = locations(reply)
+        .iter()
+        .map(|location| location.lsn)
+        .collect();
+    lsns.sort_unstable();
+    lsns.dedup();
+    lsns
+}
+
+/// About how long a reply's JSON is.
+pub fn bytes(reply: &Reply) -> usize {
+    let entry = match reply {
+        Reply::Enqueued(results) => results.len() * 80,
+        Reply::Settled {
+            acks,
+            nacks,
+            extends,
+        } => (acks.len() + nacks.len() + extends.len()) * 64,
+        Reply::Queues { queues, .. } => queues.len() * 512,
+        _ => 0,
+    };
+    let messages: usize = locations(reply)
+        .iter()
+        .map(|location| location.length as usize + MESSAGE_BYTES)
+        .sum();
+    512 + entry + messages
+}

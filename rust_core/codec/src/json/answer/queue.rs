@@ -1,0 +1,90 @@
+//! A queue as seen from outside.
+
+use super::write::Json;
+use crate::json::request::PERIODS;
+use engine::config::{QueueConfig, RateLimit, Scheduling};
+use engine::reply::QueueView;
+
+/// One queue.
+pub fn put(json: &mut Json, queue: &QueueView) {
+    json.object(|json| {
+        json.text("name", &queue.name);
+        json.name("config");
+        put_config(json, &queue.config);
+        json.instant("createdAt", queue.created_at_ms);
+        let counts = &queue.counts;
+        json.name("counts");
+        json.object(|json| {
+            json.number("ready", counts.ready);
+            json.number("blocked", counts.blocked);
+            json.number("delayed", counts.delayed);
+            json.number("leased", counts.leased);
+            json.number("dead", counts.dead);
+        });
+    });
+}
+
+/// One page of queues; `next` continues after the last one.
+pub fn put_page(json: &mut Json, queues: &[QueueView], more: bool) {
+    json.object(|json| {
+        json.name("queues");
+        json.array(|json| queues.iter().for_each(|queue| put(json, queue)));
+        match queues.last().filter(|_| more) {
+            Some(last) => json.text("next", &last.name),
+            None => json.null("next"),
+        }
+    });
+}
+
+fn put_config(json: &mut Json, config: &QueueConfig) {
+    json.object(|json| {
+        json.number("maxRetries", u64::from(config.max_retries));
+        json.thousandths("visibilityTimeout", config.visibility_timeout_ms);
+        match &config.dead_letter_queue {
+            Some(name) => json.text("deadLetterQueue", name),
+            None => json.null("deadLetterQueue"),
+        }
+        match &config.rate_limit {
+            Some(limit) => put_rate_limit(json, limit),
+            None => json.null("rateLimit"),
+        }
+        put_rules(json, config);
+        json.thousandths("dedupWindow", config.dedup_window_ms);
+        json.thousandths("delay", config.delay_ms);
+        match config.ttl_ms {
+            0 => json.null("ttl"),
+            ttl_ms => json.thousandths("ttl", ttl_ms),
+        }
+    });
+}
+
+fn put_rate_limit(json: &mut Json, limit: &RateLimit) {
+    let period = PERIODS
+        .iter()
+        .find(|(_, ms)| *ms == limit.per_ms)
+        .map_or("second", |(name, _)| name);
+    json.name("rateLimit");
+    json.object(|json| {
+        json.number("requests", u64::from(limit.requests));
+        json.text("per", period);
+        json.number("burst", u64::from(limit.burst));
+    });
+}
+
+fn put_rules(json: &mut Json, config: &QueueConfig) {
+    json.name("scheduling");
+    json.object(|json| match config.scheduling {
+        Scheduling::Strict => json.plain("mode", b"strict"),
+        Scheduling::Fair { aging_ms } => {
+            json.plain("mode", b"fair");
+            json.thousandths("agingSeconds", aging_ms);
+        }
+    });
+    json.name("backoff");
+    json.object(|json| {
+        json.thousandths("initial", config.backoff.initial_ms);
+        json.thousandths("multiplier", u64::from(config.backoff.multiplier_permille));
+        json.thousandths("max", config.backoff.max_ms);
+        json.thousandths("jitter", u64::from(config.backoff.jitter_permille));
+    });
+}

@@ -1,0 +1,69 @@
+//! Rejections in words.
+
+use super::Asked;
+use super::write::Json;
+use engine::rejection::Rejection;
+use engine::reply::Reply;
+use std::borrow::Cow;
+
+/// What is wrong and what would be right.
+pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
+    match rejection {
+        Rejection::QueueNotFound { queue } => format!("there is no queue {queue}; create it first").into(),
+        Rejection::QueueConflict { queue } => {
+            format!("queue {queue} exists with other settings; change them with PATCH, or create it as it is").into()
+        }
+        Rejection::DeadLetterQueueIsItself { queue } => {
+            format!("queue {queue} can't be its own dead-letter queue; name another").into()
+        }
+        Rejection::GroupNotFound { queue, group } => {
+            format!("queue {queue} has no consumer group {group}").into()
+        }
+        Rejection::MessageNotFound => "there is no message with this id: it was acked, expired, or moved".into(),
+        Rejection::LeaseLost => {
+            "the lease has ended: the message was settled, or its visibility timeout passed and it may be with \
+             another consumer"
+                .into()
+        }
+        Rejection::ReceiptOfOtherQueue { queue } => {
+            format!("the receipt is of a message of another queue than {queue}").into()
+        }
+        Rejection::DedupConflict => {
+            "this dedup id was used with another payload within the dedup window; use a new id".into()
+        }
+        Rejection::BatchAborted => "the batch is atomic and another entry of it was refused".into(),
+    }
+}
+
+/// Code and detail when a reply says no to the whole request.
+pub fn of_reply(reply: &Reply, asked: &Asked) -> Option<(&'static str, Cow<'static, str>)> {
+    let of = |rejection: &Rejection| Some((rejection.code(), detail(rejection)));
+    match (reply, asked) {
+        (Reply::Rejected(rejection), _) => of(rejection),
+        (Reply::Enqueued(results), Asked::EnqueueOne) => match results.as_slice() {
+            [Err(rejection)] => of(rejection),
+            _ => None,
+        },
+        (Reply::Enqueued(results), Asked::EnqueueAtomic) if results.iter().any(Result::is_err) => {
+            let detail = "nothing of the atomic batch was accepted: the results say which entries were refused and why";
+            Some(("batch_aborted", detail.into()))
+        }
+        _ => None,
+    }
+}
+
+/// `{"error": {code, detail}}`
+pub fn put_error(json: &mut Json, code: &str, detail: &str) {
+    json.object(|json| {
+        json.name("error");
+        json.object(|json| {
+            json.plain("code", code.as_bytes());
+            json.text("detail", detail);
+        });
+    });
+}
+
+/// An entry that was refused.
+pub fn put(json: &mut Json, rejection: &Rejection) {
+    put_error(json, rejection.code(), &detail(rejection));
+}

@@ -1,0 +1,118 @@
+//! Answers about leases: ack, nack, extend, and many of them at once.
+
+use super::write::Json;
+use super::{Context, rejection};
+use crate::json::request::{Refusal, Refused};
+use engine::rejection::Rejection;
+use engine::reply::{Nacked, Reply};
+
+/// The answer to one verb, and to any reply that no other file writes.
+pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
+    match reply {
+        Reply::Acked { already } => put_acked(json, *already),
+        Reply::Nacked(nacked) => put_nacked(json, context, *nacked),
+        Reply::Extended { leased_until_ms } => put_extended(json, *leased_until_ms),
+        Reply::Settled { .. } => put_merged(json, context, reply, &Refused::default()),
+        Reply::Released { messages } => {
+            json.object(|json| json.number("messages", u64::from(*messages)))
+        }
+        Reply::Rejected(refused) => rejection::put(json, refused),
+        _ => json.object(|_| {}),
+    }
+}
+
+/// The answer to a settle: the engine's results, and the refusals of entries it never saw, in the order the
+/// entries came.
+pub fn put_merged(json: &mut Json, context: &Context, reply: &Reply, refused: &Refused) {
+    let Reply::Settled {
+        acks,
+        nacks,
+        extends,
+    } = reply
+    else {
+        return put(json, context, reply);
+    };
+    let mut failed = 0;
+    json.object(|json| {
+        json.name("acks");
+        failed += put_entries(json, acks, &refused.acks, |json, already| {
+            put_acked(json, *already)
+        });
+        json.name("nacks");
+        failed += put_entries(json, nacks, &refused.nacks, |json, nacked| {
+            put_nacked(json, context, *nacked)
+        });
+        json.name("extends");
+        failed += put_entries(json, extends, &refused.extends, |json, until_ms| {
+            put_extended(json, *until_ms)
+        });
+        json.number("failed", failed);
+    });
+}
+
+/// Writes entries and returns how many failed.
+fn put_entries<T>(
+    json: &mut Json,
+    results: &[Result<T, Rejection>],
+    refused: &[Option<Refusal>],
+    put: impl Fn(&mut Json, &T),
+) -> u64 {
+    let (mut failed, mut results) = (0, results.iter());
+    let mut put_result = |json: &mut Json, result: &Result<T, Rejection>| match result {
+        Ok(value) => put(json, value),
+        Err(refused) => {
+            failed += 1;
+            rejection::put(json, refused);
+        }
+    };
+    let mut refusals = 0;
+    json.array(|json| {
+        for entry in refused {
+            match entry {
+                Some(refusal) => {
+                    refusals += 1;
+                    rejection::put_error(json, refusal.code(), refusal.detail());
+                }
+                None => results
+                    .next()
+                    .into_iter()
+                    .for_each(|result| put_result(json, result)),
+            }
+        }
+        results.for_each(|result| put_result(json, result));
+    });
+    failed + refusals
+}
+
+fn put_acked(json: &mut Json, already: bool) {
+    json.object(|json| {
+        json.plain("state", b"acked");
+        json.boolean("already", already);
+    });
+}
+
+fn put_nacked(json: &mut Json, context: &Context, nacked: Nacked) {
+    json.object(|json| match nacked {
+        Nacked::Retry { due_ms } => {
+            json.plain(
+                "state",
+                if due_ms <= context.now_ms {
+                    b"ready"
+                } else {
+                    b"delayed"
+                },
+            );
+            json.instant("dueAt", due_ms);
+        }
+        Nacked::Dead => json.plain("state", b"dead"),
+        Nacked::DeadLettered { message } => {
+            json.plain("state", b"deadLettered");
+            json.id("deadLetterId", context.partition, message);
+        }
+        Nacked::Already => json.plain("state", b"settled"),
+    });
+}
+
+fn put_extended(json: &mut Json, leased_until_ms: u64) {
+    json.object(|json| json.instant("leasedUntil", leased_until_ms));
+}

@@ -1,0 +1,182 @@
+//! Writing JSON straight into bytes. Commas take care of themselves: a value is preceded by one unless it is
+//! the first of its container.
+
+use crate::id;
+use crate::instant;
+use engine::ids::{MessageId, PartitionNumber};
+
+/// JSON under construction.
+pub struct Json {
+    out: Vec<u8>,
+}
+
+impl Json {
+    pub fn with_capacity(bytes: usize) -> Json {
+        Json {
+            out: Vec::with_capacity(bytes),
+        }
+    }
+
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.out
+    }
+
+    fn comma(&mut self) {
+        if !matches!(self.out.last(), None | Some(b'{' | b'[' | b':')) {
+            self.out.push(b',');
+        }
+    }
+
+    /// A field's name; names need no escapes.
+    pub fn name(&mut self, name: &'static str) {
+        self.comma();
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    /// An object, as a value.
+    pub fn object(&mut self, fields: impl FnOnce(&mut Json)) {
+        self.comma();
+        self.out.push(b'{');
+        fields(self);
+        self.out.push(b'}');
+    }
+
+    /// An array, as a value.
+    pub fn array(&mut self, items: impl FnOnce(&mut Json)) {
+        self.comma();
+        self.out.push(b'[');
+        items(self);
+        self.out.push(b']');
+    }
+
+    /// Bytes that are JSON already, as a value.
+    pub fn raw_value(&mut self, raw: &[u8]) {
+        self.comma();
+        self.out.extend_from_slice(raw);
+    }
+
+    /// Bytes that are JSON already.
+    pub fn raw(&mut self, name: &'static str, raw: &[u8]) {
+        self.name(name);
+        self.out.extend_from_slice(raw);
+    }
+
+    pub fn text(&mut self, name: &'static str, text: &str) {
+        self.name(name);
+        serde_json::to_writer(&mut self.out, text).expect("writing to memory can't fail");
+    }
+
+    /// A text of which every character stands for itself.
+    pub fn plain(&mut self, name: &'static str, text: &[u8]) {
+        self.name(name);
+        self.out.push(b'"');
+        self.out.extend_from_slice(text);
+        self.out.push(b'"');
+    }
+
+    pub fn boolean(&mut self, name: &'static str, value: bool) {
+        self.raw(name, if value { b"true" } else { b"false" });
+    }
+
+    pub fn null(&mut self, name: &'static str) {
+        self.raw(name, b"null");
+    }
+
+    pub fn number(&mut self, name: &'static str, value: u64) {
+        self.name(name);
+        self.digits(value);
+    }
+
+    fn digits(&mut self, mut value: u64) {
+        let (mut digits, mut at) = ([0u8; 20], 20);
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(&digits[at..]);
+    }
+
+    /// Thousandths as a decimal number: milliseconds as seconds. 1500 is 1.5, 30000 is 30.
+    pub fn thousandths(&mut self, name: &'static str, value: u64) {
+        self.number(name, value / 1000);
+        let mut rest = value % 1000;
+        if rest == 0 {
+            return;
+        }
+        self.out.push(b'.');
+        let mut place = 100;
+        while rest > 0 {
+            self.out.push(b'0' + (rest / place) as u8);
+            rest %= place;
+            place /= 10;
+        }
+    }
+
+    pub fn instant(&mut self, name: &'static str, ms: u64) {
+        self.name(name);
+        self.out.push(b'"');
+        instant::put(&mut self.out, ms);
+        self.out.push(b'"');
+    }
+
+    pub fn id(&mut self, name: &'static str, partition: PartitionNumber, message: MessageId) {
+        self.plain(name, &id::encode(partition, message));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Json)) -> String {
+        let mut json = Json::with_capacity(0);
+        json.object(write);
+        String::from_utf8(json.into_bytes()).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_spelled_shortly() {
+        let known = [
+            (0, "0"),
+            (1, "0.001"),
+            (50, "0.05"),
+            (1500, "1.5"),
+            (30_000, "30"),
+            (123_456, "123.456"),
+        ];
+        for (value, text) in known {
+            assert_eq!(
+                written(|json| json.thousandths("x", value)),
+                format!("{{\"x\":{text}}}")
+            );
+        }
+        assert_eq!(
+            written(|json| json.number("x", u64::MAX)),
+            format!("{{\"x\":{}}}", u64::MAX)
+        );
+    }
+
+    #[test]
+    fn commas_separate() {
+        let text = written(|json| {
+            json.name("a");
+            json.array(|json| {
+                json.object(|json| json.null("b"));
+                json.object(|_| {});
+                json.raw_value(b"1");
+            });
+            json.text("c", "\"\n\u{1f600}");
+            json.boolean("d", true);
+        });
+        assert_eq!(
+            text,
+            "{\"a\":[{\"b\":null},{},1],\"c\":\"\\\"\\n\u{1f600}\",\"d\":true}"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! The faults of a body, gathered while it is read, so that a caller sees all of them at once.
+
+use super::invalid::{Invalid, Problem};
+use std::fmt::Write;
+
+/// More than these are not listed: a body of ten thousand faults is answered with the first few.
+const LISTED_MAX: usize = 20;
+
+/// Where the reader is, and what it found wrong.
+#[derive(Default)]
+pub struct Faults {
+    pointer: String,
+    problems: Vec<Problem>,
+    count: usize,
+    code: Option<&'static str>,
+}
+
+impl Faults {
+    /// Steps into `name` for the duration of `read`.
+    pub fn at<T>(&mut self, name: &str, read: impl FnOnce(&mut Faults) -> T) -> T {
+        let outside = self.pointer.len();
+        self.pointer.push('/');
+        for character in name.chars() {
+            match character {
+                '~' => self.pointer.push_str("~0"),
+                '/' => self.pointer.push_str("~1"),
+                other => self.pointer.push(other),
+            }
+        }
+        let value = read(self);
+        self.pointer.truncate(outside);
+        value
+    }
+
+    /// Steps into item `index` for the duration of `read`.
+    pub fn at_index<T>(&mut self, index: usize, read: impl FnOnce(&mut Faults) -> T) -> T {
+        let outside = self.pointer.len();
+        let _ = write!(self.pointer, "/{index}");
+        let value = read(self);
+        self.pointer.truncate(outside);
+        value
+    }
+
+    /// Notes a fault of the value the reader is at.
+    pub fn add(&mut self, detail: impl Into<String>) {
+        self.count += 1;
+        if self.problems.len() < LISTED_MAX {
+            self.problems.push(Problem {
+                pointer: self.pointer.clone(),
+                detail: detail.into(),
+            });
+        }
+    }
+
+    /// Notes a fault that has a code of its own; the first such code is the answer's.
+    pub fn add_coded(&mut self, code: &'static str, detail: impl Into<String>) {
+        self.code.get_or_insert(code);
+        self.add(detail);
+    }
+
+    /// True when nothing was found wrong yet.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// `value`, unless a fault was found.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, Invalid> {
+        match value {
+            Some(value) if self.count == 0 => Ok(value),
+            _ => Err(self.into_invalid()),
+        }
+    }
+
+    fn into_invalid(self) -> Invalid {
+        let first = self
+            .problems
+            .first()
+            .map_or("the request is not valid", |first| &first.detail);
+        let place = self.problems.first().map_or("", |first| &first.pointer);
+        let place = if place.is_empty() { "the body" } else { place };
+        let detail = match self.count {
+            0 | 1 => format!("{place}: {first}"),
+            count => format!("{count} faults; the first, at {place}: {first}"),
+        };
+        Invalid {
+            code: self.code.unwrap_or("request_invalid"),
+            detail: detail.into(),
+            problems: self.problems,
+        }
+    }
+}

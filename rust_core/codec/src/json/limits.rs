@@ -1,0 +1,64 @@
+//! Bounds of what a request may hold.
+
+use super::names;
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// The limits of spec/limits.toml that concern requests, with the settings applied.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Limits { $($(#[$doc])* pub $name: u64,)+ }
+
+        impl Limits {
+            /// Takes each limit from `get`. Err names those it doesn't have.
+            pub fn from_table(get: impl Fn(&str) -> Option<u64>) -> Result<Limits, Vec<&'static str>> {
+                let missing: Vec<_> = [$(stringify!($name)),+].into_iter().filter(|name| get(name).is_none()).collect();
+                if !missing.is_empty() {
+                    return Err(missing);
+                }
+                Ok(Limits { $($name: get(stringify!($name)).unwrap_or_default(),)+ })
+            }
+        }
+    };
+}
+
+limits! {
+    /// A payload's bytes.
+    payload_bytes_max,
+    /// A queue name's bytes.
+    queue_name_bytes_max,
+    /// The bytes of a message's metadata.
+    metadata_bytes_max,
+    /// The bytes of a dedup id, an ordering or fairness key, a consumer's or a group's name.
+    key_bytes_max,
+    /// The bytes of a nack's error.
+    error_bytes_max,
+    /// Entries of a batch, and messages of one receive.
+    batch_entries_max,
+    /// A lease's length.
+    visibility_timeout_ms_max,
+    /// A delay.
+    delay_ms_max,
+    /// A time to live.
+    ttl_ms_max,
+    /// A dedup window.
+    dedup_window_ms_max,
+    /// Entries of one page of a listing.
+    list_limit_max,
+    /// Retries.
+    max_retries_max,
+}
+
+impl Limits {
+    /// True for the name of a queue.
+    pub(super) fn is_queue_name(&self, name: &str) -> bool {
+        name.len() as u64 <= self.queue_name_bytes_max && names::is_queue_name(name)
+    }
+
+    /// What a queue's name must be, in a sentence.
+    pub(super) fn queue_name_rule(&self) -> String {
+        let rest = self.queue_name_bytes_max.saturating_sub(1);
+        format!(
+            "a queue name is a letter or digit, then up to {rest} letters, digits, dots, underscores and dashes"
+        )
+    }
+}

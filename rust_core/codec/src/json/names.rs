@@ -1,0 +1,49 @@
+//! What queues, messages and receipts are called.
+
+use super::invalid::Invalid;
+use crate::id;
+use crate::receipt::Receipt;
+use engine::ids::{MessageId, PartitionNumber};
+
+/// `[A-Za-z0-9][A-Za-z0-9._-]*`
+pub fn is_queue_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphanumeric())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+/// W3C trace context: `00-<32 hex>-<16 hex>-<2 hex>`; later versions may append to it.
+pub fn is_traceparent(text: &str) -> bool {
+    let hex = |text: &str, width: usize| {
+        text.len() == width
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let mut parts = text.split('-');
+    let mut part = |width| parts.next().is_some_and(|part| hex(part, width));
+    part(2) && part(32) && part(16) && part(2) && (text.len() == 55 || !text.starts_with("00"))
+}
+
+/// The message an id names.
+pub fn message(text: &str) -> Result<(PartitionNumber, MessageId), Invalid> {
+    id::decode(text).ok_or_else(|| Invalid::new("message_id_invalid", MESSAGE_ID_RULE))
+}
+
+/// What a message id must be.
+pub const MESSAGE_ID_RULE: &str =
+    "this is not a message id: use the `id` that an enqueue or a receive answered, unchanged";
+
+/// What a receipt must be.
+pub const RECEIPT_RULE: &str = "this is not a receipt: use the `receipt` of the receive that handed the message out, unchanged";
+
+/// The partition that a message id or a receipt names.
+pub fn partition_of_message(text: &str) -> Result<PartitionNumber, Invalid> {
+    let receipt = || Receipt::decode(text).map(|receipt| receipt.claim().partition);
+    let partition = id::decode(text)
+        .map(|(partition, _)| partition)
+        .or_else(receipt);
+    partition.ok_or_else(|| Invalid::new("message_id_invalid", MESSAGE_ID_RULE))
+}

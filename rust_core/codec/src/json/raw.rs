@@ -1,0 +1,128 @@
+//! JSON that passes through unparsed: what is asked of it, so that every consumer can parse it again.
+//!
+//! Its grammar was checked when it was found. Left are two things a grammar allows and parsers don't: nesting
+//! without end, and an escape of half a surrogate pair, which is no character. One of either would make a whole
+//! answer unreadable for a strict client. Most texts are cleared by counting bytes, which is nearly free.
+
+use super::faults::Faults;
+
+/// Containers inside containers. serde_json and many others stop at 128, and the answer adds a few of its own.
+const DEPTH_MAX: usize = 100;
+
+/// Notes a fault when `raw` can't pass.
+pub fn check(raw: &str, faults: &mut Faults) {
+    let bytes = raw.as_bytes();
+    let opening = bytes
+        .iter()
+        .filter(|byte| matches!(byte, b'{' | b'['))
+        .count();
+    if opening > DEPTH_MAX && depth(bytes) > DEPTH_MAX {
+        faults.add(format!("is nested more than {DEPTH_MAX} levels deep"));
+    }
+    if bytes.contains(&b'\\') && has_lone_surrogate(bytes) {
+        faults.add(
+            "has half a surrogate pair, which is no character; escape both halves, or neither",
+        );
+    }
+}
+
+fn depth(bytes: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut at) = (0usize, 0, 0);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => at = string_end(bytes, at + 1),
+            _ => {}
+        }
+        at += 1;
+    }
+    deepest
+}
+
+/// Where the string that begins at `at` has its closing quote.
+fn string_end(bytes: &[u8], mut at: usize) -> usize {
+    while at < bytes.len() && bytes[at] != b'"' {
+        at += if bytes[at] == b'\\' { 2 } else { 1 };
+    }
+    at
+}
+
+/// Backslashes occur in strings only, and each begins an escape.
+fn has_lone_surrogate(bytes: &[u8]) -> bool {
+    let mut at = 0;
+    while at + 1 < bytes.len() {
+        if bytes[at] != b'\\' {
+            at += 1;
+            continue;
+        }
+        match unit(bytes, at) {
+            Some(0xd800..=0xdbff) if matches!(unit(bytes, at + 6), Some(0xdc00..=0xdfff)) => {
+                at += 12
+            }
+            Some(0xd800..=0xdfff) => return true,
+            _ => at += 2,
+        }
+    }
+    false
+}
+
+/// The code unit of the `\uXXXX` at `at`, if there is one.
+fn unit(bytes: &[u8], at: usize) -> Option<u32> {
+    let escape = bytes.get(at..at + 6)?;
+    if !escape.starts_with(b"\\u") {
+        return None;
+    }
+    escape[2..].iter().try_fold(0, |unit, byte| {
+        Some(unit * 16 + char::from(*byte).to_digit(16)?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(raw: &str) -> bool {
+        let mut faults = Faults::default();
+        check(raw, &mut faults);
+        faults.finish(Some(())).is_ok()
+    }
+
+    #[test]
+    fn depth_is_counted_outside_strings() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(passes(&nested(DEPTH_MAX)));
+        assert!(!passes(&nested(DEPTH_MAX + 1)));
+        assert!(passes(&format!(
+            "[\"{}\\\"{}\"]",
+            "[".repeat(300),
+            "{".repeat(300)
+        )));
+        assert!(passes(&format!("[{}]", vec!["[]"; 1000].join(","))));
+        assert!(!passes(&format!("[\"\\\\\",{}]", nested(DEPTH_MAX))));
+    }
+
+    #[test]
+    fn surrogates_come_in_pairs() {
+        for good in [
+            r#""\ud83d\ude00""#,
+            r#""\uD83D\uDE00x\n""#,
+            r#""\\ud800""#,
+            r#""\u0041""#,
+        ] {
+            assert!(passes(good), "{good}");
+        }
+        for bad in [
+            r#""\ud800""#,
+            r#""\udc00\ud800""#,
+            r#""\ud83d\u0041""#,
+            r#""\\\ud800""#,
+            r#""\ud83d\ud83d\ude00""#,
+        ] {
+            assert!(!passes(bad), "{bad}");
+        }
+    }
+}

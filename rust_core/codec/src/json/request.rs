@@ -1,0 +1,84 @@
+//! Requests: from path, query and body to a command, or to an account of what is wrong with them.
+//!
+//! Every rule of the wire that needs no state is kept here, so a command's numbers are within their limits.
+
+mod admit;
+mod bytes_max;
+mod config;
+mod enqueue;
+mod queue;
+mod read;
+mod receive;
+mod settle;
+
+pub use admit::{Admitted, Authority, Refusal, Refused, Signed};
+pub use bytes_max::release;
+pub use config::{PERIODS, default as config_default};
+pub use receive::Receive;
+
+use super::limits::Limits;
+use crate::blob::Blobs;
+use engine::command::{Ack, Command, Extend, Nack};
+use engine::config::QueueConfig;
+
+/// What turns requests into commands.
+#[derive(Clone, Debug)]
+pub struct Requests {
+    /// Bounds.
+    pub limits: Limits,
+    /// A new queue's settings.
+    pub config_default: QueueConfig,
+    /// What sets the payload limit, for the answer to a payload that exceeds it.
+    pub payload_limit_source: String,
+}
+
+/// A validated request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is asked.
+    pub ask: Ask,
+    /// Payloads and texts that a batch must carry when the answer is yes.
+    pub blobs: Blobs,
+    /// Upper bound of the journal bytes this request can cause.
+    pub batch_bytes_max: usize,
+}
+
+/// What is asked of a partition. Receipts come unverified: only the partition's owner has the secret.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// Needs no receipt.
+    Plain(Command),
+    /// The only message of an enqueue: its answer is that message's.
+    EnqueueOne(Command),
+    /// One lease is done.
+    Ack(Signed<Ack>),
+    /// One delivery failed.
+    Nack(Signed<Nack>),
+    /// One consumer needs more time.
+    Extend(Signed<Extend>),
+    /// Many of them, each with its own result.
+    Settle(Settle),
+}
+
+/// A mixed batch of acks, nacks and extensions.
+#[derive(Clone, Debug, Default)]
+pub struct Settle {
+    /// Whose messages they are.
+    pub queue: Box<str>,
+    /// In the order they came; a refusal where the receipt is none.
+    pub acks: Vec<Result<Signed<Ack>, Refusal>>,
+    /// As `acks`.
+    pub nacks: Vec<Result<Signed<Nack>, Refusal>>,
+    /// As `acks`.
+    pub extends: Vec<Result<Signed<Extend>, Refusal>>,
+}
+
+impl Request {
+    fn plain(command: Command, batch_bytes_max: usize) -> Self {
+        Request {
+            ask: Ask::Plain(command),
+            blobs: Blobs::default(),
+            batch_bytes_max,
+        }
+    }
+}

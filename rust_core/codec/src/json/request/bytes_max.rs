@@ -1,0 +1,43 @@
+//! Upper bounds of the journal bytes a request can cause, blobs included.
+
+use super::{Request, Requests, Settle};
+use crate::record::bound;
+use engine::command::Command;
+
+impl Requests {
+    fn queue_record(&self) -> usize {
+        bound::queue(self.limits.queue_name_bytes_max as usize)
+    }
+
+    /// A queue and the dead-letter queue made with it.
+    pub(super) fn queue_bytes_max(&self) -> usize {
+        2 * self.queue_record()
+    }
+
+    /// `messages` messages whose blobs have `blob_bytes` bytes.
+    pub(super) fn enqueue_bytes_max(&self, messages: usize, blob_bytes: usize) -> usize {
+        messages * bound::ENQUEUED + blob_bytes
+    }
+
+    /// A failed delivery can bring its dead-letter queue into being.
+    pub(super) fn nack_bytes_max(&self) -> usize {
+        bound::CHANGE + self.queue_record()
+    }
+
+    /// Every verb of a settle.
+    pub(super) fn settle_bytes_max(&self, settle: &Settle, blob_bytes: usize) -> usize {
+        let plain = settle.acks.len() + settle.extends.len();
+        plain * bound::CHANGE + settle.nacks.len() * self.nack_bytes_max() + blob_bytes
+    }
+}
+
+/// Handing out `messages` messages. Some may turn out to be past their time to live.
+pub fn receive(consumer_bytes: usize, messages: usize) -> usize {
+    bound::leased(consumer_bytes, messages) + messages * bound::CHANGE
+}
+
+/// The command that gives leases back.
+pub fn release(leases: Vec<engine::ids::LeaseId>) -> Request {
+    let bytes = leases.len() * bound::CHANGE;
+    Request::plain(Command::Release { leases }, bytes)
+}

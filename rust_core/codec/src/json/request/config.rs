@@ -1,0 +1,261 @@
+//! A queue's settings, as sent: the fields that are there, to lay over the defaults or over what is set.
+
+use super::Requests;
+use crate::json::faults::Faults;
+use crate::json::object::{Fields, Schema, read_raw};
+use crate::json::scalar::{any_text, integer, is_null, seconds, thousandths};
+use engine::command::ConfigPatch;
+use engine::config::{Backoff, QueueConfig, RateLimit, Scheduling};
+
+struct Config;
+
+impl Schema for Config {
+    const WHAT: &'static str = "a queue's settings";
+    const FIELDS: &'static [&'static str] = &[
+        "maxRetries",
+        "visibilityTimeout",
+        "deadLetterQueue",
+        "rateLimit",
+        "scheduling",
+        "backoff",
+        "dedupWindow",
+        "delay",
+        "ttl",
+    ];
+}
+
+/// Fields for which `null` means "none"; for any other it means nothing.
+const NULLABLE: [usize; 3] = [2, 3, 8];
+
+struct RateLimitFields;
+
+impl Schema for RateLimitFields {
+    const WHAT: &'static str = "a rate limit";
+    const FIELDS: &'static [&'static str] = &["requests", "per", "burst"];
+    const REQUIRED: u32 = 0b11;
+}
+
+struct SchedulingFields;
+
+impl Schema for SchedulingFields {
+    const WHAT: &'static str = "a scheduling";
+    const FIELDS: &'static [&'static str] = &["mode", "agingSeconds"];
+}
+
+struct BackoffFields;
+
+impl Schema for BackoffFields {
+    const WHAT: &'static str = "a backoff";
+    const FIELDS: &'static [&'static str] = &["initial", "multiplier", "max", "jitter"];
+}
+
+/// Messages a period, and at once: above it a limit is none.
+const RATE_REQUESTS_MAX: u64 = 1_000_000;
+/// Growth a failed attempt.
+const BACKOFF_MULTIPLIER_PERMILLE_MAX: u64 = 100_000;
+
+/// A rate's periods.
+pub const PERIODS: [(&str, u64); 4] = [
+    ("second", 1000),
+    ("minute", 60_000),
+    ("hour", 3_600_000),
+    ("day", 86_400_000),
+];
+
+/// Settings of the wire that no setting of the server changes.
+pub const SCHEDULING_DEFAULT: Scheduling = Scheduling::Fair { aging_ms: 60_000 };
+/// See `SCHEDULING_DEFAULT`.
+pub const BACKOFF_DEFAULT: Backoff = Backoff {
+    initial_ms: 1000,
+    multiplier_permille: 2000,
+    max_ms: 600_000,
+    jitter_permille: 200,
+};
+
+/// A new queue's settings, when its creator names none.
+pub fn default(visibility_timeout_ms: u64, max_retries: u32) -> QueueConfig {
+    QueueConfig {
+        max_retries,
+        visibility_timeout_ms,
+        dead_letter_queue: None,
+        rate_limit: None,
+        scheduling: SCHEDULING_DEFAULT,
+        backoff: BACKOFF_DEFAULT,
+        dedup_window_ms: 300_000,
+        delay_ms: 0,
+        ttl_ms: 0,
+    }
+}
+
+/// The settings a patch makes of `config`.
+pub fn apply(patch: ConfigPatch, config: &QueueConfig) -> QueueConfig {
+    QueueConfig {
+        max_retries: patch.max_retries.unwrap_or(config.max_retries),
+        visibility_timeout_ms: patch
+            .visibility_timeout_ms
+            .unwrap_or(config.visibility_timeout_ms),
+        dead_letter_queue: patch
+            .dead_letter_queue
+            .unwrap_or_else(|| config.dead_letter_queue.clone()),
+        rate_limit: patch.rate_limit.unwrap_or(config.rate_limit),
+        scheduling: patch.scheduling.unwrap_or(config.scheduling),
+        backoff: patch.backoff.unwrap_or(config.backoff),
+        dedup_window_ms: patch.dedup_window_ms.unwrap_or(config.dedup_window_ms),
+        delay_ms: patch.delay_ms.unwrap_or(config.delay_ms),
+        ttl_ms: patch.ttl_ms.unwrap_or(config.ttl_ms),
+    }
+}
+
+impl Requests {
+    /// Reads settings. Nested objects replace what is set as a whole.
+    pub(super) fn config(&self, raw: &str, faults: &mut Faults) -> Option<ConfigPatch> {
+        let limits = &self.limits;
+        let fields = read_raw::<Config>(raw, faults)?;
+        refuse_null(&fields, faults);
+        let cleared = |index: usize| fields.raw(index).is_some_and(is_null);
+        let ttl_ms = fields.read(8, faults, |raw, faults| {
+            seconds(raw, 1, limits.ttl_ms_max, faults)
+        });
+        Some(ConfigPatch {
+            max_retries: fields
+                .read(0, faults, |raw, faults| {
+                    integer(raw, 0, limits.max_retries_max, faults)
+                })
+                .map(|retries| retries as u32),
+            visibility_timeout_ms: fields.read(1, faults, |raw, faults| {
+                seconds(raw, 1, limits.visibility_timeout_ms_max, faults)
+            }),
+            dead_letter_queue: nullable(
+                cleared(2),
+                fields.read(2, faults, |raw, faults| self.dead_letter_queue(raw, faults)),
+            ),
+            rate_limit: nullable(cleared(3), fields.read(3, faults, rate_limit)),
+            scheduling: fields.read(4, faults, |raw, faults| {
+                scheduling(raw, limits.delay_ms_max, faults)
+            }),
+            backoff: fields.read(5, faults, |raw, faults| {
+                backoff(raw, limits.delay_ms_max, faults)
+            }),
+            dedup_window_ms: fields.read(6, faults, |raw, faults| {
+                seconds(raw, 0, limits.dedup_window_ms_max, faults)
+            }),
+            delay_ms: fields.read(7, faults, |raw, faults| {
+                seconds(raw, 0, limits.delay_ms_max, faults)
+            }),
+            ttl_ms: if cleared(8) { Some(0) } else { ttl_ms },
+        })
+    }
+
+    fn dead_letter_queue(&self, raw: &str, faults: &mut Faults) -> Option<Box<str>> {
+        let name = any_text(raw, faults)?;
+        if self.limits.is_queue_name(&name) {
+            return Some(name.into());
+        }
+        faults.add(format!(
+            "is not a queue's name: {}",
+            self.limits.queue_name_rule()
+        ));
+        None
+    }
+}
+
+fn nullable<T>(cleared: bool, value: Option<T>) -> Option<Option<T>> {
+    if cleared { Some(None) } else { value.map(Some) }
+}
+
+fn refuse_null(fields: &Fields<'_, Config>, faults: &mut Faults) {
+    for (index, name) in Config::FIELDS.iter().enumerate() {
+        if fields.raw(index).is_some_and(is_null) && !NULLABLE.contains(&index) {
+            faults.at(name, |faults| {
+                faults.add("can't be null; leave it out instead")
+            });
+        }
+    }
+}
+
+fn rate_limit(raw: &str, faults: &mut Faults) -> Option<RateLimit> {
+    let fields = read_raw::<RateLimitFields>(raw, faults)?;
+    let count = |raw: &str, faults: &mut Faults| integer(raw, 1, RATE_REQUESTS_MAX, faults);
+    let requests = fields.read(0, faults, count);
+    let per_ms = fields.read(1, faults, period);
+    let burst = fields.read(2, faults, count).or(requests);
+    Some(RateLimit {
+        requests: requests? as u32,
+        per_ms: per_ms?,
+        burst: burst? as u32,
+    })
+}
+
+fn period(raw: &str, faults: &mut Faults) -> Option<u64> {
+    let name = any_text(raw, faults)?;
+    let found = PERIODS.iter().find(|(period, _)| *period == name);
+    if found.is_none() {
+        faults.add("must be second, minute, hour or day");
+    }
+    found.map(|(_, ms)| *ms)
+}
+
+fn scheduling(raw: &str, aging_ms_max: u64, faults: &mut Faults) -> Option<Scheduling> {
+    let fields = read_raw::<SchedulingFields>(raw, faults)?;
+    let mode = fields.read(0, faults, any_text);
+    let aging_ms = fields.read(1, faults, |raw, faults| {
+        seconds(raw, 1, aging_ms_max, faults)
+    });
+    let Scheduling::Fair {
+        aging_ms: aging_ms_default,
+    } = SCHEDULING_DEFAULT
+    else {
+        unreachable!()
+    };
+    match mode.as_deref() {
+        None | Some("fair") => Some(Scheduling::Fair {
+            aging_ms: aging_ms.unwrap_or(aging_ms_default),
+        }),
+        Some("strict") if aging_ms.is_some() => {
+            faults.at("agingSeconds", |faults| {
+                faults.add("belongs to mode fair; strict has no aging")
+            });
+            None
+        }
+        Some("strict") => Some(Scheduling::Strict),
+        Some(_) => {
+            faults.at("mode", |faults| faults.add("must be fair or strict"));
+            None
+        }
+    }
+}
+
+fn backoff(raw: &str, delay_ms_max: u64, faults: &mut Faults) -> Option<Backoff> {
+    let fields = read_raw::<BackoffFields>(raw, faults)?;
+    let delay = |raw: &str, faults: &mut Faults| seconds(raw, 0, delay_ms_max, faults);
+    let factor = |raw: &str, faults: &mut Faults| {
+        thousandths(
+            raw,
+            "a number",
+            1000,
+            BACKOFF_MULTIPLIER_PERMILLE_MAX,
+            faults,
+        )
+    };
+    let share = |raw: &str, faults: &mut Faults| thousandths(raw, "a number", 0, 1000, faults);
+    let plain = BACKOFF_DEFAULT;
+    let initial_ms = fields.read(0, faults, delay).unwrap_or(plain.initial_ms);
+    let multiplier = fields
+        .read(1, faults, factor)
+        .unwrap_or(u64::from(plain.multiplier_permille));
+    let max_ms = fields
+        .read(2, faults, delay)
+        .unwrap_or(plain.max_ms.max(initial_ms));
+    let jitter = fields
+        .read(3, faults, share)
+        .unwrap_or(u64::from(plain.jitter_permille));
+    if initial_ms > max_ms {
+        faults.at("max", |faults| faults.add("must not be less than initial"));
+    }
+    Some(Backoff {
+        initial_ms,
+        multiplier_permille: multiplier as u32,
+        max_ms,
+        jitter_permille: jitter as u16,
+    })
+}

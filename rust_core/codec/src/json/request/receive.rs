@@ -1,0 +1,62 @@
+//! A receive: all of it comes in the query.
+
+use super::queue::parameter;
+use super::{Request, Requests, bytes_max};
+use crate::json::invalid::Invalid;
+use engine::command::Command;
+
+/// The parameters of a receive; None where the query has none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Receive<'a> {
+    /// Consumer group; None: `default`.
+    pub group: Option<&'a str>,
+    /// Who asks; None: nobody in particular.
+    pub consumer: Option<&'a str>,
+    /// None: 1.
+    pub messages_max: Option<i64>,
+    /// None: the queue's.
+    pub visibility_timeout_ms: Option<i64>,
+}
+
+impl Requests {
+    /// `GET /v1/queues/{queue}/messages`
+    pub fn receive(&self, queue: &str, receive: Receive<'_>) -> Result<Request, Invalid> {
+        let limits = &self.limits;
+        let timeout = |ms| {
+            parameter(
+                "visibilityTimeout, in milliseconds,",
+                ms,
+                1,
+                limits.visibility_timeout_ms_max,
+            )
+        };
+        let messages_max = parameter(
+            "maxMessages",
+            receive.messages_max.unwrap_or(1),
+            1,
+            limits.batch_entries_max,
+        )?;
+        let consumer = self.parameter_text("consumerId", receive.consumer.unwrap_or(""))?;
+        let command = Command::Receive {
+            queue: self.queue_name(queue)?,
+            group: self.parameter_text("consumerGroup", receive.group.unwrap_or("default"))?,
+            messages_max: messages_max as u32,
+            visibility_timeout_ms: receive.visibility_timeout_ms.map(timeout).transpose()?,
+            consumer: consumer.clone(),
+        };
+        Ok(Request::plain(
+            command,
+            bytes_max::receive(consumer.len(), messages_max as usize),
+        ))
+    }
+
+    fn parameter_text(&self, name: &str, value: &str) -> Result<Box<str>, Invalid> {
+        let (bytes, max) = (value.len() as u64, self.limits.key_bytes_max);
+        if bytes <= max {
+            return Ok(value.into());
+        }
+        Err(Invalid::parameter(format!(
+            "{name} has {bytes} bytes; at most {max} are allowed"
+        )))
+    }
+}

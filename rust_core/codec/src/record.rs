@@ -1,0 +1,32 @@
+//! The bytes of a record: one tag, then its fields in the order of declaration; numbers are varints, hashes
+//! are fixed, texts carry their length.
+//!
+//! Tags are never reused. A new variant, or a new field, is a format change: see `batch::FORMAT_VERSION`.
+
+pub mod bound;
+mod config;
+mod decode;
+mod encode;
+mod enqueued;
+
+pub use decode::decode;
+pub use encode::encode;
+
+/// Every record's tag.
+mod tag {
+    pub const FOUNDED: u8 = 1;
+    pub const FENCED: u8 = 2;
+    pub const QUEUE_CREATED: u8 = 3;
+    pub const QUEUE_UPDATED: u8 = 4;
+    pub const QUEUE_DELETED: u8 = 5;
+    pub const REAPED: u8 = 6;
+    pub const ENQUEUED: u8 = 7;
+    pub const DUE: u8 = 8;
+    pub const LEASED: u8 = 9;
+    pub const ACKED: u8 = 10;
+    pub const RETRIED: u8 = 11;
+    pub const EXTENDED: u8 = 12;
+    pub const RELEASED: u8 = 13;
+    pub const DIED: u8 = 14;
+    pub const DEAD_LETTERED: u8 = 15;
+}

@@ -1,0 +1,61 @@
+//! Upper bounds of encoded records, from which a command's share of a batch is known before it is decided.
+
+/// Varints of a u16, a u32, a message number and a u64.
+const U16: usize = 3;
+const U32: usize = 5;
+const NUMBER: usize = 7;
+const U64: usize = 10;
+const TAG: usize = 1;
+const FLAGS: usize = 1;
+const PRIORITY: usize = 2;
+const CODE: usize = 1;
+const MESSAGE: usize = NUMBER + U32;
+
+const fn text(bytes: usize) -> usize {
+    U32 + bytes
+}
+
+const fn config(name_bytes_max: usize) -> usize {
+    let rate_limit = U32 + U64 + U32;
+    let backoff = U64 + U32 + U64 + U16;
+    FLAGS + U32 + U64 + text(name_bytes_max) + rate_limit + U64 + backoff + 3 * U64
+}
+
+/// The records that begin an epoch.
+pub const FENCE: usize = TAG + 32 + TAG + U64;
+
+/// `QueueCreated` or `QueueUpdated`, when names have at most `name_bytes_max` bytes.
+pub const fn queue(name_bytes_max: usize) -> usize {
+    TAG + U32 + text(name_bytes_max) + config(name_bytes_max)
+}
+
+/// `QueueDeleted` and the first `Reaped`.
+pub const QUEUE_DELETED: usize = 2 * (TAG + U32) + U32;
+
+/// `Enqueued`, without its blob.
+pub const ENQUEUED: usize =
+    TAG + FLAGS + MESSAGE + U32 + PRIORITY + 2 * U64 + U32 + (24 + U64) + 16 + U32;
+
+/// `Leased` of `messages` messages to a consumer whose name has `consumer_bytes` bytes.
+pub const fn leased(consumer_bytes: usize, messages: usize) -> usize {
+    TAG + U32 + U16 + text(consumer_bytes) + U64 + U32 + messages * (MESSAGE + U32)
+}
+
+/// Any record about one message that was accepted earlier, without an error's text.
+pub const CHANGE: usize = TAG + MESSAGE + max(RETRIED, DEAD_LETTERED);
+const RETRIED: usize = U16 + CODE + U64 + PRIORITY + U32;
+const DEAD_LETTERED: usize = CODE + U32 + U32 + MESSAGE;
+
+/// A dead-letter queue that is made because a message died: its settings name neither a queue nor a rate.
+const DEAD_LETTER_QUEUE: usize = TAG + U32 + text(DEAD_LETTER_QUEUE_NAME) + config(0);
+/// Queue names are shorter; this bound knows no limits table.
+const DEAD_LETTER_QUEUE_NAME: usize = 128;
+
+/// What the timers of a step, `fired` at most, and its taking away of deleted queues can record.
+pub const fn timers(fired: usize) -> usize {
+    fired * (CHANGE + DEAD_LETTER_QUEUE) + TAG + 2 * U32
+}
+
+const fn max(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}

@@ -1,0 +1,172 @@
+//! Record to bytes.
+
+use super::{config, enqueued, tag};
+use crate::varint::{put, put_text};
+use engine::ids::{GroupNumber, MessageId, QueueNumber};
+use engine::record::{DeathReason, FailureCause, Lease, Record};
+
+/// Appends one record.
+pub fn encode(out: &mut Vec<u8>, record: &Record) {
+    match record {
+        Record::Founded { secret } => {
+            out.push(tag::FOUNDED);
+            out.extend_from_slice(secret);
+        }
+        Record::Fenced { epoch } => numbers(out, tag::FENCED, &[*epoch]),
+        Record::QueueCreated {
+            queue,
+            name,
+            config,
+        } => {
+            numbers(out, tag::QUEUE_CREATED, &[u64::from(queue.0)]);
+            put_text(out, name);
+            config::encode(out, config);
+        }
+        Record::QueueUpdated { queue, config } => {
+            numbers(out, tag::QUEUE_UPDATED, &[u64::from(queue.0)]);
+            config::encode(out, config);
+        }
+        Record::QueueDeleted { queue } => numbers(out, tag::QUEUE_DELETED, &[u64::from(queue.0)]),
+        Record::Reaped { queue, count } => {
+            numbers(out, tag::REAPED, &[u64::from(queue.0), u64::from(*count)])
+        }
+        Record::Enqueued(message) => {
+            out.push(tag::ENQUEUED);
+            enqueued::encode(out, message);
+        }
+        Record::Leased {
+            queue,
+            group,
+            consumer,
+            until_ms,
+            messages,
+        } => {
+            leased(out, *queue, *group, consumer, *until_ms, messages);
+        }
+        other => encode_change(out, other),
+    }
+}
+
+/// Records about one message that was accepted earlier.
+fn encode_change(out: &mut Vec<u8>, record: &Record) {
+    match record {
+        Record::Due { message } => about(out, tag::DUE, *message, &[]),
+        Record::Acked { message, group } => about(out, tag::ACKED, *message, &[u64::from(group.0)]),
+        Record::Retried {
+            message,
+            group,
+            cause,
+            due_ms,
+            priority,
+            error_bytes,
+        } => {
+            let cause = u64::from(cause_code(*cause));
+            let fields = [
+                u64::from(group.0),
+                cause,
+                *due_ms,
+                u64::from(*priority),
+                u64::from(*error_bytes),
+            ];
+            about(out, tag::RETRIED, *message, &fields);
+        }
+        Record::Extended {
+            message,
+            group,
+            until_ms,
+        } => {
+            about(
+                out,
+                tag::EXTENDED,
+                *message,
+                &[u64::from(group.0), *until_ms],
+            );
+        }
+        Record::Released { message, group } => {
+            about(out, tag::RELEASED, *message, &[u64::from(group.0)])
+        }
+        Record::Died {
+            message,
+            reason,
+            error_bytes,
+        } => {
+            about(
+                out,
+                tag::DIED,
+                *message,
+                &[reason_code(*reason), u64::from(*error_bytes)],
+            );
+        }
+        Record::DeadLettered {
+            message,
+            reason,
+            error_bytes,
+            queue,
+            dead_letter,
+        } => {
+            let fields = [
+                reason_code(*reason),
+                u64::from(*error_bytes),
+                u64::from(queue.0),
+            ];
+            about(out, tag::DEAD_LETTERED, *message, &fields);
+            put_message(out, *dead_letter);
+        }
+        _ => unreachable!("`encode` writes every other record itself"),
+    }
+}
+
+fn numbers(out: &mut Vec<u8>, tag: u8, fields: &[u64]) {
+    out.push(tag);
+    for field in fields {
+        put(out, *field);
+    }
+}
+
+fn about(out: &mut Vec<u8>, tag: u8, message: MessageId, fields: &[u64]) {
+    out.push(tag);
+    put_message(out, message);
+    for field in fields {
+        put(out, *field);
+    }
+}
+
+/// Appends a message's number and slot.
+pub(super) fn put_message(out: &mut Vec<u8>, message: MessageId) {
+    put(out, message.number);
+    put(out, u64::from(message.slot));
+}
+
+fn leased(
+    out: &mut Vec<u8>,
+    queue: QueueNumber,
+    group: GroupNumber,
+    consumer: &str,
+    until_ms: u64,
+    messages: &[Lease],
+) {
+    numbers(out, tag::LEASED, &[u64::from(queue.0), u64::from(group.0)]);
+    put_text(out, consumer);
+    put(out, until_ms);
+    put(out, messages.len() as u64);
+    for lease in messages {
+        put_message(out, lease.message);
+        put(out, u64::from(lease.delivery));
+    }
+}
+
+fn cause_code(cause: FailureCause) -> u8 {
+    match cause {
+        FailureCause::Nack => 0,
+        FailureCause::LeaseEnded => 1,
+    }
+}
+
+fn reason_code(reason: DeathReason) -> u64 {
+    match reason {
+        DeathReason::RetriesExhausted => 0,
+        DeathReason::LeaseEnded => 1,
+        DeathReason::Expired => 2,
+        DeathReason::Rejected => 3,
+    }
+}

@@ -1,0 +1,48 @@
+//! A request, with the body its payloads lie in.
+
+use codec::json::request::Request;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use std::sync::Arc;
+
+/// A validated request to one partition. Immutable; made by `Parser` only.
+#[pyclass(frozen, module = "hanzo_queues._core")]
+pub struct Command {
+    /// Shared with the steps and replies that came of it.
+    pub request: Arc<Request>,
+    /// Keeps the payloads' bytes alive; None for a request that brings none.
+    pub body: Option<Py<PyBytes>>,
+}
+
+impl Command {
+    /// A command whose request was read from `body`.
+    pub fn new(request: Request, body: &Bound<'_, PyBytes>) -> Command {
+        let body = (request.blobs.count() > 0).then(|| body.clone().unbind());
+        Command {
+            request: Arc::new(request),
+            body,
+        }
+    }
+
+    /// A command that brings no bytes.
+    pub fn bare(request: Request) -> Command {
+        Command {
+            request: Arc::new(request),
+            body: None,
+        }
+    }
+
+    /// The bytes the request's blobs lie in.
+    pub fn body_bytes<'py>(&'py self, py: Python<'py>) -> &'py [u8] {
+        self.body.as_ref().map_or(&[], |body| body.as_bytes(py))
+    }
+}
+
+#[pymethods]
+impl Command {
+    /// Upper bound of the journal bytes this command can cause.
+    #[getter]
+    fn batch_bytes_max(&self) -> usize {
+        self.request.batch_bytes_max
+    }
+}

@@ -1,0 +1,311 @@
+//! One partition's state, and the chain of batches that leads to it.
+
+use crate::command::Command;
+use crate::errors;
+use crate::reply::Reply;
+use crate::step::Step;
+use codec::batch::{Batch, Draft, FRAME_BYTES, Fault, Header};
+use codec::blob::Pieces;
+use codec::hash::{BATCH_HASH_NONE, BatchHash, StateHasher};
+use codec::json::answer::{Answer, Context};
+use codec::json::request::{Admitted, Authority};
+use codec::receipt::Secret;
+use codec::record;
+use engine::Partition;
+use engine::ids::PartitionNumber;
+use engine::record::Record;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// One partition's state. After an exception from `step` or `fence` (a bug) the engine must be dropped.
+#[pyclass(module = "hanzo_queues._core")]
+pub struct Engine {
+    number: PartitionNumber,
+    partition: Partition,
+    /// Hash of the last batch.
+    previous: BatchHash,
+    /// Instant of the last batch that was made or applied.
+    now_ms: u64,
+    /// Encoded records of the batch being made; kept for its memory.
+    records: Vec<u8>,
+}
+
+impl Engine {
+    /// Frames the records of a step.
+    fn frame<'py>(
+        &mut self,
+        py: Python<'py>,
+        now_ms: u64,
+        step: &engine::Step,
+        blobs: &[Pieces<'_>],
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        if step.records.is_empty() {
+            return Ok(None);
+        }
+        self.records.clear();
+        step.records
+            .iter()
+            .for_each(|record| record::encode(&mut self.records, record));
+        let header = Header {
+            lsn: step.lsn,
+            epoch: self.partition.epoch(),
+            now_ms,
+            previous: self.previous,
+            record_count: step.records.len() as u32,
+        };
+        let draft = Draft {
+            header,
+            records: &self.records,
+            blobs,
+        };
+        let mut hash = BATCH_HASH_NONE;
+        let batch = PyBytes::new_with(py, draft.length(), |out| {
+            hash = draft.write(out);
+            Ok(())
+        })?;
+        (self.previous, self.now_ms) = (hash, now_ms);
+        Ok(Some(batch))
+    }
+
+    /// Without a secret nothing may be answered: anyone could write the receipts.
+    fn context(&self, now_ms: u64) -> PyResult<Context> {
+        let secret = self.partition.secret();
+        let secret = secret.ok_or_else(|| {
+            PyRuntimeError::new_err("the journal is empty: fence before the first step")
+        })?;
+        Ok(Context {
+            partition: self.number,
+            secret,
+            epoch: self.partition.epoch(),
+            now_ms,
+        })
+    }
+
+    /// What can be refused before anything changes.
+    fn check(&self, batch: &Batch) -> Result<(), Fault> {
+        let epoch = batch.records.iter().rev().find_map(|record| match record {
+            Record::Fenced { epoch } => Some(*epoch),
+            _ => None,
+        });
+        if batch.records.is_empty() {
+            return Err(Fault::Malformed("it has no records"));
+        }
+        if batch.header.epoch != epoch.unwrap_or(self.partition.epoch()) {
+            return Err(Fault::Malformed(
+                "its epoch is not the one its writer had begun",
+            ));
+        }
+        if batch.header.now_ms < self.now_ms {
+            return Err(Fault::Malformed(
+                "its instant is before that of the batch before it",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Commands as the engine takes them, and what it takes to answer them.
+struct Intake<'py> {
+    admitted: Vec<engine::command::Command>,
+    /// The blobs of all commands.
+    blobs: Vec<Pieces<'py>>,
+    /// For each command: was it admitted whole, in part, or refused.
+    verdicts: Vec<Verdict>,
+}
+
+enum Verdict {
+    Whole,
+    Rest(codec::json::request::Refused),
+    Refused(codec::json::request::Refusal),
+}
+
+impl<'py> Intake<'py> {
+    fn new(
+        py: Python<'py>,
+        commands: &'py [PyRef<'py, Command>],
+        authority: Authority<'_>,
+    ) -> Self {
+        let mut intake = Intake {
+            admitted: Vec::with_capacity(commands.len()),
+            blobs: Vec::new(),
+            verdicts: Vec::new(),
+        };
+        for command in commands {
+            let verdict = match command
+                .request
+                .ask
+                .admit(authority, intake.blobs.len() as u32)
+            {
+                Admitted::Whole(command) => intake.admit(command, Verdict::Whole),
+                Admitted::Rest(command, refused) => intake.admit(command, Verdict::Rest(refused)),
+                Admitted::None(refusal) => Verdict::Refused(refusal),
+            };
+            intake.verdicts.push(verdict);
+            let (blobs, body) = (&command.request.blobs, command.body_bytes(py));
+            intake
+                .blobs
+                .extend((0..blobs.count()).map(|index| blobs.pieces(body, index)));
+        }
+        intake
+    }
+
+    fn admit(&mut self, command: engine::command::Command, verdict: Verdict) -> Verdict {
+        self.admitted.push(command);
+        verdict
+    }
+}
+
+fn answers(
+    commands: &[PyRef<'_, Command>],
+    verdicts: Vec<Verdict>,
+    context: Context,
+    replies: Vec<engine::reply::Reply>,
+) -> Vec<Answer> {
+    let mut replies = replies.into_iter();
+    let mut next = || replies.next().expect("the engine answers every command");
+    let answer = |(command, verdict): (&PyRef<'_, Command>, Verdict)| {
+        let ask = &command.request.ask;
+        match verdict {
+            Verdict::Whole => Answer::replied(ask, context, next()),
+            Verdict::Rest(refused) => Answer::merged(ask, context, next(), refused),
+            Verdict::Refused(refusal) => Answer::refused(ask, context, refusal),
+        }
+    };
+    commands.iter().zip(verdicts).map(answer).collect()
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    fn new(partition: u16) -> Self {
+        let number = PartitionNumber(partition);
+        let partition = Partition::new(number);
+        Engine {
+            number,
+            partition,
+            previous: BATCH_HASH_NONE,
+            now_ms: 0,
+            records: Vec::new(),
+        }
+    }
+
+    #[getter]
+    fn lsn(&self) -> u64 {
+        self.partition.lsn()
+    }
+
+    #[getter]
+    fn epoch(&self) -> u64 {
+        self.partition.epoch()
+    }
+
+    #[getter]
+    fn message_count(&self) -> u64 {
+        self.partition.message_count()
+    }
+
+    #[getter]
+    fn queue_count(&self) -> u64 {
+        self.partition.queue_count()
+    }
+
+    /// Verifies one batch and applies it.
+    fn replay(&mut self, py: Python<'_>, sequence: u64, batch: &[u8]) -> PyResult<()> {
+        let expected = self.partition.lsn() + 1;
+        if sequence != expected {
+            return Err(errors::batch(
+                py,
+                Fault::Sequence {
+                    expected,
+                    found: sequence,
+                },
+            ));
+        }
+        let batch = Batch::decode(batch, sequence, &self.previous)
+            .map_err(|fault| errors::batch(py, fault))?;
+        self.check(&batch)
+            .map_err(|fault| errors::batch(py, fault))?;
+        self.partition
+            .replay(sequence, batch.header.now_ms, &batch.records);
+        (self.previous, self.now_ms) = (batch.hash, batch.header.now_ms);
+        Ok(())
+    }
+
+    /// The batch that begins a new epoch.
+    fn fence(&mut self, py: Python<'_>, now_ms: u64, secret: Secret) -> PyResult<Step> {
+        let step = self.partition.fence(now_ms, secret);
+        let batch = self.frame(py, now_ms, &step, &[])?;
+        step_of(py, batch, step, Vec::new())
+    }
+
+    /// Decides `commands` in order, after the timers due at `now_ms`.
+    fn step(
+        &mut self,
+        py: Python<'_>,
+        now_ms: u64,
+        commands: Vec<PyRef<'_, Command>>,
+    ) -> PyResult<Step> {
+        let context = self.context(now_ms)?;
+        let authority = Authority {
+            partition: self.number,
+            secret: &context.secret,
+        };
+        let Intake {
+            admitted,
+            blobs,
+            verdicts,
+        } = Intake::new(py, &commands, authority);
+        let mut step = self.partition.step(now_ms, admitted);
+        let carried: Vec<Pieces<'_>> = step
+            .blobs
+            .iter()
+            .map(|index| blobs[*index as usize])
+            .collect();
+        let batch = self.frame(py, now_ms, &step, &carried)?;
+        let answers = answers(
+            &commands,
+            verdicts,
+            context,
+            std::mem::take(&mut step.replies),
+        );
+        step_of(py, batch, step, answers)
+    }
+
+    /// A hash of the whole state, for tests: equal after a step and after its replay.
+    fn state_hash(&self) -> String {
+        let mut hasher = StateHasher::default();
+        self.partition.fold_state(&mut |bytes| hasher.update(bytes));
+        hasher.finish()
+    }
+}
+
+fn step_of(
+    py: Python<'_>,
+    batch: Option<Bound<'_, PyBytes>>,
+    step: engine::Step,
+    answers: Vec<Answer>,
+) -> PyResult<Step> {
+    let replies = answers
+        .into_iter()
+        .map(|answer| Py::new(py, Reply { answer }));
+    Ok(Step {
+        batch: batch.map(Bound::unbind),
+        lsn: step.lsn,
+        replies: replies.collect::<PyResult<_>>()?,
+        next_deadline_ms: step.next_deadline_ms,
+        woken: step.woken,
+    })
+}
+
+/// Bytes a step may add to its commands' `batch_bytes_max` (frame, timers).
+#[pyfunction]
+pub fn step_batch_bytes_min() -> usize {
+    FRAME_BYTES + record::bound::timers(engine::FIRED_PER_STEP_MAX as usize)
+}
+
+/// Checks the frame and hash of one batch read back for its payloads. Raises BatchError.
+#[pyfunction]
+pub fn verify_batch(py: Python<'_>, batch: &[u8]) -> PyResult<()> {
+    codec::batch::verify(batch).map_err(|fault| errors::batch(py, fault))
+}

@@ -1,0 +1,54 @@
+//! The codec's errors as Python exceptions, with their parts as attributes.
+
+use pyo3::create_exception;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+create_exception!(
+    hanzo_queues._core,
+    Invalid,
+    PyValueError,
+    "A request that can't be understood or breaks a limit."
+);
+create_exception!(
+    hanzo_queues._core,
+    BatchError,
+    PyValueError,
+    "A journal batch that can't be trusted."
+);
+
+/// `Invalid` with `code`, `detail` and `errors`.
+pub fn invalid(py: Python<'_>, invalid: &codec::json::Invalid) -> PyErr {
+    let error = Invalid::new_err(invalid.to_string());
+    match set_parts(py, error.value(py).as_any(), invalid) {
+        Ok(()) => error,
+        Err(failure) => failure,
+    }
+}
+
+fn set_parts(
+    py: Python<'_>,
+    error: &Bound<'_, PyAny>,
+    invalid: &codec::json::Invalid,
+) -> PyResult<()> {
+    let problems = PyList::empty(py);
+    for problem in &invalid.problems {
+        let entry = PyDict::new(py);
+        entry.set_item("pointer", &problem.pointer)?;
+        entry.set_item("detail", &problem.detail)?;
+        problems.append(entry)?;
+    }
+    error.setattr("code", invalid.code)?;
+    error.setattr("detail", &*invalid.detail)?;
+    error.setattr("errors", problems)
+}
+
+/// `BatchError` with `reason`.
+pub fn batch(py: Python<'_>, fault: codec::batch::Fault) -> PyErr {
+    let error = BatchError::new_err(fault.to_string());
+    match error.value(py).setattr("reason", fault.reason()) {
+        Ok(()) => error,
+        Err(failure) => failure,
+    }
+}
