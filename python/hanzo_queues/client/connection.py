@@ -18,9 +18,9 @@ from hanzo_queues.client.access import Access
 from hanzo_queues.errors import ServerUnreachable
 
 CONNECT_TIMEOUT = 5.0
-KEEPALIVE = 4.0
-"""Seconds an idle connection is kept: less than the 5 s after which common servers close it, so that a request
-rarely meets a closing connection (its outcome would be unknown)."""
+KEEPALIVE = 30.0
+"""Seconds an idle connection is kept: less than the server (75) and common proxies (60) keep it, so that a request
+never meets a closing connection, where its outcome would be unknown."""
 CONNECTIONS_MAX = 1000
 
 
