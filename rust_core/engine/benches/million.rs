@@ -1,0 +1,210 @@
+//! What one verb costs with a million messages resident: per message, alone in its step and a hundred at a time.
+//!
+//! The population is kept at a million: what a timed part adds or takes, an untimed part takes or adds.
+
+#![allow(missing_docs)]
+#![allow(clippy::disallowed_types, reason = "a benchmark reads the clock")]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use engine::Partition;
+use engine::command::{Ack, Blob, Command, NewMessage};
+use engine::config::QueueConfig;
+use engine::ids::{LeaseId, PartitionNumber};
+use engine::reply::Reply;
+
+const RESIDENT: u64 = 1_000_000;
+const QUEUE: &str = "orders";
+/// Messages a timed part handles before the population is restored.
+const ROUND: u64 = 10_000;
+
+struct Broker {
+    partition: Partition,
+    now_ms: u64,
+}
+
+impl Broker {
+    fn with_a_million() -> Self {
+        let mut broker = Broker {
+            partition: Partition::new(PartitionNumber(0)),
+            now_ms: 1_700_000_000_000,
+        };
+        let config = QueueConfig {
+            visibility_timeout_ms: 43_200_000,
+            ..QueueConfig::of_dead_letter_queue()
+        };
+        broker.step(Command::CreateQueue {
+            name: QUEUE.into(),
+            config,
+        });
+        broker.enqueue(RESIDENT, 100);
+        broker
+    }
+
+    /// Time passes a little with each step, as it does.
+    fn step(&mut self, command: Command) -> Reply {
+        self.now_ms += 1;
+        self.partition
+            .step(self.now_ms, vec![command])
+            .replies
+            .remove(0)
+    }
+
+    fn enqueue(&mut self, count: u64, each: u64) {
+        for _ in 0..count / each {
+            black_box(self.step(enqueue(each)));
+        }
+    }
+
+    fn lease(&mut self, count: u64, each: u64) -> Vec<LeaseId> {
+        (0..count / each)
+            .flat_map(|_| leases(self.step(receive(each))))
+            .collect()
+    }
+
+    fn ack(&mut self, leases: &[LeaseId], each: u64) {
+        for leases in leases.chunks(each as usize) {
+            black_box(self.step(ack(leases)));
+        }
+    }
+}
+
+fn enqueue(count: u64) -> Command {
+    let blob = Blob {
+        index: 0,
+        length: 1024,
+    };
+    let message = NewMessage {
+        priority: 1,
+        delay_ms: None,
+        ttl_ms: None,
+        dedup: None,
+        ordering_key: None,
+        fairness_key: None,
+        max_retries: None,
+        blob,
+    };
+    Command::Enqueue {
+        queue: QUEUE.into(),
+        messages: vec![message; count as usize],
+        atomic: false,
+    }
+}
+
+fn receive(count: u64) -> Command {
+    let (group, consumer) = ("default".into(), "bench".into());
+    Command::Receive {
+        queue: QUEUE.into(),
+        group,
+        consumer,
+        messages_max: count as u32,
+        visibility_timeout_ms: None,
+    }
+}
+
+fn ack(leases: &[LeaseId]) -> Command {
+    match *leases {
+        [lease] => Command::Ack(Ack { lease }),
+        _ => {
+            let acks = leases.iter().map(|&lease| Ack { lease }).collect();
+            Command::Settle {
+                queue: QUEUE.into(),
+                acks,
+                nacks: Vec::new(),
+                extends: Vec::new(),
+            }
+        }
+    }
+}
+
+fn leases(reply: Reply) -> Vec<LeaseId> {
+    match reply {
+        Reply::Received { messages, .. } => {
+            messages.into_iter().map(|message| message.lease).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn timed<T>(spent: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    *spent += start.elapsed();
+    result
+}
+
+/// One round of a verb: adds the time it took to `spent`, and leaves a million messages ready.
+type Round = fn(&mut Broker, u64, &mut Duration);
+
+fn enqueue_round(broker: &mut Broker, each: u64, spent: &mut Duration) {
+    timed(spent, || broker.enqueue(ROUND, each));
+    let leases = broker.lease(ROUND, 100);
+    broker.ack(&leases, 100);
+}
+
+fn lease_round(broker: &mut Broker, each: u64, spent: &mut Duration) {
+    let leases = timed(spent, || broker.lease(ROUND, each));
+    broker.ack(&leases, 100);
+    broker.enqueue(ROUND, 100);
+}
+
+fn ack_round(broker: &mut Broker, each: u64, spent: &mut Duration) {
+    let leases = broker.lease(ROUND, 100);
+    timed(spent, || broker.ack(&leases, each));
+    broker.enqueue(ROUND, 100);
+}
+
+fn million(criterion: &mut Criterion) {
+    let mut broker = Broker::with_a_million();
+    measure(criterion, &mut broker, "ready");
+    // Everything leased: each ack takes the earliest of a million deadlines out of the heap.
+    let mut held = broker.lease(RESIDENT, 100);
+    let mut group = criterion.benchmark_group("a million leased");
+    group.throughput(Throughput::Elements(1)).sample_size(10);
+    group.bench_function("ack, 1 a step", |bencher| {
+        bencher.iter_custom(|iterations| {
+            let mut spent = Duration::ZERO;
+            for _ in 0..iterations.div_ceil(ROUND) {
+                let oldest: Vec<LeaseId> = held.drain(..ROUND as usize).collect();
+                timed(&mut spent, || broker.ack(&oldest, 1));
+                broker.enqueue(ROUND, 100);
+                held.extend(broker.lease(ROUND, 100));
+            }
+            per_iteration(spent, iterations)
+        });
+    });
+    group.finish();
+}
+
+fn measure(criterion: &mut Criterion, broker: &mut Broker, population: &str) {
+    let rounds: [(&str, Round); 3] = [
+        ("enqueue", enqueue_round),
+        ("lease", lease_round),
+        ("ack", ack_round),
+    ];
+    let mut group = criterion.benchmark_group(format!("a million {population}"));
+    group.throughput(Throughput::Elements(1)).sample_size(10);
+    for (verb, round) in rounds {
+        for each in [1, 100] {
+            group.bench_function(format!("{verb}, {each} a step"), |bencher| {
+                bencher.iter_custom(|iterations| {
+                    let mut spent = Duration::ZERO;
+                    (0..iterations.div_ceil(ROUND)).for_each(|_| round(broker, each, &mut spent));
+                    per_iteration(spent, iterations)
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+/// Whole rounds were run; criterion asked for the time of so many messages.
+fn per_iteration(spent: Duration, iterations: u64) -> Duration {
+    let handled = u128::from(iterations.div_ceil(ROUND) * ROUND);
+    Duration::from_nanos((spent.as_nanos() * u128::from(iterations) / handled) as u64)
+}
+
+criterion_group!(benches, million);
+criterion_main!(benches);

@@ -1,0 +1,130 @@
+//! How much memory a message takes, counted by the allocator: what a backlog costs is what is promised.
+
+#![allow(unsafe_code, reason = "counting allocations needs an allocator")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use engine::Partition;
+use engine::command::{Blob, Command, DedupKey, NewMessage};
+use engine::config::QueueConfig;
+use engine::ids::PartitionNumber;
+
+/// Bytes held now.
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size(), Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const MESSAGES: u64 = 1_000_000;
+const NOW_MS: u64 = 1_700_000_000_000;
+
+fn message() -> NewMessage {
+    NewMessage {
+        priority: 1,
+        delay_ms: None,
+        ttl_ms: None,
+        dedup: None,
+        ordering_key: None,
+        fairness_key: Some(1),
+        max_retries: None,
+        blob: Blob {
+            index: 0,
+            length: 1024,
+        },
+    }
+}
+
+/// Bytes a message in a partition that holds a million made by `make`, leased when asked for.
+fn bytes_a_message(make: impl Fn(u64) -> NewMessage, leased: bool) -> usize {
+    let before = HELD.load(Ordering::Relaxed);
+    let mut partition = Partition::new(PartitionNumber(0));
+    let create = Command::CreateQueue {
+        name: "q".into(),
+        config: QueueConfig::of_dead_letter_queue(),
+    };
+    partition.step(NOW_MS, vec![create]);
+    for first in (0..MESSAGES).step_by(1000) {
+        let messages = (first..first + 1000).map(&make).collect();
+        partition.step(
+            NOW_MS,
+            vec![Command::Enqueue {
+                queue: "q".into(),
+                messages,
+                atomic: false,
+            }],
+        );
+        if leased {
+            partition.step(NOW_MS, vec![receive()]);
+        }
+    }
+    assert_eq!(partition.message_count(), MESSAGES);
+    (HELD.load(Ordering::Relaxed) - before) / MESSAGES as usize
+}
+
+fn receive() -> Command {
+    let (group, consumer) = ("default".into(), "c".into());
+    Command::Receive {
+        queue: "q".into(),
+        group,
+        consumer,
+        messages_max: 1000,
+        visibility_timeout_ms: None,
+    }
+}
+
+/// One test, because the allocator counts for all threads.
+#[test]
+fn a_message_takes_less_than_96_bytes() {
+    let ready = bytes_a_message(|_| message(), false);
+    let delayed = bytes_a_message(
+        |_| NewMessage {
+            delay_ms: Some(1000),
+            ..message()
+        },
+        false,
+    );
+    let leased = bytes_a_message(|_| message(), true);
+    let keyed = bytes_a_message(
+        |i| NewMessage {
+            ordering_key: Some(i / 100),
+            ..message()
+        },
+        false,
+    );
+    let dedup = |i: u64| {
+        Some(DedupKey {
+            hash: u128::from(i) << 64 | u128::from(i.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            fingerprint: i,
+        })
+    };
+    let window = bytes_a_message(
+        |i| NewMessage {
+            dedup: dedup(i),
+            ..message()
+        },
+        false,
+    ) - ready;
+    println!(
+        "bytes a message: ready {ready}, delayed {delayed}, leased {leased}, hundred a key {keyed}; a dedup id {window} more"
+    );
+    assert!(
+        ready < 72 && delayed < 96 && leased < 96 && keyed < 96,
+        "{ready}, {delayed}, {leased}, {keyed}"
+    );
+    assert!(window < 160, "{window}");
+}
