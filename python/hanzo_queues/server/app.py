@@ -123,7 +123,8 @@ class App:
                 f"a journal batch may have {self._journal.batch_bytes_max} bytes, too few for any message: raise the "
                 "nats-server's max_payload to 1MB at least, 8MB for full batches."
             )
-        if limits["payload_bytes_max"] < wanted["payload_bytes_max"]:
+        lowered = limits["payload_bytes_max"] < wanted["payload_bytes_max"]
+        if lowered:
             logger.warning(
                 "payloads may have %d bytes, not HANZO_MAX_PAYLOAD: the nats-server's max_payload allows no more",
                 limits["payload_bytes_max"],
@@ -132,6 +133,7 @@ class App:
             limits,
             visibility_timeout_ms=self._settings.visibility_timeout_ms,
             max_retries=self._settings.max_retries,
+            payload_limit_source="the nats-server's max_payload" if lowered else "HANZO_MAX_PAYLOAD",
         )
         self.edge.open(parser, limits, room)
 
