@@ -3,6 +3,12 @@
 //! It knows no clock, no randomness, no I/O, no threads and no floats. Commands and the instant come in, records
 //! and replies go out; replaying the records rebuilds the state.
 #![forbid(unsafe_code)]
+#![deny(
+    clippy::float_arithmetic,
+    clippy::disallowed_types,
+    clippy::disallowed_methods
+)]
+#![deny(clippy::disallowed_macros)]
 
 mod apply;
 mod backoff;
@@ -36,4 +42,4 @@ mod verbs;
 mod view;
 
 pub use partition::{Partition, Step};
-pub use verbs::timers::FIRED_PER_STEP_MAX;
+pub use verbs::timers::{FIRED_PER_STEP_MAX, REAPED_PER_STEP_MAX};

@@ -101,6 +101,12 @@ impl Partition {
         self.state.secret
     }
 
+    /// The last instant seen, by a step or a replay: the next step's is not before it. After a replay a clock
+    /// may be behind it; then this is the instant to step at.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
     /// Messages held, those of deleted queues that are still being taken away included.
     pub fn message_count(&self) -> u64 {
         self.state.messages.count()

@@ -1,6 +1,7 @@
 //! How much memory a message takes, counted by the allocator: what a backlog costs is what is promised.
 
 #![allow(unsafe_code, reason = "counting allocations needs an allocator")]
+#![allow(clippy::disallowed_macros, reason = "a measurement is printed")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};

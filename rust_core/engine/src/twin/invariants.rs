@@ -9,6 +9,7 @@ use crate::reply::Counts;
 use crate::state::State;
 
 impl Partition {
+    /// Panics when one is broken.
     pub fn assert_invariants(&self) {
         let state = self.state();
         let mut seen = BTreeSet::new();

@@ -171,20 +171,10 @@ impl Ledger {
 
     /// Which ones went the record doesn't say: so many of that queue.
     fn reap(&mut self, queue: u32, count: u32) {
-        let of_queue: Vec<u64> = self
-            .entries
-            .iter()
-            .filter(|(_, e)| e.queue == queue)
-            .map(|(&n, _)| n)
-            .collect();
-        assert_eq!(
-            of_queue.len(),
-            count as usize,
-            "small queues are reaped at once"
-        );
-        of_queue
-            .iter()
-            .for_each(|number| drop(self.entries.remove(number)));
+        let held = self.entries.len();
+        self.entries.retain(|_, entry| entry.queue != queue);
+        let gone = held - self.entries.len();
+        assert_eq!(gone, count as usize, "small queues are reaped at once");
     }
 
     fn check_reply(&self, reply: &Reply) {

@@ -76,3 +76,88 @@ pub(super) fn dead_letter_queue_created(queue: crate::ids::QueueNumber, name: Bo
         config: QueueConfig::of_dead_letter_queue(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::{Command, ConfigPatch};
+    use crate::config::QueueConfig;
+    use crate::rejection::Rejection;
+    use crate::reply::Reply;
+    use crate::twin::{Twin, config};
+
+    fn dying_into(name: &str) -> QueueConfig {
+        QueueConfig {
+            dead_letter_queue: Some(name.into()),
+            ..config()
+        }
+    }
+
+    #[test]
+    fn an_equal_one_is_fine_and_a_different_one_a_conflict() {
+        let mut twin = Twin::new();
+        assert!(matches!(
+            twin.create("q", config()),
+            Reply::QueueCreated { created: true, .. }
+        ));
+        assert!(matches!(
+            twin.create("q", config()),
+            Reply::QueueCreated { created: false, .. }
+        ));
+        let other = QueueConfig {
+            max_retries: 9,
+            ..config()
+        };
+        assert_eq!(
+            twin.create("q", other),
+            Reply::Rejected(Rejection::QueueConflict { queue: "q".into() })
+        );
+    }
+
+    #[test]
+    fn the_dead_letter_queue_is_made_with_it() {
+        let mut twin = Twin::new();
+        twin.create("q", dying_into("dead"));
+        assert_eq!(
+            twin.queue("dead").config,
+            QueueConfig::of_dead_letter_queue()
+        );
+        assert_eq!(twin.live.queue_count(), 2);
+    }
+
+    #[test]
+    fn a_message_never_comes_back_by_dying() {
+        let mut twin = Twin::new();
+        let refused = |queue: &str| {
+            Reply::Rejected(Rejection::DeadLetterQueueIsItself {
+                queue: queue.into(),
+            })
+        };
+        assert_eq!(twin.create("a", dying_into("a")), refused("a"));
+        twin.create("a", dying_into("b"));
+        let patch = |to: &str| ConfigPatch {
+            dead_letter_queue: Some(Some(to.into())),
+            ..ConfigPatch::default()
+        };
+        assert_eq!(
+            twin.ask(Command::UpdateQueue {
+                name: "b".into(),
+                patch: patch("a")
+            }),
+            refused("b")
+        );
+        assert!(matches!(
+            twin.ask(Command::UpdateQueue {
+                name: "b".into(),
+                patch: patch("c")
+            }),
+            Reply::Queue(_)
+        ));
+        assert_eq!(
+            twin.ask(Command::UpdateQueue {
+                name: "c".into(),
+                patch: patch("a")
+            }),
+            refused("c")
+        );
+    }
+}

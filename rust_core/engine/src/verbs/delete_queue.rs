@@ -15,3 +15,95 @@ pub(super) fn run(batch: &mut Batch, name: &str) -> Result<Reply, Rejection> {
     batch.commit(deleted);
     Ok(Reply::QueueDeleted { messages })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::timers::REAPED_PER_STEP_MAX;
+    use crate::command::{Command, NewMessage};
+    use crate::rejection::Rejection;
+    use crate::reply::Reply;
+    use crate::twin::{SECOND, Twin, ack, config, message, with_dedup};
+
+    fn delete(name: &str) -> Command {
+        Command::DeleteQueue { name: name.into() }
+    }
+
+    #[test]
+    fn its_messages_are_out_of_reach_at_once_and_its_name_is_free() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let ready = twin.enqueue("q", with_dedup(1, 1)).message;
+        twin.enqueue("q", message());
+        let lease = twin.receive("q", 1)[0].lease;
+        let message = Command::GetMessage { message: ready };
+        let commands = vec![delete("q"), message, ack(lease), delete("q")];
+        let replies = twin.step(commands).replies;
+        let gone = Rejection::QueueNotFound { queue: "q".into() };
+        let lost = [Rejection::MessageNotFound, Rejection::LeaseLost, gone].map(Reply::Rejected);
+        assert_eq!(replies[0], Reply::QueueDeleted { messages: 2 });
+        assert_eq!(replies[1..], lost);
+        assert!(matches!(
+            twin.create("q", config()),
+            Reply::QueueCreated { created: true, .. }
+        ));
+        assert!(
+            !twin.enqueue("q", with_dedup(1, 2)).duplicate,
+            "the new queue has a window of its own"
+        );
+        assert_eq!(
+            (twin.queue("q").counts.ready, twin.live.message_count()),
+            (1, 1)
+        );
+    }
+
+    #[test]
+    fn the_rest_goes_in_bounded_parts_and_holds_up_no_other_queue() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin.create("other", config());
+        let each = |i: u32| match i % 4 {
+            0 => NewMessage {
+                delay_ms: Some(SECOND),
+                ..message()
+            },
+            1 => NewMessage {
+                ordering_key: Some(u64::from(i % 3)),
+                ..message()
+            },
+            2 => NewMessage {
+                ttl_ms: Some(SECOND),
+                ..message()
+            },
+            _ => with_dedup(u128::from(i), 1),
+        };
+        let count = 2 * REAPED_PER_STEP_MAX + 10;
+        let messages = (0..count).map(each).collect();
+        twin.step(vec![Command::Enqueue {
+            queue: "q".into(),
+            messages,
+            atomic: false,
+        }]);
+        twin.enqueue(
+            "other",
+            NewMessage {
+                delay_ms: Some(SECOND),
+                ..message()
+            },
+        );
+        twin.receive("q", 100);
+        assert_eq!(
+            twin.step(vec![delete("q")]).next_deadline_ms,
+            Some(twin.now_ms)
+        );
+        twin.wait(SECOND);
+        let left: Vec<u64> = (0..3)
+            .map(|_| {
+                twin.step(vec![]);
+                twin.live.message_count()
+            })
+            .collect();
+        assert_eq!(left, [u64::from(REAPED_PER_STEP_MAX) + 11, 11, 1]);
+        assert_eq!(twin.queue("other").counts.ready, 1);
+        assert_eq!(twin.step(vec![]).next_deadline_ms, None);
+    }
+}

@@ -135,3 +135,172 @@ fn refusals(
             .collect()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::{Blob, Command, NewMessage};
+    use crate::ids::Location;
+    use crate::rejection::Rejection;
+    use crate::reply::{Reply, State};
+    use crate::twin::{SECOND, Twin, ack, config, message, with_dedup};
+
+    fn batch(messages: Vec<NewMessage>, atomic: bool) -> Command {
+        Command::Enqueue {
+            queue: "q".into(),
+            messages,
+            atomic,
+        }
+    }
+
+    fn twin() -> Twin {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin
+    }
+
+    #[test]
+    fn a_duplicate_gets_the_first_ones_id_even_after_the_ack() {
+        let mut twin = twin();
+        let first = twin.enqueue("q", with_dedup(7, 1));
+        let lease = twin.receive("q", 1)[0].lease;
+        twin.ask(ack(lease));
+        let again = twin.wait(300 * SECOND - 1).enqueue("q", with_dedup(7, 1));
+        assert_eq!((again.duplicate, again.message), (true, first.message));
+        let later = twin.wait(1).enqueue("q", with_dedup(7, 1));
+        assert!(!later.duplicate && later.message != first.message);
+    }
+
+    #[test]
+    fn the_same_id_with_another_payload_is_refused() {
+        let mut twin = twin();
+        let reply = twin.ask(batch(
+            vec![
+                with_dedup(7, 1),
+                with_dedup(7, 1),
+                with_dedup(7, 2),
+                message(),
+            ],
+            false,
+        ));
+        let Reply::Enqueued(results) = reply else {
+            panic!("{reply:?}")
+        };
+        let first = results[0].clone().unwrap();
+        assert_eq!(
+            results[1].clone().map(|r| (r.duplicate, r.message)),
+            Ok((true, first.message))
+        );
+        assert_eq!(results[2], Err(Rejection::DedupConflict));
+        assert!(results[3].is_ok());
+        assert_eq!(twin.live.message_count(), 2);
+    }
+
+    #[test]
+    fn an_atomic_batch_is_all_or_nothing() {
+        let mut twin = twin();
+        let step = twin.step(vec![batch(
+            vec![message(), with_dedup(7, 1), with_dedup(7, 2)],
+            true,
+        )]);
+        let aborted = || Err(Rejection::BatchAborted);
+        assert_eq!(
+            step.replies[0],
+            Reply::Enqueued(vec![aborted(), aborted(), Err(Rejection::DedupConflict)])
+        );
+        assert!(step.records.is_empty() && step.blobs.is_empty());
+        let reply = twin.ask(batch(
+            vec![message(), with_dedup(7, 1), with_dedup(7, 1)],
+            true,
+        ));
+        assert!(matches!(reply, Reply::Enqueued(results) if results.iter().all(Result::is_ok)));
+        assert_eq!(twin.live.message_count(), 2);
+    }
+
+    #[test]
+    fn blobs_of_accepted_messages_lie_one_after_another() {
+        let mut twin = twin();
+        let with_blob = |index, length, make: NewMessage| NewMessage {
+            blob: Blob { index, length },
+            ..make
+        };
+        let messages = vec![
+            with_blob(4, 10, with_dedup(1, 1)),
+            with_blob(5, 20, with_dedup(1, 1)),
+            with_blob(6, 30, message()),
+        ];
+        let step = twin.step(vec![batch(messages, false)]);
+        assert_eq!(step.blobs, [4, 6]);
+        let envelopes: Vec<Location> = twin
+            .receive("q", 9)
+            .iter()
+            .map(|message| message.envelope)
+            .collect();
+        let lsn = step.lsn;
+        assert_eq!(
+            envelopes,
+            [
+                Location {
+                    lsn,
+                    offset: 0,
+                    length: 10
+                },
+                Location {
+                    lsn,
+                    offset: 10,
+                    length: 30
+                }
+            ]
+        );
+    }
+
+    #[test]
+    fn a_delayed_message_comes_when_it_is_due_not_before() {
+        let mut twin = twin();
+        let accepted = twin.enqueue(
+            "q",
+            NewMessage {
+                delay_ms: Some(60 * SECOND),
+                ..message()
+            },
+        );
+        assert_eq!(accepted.due_ms, twin.now_ms + 60 * SECOND);
+        assert_eq!(twin.wait(60 * SECOND - 1).receive("q", 1), []);
+        let step = twin.wait(1).step(vec![]);
+        assert_eq!(step.woken, [("q".into(), 1)]);
+        assert_eq!(twin.receive("q", 1).len(), 1);
+    }
+
+    #[test]
+    fn an_ordering_key_goes_one_at_a_time_in_order_of_acceptance() {
+        let mut twin = twin();
+        let keyed = |delay_ms| NewMessage {
+            ordering_key: Some(5),
+            delay_ms: Some(delay_ms),
+            ..message()
+        };
+        let ids: Vec<_> = [SECOND, 0, 0]
+            .map(|delay| twin.enqueue("q", keyed(delay)).message)
+            .into();
+        assert_eq!(twin.receive("q", 9), [], "a delayed head blocks");
+        assert_eq!(twin.message(ids[1]).state, State::Blocked);
+        twin.wait(SECOND);
+        for id in ids {
+            let delivered = twin.receive("q", 9);
+            assert_eq!(
+                delivered
+                    .iter()
+                    .map(|d| d.lease.message)
+                    .collect::<Vec<_>>(),
+                [id]
+            );
+            twin.nack(delivered[0].lease, Some(10));
+            assert_eq!(
+                twin.receive("q", 9),
+                [],
+                "a head that is backing off blocks"
+            );
+            let again = twin.wait(10).receive("q", 9);
+            twin.ask(ack(again[0].lease));
+        }
+    }
+}

@@ -27,3 +27,31 @@ pub(super) fn run(
     });
     Ok(until_ms)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::rejection::Rejection;
+    use crate::reply::Reply;
+    use crate::twin::{SECOND, Twin, ack, config, extend, message};
+
+    #[test]
+    fn the_lease_ends_later_or_sooner_counted_from_now() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin.enqueue("q", message());
+        let lease = twin.receive("q", 1)[0].lease;
+        let leased_until_ms = twin.wait(29 * SECOND).now_ms + 40 * SECOND;
+        assert_eq!(
+            twin.ask(extend(lease, 40 * SECOND)),
+            Reply::Extended { leased_until_ms }
+        );
+        assert_eq!(twin.wait(39 * SECOND).step(vec![]).records, []);
+        assert!(matches!(twin.ask(extend(lease, 5)), Reply::Extended { .. }));
+        assert_eq!(
+            twin.wait(5).ask(extend(lease, SECOND)),
+            Reply::Rejected(Rejection::LeaseLost)
+        );
+        assert_eq!(twin.ask(ack(lease)), Reply::Rejected(Rejection::LeaseLost));
+        assert_eq!(twin.queue("q").counts.delayed, 1);
+    }
+}

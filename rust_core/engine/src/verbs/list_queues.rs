@@ -16,3 +16,34 @@ pub(super) fn run(state: &State, after: Option<&str>, limit: u32) -> Reply {
         more: rest.next().is_some(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+    use crate::twin::{Twin, config};
+
+    #[test]
+    fn pages_in_order_of_name() {
+        let mut twin = Twin::new();
+        ["c", "a", "b"].iter().for_each(|name| {
+            twin.create(name, config());
+        });
+        let mut page = |after: Option<&str>| match twin.ask(Command::ListQueues {
+            after: after.map(Into::into),
+            limit: 2,
+        }) {
+            Reply::Queues { queues, more } => (
+                queues
+                    .iter()
+                    .map(|queue| queue.name.to_string())
+                    .collect::<String>(),
+                more,
+            ),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(page(None), ("ab".into(), true));
+        assert_eq!(page(Some("b")), ("c".into(), false));
+        assert_eq!(page(Some("aa")), ("bc".into(), false));
+    }
+}

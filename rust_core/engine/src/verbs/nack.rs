@@ -111,3 +111,201 @@ pub(super) fn due_ms(message: &Message, queue: &Queue, delay_ms: Option<u64>, no
         .unwrap_or_else(|| backoff::delay_ms(queue.config.backoff, message.number, attempts));
     now_ms.saturating_add(delay_ms)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+    use crate::config::QueueConfig;
+    use crate::ids::Location;
+    use crate::reply::{Reply, State};
+    use crate::twin::{SECOND, Twin, ack, config, message, nack};
+
+    fn twin(config: QueueConfig) -> Twin {
+        let mut twin = Twin::new();
+        twin.create("q", config);
+        twin.enqueue("q", message());
+        twin
+    }
+
+    #[test]
+    fn one_delivery_and_as_many_more_as_the_queue_says() {
+        let mut twin = twin(QueueConfig {
+            max_retries: 2,
+            ..config()
+        });
+        for attempts in 0..3 {
+            let delivered = twin.receive("q", 1).remove(0);
+            assert_eq!(
+                (delivered.attempts, delivered.lease.delivery),
+                (attempts, attempts + 1)
+            );
+            let nacked = twin.nack(delivered.lease, Some(0));
+            let expected = if attempts < 2 {
+                Nacked::Retry {
+                    due_ms: twin.now_ms,
+                }
+            } else {
+                Nacked::Dead
+            };
+            assert_eq!(nacked, expected);
+        }
+        assert_eq!(
+            (twin.receive("q", 1).len(), twin.queue("q").counts.dead),
+            (0, 1)
+        );
+    }
+
+    #[test]
+    fn the_message_s_own_retries_go_first() {
+        let mut twin = twin(config());
+        let lease = twin.receive("q", 1)[0].lease;
+        twin.ask(ack(lease));
+        twin.enqueue(
+            "q",
+            crate::command::NewMessage {
+                max_retries: Some(0),
+                ..message()
+            },
+        );
+        let lease = twin.receive("q", 1)[0].lease;
+        assert_eq!(twin.nack(lease, None), Nacked::Dead);
+    }
+
+    #[test]
+    fn repeating_a_nack_changes_nothing_and_an_ack_comes_too_late() {
+        let mut twin = twin(config());
+        let lease = twin.receive("q", 1)[0].lease;
+        let due_ms = twin.now_ms + 5;
+        assert_eq!(twin.nack(lease, Some(5)), Nacked::Retry { due_ms });
+        assert_eq!(twin.nack(lease, Some(99)), Nacked::Already);
+        assert_eq!(twin.ask(ack(lease)), Reply::Rejected(Rejection::LeaseLost));
+        let later = twin.wait(5).receive("q", 1)[0].lease;
+        assert_eq!(
+            twin.ask(Command::Nack(nack(lease))),
+            Reply::Rejected(Rejection::LeaseLost)
+        );
+        assert_eq!(twin.ask(ack(later)), Reply::Acked { already: false });
+        assert_eq!(
+            twin.ask(Command::Nack(nack(later))),
+            Reply::Rejected(Rejection::LeaseLost)
+        );
+    }
+
+    #[test]
+    fn backoff_grows_with_the_attempts() {
+        let mut twin = twin(config());
+        for range in [800..=1000, 1600..=2000, 3200..=4000] {
+            let lease = twin.receive("q", 1)[0].lease;
+            let Nacked::Retry { due_ms } = twin.nack(lease, None) else {
+                panic!("no retry")
+            };
+            assert!(range.contains(&(due_ms - twin.now_ms)));
+            twin.now_ms = due_ms;
+        }
+    }
+
+    #[test]
+    fn a_dead_letter_keeps_its_payload_and_tells_its_story() {
+        let mut twin = twin(QueueConfig {
+            dead_letter_queue: Some("dead".into()),
+            ..config()
+        });
+        let lease = twin.receive("q", 1)[0].lease;
+        let envelope = twin.message(lease.message).envelope;
+        twin.nack(lease, Some(10));
+        let first_failure_ms = twin.now_ms;
+        let lease = twin.wait(10).receive("q", 1)[0].lease;
+        let error = Some(Blob {
+            index: 3,
+            length: 40,
+        });
+        let rejected = Command::Nack(Nack {
+            reject: true,
+            error,
+            ..nack(lease)
+        });
+        let step = twin.step(vec![rejected.clone()]);
+        assert_eq!(
+            (&step.blobs[..], &step.woken[..]),
+            (&[3][..], &[("dead".into(), 1)][..])
+        );
+        let letter = twin.receive("dead", 1).remove(0);
+        assert_eq!(
+            step.replies[0],
+            Reply::Nacked(Nacked::DeadLettered {
+                message: letter.lease.message
+            })
+        );
+        assert_eq!(
+            (letter.envelope, letter.attempts, letter.lease.delivery),
+            (envelope, 0, 1)
+        );
+        let story = letter.dead_letter.unwrap();
+        assert_eq!(
+            (story.reason, story.deliveries, story.attempts),
+            (DeathReason::Rejected, 2, 2)
+        );
+        assert_eq!(
+            story.error,
+            Location {
+                lsn: step.lsn,
+                offset: 0,
+                length: 40
+            }
+        );
+        assert_eq!(
+            (&*story.source_queue, story.source_message),
+            ("q", lease.message)
+        );
+        assert_eq!(
+            (story.first_failure_ms, story.last_failure_ms),
+            (first_failure_ms, twin.now_ms)
+        );
+        assert_eq!(twin.ask(rejected), Reply::Nacked(Nacked::Already));
+        assert_eq!(
+            twin.ask(Command::GetMessage {
+                message: lease.message
+            }),
+            Reply::Rejected(Rejection::MessageNotFound)
+        );
+    }
+
+    #[test]
+    fn a_dead_letter_queue_deleted_since_is_made_again_and_its_own_dead_stay() {
+        let mut twin = twin(QueueConfig {
+            max_retries: 0,
+            dead_letter_queue: Some("dead".into()),
+            ..config()
+        });
+        twin.ask(Command::DeleteQueue {
+            name: "dead".into(),
+        });
+        let lease = twin.receive("q", 1)[0].lease;
+        let Nacked::DeadLettered { message: letter } = twin.nack(lease, None) else {
+            panic!("not dead")
+        };
+        let lease = twin.receive("dead", 1)[0].lease;
+        twin.ask(Command::Nack(Nack {
+            reject: true,
+            ..nack(lease)
+        }));
+        let view = twin.message(letter);
+        assert_eq!(
+            (view.state, &*view.dead_letter.unwrap().source_queue),
+            (State::Dead, "dead")
+        );
+    }
+
+    #[test]
+    fn a_priority_given_with_a_nack_stays() {
+        let mut twin = twin(config());
+        let lease = twin.receive("q", 1)[0].lease;
+        twin.ask(Command::Nack(Nack {
+            priority: Some(200),
+            delay_ms: Some(0),
+            ..nack(lease)
+        }));
+        assert_eq!(twin.wait(SECOND).receive("q", 1)[0].priority, 200);
+    }
+}

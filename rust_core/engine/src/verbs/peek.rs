@@ -78,3 +78,69 @@ fn next(state: &State, queue: &Queue, slot: u32) -> Option<u32> {
         .ready
         .first_at_or_below(message.priority.checked_sub(1)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Command, NewMessage};
+    use crate::twin::{Twin, config, message};
+
+    #[test]
+    fn pages_through_a_state_in_its_order() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        for priority in [1, 5, 1, 255, 5] {
+            twin.enqueue(
+                "q",
+                NewMessage {
+                    priority,
+                    ..message()
+                },
+            );
+        }
+        let (mut after, mut numbers) = (None, Vec::new());
+        loop {
+            let peek = Command::Peek {
+                queue: "q".into(),
+                state: PeekState::Ready,
+                after,
+                limit: 2,
+            };
+            let Reply::Peeked { messages, more } = twin.ask(peek) else {
+                panic!("no page")
+            };
+            numbers.extend(messages.iter().map(|view| view.message.number));
+            after = messages.last().map(|view| view.message);
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(numbers, [4, 2, 5, 1, 3]);
+        assert_eq!(twin.queue("q").counts.ready, 5, "looking leases nothing");
+    }
+
+    #[test]
+    fn a_page_can_not_follow_a_message_that_left() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let after = Some(twin.enqueue("q", message()).message);
+        twin.receive("q", 1);
+        let peek = |state| Command::Peek {
+            queue: "q".into(),
+            state,
+            after,
+            limit: 2,
+        };
+        assert_eq!(
+            twin.ask(peek(PeekState::Ready)),
+            Reply::Rejected(Rejection::MessageNotFound)
+        );
+        assert_eq!(
+            twin.ask(peek(PeekState::Leased)),
+            Reply::Peeked {
+                messages: vec![],
+                more: false
+            }
+        );
+    }
+}

@@ -102,3 +102,126 @@ fn limited(queue: &Queue, now_ms: u64) -> Option<Limited> {
         retry_after_ms,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Command, NewMessage};
+    use crate::config::{QueueConfig, Scheduling};
+    use crate::twin::{SECOND, Twin, config, limit, message, receive};
+
+    fn numbers(delivered: &[Delivered]) -> Vec<u64> {
+        delivered
+            .iter()
+            .map(|delivered| delivered.lease.message.number)
+            .collect()
+    }
+
+    #[test]
+    fn by_priority_then_first_in_first_out() {
+        let mut twin = Twin::new();
+        twin.create(
+            "q",
+            QueueConfig {
+                scheduling: Scheduling::Strict,
+                ..config()
+            },
+        );
+        for priority in [1, 9, 1, 9, 0] {
+            twin.enqueue(
+                "q",
+                NewMessage {
+                    priority,
+                    ..message()
+                },
+            );
+        }
+        assert_eq!(numbers(&twin.receive("q", 2)), [2, 4]);
+        assert_eq!(numbers(&twin.receive("q", 9)), [1, 3, 5]);
+    }
+
+    #[test]
+    fn a_fair_queue_starves_nobody() {
+        let mut twin = Twin::new();
+        twin.create(
+            "q",
+            QueueConfig {
+                scheduling: Scheduling::Fair { aging_ms: SECOND },
+                ..config()
+            },
+        );
+        twin.enqueue("q", message());
+        let high = || NewMessage {
+            priority: 3,
+            ..message()
+        };
+        twin.wait(2 * SECOND).enqueue("q", high());
+        twin.wait(1).enqueue("q", high());
+        assert_eq!(numbers(&twin.receive("q", 9)), [2, 1, 3]);
+    }
+
+    #[test]
+    fn an_empty_receive_says_what_held_it_back() {
+        let mut twin = Twin::new();
+        twin.create(
+            "q",
+            QueueConfig {
+                rate_limit: limit(10, SECOND, 2),
+                ..config()
+            },
+        );
+        let empty = |limited| Reply::Received {
+            messages: vec![],
+            limited,
+        };
+        assert_eq!(twin.ask(receive("q", 1)), empty(None));
+        (0..4).for_each(|_| {
+            twin.enqueue("q", message());
+        });
+        assert_eq!(twin.receive("q", 9).len(), 2);
+        let limited = Some(Limited {
+            by: LimitedBy::QueueRateLimit,
+            retry_after_ms: 100,
+        });
+        assert_eq!(twin.ask(receive("q", 1)), empty(limited));
+        assert_eq!(twin.wait(99).receive("q", 1).len(), 0);
+        assert_eq!(twin.wait(1).receive("q", 9).len(), 1);
+        twin.wait(60 * SECOND);
+        twin.fence();
+        assert_eq!(
+            twin.receive("q", 9).len(),
+            0,
+            "after a takeover a limiter starts empty"
+        );
+        assert_eq!(twin.wait(100).receive("q", 9).len(), 1);
+    }
+
+    #[test]
+    fn only_the_default_group_is_known() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let Command::Receive {
+            queue,
+            consumer,
+            messages_max,
+            visibility_timeout_ms,
+            ..
+        } = receive("q", 1)
+        else {
+            unreachable!()
+        };
+        let group = "audit".into();
+        let reply = twin.ask(Command::Receive {
+            queue,
+            group,
+            consumer,
+            messages_max,
+            visibility_timeout_ms,
+        });
+        let expected = Rejection::GroupNotFound {
+            queue: "q".into(),
+            group: "audit".into(),
+        };
+        assert_eq!(reply, Reply::Rejected(expected));
+    }
+}

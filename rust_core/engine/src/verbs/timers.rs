@@ -76,3 +76,125 @@ fn lease_ended(message: &Message, queue: &Queue, slot: u32, now_ms: u64) -> Reco
         error_bytes: 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Command, NewMessage};
+    use crate::config::QueueConfig;
+    use crate::reply::State as Shown;
+    use crate::twin::{SECOND, Twin, config, message};
+
+    fn reason(twin: &mut Twin, message: crate::ids::MessageId) -> DeathReason {
+        let view = twin.message(message);
+        assert_eq!(view.state, Shown::Dead);
+        view.dead_letter.expect("a death").reason
+    }
+
+    #[test]
+    fn a_lease_that_ends_is_a_failed_attempt() {
+        let mut twin = Twin::new();
+        twin.create(
+            "q",
+            QueueConfig {
+                max_retries: 1,
+                ..config()
+            },
+        );
+        let id = twin.enqueue("q", message()).message;
+        twin.receive("q", 1);
+        twin.wait(30 * SECOND).step(vec![]);
+        let view = twin.message(id);
+        assert_eq!(
+            (view.state, view.attempts, view.deliveries),
+            (Shown::Delayed, 1, 1)
+        );
+        twin.now_ms = view.at_ms;
+        assert_eq!(twin.receive("q", 1).len(), 1);
+        twin.wait(30 * SECOND);
+        assert_eq!(reason(&mut twin, id), DeathReason::LeaseEnded);
+    }
+
+    #[test]
+    fn ready_delayed_and_blocked_messages_expire_and_a_leased_one_at_its_lease_s_end() {
+        let mut twin = Twin::new();
+        twin.create(
+            "q",
+            QueueConfig {
+                ttl_ms: SECOND,
+                ..config()
+            },
+        );
+        let leased = twin.enqueue("q", message()).message;
+        twin.receive("q", 1);
+        let ready = twin
+            .enqueue(
+                "q",
+                NewMessage {
+                    ordering_key: Some(1),
+                    ..message()
+                },
+            )
+            .message;
+        let blocked = twin
+            .enqueue(
+                "q",
+                NewMessage {
+                    ordering_key: Some(1),
+                    ..message()
+                },
+            )
+            .message;
+        let delayed = twin
+            .enqueue(
+                "q",
+                NewMessage {
+                    delay_ms: Some(SECOND),
+                    ..message()
+                },
+            )
+            .message;
+        let for_ever = twin
+            .enqueue(
+                "q",
+                NewMessage {
+                    ttl_ms: Some(0),
+                    ..message()
+                },
+            )
+            .message;
+        twin.wait(SECOND - 1).step(vec![]);
+        assert_eq!(twin.queue("q").counts.dead, 0);
+        twin.wait(1).step(vec![]);
+        for id in [ready, blocked, delayed] {
+            assert_eq!(reason(&mut twin, id), DeathReason::Expired);
+        }
+        assert_eq!(twin.message(leased).state, Shown::Leased);
+        assert_eq!(twin.message(for_ever).state, Shown::Ready);
+        twin.wait(30 * SECOND);
+        assert_eq!(reason(&mut twin, leased), DeathReason::Expired);
+    }
+
+    #[test]
+    fn a_step_fires_a_bounded_number_and_asks_to_come_back() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let messages = vec![
+            NewMessage {
+                delay_ms: Some(5),
+                ..message()
+            };
+            FIRED_PER_STEP_MAX as usize + 1
+        ];
+        twin.step(vec![Command::Enqueue {
+            queue: "q".into(),
+            messages,
+            atomic: false,
+        }]);
+        let step = twin.wait(5).step(vec![]);
+        assert_eq!(step.woken, [("q".into(), u64::from(FIRED_PER_STEP_MAX))]);
+        assert_eq!(step.next_deadline_ms, Some(twin.now_ms));
+        let step = twin.step(vec![]);
+        assert_eq!((step.records.len(), step.next_deadline_ms), (1, None));
+    }
+}

@@ -51,3 +51,82 @@ fn patched(config: QueueConfig, patch: ConfigPatch) -> QueueConfig {
         ttl_ms: patch.ttl_ms.unwrap_or(config.ttl_ms),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::{Command, ConfigPatch};
+    use crate::rejection::Rejection;
+    use crate::reply::Reply;
+    use crate::twin::{Twin, config, limit, message, receive};
+
+    #[test]
+    fn changes_what_is_named_and_leaves_the_rest() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let patch = ConfigPatch {
+            max_retries: Some(9),
+            ..ConfigPatch::default()
+        };
+        twin.ask(Command::UpdateQueue {
+            name: "q".into(),
+            patch,
+        });
+        assert_eq!(
+            twin.queue("q").config,
+            crate::config::QueueConfig {
+                max_retries: 9,
+                ..config()
+            }
+        );
+        let same = ConfigPatch {
+            max_retries: Some(9),
+            ..ConfigPatch::default()
+        };
+        assert_eq!(
+            twin.step(vec![Command::UpdateQueue {
+                name: "q".into(),
+                patch: same
+            }])
+            .records,
+            []
+        );
+    }
+
+    #[test]
+    fn a_new_limit_starts_empty_and_its_removal_wakes() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin.enqueue("q", message());
+        let rate_limit = |limit| Command::UpdateQueue {
+            name: "q".into(),
+            patch: ConfigPatch {
+                rate_limit: Some(limit),
+                ..ConfigPatch::default()
+            },
+        };
+        twin.ask(rate_limit(limit(1, 1000, 1)));
+        let step = twin.step(vec![receive("q", 1), rate_limit(None), receive("q", 1)]);
+        assert!(
+            matches!(&step.replies[0], Reply::Received { messages, limited: Some(_) } if messages.is_empty())
+        );
+        assert!(
+            matches!(&step.replies[2], Reply::Received { messages, .. } if messages.len() == 1)
+        );
+        twin.enqueue("q", message());
+        let step = twin.step(vec![rate_limit(limit(1, 1000, 1))]);
+        assert_eq!(step.woken, [("q".into(), 1)]);
+    }
+
+    #[test]
+    fn a_queue_that_is_not_there() {
+        let mut twin = Twin::new();
+        let command = Command::UpdateQueue {
+            name: "q".into(),
+            patch: ConfigPatch::default(),
+        };
+        assert_eq!(
+            twin.ask(command),
+            Reply::Rejected(Rejection::QueueNotFound { queue: "q".into() })
+        );
+    }
+}
