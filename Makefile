@@ -64,7 +64,7 @@ faults: $(CORE) ## Kill server and nats-server 100 times under load, and account
 	FAULTS_KILLS=$${FAULTS_KILLS:-100} $(BIN)/pytest -s --timeout 7200 tests/faults/test_ledger.py
 
 fuzz: $(DEPS) ## Feed every decoder mutated input for a while (FUZZ_SECONDS=60)
-	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} cargo test --locked --release -p hanzo-codec fuzz -- --nocapture
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} cargo test --locked --release -p codec fuzz -- --nocapture
 
 docs: $(DEPS) ## Renew the reference pages that are generated from spec/
 	$(BIN)/python scripts/generate_reference.py

@@ -14,7 +14,7 @@ ESTIMATES = ROOT / "target" / "criterion"
 
 async def measure(scale: Scale) -> list[Figure]:
     """Every benchmark of the engine's crate."""
-    command = ["cargo", "bench", "--locked", "--quiet", "-p", "hanzo-engine"]
+    command = ["cargo", "bench", "--locked", "--quiet", "-p", "engine"]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     if await process.wait() != 0:
         raise RuntimeError("cargo bench failed")

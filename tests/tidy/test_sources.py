@@ -12,7 +12,7 @@ import pytest
 from tests.tidy.sources import ROOT, files, name
 
 FILE_LINES_MAX = 400
-FUNCTION_LINES_MAX = 60
+FUNCTION_LINES_MAX = 70
 SCENARIO_LINES_MAX = 100
 """Tests, and the generators and models of tests: long where they list cases."""
 LATER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
