@@ -139,10 +139,9 @@ async def test_a_duplicate_gets_the_first_ones_id(queues: AsyncQueues, name: str
 async def test_concurrent_calls_with_a_bad_one_among_them(queues: AsyncQueues, name: str) -> None:
     """More than the server's batch size, one refused by the rules and one by the parser."""
     await queues.enqueue(name, "taken", dedup_id="taken")
-    calls: list[Any] = [queues.enqueue(name, number) for number in range(150)]
-    calls[20] = queues.enqueue(name, "other", dedup_id="taken")
-    calls[90] = queues.enqueue(name, 90, priority=999)
-    unsent = {20, 90}
+    odd: dict[int, Any] = {20: {"dedup_id": "taken"}, 90: {"priority": 999}}
+    calls = [queues.enqueue(name, number, **odd.get(number, {})) for number in range(150)]
+    unsent = set(odd)
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert isinstance(results[20], errors.DedupConflict)
     assert isinstance(results[90], errors.RequestInvalid)

@@ -223,7 +223,16 @@ def test_an_older_ack_does_not_forget_a_newer_lease() -> None:
     leases.remember([received(1, "new")])
     leases.forget("m1", "old")
     assert leases.find("m1") == ("q", "m1", "new")
-    assert not leases.holds(received(1, "old"))
+
+
+def test_a_watched_lease_is_settled_by_its_own_receipt_only() -> None:
+    leases = Leases()
+    old, new = received(1, "old"), received(1, "new")
+    for lease in (old, new):
+        leases.remember([lease])
+        leases.watch(lease)
+    leases.forget("m1", "new")
+    assert (leases.is_settled(old), leases.is_settled(new)) == (False, True)
 
 
 def test_leases_are_bounded_by_number_and_time() -> None:

@@ -140,6 +140,7 @@ class Consumer:
         assert self._leases is not None
         began = time.monotonic()
         raised: BaseException | None = None
+        self._client._leases.watch(delivery.message)
         self._leases.track(delivery)
         try:
             await self._call(delivery.message)
@@ -152,6 +153,7 @@ class Consumer:
             self._room.set()
         took = time.monotonic() - began
         outcome, error_seen = await settle(self._client, delivery, raised)
+        self._client._leases.unwatch(delivery.message)
         if error_seen is not None:
             self._report(error_seen, delivery.message)
         if self._options.on_handled is not None:
@@ -170,7 +172,7 @@ class Consumer:
 
     def _lose(self, delivery: Delivery) -> None:
         """A plain function can't be interrupted: it keeps its place until it returns, but isn't acked."""
-        if self._client._leases.holds(delivery.message):
+        if not self._client._leases.is_settled(delivery.message):
             delivery.end("lease_lost", cancel=self._is_async and self._options.cancel_on_lease_lost)
 
     def _extension_failed(self, error: BaseException, delivery: Delivery) -> None:

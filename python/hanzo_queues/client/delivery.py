@@ -49,7 +49,7 @@ async def settle(
     """Tells the server how the handler ended. Returns what became of the message, and the error, if any."""
     if delivery.ended_by == "lease_lost":
         return "lease_lost", raised
-    if not client._leases.holds(delivery.message):
+    if client._leases.is_settled(delivery.message):
         return "settled", raised
     try:
         return await _tell(client, delivery, raised), raised

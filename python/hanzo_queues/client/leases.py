@@ -31,6 +31,7 @@ class Leases:
 
     def __init__(self, leases_max: int = LEASES_MAX, clock: Callable[[], float] = time.monotonic) -> None:
         self._leases: OrderedDict[str, Lease] = OrderedDict()
+        self._watched: set[str] = set()
         self._leases_max = leases_max
         self._clock = clock
         self._guard = threading.Lock()
@@ -65,13 +66,20 @@ class Leases:
             )
         return lease.queue, message, lease.receipt
 
-    def holds(self, message: Message) -> bool:
-        """Whether exactly this lease is still remembered: not settled, not replaced by a later one."""
-        lease = self._leases.get(message.id)
-        return lease is not None and lease.receipt == message.receipt
+    def watch(self, message: Message) -> None:
+        """Notes whether this very lease gets settled, whatever becomes of later ones; until `unwatch`."""
+        self._watched.add(message.receipt)
+
+    def is_settled(self, message: Message) -> bool:
+        """Whether this lease, which is watched, was settled through this client."""
+        return message.receipt not in self._watched
+
+    def unwatch(self, message: Message) -> None:
+        self._watched.discard(message.receipt)
 
     def forget(self, message_id: str, receipt: str) -> None:
         """The lease was settled. A later lease of the same message stays."""
+        self._watched.discard(receipt)
         with self._guard:
             lease = self._leases.get(message_id)
             if lease is not None and lease.receipt == receipt:
