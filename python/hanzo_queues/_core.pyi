@@ -7,6 +7,20 @@ payload's bytes pass through exactly as they were sent.
 from collections.abc import Mapping, Sequence
 from typing import Final, Self, final
 
+__all__ = [
+    "BatchError",
+    "Command",
+    "Engine",
+    "Invalid",
+    "Parser",
+    "Reply",
+    "Step",
+    "__version__",
+    "partition_of_message",
+    "step_batch_bytes_min",
+    "verify_batch",
+]
+
 __version__: Final[str]
 
 class Invalid(ValueError):

@@ -22,9 +22,10 @@ pub use header::{HEADER_BYTES, Header};
 pub const MAGIC: [u8; 4] = *b"HZQJ";
 
 /// The version this code writes, and the newest it reads. Journals are kept for ever, so to change the format:
-/// 1. add one to this number; 2. keep reading every older version, told apart by the header; 3. record
-/// tests/golden/batch-v<N>.bin with all variants and leave the older recordings untouched; 4. say in
-/// CHANGELOG.md that servers before this one can't read what this one writes, so there is no way back.
+///
+/// 1. Add one to this number, and keep reading every older version, told apart by the header.
+/// 2. Record tests/golden/batch-v<N>.bin with every variant; leave the older recordings as they are.
+/// 3. Say in CHANGELOG.md that older servers can't read what this one writes: there is no way back.
 pub const FORMAT_VERSION: u16 = 1;
 
 /// Bytes of a batch beside its records and blobs.

@@ -84,14 +84,14 @@ mod tests {
     #[test]
     fn other_spellings_are_refused() {
         let good = text(0, 1, 0);
-        assert_eq!(good, "00000000000010000000");
+        assert_eq!(good, "00000000000020000000");
         assert!(decode(&good).is_some());
         for bad in [
             "",
-            "0000000000001000000",
-            "00000000000010000001",
+            "0000000000002000000",
+            "00000000000020000001",
             "00000000000000000000",
-            "0000000000001000000V",
+            "0000000000002000000V",
         ] {
             assert!(decode(bad).is_none(), "{bad}");
         }

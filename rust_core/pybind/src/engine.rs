@@ -25,7 +25,7 @@ pub struct Engine {
     partition: Partition,
     /// Hash of the last batch.
     previous: BatchHash,
-    /// Instant of the last batch that was made or applied.
+    /// Instant of the last step, or batch that was applied.
     now_ms: u64,
     /// Encoded records of the batch being made; kept for its memory.
     records: Vec<u8>,
@@ -64,7 +64,7 @@ impl Engine {
             hash = draft.write(out);
             Ok(())
         })?;
-        (self.previous, self.now_ms) = (hash, now_ms);
+        self.previous = hash;
         Ok(Some(batch))
     }
 
@@ -200,6 +200,12 @@ impl Engine {
         self.partition.epoch()
     }
 
+    /// The instant of the last step or replayed batch; 0 when there was none.
+    #[getter]
+    fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
     #[getter]
     fn message_count(&self) -> u64 {
         self.partition.message_count()
@@ -235,6 +241,7 @@ impl Engine {
     /// The batch that begins a new epoch.
     fn fence(&mut self, py: Python<'_>, now_ms: u64, secret: Secret) -> PyResult<Step> {
         let step = self.partition.fence(now_ms, secret);
+        self.now_ms = now_ms;
         let batch = self.frame(py, now_ms, &step, &[])?;
         step_of(py, batch, step, Vec::new())
     }
@@ -257,6 +264,7 @@ impl Engine {
             verdicts,
         } = Intake::new(py, &commands, authority);
         let mut step = self.partition.step(now_ms, admitted);
+        self.now_ms = now_ms;
         let carried: Vec<Pieces<'_>> = step
             .blobs
             .iter()

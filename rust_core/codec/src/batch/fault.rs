@@ -7,17 +7,36 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// These bytes are no batch at all.
-    Magic { found: [u8; 4] },
+    Magic {
+        /// How they begin.
+        found: [u8; 4],
+    },
     /// A format this code does not know.
-    Version { found: u16 },
+    Version {
+        /// Its number.
+        found: u16,
+    },
     /// The batch ends early.
-    Truncated { expected: u64, found: u64 },
+    Truncated {
+        /// Bytes it should have at least.
+        expected: u64,
+        /// Bytes it has.
+        found: u64,
+    },
     /// The bytes are not those that were written.
     Hash,
     /// The batch does not follow the one before it.
-    Chain { lsn: u64 },
+    Chain {
+        /// The batch's LSN.
+        lsn: u64,
+    },
     /// The batch does not lie where it belongs.
-    Sequence { expected: u64, found: u64 },
+    Sequence {
+        /// The LSN that belongs there.
+        expected: u64,
+        /// The batch's LSN.
+        found: u64,
+    },
     /// The hash is right, and the content makes no sense.
     Malformed(&'static str),
 }

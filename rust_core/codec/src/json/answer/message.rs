@@ -193,9 +193,8 @@ fn put_dead_letter(json: &mut Json, context: &Context, dead: &DeadLetter, error:
     json.name("deadLetter");
     json.object(|json| {
         json.plain("reason", reason_name(dead.reason));
-        match error {
-            Some(error) => json.text("error", error),
-            None => json.null("error"),
+        if let Some(error) = error {
+            json.text("error", error);
         }
         json.text("sourceQueue", &dead.source_queue);
         json.id("sourceId", context.partition, dead.source_message);
@@ -206,9 +205,7 @@ fn put_dead_letter(json: &mut Json, context: &Context, dead: &DeadLetter, error:
             ("lastFailureAt", dead.last_failure_ms),
         ] {
             if ms > 0 {
-                json.instant(name, ms)
-            } else {
-                json.null(name)
+                json.instant(name, ms);
             }
         }
     });

@@ -51,12 +51,6 @@ impl Json {
         self.out.push(b']');
     }
 
-    /// Bytes that are JSON already, as a value.
-    pub fn raw_value(&mut self, raw: &[u8]) {
-        self.comma();
-        self.out.extend_from_slice(raw);
-    }
-
     /// Bytes that are JSON already.
     pub fn raw(&mut self, name: &'static str, raw: &[u8]) {
         self.name(name);
@@ -169,14 +163,13 @@ mod tests {
             json.array(|json| {
                 json.object(|json| json.null("b"));
                 json.object(|_| {});
-                json.raw_value(b"1");
             });
             json.text("c", "\"\n\u{1f600}");
             json.boolean("d", true);
         });
         assert_eq!(
             text,
-            "{\"a\":[{\"b\":null},{},1],\"c\":\"\\\"\\n\u{1f600}\",\"d\":true}"
+            "{\"a\":[{\"b\":null},{}],\"c\":\"\\\"\\n\u{1f600}\",\"d\":true}"
         );
     }
 }

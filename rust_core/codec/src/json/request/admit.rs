@@ -61,20 +61,26 @@ pub enum Admitted {
 /// The refused entries of a settle: for each entry, None when the engine has it.
 #[derive(Clone, Debug, Default)]
 pub struct Refused {
+    /// As many as acks came.
     pub acks: Vec<Option<Refusal>>,
+    /// As many as nacks came.
     pub nacks: Vec<Option<Refusal>>,
+    /// As many as extensions came.
     pub extends: Vec<Option<Refusal>>,
 }
 
 /// Who asks: a partition and the secret of its journal.
 #[derive(Clone, Copy, Debug)]
 pub struct Authority<'a> {
+    /// Whose receipts are believed.
     pub partition: PartitionNumber,
+    /// What they are signed with.
     pub secret: &'a Secret,
 }
 
 /// Moves a verb's blob, if it has one, to its place among the blobs of all commands of a step.
-trait Rebase: Copy {
+pub trait Rebase: Copy {
+    /// `blobs_before`: how many blobs the step's earlier commands bring.
     fn rebase(&mut self, blobs_before: u32);
 }
 

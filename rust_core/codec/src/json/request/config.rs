@@ -52,7 +52,7 @@ impl Schema for BackoffFields {
 /// Messages a period, and at once: above it a limit is none.
 const RATE_REQUESTS_MAX: u64 = 1_000_000;
 /// Growth a failed attempt.
-const BACKOFF_MULTIPLIER_PERMILLE_MAX: u64 = 100_000;
+const BACKOFF_MULTIPLIER_PERMILLE_MAX: u64 = 1_000_000;
 
 /// A rate's periods.
 pub const PERIODS: [(&str, u64); 4] = [

@@ -17,7 +17,7 @@ use engine::ids::MessageId;
 use serde::de::MapAccess;
 use std::borrow::Cow;
 
-/// Fields of a verb. With the message's id in the path the first is absent.
+/// The fields of a verb, for a message that is named in the path or beside its receipt.
 macro_rules! schema {
     ($name:ident, $what:literal, $required:literal, [$($field:literal),+]) => {
         struct $name;
@@ -88,19 +88,16 @@ impl Reader<'_> {
         }
     }
 
-    /// An error's text. A longer one is cut, at a character: the start of a stack trace says most, and a failed
-    /// delivery must not fail to be reported.
+    /// An error's text; an empty one says nothing.
     fn error<'de>(&self, raw: &'de str, faults: &mut Faults) -> Option<Cow<'de, str>> {
-        let text = any_text(raw, faults)?;
-        let bytes_max = self.requests.limits.error_bytes_max as usize;
-        if text.is_empty() || text.len() <= bytes_max {
-            return Some(text).filter(|text| !text.is_empty());
+        let error = any_text(raw, faults)?;
+        let (bytes, max) = (error.len() as u64, self.requests.limits.error_bytes_max);
+        if bytes > max {
+            faults.add(format!(
+                "has {bytes} bytes; at most {max} are allowed: send the telling part"
+            ));
         }
-        let end = (0..=bytes_max)
-            .rev()
-            .find(|end| text.is_char_boundary(*end))
-            .unwrap_or(0);
-        Some(Cow::Owned(text[..end].to_owned()))
+        Some(error).filter(|error| !error.is_empty())
     }
 
     fn error_blob(&mut self, error: Option<&str>) -> Option<Blob> {

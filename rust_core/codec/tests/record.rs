@@ -1,0 +1,69 @@
+//! Records come back as they were, within their bounds; bytes that are no record are refused.
+
+mod records;
+
+use codec::record::{self, bound};
+use codec::varint::{Malformed, Reader};
+use engine::record::Record;
+use proptest::prelude::*;
+
+fn encoded(record: &Record) -> Vec<u8> {
+    let mut out = Vec::new();
+    record::encode(&mut out, record);
+    out
+}
+
+fn bytes_max(record: &Record) -> usize {
+    match record {
+        Record::Founded { .. } | Record::Fenced { .. } => bound::FENCE,
+        Record::QueueCreated { .. } | Record::QueueUpdated { .. } => bound::queue(128),
+        Record::QueueDeleted { .. } | Record::Reaped { .. } => bound::QUEUE_DELETED,
+        Record::Enqueued(_) => bound::ENQUEUED,
+        Record::Leased {
+            consumer, messages, ..
+        } => bound::leased(consumer.len(), messages.len()),
+        _ => bound::CHANGE,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn a_record_comes_back_within_its_bound(record in records::record()) {
+        let bytes = encoded(&record);
+        let mut reader = Reader::new(&bytes);
+        prop_assert!(bytes.len() <= bytes_max(&record), "{} bytes", bytes.len());
+        prop_assert_eq!(record::decode(&mut reader), Ok(record));
+        prop_assert!(reader.end().is_ok());
+    }
+
+    #[test]
+    fn what_decodes_encodes_back(bytes in proptest::collection::vec(any::<u8>(), 0..80), tag in 0..17u8) {
+        let bytes = [&[tag], &bytes[..]].concat();
+        let mut reader = Reader::new(&bytes);
+        if let Ok(record) = record::decode(&mut reader) {
+            prop_assert_eq!(&encoded(&record)[..], &bytes[..bytes.len() - reader.remaining()]);
+        }
+    }
+
+    #[test]
+    fn a_record_that_ends_early_is_refused(record in records::record(), cut in 1..40usize) {
+        let bytes = encoded(&record);
+        let end = bytes.len().saturating_sub(cut);
+        prop_assert!(record::decode(&mut Reader::new(&bytes[..end])).is_err());
+    }
+}
+
+#[test]
+fn unknown_tags_and_flags_are_refused() {
+    for tag in [0, 16, 255] {
+        let read = record::decode(&mut Reader::new(&[tag, 1, 1, 1, 1, 1]));
+        assert_eq!(read, Err(Malformed("a record has an unknown tag")));
+    }
+    let enqueued = [7, 0x10, 1, 1, 1, 1, 1, 1, 1, 1];
+    assert_eq!(
+        record::decode(&mut Reader::new(&enqueued)),
+        Err(Malformed("an enqueue has an unknown flag"))
+    );
+}

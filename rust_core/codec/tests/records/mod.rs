@@ -1,0 +1,166 @@
+//! Any record, for tests of whatever holds records.
+
+use engine::config::{Backoff, QueueConfig, RateLimit, Scheduling};
+use engine::ids::{GroupNumber, MESSAGE_NUMBER_MAX, MessageId, QueueNumber};
+use engine::record::{DeathReason, DedupEntry, Enqueued, FailureCause, Lease, Record};
+use proptest::option;
+use proptest::prelude::*;
+
+fn message() -> impl Strategy<Value = MessageId> {
+    (1..=MESSAGE_NUMBER_MAX, any::<u32>()).prop_map(|(number, slot)| MessageId { number, slot })
+}
+
+fn queue() -> impl Strategy<Value = QueueNumber> {
+    any::<u32>().prop_map(QueueNumber)
+}
+
+fn group() -> impl Strategy<Value = GroupNumber> {
+    any::<u16>().prop_map(GroupNumber)
+}
+
+pub fn name() -> impl Strategy<Value = Box<str>> {
+    "[a-z]{1,20}|.{0,40}|[a-z]{128}".prop_map(|name: String| {
+        let end = (0..=128.min(name.len()))
+            .rev()
+            .find(|end| name.is_char_boundary(*end));
+        name[..end.unwrap_or(0)].into()
+    })
+}
+
+fn rate_limit() -> impl Strategy<Value = RateLimit> {
+    (any::<u32>(), any::<u64>(), any::<u32>()).prop_map(|(requests, per_ms, burst)| RateLimit {
+        requests,
+        per_ms,
+        burst,
+    })
+}
+
+fn scheduling() -> impl Strategy<Value = Scheduling> {
+    prop_oneof![
+        Just(Scheduling::Strict),
+        any::<u64>().prop_map(|aging_ms| Scheduling::Fair { aging_ms })
+    ]
+}
+
+prop_compose! {
+    fn backoff()(initial_ms: u64, multiplier_permille: u32, max_ms: u64, jitter_permille: u16) -> Backoff {
+        Backoff { initial_ms, multiplier_permille, max_ms, jitter_permille }
+    }
+}
+
+prop_compose! {
+    fn config()(
+        max_retries: u32, visibility_timeout_ms: u64, dead_letter_queue in option::of(name()),
+        rate_limit in option::of(rate_limit()), scheduling in scheduling(), backoff in backoff(),
+        dedup_window_ms: u64, delay_ms: u64, ttl_ms: u64,
+    ) -> QueueConfig {
+        QueueConfig {
+            max_retries, visibility_timeout_ms, dead_letter_queue, rate_limit, scheduling, backoff,
+            dedup_window_ms, delay_ms, ttl_ms,
+        }
+    }
+}
+
+prop_compose! {
+    fn dedup()(hash: u128, fingerprint: u64, expires_at_ms: u64) -> DedupEntry {
+        DedupEntry { hash, fingerprint, expires_at_ms }
+    }
+}
+
+prop_compose! {
+    pub fn enqueued()(
+        message in message(), queue in queue(), priority: u8, due_ms: u64, expires_at_ms: u64,
+        dedup in option::of(dedup()), ordering_key: Option<u64>, fairness_key: Option<u64>,
+        max_retries: Option<u32>, blob_bytes: u32,
+    ) -> Enqueued {
+        Enqueued {
+            message, queue, priority, due_ms, expires_at_ms, dedup, ordering_key, fairness_key, max_retries, blob_bytes,
+        }
+    }
+}
+
+fn lease() -> impl Strategy<Value = Lease> {
+    (message(), any::<u32>()).prop_map(|(message, delivery)| Lease { message, delivery })
+}
+
+fn cause() -> impl Strategy<Value = FailureCause> {
+    prop_oneof![Just(FailureCause::Nack), Just(FailureCause::LeaseEnded)]
+}
+
+fn reason() -> impl Strategy<Value = DeathReason> {
+    prop_oneof![
+        Just(DeathReason::RetriesExhausted),
+        Just(DeathReason::LeaseEnded),
+        Just(DeathReason::Expired),
+        Just(DeathReason::Rejected)
+    ]
+}
+
+prop_compose! {
+    fn retried()(
+        message in message(), group in group(), cause in cause(), due_ms: u64, priority: u8, error_bytes: u32,
+    ) -> Record {
+        Record::Retried { message, group, cause, due_ms, priority, error_bytes }
+    }
+}
+
+prop_compose! {
+    fn dead_lettered()(
+        message in message(), reason in reason(), error_bytes: u32, queue in queue(), dead_letter in message(),
+    ) -> Record {
+        Record::DeadLettered { message, reason, error_bytes, queue, dead_letter }
+    }
+}
+
+prop_compose! {
+    fn leased()(
+        queue in queue(), group in group(), consumer in name(), until_ms: u64,
+        messages in proptest::collection::vec(lease(), 0..20),
+    ) -> Record {
+        Record::Leased { queue, group, consumer, until_ms, messages }
+    }
+}
+
+/// Records about queues and epochs.
+fn rare() -> impl Strategy<Value = Record> {
+    prop_oneof![
+        any::<[u8; 32]>().prop_map(|secret| Record::Founded { secret }),
+        any::<u64>().prop_map(|epoch| Record::Fenced { epoch }),
+        (queue(), name(), config()).prop_map(|(queue, name, config)| Record::QueueCreated {
+            queue,
+            name,
+            config
+        }),
+        (queue(), config()).prop_map(|(queue, config)| Record::QueueUpdated { queue, config }),
+        queue().prop_map(|queue| Record::QueueDeleted { queue }),
+        (queue(), any::<u32>()).prop_map(|(queue, count)| Record::Reaped { queue, count }),
+    ]
+}
+
+/// Every variant.
+pub fn record() -> impl Strategy<Value = Record> {
+    prop_oneof![
+        rare(),
+        enqueued().prop_map(Record::Enqueued),
+        message().prop_map(|message| Record::Due { message }),
+        leased(),
+        (message(), group()).prop_map(|(message, group)| Record::Acked { message, group }),
+        retried(),
+        (message(), group(), any::<u64>()).prop_map(|(message, group, until_ms)| {
+            Record::Extended {
+                message,
+                group,
+                until_ms,
+            }
+        }),
+        (message(), group()).prop_map(|(message, group)| Record::Released { message, group }),
+        (message(), reason(), any::<u32>()).prop_map(|(message, reason, error_bytes)| {
+            Record::Died {
+                message,
+                reason,
+                error_bytes,
+            }
+        }),
+        dead_lettered(),
+    ]
+}
