@@ -1,0 +1,71 @@
+//! Applies the acceptance of a message.
+
+use crate::ids::{Location, MESSAGE_NUMBER_MAX, MessageId, QueueNumber};
+use crate::message::{Message, Place};
+use crate::record::Enqueued;
+use crate::state::{End, State};
+
+impl State {
+    pub(super) fn enqueue(&mut self, enqueued: &Enqueued) {
+        let now_ms = self.cursor.now_ms;
+        let envelope = self.cursor.take(enqueued.blob_bytes);
+        let mut message = self.message(
+            enqueued.message,
+            enqueued.queue,
+            enqueued.priority,
+            envelope,
+        );
+        message.expires_at_ms = enqueued.expires_at_ms;
+        let slot = enqueued.message.slot;
+        if let Some(retries_max) = enqueued.max_retries {
+            self.history
+                .set_retries_max(slot, &mut message, retries_max);
+        }
+        self.messages.insert(slot, message);
+        let queue = self.queues.get_mut(enqueued.queue);
+        self.dedup.purge(&mut queue.dedup, now_ms);
+        if let Some(entry) = enqueued.dedup {
+            self.dedup
+                .put(enqueued.queue, entry, enqueued.message, &mut queue.dedup);
+        }
+        match enqueued.ordering_key {
+            Some(hash) => self.join_key(slot, hash, enqueued.due_ms),
+            None => self.settle_in_when_due(slot, enqueued.due_ms),
+        }
+    }
+
+    /// The next message's index entry; takes its number.
+    pub(super) fn message(
+        &mut self,
+        id: MessageId,
+        queue: QueueNumber,
+        priority: u8,
+        envelope: Location,
+    ) -> Message {
+        assert_eq!(
+            id.number,
+            self.numbered + 1,
+            "message numbers count up by one"
+        );
+        assert!(
+            id.number <= MESSAGE_NUMBER_MAX,
+            "message numbers are used up"
+        );
+        self.numbered = id.number;
+        Message::new(id.number, queue, priority, envelope)
+    }
+
+    pub(super) fn join_key(&mut self, slot: u32, hash: u64, due_ms: u64) {
+        let queue = self.messages[slot].queue;
+        match self.keys.find(queue, hash) {
+            Some(key) => {
+                self.messages[slot].key = key;
+                self.settle_in(slot, Place::Blocked, due_ms, End::Back);
+            }
+            None => {
+                self.messages[slot].key = self.keys.insert(queue, hash, slot);
+                self.settle_in_when_due(slot, due_ms);
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Applies the death of a message, in its queue or into a dead-letter queue.
+
+use crate::history::Death;
+use crate::ids::{MessageId, QueueNumber};
+use crate::message::{Flag, NONE, Place};
+use crate::record::DeathReason;
+use crate::settled::Ending;
+use crate::state::{End, State};
+
+impl State {
+    /// Counts the failed attempt, if a lease ended with it, and tells how the message died.
+    pub(super) fn end(
+        &mut self,
+        id: MessageId,
+        reason: DeathReason,
+        error_bytes: u32,
+    ) -> (u32, Death) {
+        let slot = self.slot(id);
+        if self.messages[slot].place() == Place::Leased {
+            self.fail(slot, error_bytes);
+        }
+        let message = &self.messages[slot];
+        assert!(message.place() != Place::Dead, "a message dies once");
+        let death = Death {
+            reason,
+            source_queue: self.queues.get(message.queue).name.clone(),
+            source_message: id,
+            deliveries: message.deliveries,
+            attempts: u32::from(message.attempts),
+            failures: self.history.failures(slot, message),
+        };
+        (slot, death)
+    }
+
+    pub(super) fn die(&mut self, id: MessageId, reason: DeathReason, error_bytes: u32) {
+        let (slot, death) = self.end(id, reason, error_bytes);
+        self.unlink(slot);
+        self.release_key(slot);
+        self.messages[slot].set(Flag::Nacked, by_nack(reason));
+        self.history
+            .set_death(slot, &mut self.messages[slot], death);
+        self.settle_in(slot, Place::Dead, self.cursor.now_ms, End::Back);
+    }
+
+    pub(super) fn dead_letter(
+        &mut self,
+        id: MessageId,
+        reason: DeathReason,
+        error_bytes: u32,
+        to: QueueNumber,
+        new: MessageId,
+    ) {
+        let (slot, death) = self.end(id, reason, error_bytes);
+        let old = self.messages[slot];
+        if by_nack(reason) {
+            self.settled.put(id.number, old.deliveries, Ending::Nacked);
+        }
+        let mut message = self.message(new, to, old.priority, old.envelope);
+        assert!(
+            message.key == NONE && message.expires_at_ms == 0,
+            "a dead letter waits for nothing"
+        );
+        self.history.set_death(new.slot, &mut message, death);
+        self.messages.insert(new.slot, message);
+        self.settle_in(new.slot, Place::Ready, self.cursor.now_ms, End::Back);
+        self.remove(slot);
+    }
+}
+
+/// Whether a nack caused the death, so that the same nack may be repeated.
+fn by_nack(reason: DeathReason) -> bool {
+    matches!(
+        reason,
+        DeathReason::RetriesExhausted | DeathReason::Rejected
+    )
+}

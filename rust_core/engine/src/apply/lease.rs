@@ -1,0 +1,98 @@
+//! Applies what begins, prolongs and ends a lease, while the message lives on or is done.
+
+use crate::ids::{MessageId, QueueNumber};
+use crate::message::{Flag, Place};
+use crate::record::{FailureCause, Lease};
+use crate::settled::Ending;
+use crate::state::{End, State};
+
+impl State {
+    pub(super) fn due(&mut self, id: MessageId) {
+        let slot = self.slot(id);
+        assert!(
+            self.messages[slot].place() == Place::Delayed,
+            "only a delayed message comes due"
+        );
+        self.relocate(slot, Place::Ready, self.cursor.now_ms, End::Back);
+    }
+
+    pub(super) fn lease(&mut self, number: QueueNumber, until_ms: u64, leases: &[Lease]) {
+        for lease in leases {
+            let slot = self.slot(lease.message);
+            let message = &mut self.messages[slot];
+            assert!(
+                message.place() == Place::Ready && message.queue == number,
+                "only a ready message is leased"
+            );
+            assert_eq!(
+                lease.delivery,
+                message.deliveries + 1,
+                "deliveries count up by one"
+            );
+            message.deliveries = lease.delivery;
+            message.set(Flag::Nacked, false);
+            self.relocate(slot, Place::Leased, until_ms, End::Back);
+        }
+        let queue = self.queues.get_mut(number);
+        if let Some(limit) = queue.config.rate_limit {
+            queue
+                .limiter
+                .take(limit, self.cursor.now_ms, leases.len() as u32);
+        }
+    }
+
+    pub(super) fn leased_slot(&self, id: MessageId) -> u32 {
+        let slot = self.slot(id);
+        assert!(
+            self.messages[slot].place() == Place::Leased,
+            "a lease ends that nobody holds"
+        );
+        slot
+    }
+
+    pub(super) fn ack(&mut self, id: MessageId) {
+        let slot = self.leased_slot(id);
+        self.settled
+            .put(id.number, self.messages[slot].deliveries, Ending::Acked);
+        self.remove(slot);
+    }
+
+    pub(super) fn retry(
+        &mut self,
+        id: MessageId,
+        cause: FailureCause,
+        due_ms: u64,
+        priority: u8,
+        error_bytes: u32,
+    ) {
+        let slot = self.leased_slot(id);
+        self.unlink(slot);
+        self.fail(slot, error_bytes);
+        let message = &mut self.messages[slot];
+        message.priority = priority;
+        message.set(Flag::Nacked, cause == FailureCause::Nack);
+        self.settle_in_when_due(slot, due_ms);
+    }
+
+    pub(super) fn fail(&mut self, slot: u32, error_bytes: u32) {
+        let error = (error_bytes > 0).then(|| self.cursor.take(error_bytes));
+        self.history
+            .fail(slot, &mut self.messages[slot], self.cursor.now_ms, error);
+    }
+
+    pub(super) fn extend(&mut self, id: MessageId, until_ms: u64) {
+        let slot = self.leased_slot(id);
+        self.messages[slot].set_place(Place::Leased, until_ms);
+        self.deadlines.set(slot, id.number, Some(until_ms));
+    }
+
+    /// Back to the front, before what became ready later; its wait begins with that of the one behind it.
+    pub(super) fn release(&mut self, id: MessageId) {
+        let slot = self.leased_slot(id);
+        let message = &self.messages[slot];
+        let behind = self.queues.get(message.queue).ready.head(message.priority);
+        let now_ms = self.cursor.now_ms;
+        let since_ms = behind.map_or(now_ms, |slot| self.messages[slot].at_ms.min(now_ms));
+        self.relocate(slot, Place::Ready, since_ms, End::Front);
+    }
+}

@@ -1,0 +1,54 @@
+//! Applies what happens to the partition and to whole queues.
+
+use crate::config::QueueConfig;
+use crate::ids::QueueNumber;
+use crate::rate::Limiter;
+use crate::state::State;
+
+impl State {
+    pub(super) fn found(&mut self, secret: [u8; 32]) {
+        assert!(self.secret.is_none(), "a journal is founded once");
+        self.secret = Some(secret);
+    }
+
+    pub(super) fn fence(&mut self, epoch: u64) {
+        assert_eq!(epoch, self.epoch + 1, "epochs count up by one");
+        self.epoch = epoch;
+        let now_ms = self.cursor.now_ms;
+        for queue in self.queues.iter_mut() {
+            if let Some(limit) = queue.config.rate_limit {
+                queue.limiter = Limiter::empty(limit, now_ms);
+            }
+        }
+    }
+
+    pub(super) fn update_queue(&mut self, number: QueueNumber, config: &QueueConfig) {
+        let now_ms = self.cursor.now_ms;
+        let queue = self.queues.get_mut(number);
+        if queue.config.rate_limit != config.rate_limit {
+            let empty = config.rate_limit.map(|limit| Limiter::empty(limit, now_ms));
+            queue.limiter = empty.unwrap_or_default();
+        }
+        queue.config = config.clone();
+        self.wake(number);
+    }
+
+    pub(super) fn reap(&mut self, number: QueueNumber, count: u32) {
+        assert!(
+            self.queues.get(number).deleted,
+            "only a deleted queue is reaped"
+        );
+        for _ in 0..count {
+            let slot = self
+                .queues
+                .get(number)
+                .any_message()
+                .expect("a queue holds what its reaping counts");
+            self.remove(slot);
+        }
+        let queue = self.queues.get_mut(number);
+        self.dedup
+            .reap(&mut queue.dedup, crate::verbs::timers::REAPED_PER_STEP_MAX);
+        self.queues.drop_if_reaped(number);
+    }
+}
