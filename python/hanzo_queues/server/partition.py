@@ -94,6 +94,7 @@ class Partition:
         self._timers_due = False
         self._parking = True
         self._refusing = False
+        self._patience: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
 
     # -- what routes call
@@ -149,6 +150,8 @@ class Partition:
             self.state = "closed"
             running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+        if self._patience is not None:
+            self._patience.cancel()
         self._fail_inbox(ShuttingDown("the server stops"))
 
     # -- requests in, answers out
@@ -220,11 +223,11 @@ class Partition:
 
     async def _recover(self) -> Engine:
         self.state = "recovering"
-        patience = asyncio.get_running_loop().call_later(RECOVERY_PATIENCE_S, self._refuse)
-        try:
-            engine = await take_over(self.number, self._journal, self._payloads, self._clock)
-        finally:
-            patience.cancel()
+        if self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(RECOVERY_PATIENCE_S, self._refuse)
+        engine = await take_over(self.number, self._journal, self._payloads, self._clock)
+        self._patience.cancel()
+        self._patience = None
         self._refusing = False
         self.state = "serving"
         logger.info("partition %d: serving, epoch %d", self.number, engine.epoch)

@@ -1,0 +1,107 @@
+"""The journal in memory: the test twin of the JetStream one, with the same contract and faults on demand.
+
+A `MemoryStore` outlives its journals, as a stream outlives its clients: two journals on one store are two writers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from enum import Enum
+
+from hanzo_queues.server.journal.base import AppendUnknown, JournalCorrupt, JournalError, WrongLastSequence
+
+
+class AppendFault(Enum):
+    """What befalls an append."""
+
+    ACK_LOST = "it commits, the writer is not told"
+    LOST = "it never commits, the writer is not told"
+    LATE = "it commits after the writer gave up, when `MemoryStore.deliver_late` is called"
+
+
+class MemoryStore:
+    """The batches themselves. `faults` befall the next appends, first come first."""
+
+    def __init__(self) -> None:
+        self.batches: dict[int, bytes] = {}
+        self.last_sequence = 0
+        self.faults: deque[AppendFault] = deque()
+        self._late: list[tuple[bytes, int]] = []
+
+    def append(self, batch: bytes, expected_last_sequence: int) -> None:
+        """Appends, or raises WrongLastSequence."""
+        if expected_last_sequence != self.last_sequence:
+            raise WrongLastSequence(f"wrong last sequence: {self.last_sequence}", self.last_sequence)
+        self.last_sequence += 1
+        self.batches[self.last_sequence] = batch
+
+    def keep_for_later(self, batch: bytes, expected_last_sequence: int) -> None:
+        """An append still on its way."""
+        self._late.append((batch, expected_last_sequence))
+
+    def deliver_late(self) -> None:
+        """What was on its way arrives: it commits, or the fence refuses it."""
+        late, self._late = self._late, []
+        for batch, expected_last_sequence in late:
+            if expected_last_sequence == self.last_sequence:
+                self.append(batch, expected_last_sequence)
+
+
+class MemoryJournal:
+    """See `hanzo_queues.server.journal.base.Journal`. Durable as long as its store."""
+
+    def __init__(self, store: MemoryStore | None = None, *, batch_bytes_max: int = 8 * 1024 * 1024) -> None:
+        self.store = store or MemoryStore()
+        self._batch_bytes_max = batch_bytes_max
+        self._closed = False
+
+    @property
+    def batch_bytes_max(self) -> int:
+        """The largest batch `append` accepts, in bytes."""
+        return self._batch_bytes_max
+
+    async def open(self) -> None:
+        """Lets go of an earlier `close`."""
+        self._closed = False
+
+    async def last_sequence(self) -> int:
+        """The sequence of the last batch, 0 when empty."""
+        return self.store.last_sequence
+
+    async def append(self, batch: bytes, expected_last_sequence: int) -> None:
+        """Appends one batch, or suffers the store's next fault."""
+        if len(batch) > self._batch_bytes_max:
+            raise JournalError(f"a batch of {len(batch)} bytes is larger than {self._batch_bytes_max}")
+        await asyncio.sleep(0)
+        if self._closed:
+            raise AppendUnknown("the journal was closed during the append")
+        fault = self.store.faults.popleft() if self.store.faults else None
+        match fault:
+            case None:
+                self.store.append(batch, expected_last_sequence)
+                return
+            case AppendFault.ACK_LOST:
+                self.store.append(batch, expected_last_sequence)
+            case AppendFault.LATE:
+                self.store.keep_for_later(batch, expected_last_sequence)
+            case AppendFault.LOST:
+                pass
+        raise AppendUnknown(f"no answer: {fault.value}")
+
+    async def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
+        """Batches in order."""
+        for sequence in range(first_sequence, last_sequence + 1):
+            yield sequence, await self.fetch(sequence)
+
+    async def fetch(self, sequence: int) -> bytes:
+        """One batch."""
+        batch = self.store.batches.get(sequence)
+        if batch is None:
+            raise JournalCorrupt(f"batch {sequence} is missing")
+        return batch
+
+    async def close(self) -> None:
+        """Appends under way raise AppendUnknown."""
+        self._closed = True
