@@ -174,6 +174,20 @@ impl Expiries {
 }
 
 #[cfg(test)]
+impl Dedup {
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+}
+
+#[cfg(test)]
+impl Expiries {
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -217,7 +231,7 @@ mod tests {
             Some(2)
         );
         dedup.purge(&mut expiries, 200);
-        assert_eq!(dedup.table.len(), 0);
+        assert_eq!(dedup.len(), 0);
         assert!(expiries.is_empty());
     }
 
@@ -226,8 +240,8 @@ mod tests {
         let (mut dedup, mut expiries) = (Dedup::new(), Expiries::default());
         (0..3000).for_each(|i| remember(&mut dedup, &mut expiries, i, i as u64 + 1, 100));
         dedup.purge(&mut expiries, 100);
-        assert_eq!(dedup.table.len(), 3000 - PURGED_PER_ENQUEUE);
+        assert_eq!(dedup.len(), 3000 - PURGED_PER_ENQUEUE);
         dedup.reap(&mut expiries, 5000);
-        assert_eq!((dedup.table.len(), expiries.is_empty()), (0, true));
+        assert_eq!((dedup.len(), expiries.is_empty()), (0, true));
     }
 }

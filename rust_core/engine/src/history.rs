@@ -118,3 +118,23 @@ impl History {
             .for_each(|entry| fold(format!("{entry:?}").as_bytes()));
     }
 }
+
+#[cfg(test)]
+impl History {
+    /// Panics unless each entry is of a message whose flag says so, and each such message has one.
+    pub fn assert_of(&self, slab: &crate::slab::Slab) {
+        let flagged = |flag| (0..slab.slots()).filter(move |&slot| slab[slot].has(flag));
+        assert!(
+            flagged(Flag::OwnRetries).eq(self.retries_max.keys().copied()),
+            "own retries"
+        );
+        assert!(
+            flagged(Flag::Failed).eq(self.failures.keys().copied()),
+            "failures"
+        );
+        assert!(
+            flagged(Flag::Died).eq(self.deaths.keys().copied()),
+            "deaths"
+        );
+    }
+}

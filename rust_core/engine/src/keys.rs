@@ -117,6 +117,9 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::NewMessage;
+    use crate::reply::State;
+    use crate::twin::{SECOND, Twin, ack, config, message};
 
     #[test]
     fn the_same_key_of_two_queues_is_two_keys() {
@@ -128,5 +131,40 @@ mod tests {
         assert_eq!(keys.find(QueueNumber(1), 7), None);
         assert_eq!(keys.find(QueueNumber(2), 7), Some(two));
         assert_eq!(keys.insert(QueueNumber(3), 7, 2), one);
+    }
+
+    #[test]
+    fn an_ordering_key_goes_one_at_a_time_in_order_of_acceptance() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let keyed = |delay_ms| NewMessage {
+            ordering_key: Some(5),
+            delay_ms: Some(delay_ms),
+            ..message()
+        };
+        let ids: Vec<_> = [SECOND, 0, 0]
+            .map(|delay| twin.enqueue("q", keyed(delay)).message)
+            .into();
+        assert_eq!(twin.receive("q", 9), [], "a delayed head blocks");
+        assert_eq!(twin.message(ids[1]).state, State::Blocked);
+        twin.wait(SECOND);
+        for id in ids {
+            let delivered = twin.receive("q", 9);
+            assert_eq!(
+                delivered
+                    .iter()
+                    .map(|d| d.lease.message)
+                    .collect::<Vec<_>>(),
+                [id]
+            );
+            twin.nack(delivered[0].lease, Some(10));
+            assert_eq!(
+                twin.receive("q", 9),
+                [],
+                "a head that is backing off blocks"
+            );
+            let again = twin.wait(10).receive("q", 9);
+            twin.ask(ack(again[0].lease));
+        }
     }
 }

@@ -24,6 +24,9 @@ impl Partition {
         );
         check_deadlines(state, &seen);
         check_keys(state, &seen);
+        state.history.assert_of(&state.messages);
+        let windows = state.queues.iter().map(|queue| queue.dedup.len()).sum();
+        assert!(state.dedup.len() <= windows, "a dedup entry has an end");
     }
 }
 

@@ -61,3 +61,113 @@ pub(super) fn commit(batch: &mut Batch, death: Death) {
         .chain([death.record])
         .for_each(|record| batch.commit(record));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::{Blob, Command, Nack};
+    use crate::config::QueueConfig;
+    use crate::ids::Location;
+    use crate::record::DeathReason;
+    use crate::rejection::Rejection;
+    use crate::reply::{Nacked, Reply, State};
+    use crate::twin::{Twin, config, message, nack};
+
+    fn twin(config: QueueConfig) -> Twin {
+        let mut twin = Twin::new();
+        twin.create("q", config);
+        twin.enqueue("q", message());
+        twin
+    }
+
+    #[test]
+    fn a_dead_letter_keeps_its_payload_and_tells_its_story() {
+        let mut twin = twin(QueueConfig {
+            dead_letter_queue: Some("dead".into()),
+            ..config()
+        });
+        let lease = twin.receive("q", 1)[0].lease;
+        let envelope = twin.message(lease.message).envelope;
+        twin.nack(lease, Some(10));
+        let first_failure_ms = twin.now_ms;
+        let lease = twin.wait(10).receive("q", 1)[0].lease;
+        let error = Some(Blob {
+            index: 3,
+            length: 40,
+        });
+        let rejected = Command::Nack(Nack {
+            reject: true,
+            error,
+            ..nack(lease)
+        });
+        let step = twin.step(vec![rejected.clone()]);
+        assert_eq!(
+            (&step.blobs[..], &step.woken[..]),
+            (&[3][..], &[("dead".into(), 1)][..])
+        );
+        let letter = twin.receive("dead", 1).remove(0);
+        assert_eq!(
+            step.replies[0],
+            Reply::Nacked(Nacked::DeadLettered {
+                message: letter.lease.message
+            })
+        );
+        assert_eq!(
+            (letter.envelope, letter.attempts, letter.lease.delivery),
+            (envelope, 0, 1)
+        );
+        let story = letter.dead_letter.unwrap();
+        assert_eq!(
+            (story.reason, story.deliveries, story.attempts),
+            (DeathReason::Rejected, 2, 2)
+        );
+        assert_eq!(
+            story.error,
+            Location {
+                lsn: step.lsn,
+                offset: 0,
+                length: 40
+            }
+        );
+        assert_eq!(
+            (&*story.source_queue, story.source_message),
+            ("q", lease.message)
+        );
+        assert_eq!(
+            (story.first_failure_ms, story.last_failure_ms),
+            (first_failure_ms, twin.now_ms)
+        );
+        assert_eq!(twin.ask(rejected), Reply::Nacked(Nacked::Already));
+        assert_eq!(
+            twin.ask(Command::GetMessage {
+                message: lease.message
+            }),
+            Reply::Rejected(Rejection::MessageNotFound)
+        );
+    }
+
+    #[test]
+    fn a_dead_letter_queue_deleted_since_is_made_again_and_its_own_dead_stay() {
+        let mut twin = twin(QueueConfig {
+            max_retries: 0,
+            dead_letter_queue: Some("dead".into()),
+            ..config()
+        });
+        twin.ask(Command::DeleteQueue {
+            name: "dead".into(),
+        });
+        let lease = twin.receive("q", 1)[0].lease;
+        let Nacked::DeadLettered { message: letter } = twin.nack(lease, None) else {
+            panic!("not dead")
+        };
+        let lease = twin.receive("dead", 1)[0].lease;
+        twin.ask(Command::Nack(Nack {
+            reject: true,
+            ..nack(lease)
+        }));
+        let view = twin.message(letter);
+        assert_eq!(
+            (view.state, &*view.dead_letter.unwrap().source_queue),
+            (State::Dead, "dead")
+        );
+    }
+}

@@ -141,7 +141,7 @@ mod tests {
     use crate::command::{Blob, Command, NewMessage};
     use crate::ids::Location;
     use crate::rejection::Rejection;
-    use crate::reply::{Reply, State};
+    use crate::reply::Reply;
     use crate::twin::{SECOND, Twin, ack, config, message, with_dedup};
 
     fn batch(messages: Vec<NewMessage>, atomic: bool) -> Command {
@@ -268,39 +268,5 @@ mod tests {
         let step = twin.wait(1).step(vec![]);
         assert_eq!(step.woken, [("q".into(), 1)]);
         assert_eq!(twin.receive("q", 1).len(), 1);
-    }
-
-    #[test]
-    fn an_ordering_key_goes_one_at_a_time_in_order_of_acceptance() {
-        let mut twin = twin();
-        let keyed = |delay_ms| NewMessage {
-            ordering_key: Some(5),
-            delay_ms: Some(delay_ms),
-            ..message()
-        };
-        let ids: Vec<_> = [SECOND, 0, 0]
-            .map(|delay| twin.enqueue("q", keyed(delay)).message)
-            .into();
-        assert_eq!(twin.receive("q", 9), [], "a delayed head blocks");
-        assert_eq!(twin.message(ids[1]).state, State::Blocked);
-        twin.wait(SECOND);
-        for id in ids {
-            let delivered = twin.receive("q", 9);
-            assert_eq!(
-                delivered
-                    .iter()
-                    .map(|d| d.lease.message)
-                    .collect::<Vec<_>>(),
-                [id]
-            );
-            twin.nack(delivered[0].lease, Some(10));
-            assert_eq!(
-                twin.receive("q", 9),
-                [],
-                "a head that is backing off blocks"
-            );
-            let again = twin.wait(10).receive("q", 9);
-            twin.ask(ack(again[0].lease));
-        }
     }
 }

@@ -117,8 +117,7 @@ mod tests {
     use super::*;
     use crate::command::Command;
     use crate::config::QueueConfig;
-    use crate::ids::Location;
-    use crate::reply::{Reply, State};
+    use crate::reply::Reply;
     use crate::twin::{SECOND, Twin, ack, config, message, nack};
 
     fn twin(config: QueueConfig) -> Twin {
@@ -206,98 +205,6 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_keeps_its_payload_and_tells_its_story() {
-        let mut twin = twin(QueueConfig {
-            dead_letter_queue: Some("dead".into()),
-            ..config()
-        });
-        let lease = twin.receive("q", 1)[0].lease;
-        let envelope = twin.message(lease.message).envelope;
-        twin.nack(lease, Some(10));
-        let first_failure_ms = twin.now_ms;
-        let lease = twin.wait(10).receive("q", 1)[0].lease;
-        let error = Some(Blob {
-            index: 3,
-            length: 40,
-        });
-        let rejected = Command::Nack(Nack {
-            reject: true,
-            error,
-            ..nack(lease)
-        });
-        let step = twin.step(vec![rejected.clone()]);
-        assert_eq!(
-            (&step.blobs[..], &step.woken[..]),
-            (&[3][..], &[("dead".into(), 1)][..])
-        );
-        let letter = twin.receive("dead", 1).remove(0);
-        assert_eq!(
-            step.replies[0],
-            Reply::Nacked(Nacked::DeadLettered {
-                message: letter.lease.message
-            })
-        );
-        assert_eq!(
-            (letter.envelope, letter.attempts, letter.lease.delivery),
-            (envelope, 0, 1)
-        );
-        let story = letter.dead_letter.unwrap();
-        assert_eq!(
-            (story.reason, story.deliveries, story.attempts),
-            (DeathReason::Rejected, 2, 2)
-        );
-        assert_eq!(
-            story.error,
-            Location {
-                lsn: step.lsn,
-                offset: 0,
-                length: 40
-            }
-        );
-        assert_eq!(
-            (&*story.source_queue, story.source_message),
-            ("q", lease.message)
-        );
-        assert_eq!(
-            (story.first_failure_ms, story.last_failure_ms),
-            (first_failure_ms, twin.now_ms)
-        );
-        assert_eq!(twin.ask(rejected), Reply::Nacked(Nacked::Already));
-        assert_eq!(
-            twin.ask(Command::GetMessage {
-                message: lease.message
-            }),
-            Reply::Rejected(Rejection::MessageNotFound)
-        );
-    }
-
-    #[test]
-    fn a_dead_letter_queue_deleted_since_is_made_again_and_its_own_dead_stay() {
-        let mut twin = twin(QueueConfig {
-            max_retries: 0,
-            dead_letter_queue: Some("dead".into()),
-            ..config()
-        });
-        twin.ask(Command::DeleteQueue {
-            name: "dead".into(),
-        });
-        let lease = twin.receive("q", 1)[0].lease;
-        let Nacked::DeadLettered { message: letter } = twin.nack(lease, None) else {
-            panic!("not dead")
-        };
-        let lease = twin.receive("dead", 1)[0].lease;
-        twin.ask(Command::Nack(Nack {
-            reject: true,
-            ..nack(lease)
-        }));
-        let view = twin.message(letter);
-        assert_eq!(
-            (view.state, &*view.dead_letter.unwrap().source_queue),
-            (State::Dead, "dead")
-        );
-    }
-
-    #[test]
     fn a_priority_given_with_a_nack_stays() {
         let mut twin = twin(config());
         let lease = twin.receive("q", 1)[0].lease;
@@ -307,5 +214,25 @@ mod tests {
             ..nack(lease)
         }));
         assert_eq!(twin.wait(SECOND).receive("q", 1)[0].priority, 200);
+    }
+
+    #[test]
+    fn a_nack_that_killed_may_be_repeated_and_one_after_the_lease_s_end_not() {
+        let mut twin = twin(QueueConfig {
+            max_retries: 0,
+            ..config()
+        });
+        twin.enqueue("q", message());
+        let [one, other] = [twin.receive("q", 1)[0].lease, twin.receive("q", 1)[0].lease];
+        assert_eq!(
+            [twin.nack(one, None), twin.nack(one, None)],
+            [Nacked::Dead, Nacked::Already]
+        );
+        twin.wait(30 * SECOND);
+        assert_eq!(
+            twin.ask(Command::Nack(nack(other))),
+            Reply::Rejected(Rejection::LeaseLost)
+        );
+        assert_eq!(twin.queue("q").counts.dead, 2);
     }
 }
