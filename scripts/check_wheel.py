@@ -45,7 +45,7 @@ def main(wheel: Path) -> None:
         directory = Path(name)
         venv.create(directory / "venv", with_pip=True)
         python = directory / "venv" / "bin" / "python"
-        install = [python, "-m", "pip", "install", "--quiet", "--constraint", lock, wheel.resolve()]
+        install = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(lock), str(wheel.resolve())]
         subprocess.run(install, check=True, cwd=directory)
         serve_and_use(directory, python)
 
@@ -59,7 +59,7 @@ def serve_and_use(directory: Path, python: Path) -> None:
     environment |= {"PORT": str(port), "HANZO_DATA_DIR": str(directory / "data"), "PYTHONPATH": ""}
     server = subprocess.Popen([python.with_name("hanzo-queues"), "serve"], cwd=directory, env=environment)
     try:
-        use = [python, "-c", USE, f"http://127.0.0.1:{port}"]
+        use = [str(python), "-c", USE, f"http://127.0.0.1:{port}"]
         subprocess.run(use, check=True, cwd=directory, env=environment, timeout=120)
     finally:
         server.send_signal(signal.SIGTERM)
