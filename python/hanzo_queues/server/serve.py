@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 BACKLOG = 2048
 KEEP_ALIVE_S = 75  # longer than the idle time of common client pools, so that the client closes first
 DRAIN_S = 10
+GC_THRESHOLDS = (20_000, 20, 50)  # a request's objects die by their count; cycles are rare, looking for them is not free
 CLOSE_S = 10
 
 
@@ -122,6 +123,7 @@ async def _serve_http(
         # What lives now lives for ever: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         took_ms = (time.monotonic() - began) * 1000
         logger.info(
             "serving at %s, %s, engine %s, started in %.0f ms", url_of(listening), storage.place, __version__, took_ms

@@ -20,6 +20,7 @@ from hanzo_queues.server.partition import Answer
 from hanzo_queues.server.problems import Header, Refused, problem
 from hanzo_queues.server.query import Parameters, parse_query
 from hanzo_queues.server.request_ids import request_id
+from hanzo_queues.server.whole_answer import send_whole
 
 JSON = (b"content-type", b"application/json")
 NO_STORE = (b"cache-control", b"no-store")
@@ -77,14 +78,7 @@ class Endpoint:
         except Exception as error:
             failed = problem_of(error, name.decode())
             status, kinds, body = failed.status, failed.headers, failed.body
-        await respond(send, status, kinds, name, body)
-
-
-async def respond(send: Send, status: int, headers: tuple[Header, ...], name: bytes, body: bytes) -> None:
-    """Sends a whole answer."""
-    start = [*headers, (b"content-length", b"%d" % len(body)), (b"x-request-id", name)]
-    await send({"type": "http.response.start", "status": status, "headers": start})
-    await send({"type": "http.response.body", "body": body})
+        await send_whole(send, status, (*kinds, (b"x-request-id", name)), body)
 
 
 class NotFound:
@@ -93,7 +87,7 @@ class NotFound:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = request_id(dict(scope["headers"]).get(b"x-request-id"))
         failed = problem("route_not_found", f"There is no path {scope['path']!r}.", name.decode())
-        await respond(send, failed.status, failed.headers, name, failed.body)
+        await send_whole(send, failed.status, (*failed.headers, (b"x-request-id", name)), failed.body)
 
 
 def _shape(answer: Answer | Page, operation: Operation, name: bytes) -> tuple[int, tuple[Header, ...], bytes]:
