@@ -138,7 +138,7 @@ def compare_dead_letters(letters: list[Message]) -> Iterator[str]:
         yield f"dead letters: {[letter.metadata for letter in letters]}"
         return
     history = letters[0].dead_letter
-    if history is None or (history.reason, history.source_queue) != ("retries_exhausted", QUEUE):
+    if history is None or (history.reason, history.source_queue) != ("retriesExhausted", QUEUE):
         yield f"the dead letter's history: {history}"
     elif "a repository's name is text" not in (history.error or ""):
         yield f"the dead letter's error: {history.error!r}"
@@ -152,7 +152,8 @@ def report(results: Results, letters: list[Message]) -> None:
     for letter in letters:
         history = letter.dead_letter
         if history is not None:
-            print(f"dead letter: {history.reason} after {history.attempts} attempts: {history.error}")
+            error = (history.error or "").partition("\n")[0]
+            print(f"dead letter: {history.reason} after {history.attempts} attempts: {error}")
 
 
 def check(holds: bool, fault: str) -> None:

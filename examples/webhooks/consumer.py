@@ -31,7 +31,10 @@ def main(name: str, results_path: str, die_after: int | None = None) -> None:
     results = Results(Path(results_path))
     stored = 0
 
-    @queues.consumer(QUEUE, concurrency=CONCURRENCY)
+    def note(error: BaseException, message: Message | None) -> None:
+        print(f"{name}: {message.metadata['delivery'] if message else '-'} failed: {error}")
+
+    @queues.consumer(QUEUE, concurrency=CONCURRENCY, on_error=note)
     async def count(message: Message) -> None:
         nonlocal stored
         repository = repository_of(message.payload)

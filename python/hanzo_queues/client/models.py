@@ -98,7 +98,7 @@ class DeadLetter:
     """Why a message could not be delivered, and where it came from."""
 
     reason: str
-    """"retries_exhausted", "rejected" or "expired"."""
+    """"retriesExhausted", "leaseEnded" (its last attempt was a lease that ended), "rejected" or "expired"."""
     error: str | None
     """The last error's text."""
     source_queue: str
