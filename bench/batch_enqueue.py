@@ -35,8 +35,8 @@ async def measure(scale: Scale) -> list[Figure]:
         "messages/s": round(rate),
         "JetStream alone/s": round(median(singles)),
         "its atomic batches/s": round(median(batches)),
-        "p50 ms": median(run.p50_ms for run in products),
-        "p99 ms": median(run.p99_ms for run in products),
+        "p50 ms": round(median(run.p50_ms for run in products), 2),
+        "p99 ms": round(median(run.p99_ms for run in products), 2),
         "messages": drained.messages,
     }
     to_batches = Figure("batch of 100 x 1 KB to JetStream's atomic batches", rate / median(batches), "x")

@@ -22,8 +22,8 @@ async def measure(scale: Scale) -> list[Figure]:
                 drains.append(await drain(server, QUEUE, filled.ids))
     rate = median(run.messages_per_second for run in drains)
     details = {
-        "p50 ms": median(run.p50_ms for run in drains),
-        "p99 ms": median(run.p99_ms for run in drains),
+        "p50 ms": round(median(run.p50_ms for run in drains), 2),
+        "p99 ms": round(median(run.p99_ms for run in drains), 2),
         "messages": sum(run.messages for run in drains),
     }
     return [Figure("receive + ack, 100 x 1 KB at a time", rate, "messages/s", 50_000, details=details)]

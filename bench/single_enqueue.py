@@ -26,8 +26,8 @@ async def measure(scale: Scale) -> list[Figure]:
     details = {
         "enqueues/s": round(rate),
         "no-op/s": round(reference),
-        "p50 ms": median(run.p50_ms for run in enqueues),
-        "p99 ms": median(run.p99_ms for run in enqueues),
+        "p50 ms": round(median(run.p50_ms for run in enqueues), 2),
+        "p99 ms": round(median(run.p99_ms for run in enqueues), 2),
         "messages": drained.messages,
     }
     return [Figure("single enqueue, 64 connections, to no-op", rate / reference, "x", 0.60, details=details)]
