@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 BACKLOG = 2048
 KEEP_ALIVE_S = 75  # longer than the idle time of common client pools, so that the client closes first
 DRAIN_S = 10
-GC_THRESHOLDS = (20_000, 20, 50)  # a request's objects die by their count; cycles are rare, looking for them is not free
+GC_THRESHOLDS = (20_000, 20, 50)  # a request's objects die by their count: cycles are rare, looking for them dear
 CLOSE_S = 10
 
 

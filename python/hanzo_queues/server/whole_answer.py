@@ -1,9 +1,9 @@
 """Sends an answer that is whole: head and body in one write.
 
-ASGI sends an answer in two messages, and uvicorn checks and joins every header of each; for answers that are made here
-and end at once, that is a sixth of an enqueue. So on uvicorn's httptools protocol the bytes are written to its transport,
-and its cycle is told that the answer is complete. Anywhere else, and when a client reads too slowly, the answer goes the
-way of ASGI. Both ways send the same bytes; a test compares them.
+ASGI sends an answer in two messages, and uvicorn checks and joins every header of each; for answers that are made
+here and end at once, that is a sixth of an enqueue. So on uvicorn's httptools protocol the bytes are written to its
+transport, and its cycle is told that the answer is complete. Anywhere else, and when a client reads too slowly, the
+answer goes the way of ASGI. Both ways send the same bytes; a test compares them.
 """
 
 from __future__ import annotations
