@@ -20,6 +20,7 @@ pub(super) fn run(batch: &mut Batch, name: &str) -> Result<Reply, Rejection> {
 mod tests {
     use super::super::timers::REAPED_PER_STEP_MAX;
     use crate::command::{Command, NewMessage};
+    use crate::record::Record;
     use crate::rejection::Rejection;
     use crate::reply::Reply;
     use crate::twin::{SECOND, Twin, ack, config, message, with_dedup};
@@ -96,12 +97,17 @@ mod tests {
             Some(twin.now_ms)
         );
         twin.wait(SECOND);
-        let left: Vec<u64> = (0..3)
-            .map(|_| {
-                twin.step(vec![]);
-                twin.live.message_count()
-            })
-            .collect();
+        let mut left = Vec::new();
+        for _ in 0..3 {
+            let records = twin.step(vec![]).records;
+            let expected =
+                |record: &Record| matches!(record, Record::Reaped { .. } | Record::Due { .. });
+            assert!(
+                records.len() <= 2 && records.iter().all(expected),
+                "{records:?}"
+            );
+            left.push(twin.live.message_count());
+        }
         assert_eq!(left, [u64::from(REAPED_PER_STEP_MAX) + 11, 11, 1]);
         assert_eq!(twin.queue("other").counts.ready, 1);
         assert_eq!(twin.step(vec![]).next_deadline_ms, None);

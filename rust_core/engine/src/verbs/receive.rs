@@ -224,4 +224,24 @@ mod tests {
         };
         assert_eq!(reply, Reply::Rejected(expected));
     }
+
+    #[test]
+    fn what_has_expired_is_passed_over_though_its_timer_waits_for_its_turn() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let expiring = NewMessage {
+            ttl_ms: Some(5),
+            ..message()
+        };
+        let count = super::super::timers::FIRED_PER_STEP_MAX as usize + 2;
+        let messages = vec![expiring; count];
+        twin.step(vec![Command::Enqueue {
+            queue: "q".into(),
+            messages,
+            atomic: false,
+        }]);
+        let last = twin.enqueue("q", message()).message.number;
+        assert_eq!(numbers(&twin.wait(5).receive("q", 9)), [last]);
+        assert_eq!(twin.queue("q").counts.dead, count as u64);
+    }
 }

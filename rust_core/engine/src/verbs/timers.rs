@@ -127,33 +127,19 @@ mod tests {
         );
         let leased = twin.enqueue("q", message()).message;
         twin.receive("q", 1);
-        let ready = twin
-            .enqueue(
-                "q",
-                NewMessage {
-                    ordering_key: Some(1),
-                    ..message()
-                },
-            )
-            .message;
-        let blocked = twin
-            .enqueue(
-                "q",
-                NewMessage {
-                    ordering_key: Some(1),
-                    ..message()
-                },
-            )
-            .message;
-        let delayed = twin
-            .enqueue(
-                "q",
-                NewMessage {
-                    delay_ms: Some(SECOND),
-                    ..message()
-                },
-            )
-            .message;
+        let keyed = |ttl_ms| NewMessage {
+            ordering_key: Some(1),
+            ttl_ms,
+            ..message()
+        };
+        let head = twin.enqueue("q", keyed(Some(0))).message;
+        let blocked = twin.enqueue("q", keyed(None)).message;
+        let ready = twin.enqueue("q", message()).message;
+        let late = NewMessage {
+            delay_ms: Some(9 * SECOND),
+            ..message()
+        };
+        let delayed = twin.enqueue("q", late).message;
         let for_ever = twin
             .enqueue(
                 "q",
@@ -170,6 +156,7 @@ mod tests {
             assert_eq!(reason(&mut twin, id), DeathReason::Expired);
         }
         assert_eq!(twin.message(leased).state, Shown::Leased);
+        assert_eq!(twin.message(head).state, Shown::Ready);
         assert_eq!(twin.message(for_ever).state, Shown::Ready);
         twin.wait(30 * SECOND);
         assert_eq!(reason(&mut twin, leased), DeathReason::Expired);
