@@ -108,7 +108,7 @@ def test_a_malformed_variable_is_refused_in_one_sentence(variable: str, text: st
 @pytest.mark.parametrize(
     ("environ", "variable", "why"),
     [
-        ({"HANZO_MAX_PAYLOAD": "8250000"}, "HANZO_MAX_PAYLOAD", "no room"),
+        ({"HANZO_MAX_PAYLOAD": "7950000"}, "HANZO_MAX_PAYLOAD", "no room"),
         ({"NATS_REPLICAS": "3"}, "NATS_REPLICAS", "NATS_URL is not set"),
         ({"NATS_REPLICAS": "2", "NATS_URL": "nats://a"}, "NATS_REPLICAS", "1, 3 or 5"),
         ({"HANZO_MAX_PAYLOAD": "6MiB", "HANZO_PAYLOAD_MEMORY": "16MiB"}, "HANZO_PAYLOAD_MEMORY", "fewer than four"),
