@@ -1,0 +1,138 @@
+//! One entry a decoder: any bytes in, no panic out, and what was understood is understood the same way again.
+//! The fuzzer (rust_core/fuzz) and the property tests (hostile.rs) share them.
+
+use codec::batch::{Batch, Draft, View, verify};
+use codec::hash;
+use codec::json::request::{Receive, Request, Requests, config_default};
+use codec::json::{Invalid, Limits, partition_of_message};
+use codec::receipt::Receipt;
+use codec::varint::Reader;
+use codec::{envelope, id, record};
+
+/// A batch as it comes, and the same bytes under the hash they would need.
+pub fn batch(bytes: &[u8]) {
+    let _ = verify(bytes);
+    decode_batch(bytes);
+    if bytes.len() >= 16 {
+        let mut sealed = bytes.to_vec();
+        let body = sealed.len() - 16;
+        let hash = hash::batch(&sealed[..body]);
+        sealed[body..].copy_from_slice(&hash);
+        decode_batch(&sealed);
+    }
+}
+
+fn decode_batch(bytes: &[u8]) {
+    let Ok(view) = View::open(bytes) else { return };
+    let Ok(batch) = Batch::decode(bytes, view.header.lsn, &view.header.previous) else {
+        return;
+    };
+    let mut records = Vec::new();
+    batch
+        .records
+        .iter()
+        .for_each(|record| record::encode(&mut records, record));
+    let blobs = &bytes[codec::batch::HEADER_BYTES + records.len()..bytes.len() - 16];
+    let again = Draft {
+        header: batch.header,
+        records: &records,
+        blobs: &[[blobs, &[], &[]]],
+    }
+    .to_bytes();
+    assert_eq!(
+        again,
+        (bytes.to_vec(), batch.hash),
+        "what decodes encodes back"
+    );
+}
+
+/// One record.
+pub fn one_record(bytes: &[u8]) {
+    let mut reader = Reader::new(bytes);
+    let Ok(read) = record::decode(&mut reader) else {
+        return;
+    };
+    let mut again = Vec::new();
+    record::encode(&mut again, &read);
+    assert_eq!(
+        again,
+        &bytes[..bytes.len() - reader.remaining()],
+        "what decodes encodes back"
+    );
+}
+
+/// A message's blob.
+pub fn one_envelope(bytes: &[u8]) {
+    let Ok(read) = envelope::decode(bytes) else {
+        return;
+    };
+    let mut again = Vec::new();
+    let metadata = read.metadata.unwrap_or(&[]);
+    envelope::put_head(&mut again, &read.texts, metadata.len());
+    again.extend_from_slice(metadata);
+    again.extend_from_slice(read.payload);
+    assert_eq!(again, bytes, "what decodes encodes back");
+}
+
+/// An id's or a receipt's text.
+pub fn names(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Some((partition, message)) = id::decode(text) {
+        assert_eq!(&id::encode(partition, message), bytes, "an id has one text");
+    }
+    if let Some(receipt) = Receipt::decode(text) {
+        assert!(
+            !receipt.verify(receipt.claim().partition, &[9; 32]),
+            "nobody knows that secret"
+        );
+    }
+    let _ = partition_of_message(text);
+}
+
+/// Requests with limits that are easily reached.
+pub fn requests() -> Requests {
+    let limits =
+        Limits::from_table(|name| Some(if name == "batch_entries_max" { 3 } else { 5000 }));
+    Requests {
+        limits: limits.expect("every limit is there"),
+        config_default: config_default(1000, 3),
+        payload_limit_source: "HANZO_MAX_PAYLOAD".into(),
+    }
+}
+
+/// A body, as every kind of request. What is accepted refers to bytes that are there.
+pub fn bodies(bytes: &[u8]) {
+    let requests = requests();
+    let id = "00000000000020000000";
+    let read: [Result<Request, Invalid>; 8] = [
+        requests.create_queue(bytes),
+        requests.update_queue("q", bytes),
+        requests.enqueue("q", bytes),
+        requests.enqueue_batch("q", bytes),
+        requests.ack(id, bytes),
+        requests.nack(id, bytes),
+        requests.extend(id, bytes),
+        requests.settle("q", bytes),
+    ];
+    for request in read {
+        match request {
+            Ok(request) => (0..request.blobs.count()).for_each(|blob| {
+                request.blobs.pieces(bytes, blob);
+            }),
+            Err(invalid) => assert!(!invalid.detail.is_empty() && invalid.problems.len() <= 20),
+        }
+    }
+    let text = std::str::from_utf8(bytes).unwrap_or("q");
+    let _ = requests.queue_of_body(bytes);
+    let _ = requests.peek(text, Some(text), Some(text), Some(1));
+    let _ = requests.receive(
+        text,
+        Receive {
+            group: Some(text),
+            consumer: Some(text),
+            ..Receive::default()
+        },
+    );
+}
