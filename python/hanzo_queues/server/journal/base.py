@@ -1,9 +1,10 @@
 """The contract of a journal: an append-only sequence of batches with one writer, fenced by the log itself.
 
-`append` says one of three things. It returns: the batch is durable at `expected_last_sequence + 1`. It raises
+`append` says one of four things. It returns: the batch is durable at `expected_last_sequence + 1`. It raises
 `WrongLastSequence`: somebody else appended; this batch is not in the journal and never will be. It raises
-`AppendUnknown`: the batch may be there, now or later; only a successful append at the same expected sequence, or
-reading a batch there, tells. After either error the caller drops what it holds in memory, fences and replays.
+`AppendRefused`: neither will it be, for the reason given. It raises `AppendUnknown`: the batch may be there, now or
+later; only a successful append at the same expected sequence, or reading a batch there, tells. After any error the
+caller drops what it holds in memory, fences and replays.
 """
 
 from __future__ import annotations
@@ -24,12 +25,20 @@ class WrongLastSequence(JournalError):
         self.hint = hint
 
 
+class AppendRefused(JournalError):
+    """The append was refused, or never sent: the batch is not in the journal and never will be."""
+
+
 class AppendUnknown(JournalError):
     """The append failed in a way that leaves its outcome open."""
 
 
 class JournalCorrupt(JournalError):
     """What was read can't be the journal that was written. Not retryable: says what is wrong and what to do."""
+
+
+class JournalRefused(JournalError):
+    """The journal is not set up as this server needs it. Not retryable: says which setting and what to do."""
 
 
 class Journal(Protocol):
@@ -55,4 +64,4 @@ class Journal(Protocol):
         """One batch, for its payloads: may be served by any replica; the caller verifies it. Raises JournalError."""
 
     async def close(self) -> None:
-        """Lets go of connections. Appends under way raise AppendUnknown."""
+        """Lets go of connections. Appends under way raise AppendUnknown. `open` opens it again."""

@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import AsyncIterator
 from enum import Enum
 
-from hanzo_queues.server.journal.base import AppendUnknown, JournalCorrupt, JournalError, WrongLastSequence
+from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, JournalCorrupt, WrongLastSequence
 
 
 class AppendFault(Enum):
     """What befalls an append."""
 
+    REFUSED = "it never commits, and the writer is told"
     ACK_LOST = "it commits, the writer is not told"
     LOST = "it never commits, the writer is not told"
     LATE = "it commits after the writer gave up, when `MemoryStore.deliver_late` is called"
@@ -73,7 +74,9 @@ class MemoryJournal:
     async def append(self, batch: bytes, expected_last_sequence: int) -> None:
         """Appends one batch, or suffers the store's next fault."""
         if len(batch) > self._batch_bytes_max:
-            raise JournalError(f"a batch of {len(batch)} bytes is larger than {self._batch_bytes_max}")
+            raise AppendRefused(f"a batch of {len(batch)} bytes is larger than {self._batch_bytes_max}")
+        if self._closed:
+            raise AppendRefused("the journal is not open")
         await asyncio.sleep(0)
         if self._closed:
             raise AppendUnknown("the journal was closed during the append")
@@ -82,6 +85,8 @@ class MemoryJournal:
             case None:
                 self.store.append(batch, expected_last_sequence)
                 return
+            case AppendFault.REFUSED:
+                raise AppendRefused(fault.value)
             case AppendFault.ACK_LOST:
                 self.store.append(batch, expected_last_sequence)
             case AppendFault.LATE:

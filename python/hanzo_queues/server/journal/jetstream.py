@@ -1,0 +1,161 @@
+"""The journal on a JetStream stream: one stream a partition, one subject, one connection.
+
+Owns the connection and the stream's name. The fence is `Nats-Expected-Last-Sequence` on every append; nothing here
+retries an append, and no answer but a strict acknowledgement counts as durable. Must not know what a batch holds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+
+from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt, JournalError
+from hanzo_queues.server.journal.jetstream_api import (
+    STREAM_NAME_IN_USE,
+    STREAM_NOT_FOUND,
+    JetStreamApi,
+    JetStreamRefusal,
+)
+from hanzo_queues.server.journal.jetstream_append import HEADER_BYTES_MAX, Appender
+from hanzo_queues.server.journal.jetstream_read import read_stream
+from hanzo_queues.server.journal.jetstream_settings import assert_stream_settings, stream_settings
+from hanzo_queues.server.nats_connection import NatsConnection, NatsEndpoint, NatsUnreachable
+
+logger = logging.getLogger(__name__)
+
+NATS_VERSION_MIN = (2, 12)
+
+
+class JetStreamJournal:
+    """See `hanzo_queues.server.journal.base.Journal`.
+
+    `partition`: its number, part of the stream's name. `replicas`: 1, 3 or 5; asserted when the stream exists.
+    `append_timeout_s`: seconds until an append without an answer raises AppendUnknown. `call_timeout_s`: seconds for
+    connecting and for each other request.
+    """
+
+    def __init__(
+        self,
+        endpoint: NatsEndpoint,
+        *,
+        partition: int,
+        replicas: int,
+        append_timeout_s: float = 5.0,
+        call_timeout_s: float = 5.0,
+    ) -> None:
+        self.stream = f"HANZO_P{partition}"
+        self.subject = f"hanzo.p{partition}.journal"
+        self._endpoint = endpoint
+        self._replicas = replicas
+        self._append_timeout_s = append_timeout_s
+        self._call_timeout_s = call_timeout_s
+        self._batch_bytes_max = 0
+        self._connection: NatsConnection | None = None
+        self._appender: Appender | None = None
+
+    @property
+    def batch_bytes_max(self) -> int:
+        """The largest batch `append` accepts, in bytes: what nats-server's max_payload leaves. 0 before `open`."""
+        return self._batch_bytes_max
+
+    async def open(self) -> None:
+        """Connects; makes the stream or asserts its settings (StreamSettingsDiffer). Raises JournalError."""
+        connection = await self._connected()
+        _assert_version(connection)
+        await self._make_or_assert()
+        self._batch_bytes_max = connection.client.max_payload - HEADER_BYTES_MAX
+
+    async def last_sequence(self) -> int:
+        """The sequence of the last batch, 0 when empty, as the stream's leader knows it."""
+        await self._connected()
+        try:
+            info = await self._api().call("STREAM.INFO")
+        except JetStreamRefusal as refusal:
+            if refusal.code == STREAM_NOT_FOUND:
+                raise JournalCorrupt(
+                    f"stream {self.stream} is gone from nats-server. Restore it from a backup and start again."
+                ) from refusal
+            raise
+        return int(info["state"]["last_seq"])
+
+    async def append(self, batch: bytes, expected_last_sequence: int) -> None:
+        """Appends one batch; on return it is durable. Raises WrongLastSequence, AppendRefused, AppendUnknown."""
+        if self._appender is None:
+            raise AppendRefused("not sent: the journal is not open")
+        await self._appender.append(batch, expected_last_sequence, self._append_timeout_s)
+
+    async def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
+        """Batches in order. Raises JournalCorrupt on a gap, JournalError when reading is interrupted."""
+        client = (await self._connected()).client
+        async for batch in read_stream(client, self._api(), self.stream, first_sequence, last_sequence):
+            yield batch
+
+    async def fetch(self, sequence: int) -> bytes:
+        """One batch from any replica; the leader is asked when that replica lags. Raises JournalError."""
+        await self._connected()
+        api = self._api()
+        batch = await api.direct_message(sequence)
+        if batch is None:
+            batch = await api.message(sequence)
+        if batch is None:
+            raise JournalCorrupt(f"stream {self.stream} has no message {sequence}: it was purged, or lost data")
+        return batch
+
+    async def close(self) -> None:
+        """Ends the connection. An append under way raises AppendUnknown."""
+        connection, self._connection = self._connection, None
+        self._on_down("the journal was closed")
+        self._appender = None
+        if connection is not None:
+            await connection.close()
+
+    def _api(self) -> JetStreamApi:
+        assert self._connection is not None
+        return JetStreamApi(self._connection.client, self.stream, self._call_timeout_s)
+
+    def _on_down(self, reason: str) -> None:
+        if self._appender is not None:
+            self._appender.give_up(reason)
+
+    async def _connected(self) -> NatsConnection:
+        """The connection; a new one when there is none, or nats-server closed it for good."""
+        if self._connection is not None and not self._connection.client.is_closed:
+            return self._connection
+        connection = NatsConnection(self._endpoint, f"hanzo-queues {self.stream}", self._on_down)
+        try:
+            await connection.connect(self._call_timeout_s)
+        except NatsUnreachable as error:
+            raise JournalError(str(error)) from error
+        appender = Appender(connection.client, self.stream, self.subject)
+        await appender.start()
+        self._connection, self._appender = connection, appender
+        return connection
+
+    async def _make_or_assert(self) -> None:
+        api = self._api()
+        try:
+            info = await api.call("STREAM.INFO")
+        except JetStreamRefusal as refusal:
+            if refusal.code != STREAM_NOT_FOUND:
+                raise
+            info = await self._make(api)
+        assert_stream_settings(info["config"], self.subject, self._replicas)
+
+    async def _make(self, api: JetStreamApi) -> dict[str, object]:
+        try:
+            created = await api.call("STREAM.CREATE", stream_settings(self.stream, self.subject, self._replicas))
+        except JetStreamRefusal as refusal:
+            if refusal.code != STREAM_NAME_IN_USE:  # another server was first: its settings are asserted
+                raise
+            return await api.call("STREAM.INFO")
+        logger.info("stream %s was made, with %d replicas", self.stream, self._replicas)
+        return created
+
+
+def _assert_version(connection: NatsConnection) -> None:
+    version = connection.client.connected_server_version
+    if (version.major, version.minor) < NATS_VERSION_MIN:
+        raise JournalCorrupt(
+            f"nats-server {version.major}.{version.minor} is too old for the journal: every server of the cluster "
+            "needs 2.12 or newer."
+        )

@@ -1,0 +1,83 @@
+"""Requests to JetStream's API, answered by a stream's leader: JSON in, JSON or a JetStreamRefusal out.
+
+Knows the API's subjects and error codes, not what a journal is.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, cast
+
+import nats.errors
+import orjson
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from hanzo_queues.server.journal.base import JournalError
+
+STREAM_NOT_FOUND = 10059
+STREAM_NAME_IN_USE = 10058
+MESSAGE_NOT_FOUND = 10037
+WRONG_LAST_SEQUENCE = (10071, 10164)
+# Refusals that nats-server makes before a batch is stored or proposed, in every version. Others stay unknown.
+REFUSED_BEFORE_STORED = (10054, 10097, 10109)
+
+NOT_FOUND_STATUS = "404"
+
+
+class JetStreamRefusal(JournalError):
+    """JetStream said no. `code` is its error code."""
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__(f"JetStream: {description} ({code})")
+        self.code = code
+        self.description = description
+
+
+class JetStreamApi:
+    """The API as far as one stream needs it. `timeout_s` bounds each call."""
+
+    def __init__(self, client: Client, stream: str, timeout_s: float) -> None:
+        self._client = client
+        self._stream = stream
+        self._timeout_s = timeout_s
+
+    async def call(self, verb: str, body: object = None, suffix: str = "") -> dict[str, Any]:
+        """`$JS.API.<verb>.<stream><suffix>`. Raises JetStreamRefusal, JournalError."""
+        message = await self._request(f"$JS.API.{verb}.{self._stream}{suffix}", body)
+        answer = cast("dict[str, Any]", orjson.loads(message.data))
+        error = answer.get("error")
+        if error:
+            raise JetStreamRefusal(int(error.get("err_code", 0)), str(error.get("description", "refused")))
+        return answer
+
+    async def message(self, sequence: int) -> bytes | None:
+        """One message as the leader has it; None when it has none there."""
+        try:
+            answer = await self.call("STREAM.MSG.GET", {"seq": sequence})
+        except JetStreamRefusal as refusal:
+            if refusal.code == MESSAGE_NOT_FOUND:
+                return None
+            raise
+        return base64.b64decode(answer["message"].get("data", ""))
+
+    async def direct_message(self, sequence: int) -> bytes | None:
+        """One message as any replica has it; None when that replica has none there."""
+        message = await self._request(f"$JS.API.DIRECT.GET.{self._stream}", {"seq": sequence})
+        headers = message.headers or {}
+        if headers.get("Nats-Sequence") == str(sequence):
+            return message.data
+        if headers.get("Status") == NOT_FOUND_STATUS:
+            return None
+        raise JournalError(f"JetStream answered {headers} when asked for message {sequence}")
+
+    async def _request(self, subject: str, body: object) -> Msg:
+        payload = b"" if body is None else orjson.dumps(body)
+        try:
+            return await self._client.request(subject, payload, timeout=self._timeout_s)
+        except nats.errors.TimeoutError:
+            raise JournalError(f"{subject}: no answer within {self._timeout_s:g} s") from None
+        except nats.errors.NoRespondersError:
+            raise JournalError(f"{subject}: nobody answers; is JetStream enabled there?") from None
+        except (nats.errors.Error, OSError) as error:
+            raise JournalError(f"{subject}: {error}") from error

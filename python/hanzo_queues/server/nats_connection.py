@@ -1,0 +1,121 @@
+"""One connection to nats-servers: how it is made, watched and ended.
+
+Owns what nats-py must be told for a journal to be safe, above all `pending_size=-1`: a publish made while disconnected
+fails now instead of committing after the reconnect. Knows nothing of journals or leases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+logger = logging.getLogger(__name__)
+
+OPTIONS: dict[str, Any] = {
+    "pending_size": -1,
+    "max_reconnect_attempts": -1,
+    "reconnect_time_wait": 0.25,
+    "ping_interval": 2,
+    "max_outstanding_pings": 2,
+    "connect_timeout": 2,
+}
+
+
+class NatsUnreachable(Exception):
+    """No nats-server let us in before the deadline. The text says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class NatsEndpoint:
+    """One or more nats:// or tls:// URLs of one cluster, and a token when they hold no credentials."""
+
+    urls: tuple[str, ...]
+    token: str | None = None
+
+
+class NatsConnection:
+    """One connection, which reconnects for ever once made. `on_down` is called with a reason when it is lost."""
+
+    def __init__(self, endpoint: NatsEndpoint, name: str, on_down: Callable[[str], None]) -> None:
+        self._endpoint = endpoint
+        self._name = name
+        self._on_down = on_down
+        self._last_error = "no answer"
+        self.client = Client()
+
+    async def connect(self, timeout_s: float) -> None:
+        """Connects. Raises NatsUnreachable."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.client.connect(
+                    servers=list(self._endpoint.urls),
+                    token=self._endpoint.token,
+                    name=self._name,
+                    error_cb=self._error,
+                    disconnected_cb=self._disconnected,
+                    reconnected_cb=self._reconnected,
+                    closed_cb=self._closed,
+                    **OPTIONS,
+                )
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, TimeoutError):
+                raise NatsUnreachable(f"no nats-server could be reached: {self._last_error}") from None
+            raise
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        self._on_down = _ignore
+        if not self.client.is_closed:
+            await self.client.close()
+
+    async def _error(self, error: Exception) -> None:
+        self._last_error = str(error) or type(error).__name__
+        logger.debug("%s: %s", self._name, self._last_error)
+
+    async def _disconnected(self) -> None:
+        if self._on_down is not _ignore:
+            logger.warning("%s: the connection to nats-server was lost", self._name)
+        self._on_down("the connection to nats-server was lost")
+
+    async def _reconnected(self) -> None:
+        logger.info("%s: connected to nats-server again", self._name)
+
+    async def _closed(self) -> None:
+        self._on_down(f"nats-server closed the connection: {self._last_error}")
+
+
+class _Sink:
+    """Looks like the future nats-py resolves with a subscription's message, but takes any number of them: a message
+    reaches `receive` without a queue and a task in between."""
+
+    def __init__(self, receive: Callable[[Msg], None]) -> None:
+        self.set_result = receive
+
+    def cancelled(self) -> bool:
+        return False
+
+
+async def subscribe_directly(client: Client, subject: str, receive: Callable[[Msg], None]) -> Subscription:
+    """Every message on `subject` is given to `receive` as it is read. `receive` must not raise."""
+    return await client.subscribe(subject, future=cast("asyncio.Future[Any]", _Sink(receive)))
+
+
+def write_at_once(client: Client, parts: tuple[bytes, ...]) -> None:
+    """Writes protocol bytes to the socket now. They are never kept for a later connection, and never copied together.
+
+    nats-py has no public way to do this; without it an append that waits in its buffer survives a reconnect.
+    """
+    transport: Any = client._transport
+    transport.writelines(parts)
+
+
+def _ignore(_reason: str) -> None:
+    pass
