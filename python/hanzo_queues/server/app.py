@@ -18,7 +18,7 @@ from hanzo_queues._core import Parser, step_batch_bytes_min
 from hanzo_queues.server.auth import ApiKeys
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.faults import Fault, ShuttingDown
-from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, JournalRefused
+from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError
 from hanzo_queues.server.limits_table import with_settings, within_batch
 from hanzo_queues.server.partition import Partition
 from hanzo_queues.server.router import Router
@@ -93,7 +93,7 @@ class App:
         try:
             await self._open_journal()
             self._admit_requests()
-        except (JournalCorrupt, JournalRefused, StartRefused) as error:
+        except (JournalCorrupt, StartRefused) as error:
             self._on_failed(str(error))
             return
         self.partition.start()
@@ -105,7 +105,7 @@ class App:
         while True:
             try:
                 return await self._journal.open()
-            except (JournalCorrupt, JournalRefused):
+            except JournalCorrupt:
                 raise
             except JournalError as error:
                 delay_s = OPEN_RETRY_DELAYS_S[min(failures, len(OPEN_RETRY_DELAYS_S) - 1)]

@@ -51,7 +51,8 @@ class ApiKeys:
 
 
 def local_key(data_dir: Path) -> tuple[str, bool]:
-    """The generated key of the server in `data_dir`, and whether this call made it. The directory must exist."""
+    """The generated key of the server in `data_dir`, and whether this call made it."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = data_dir / API_KEY_FILE
     try:
         return path.read_text().strip(), False
