@@ -1,5 +1,6 @@
 //! Recordings of every on-disk format load for ever. `HANZO_RECORD=1 cargo test -p codec --test golden` writes the
 //! newest one when it is not there; an existing recording is never written again.
+#![allow(clippy::disallowed_methods)] // a test of files reads files
 
 use codec::batch::{Batch, Draft, Header, View};
 use codec::hash::BATCH_HASH_NONE;

@@ -24,6 +24,8 @@ macro_rules! limits {
 limits! {
     /// A payload's bytes.
     payload_bytes_max,
+    /// Arrays and objects inside each other, in a payload or metadata.
+    payload_depth_max,
     /// A queue name's bytes.
     queue_name_bytes_max,
     /// The bytes of a message's metadata.
@@ -46,6 +48,10 @@ limits! {
     list_limit_max,
     /// Retries.
     max_retries_max,
+    /// A rate limit's messages a period, and at once.
+    rate_limit_requests_max,
+    /// A backoff's growth a failed attempt.
+    backoff_multiplier_max,
 }
 
 impl Limits {

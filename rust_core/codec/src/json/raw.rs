@@ -6,18 +6,15 @@
 
 use super::faults::Faults;
 
-/// Containers inside containers. serde_json and many others stop at 128, and the answer adds a few of its own.
-const DEPTH_MAX: usize = 100;
-
-/// Notes a fault when `raw` can't pass.
-pub fn check(raw: &str, faults: &mut Faults) {
+/// Notes a fault when `raw` can't pass. `depth_max`: containers inside containers.
+pub fn check(raw: &str, depth_max: u64, faults: &mut Faults) {
     let bytes = raw.as_bytes();
     let opening = bytes
         .iter()
         .filter(|byte| matches!(byte, b'{' | b'['))
-        .count();
-    if opening > DEPTH_MAX && depth(bytes) > DEPTH_MAX {
-        faults.add(format!("is nested more than {DEPTH_MAX} levels deep"));
+        .count() as u64;
+    if opening > depth_max && depth(bytes) > depth_max {
+        faults.add(format!("is nested more than {depth_max} levels deep"));
     }
     if bytes.contains(&b'\\') && has_lone_surrogate(bytes) {
         faults.add(
@@ -26,8 +23,8 @@ pub fn check(raw: &str, faults: &mut Faults) {
     }
 }
 
-fn depth(bytes: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut at) = (0usize, 0, 0);
+fn depth(bytes: &[u8]) -> u64 {
+    let (mut depth, mut deepest, mut at) = (0u64, 0, 0);
     while at < bytes.len() {
         match bytes[at] {
             b'{' | b'[' => {
@@ -85,9 +82,11 @@ fn unit(bytes: &[u8], at: usize) -> Option<u32> {
 mod tests {
     use super::*;
 
+    const DEPTH_MAX: usize = 100;
+
     fn passes(raw: &str) -> bool {
         let mut faults = Faults::default();
-        check(raw, &mut faults);
+        check(raw, DEPTH_MAX as u64, &mut faults);
         faults.finish(Some(())).is_ok()
     }
 

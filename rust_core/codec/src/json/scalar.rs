@@ -16,9 +16,13 @@ pub fn kind(raw: &str) -> &'static str {
     }
 }
 
-/// A number's text as people should see it again: a hostile one may have a million digits.
+/// A number's text, or what was found in its place. A hostile number may have a million digits.
 fn shown(raw: &str) -> &str {
-    if raw.len() <= 30 { raw } else { kind(raw) }
+    if kind(raw) == "a number" && raw.len() <= 30 {
+        raw
+    } else {
+        kind(raw)
+    }
 }
 
 /// True for `null`, which stands for a field that was left out.
@@ -74,23 +78,18 @@ pub fn any_text<'de>(raw: &'de str, faults: &mut Faults) -> Option<Cow<'de, str>
     }
 }
 
-/// A whole number, `min` to `max`.
-pub fn integer(raw: &str, min: u64, max: u64, faults: &mut Faults) -> Option<u64> {
+/// A whole number, `min` to `max`, that fits `T`.
+pub fn integer<T: TryFrom<u64>>(raw: &str, min: u64, max: u64, faults: &mut Faults) -> Option<T> {
     let value = raw.parse::<u64>().ok().or_else(|| whole(raw));
-    match value {
-        Some(value) if (min..=max).contains(&value) => Some(value),
-        _ => {
-            let found = if kind(raw) == "a number" {
-                shown(raw)
-            } else {
-                kind(raw)
-            };
-            faults.add(format!(
-                "must be a whole number, {min} to {max}; found {found}"
-            ));
-            None
-        }
+    let value = value.filter(|value| (min..=max).contains(value));
+    let value = value.and_then(|value| T::try_from(value).ok());
+    if value.is_none() {
+        let found = shown(raw);
+        faults.add(format!(
+            "must be a whole number, {min} to {max}; found {found}"
+        ));
     }
+    value
 }
 
 /// `3.0` and `1e2` are whole numbers too: some languages have only one kind of number.
@@ -109,23 +108,23 @@ fn decimal(raw: &str) -> Option<f64> {
     }
 }
 
-/// A number that is scaled and rounded to a whole one: seconds to milliseconds, factors to thousandths.
-/// Bounds are in the scaled unit.
-pub fn thousandths(raw: &str, unit: &str, min: u64, max: u64, faults: &mut Faults) -> Option<u64> {
+/// A number that is scaled and rounded to a whole one that fits `T`: seconds to milliseconds, factors to
+/// thousandths. Bounds are in the scaled unit.
+pub fn thousandths<T: TryFrom<u64>>(
+    raw: &str,
+    unit: &str,
+    min: u64,
+    max: u64,
+    faults: &mut Faults,
+) -> Option<T> {
     let scaled = decimal(raw).map(|value| (value * 1000.0).round());
-    match scaled {
-        Some(scaled) if scaled >= min as f64 && scaled <= max as f64 => Some(scaled as u64),
-        _ => {
-            let found = if kind(raw) == "a number" {
-                shown(raw)
-            } else {
-                kind(raw)
-            };
-            let (min, max) = (min as f64 / 1000.0, max as f64 / 1000.0);
-            faults.add(format!("must be {unit}, {min} to {max}; found {found}"));
-            None
-        }
+    let scaled = scaled.filter(|scaled| *scaled >= min as f64 && *scaled <= max as f64);
+    let value = scaled.and_then(|scaled| T::try_from(scaled as u64).ok());
+    if value.is_none() {
+        let (found, min, max) = (shown(raw), min as f64 / 1000.0, max as f64 / 1000.0);
+        faults.add(format!("must be {unit}, {min} to {max}; found {found}"));
     }
+    value
 }
 
 /// A duration in seconds, as milliseconds.

@@ -93,8 +93,11 @@ pub fn names(bytes: &[u8]) {
 
 /// Requests with limits that are easily reached.
 pub fn requests() -> Requests {
-    let limits =
-        Limits::from_table(|name| Some(if name == "batch_entries_max" { 3 } else { 5000 }));
+    let limits = Limits::from_table(|name| match name {
+        "batch_entries_max" => Some(3),
+        "payload_depth_max" => Some(100),
+        _ => Some(5000),
+    });
     Requests {
         limits: limits.expect("every limit is there"),
         config_default: config_default(1000, 3),

@@ -10,9 +10,10 @@ use crate::queue::Queue;
 use crate::record::{DeathReason, FailureCause, Record};
 use crate::state::State;
 
-/// Timers that become records in one step: each is a record of some twenty bytes and well under a
-/// microsecond, so a step stays below a millisecond.
-pub const FIRED_PER_STEP_MAX: u32 = 1024;
+/// Timers that become records in one step. A batch keeps room for all of them to be deaths that each make a
+/// dead-letter queue, some 280 bytes, so that requests of every allowed size still fit; and a step stays below a
+/// millisecond.
+pub const FIRED_PER_STEP_MAX: u32 = 256;
 
 /// Messages of deleted queues, and as many dedup entries, that go in one step. One record covers them all.
 pub const REAPED_PER_STEP_MAX: u32 = 1024;

@@ -2,6 +2,7 @@
 
 use super::Requests;
 use crate::json::faults::Faults;
+use crate::json::limits::Limits;
 use crate::json::object::{Fields, Schema, read_raw};
 use crate::json::scalar::{any_text, integer, is_null, seconds, thousandths};
 use engine::command::ConfigPatch;
@@ -48,11 +49,6 @@ impl Schema for BackoffFields {
     const WHAT: &'static str = "a backoff";
     const FIELDS: &'static [&'static str] = &["initial", "multiplier", "max", "jitter"];
 }
-
-/// Messages a period, and at once: above it a limit is none.
-const RATE_REQUESTS_MAX: u64 = 1_000_000;
-/// Growth a failed attempt.
-const BACKOFF_MULTIPLIER_PERMILLE_MAX: u64 = 1_000_000;
 
 /// A rate's periods.
 pub const PERIODS: [(&str, u64); 4] = [
@@ -117,11 +113,9 @@ impl Requests {
             seconds(raw, 1, limits.ttl_ms_max, faults)
         });
         Some(ConfigPatch {
-            max_retries: fields
-                .read(0, faults, |raw, faults| {
-                    integer(raw, 0, limits.max_retries_max, faults)
-                })
-                .map(|retries| retries as u32),
+            max_retries: fields.read(0, faults, |raw, faults| {
+                integer(raw, 0, limits.max_retries_max, faults)
+            }),
             visibility_timeout_ms: fields.read(1, faults, |raw, faults| {
                 seconds(raw, 1, limits.visibility_timeout_ms_max, faults)
             }),
@@ -129,13 +123,14 @@ impl Requests {
                 cleared(2),
                 fields.read(2, faults, |raw, faults| self.dead_letter_queue(raw, faults)),
             ),
-            rate_limit: nullable(cleared(3), fields.read(3, faults, rate_limit)),
+            rate_limit: nullable(
+                cleared(3),
+                fields.read(3, faults, |raw, faults| rate_limit(raw, limits, faults)),
+            ),
             scheduling: fields.read(4, faults, |raw, faults| {
                 scheduling(raw, limits.delay_ms_max, faults)
             }),
-            backoff: fields.read(5, faults, |raw, faults| {
-                backoff(raw, limits.delay_ms_max, faults)
-            }),
+            backoff: fields.read(5, faults, |raw, faults| backoff(raw, limits, faults)),
             dedup_window_ms: fields.read(6, faults, |raw, faults| {
                 seconds(raw, 0, limits.dedup_window_ms_max, faults)
             }),
@@ -173,16 +168,17 @@ fn refuse_null(fields: &Fields<'_, Config>, faults: &mut Faults) {
     }
 }
 
-fn rate_limit(raw: &str, faults: &mut Faults) -> Option<RateLimit> {
+fn rate_limit(raw: &str, limits: &Limits, faults: &mut Faults) -> Option<RateLimit> {
     let fields = read_raw::<RateLimitFields>(raw, faults)?;
-    let count = |raw: &str, faults: &mut Faults| integer(raw, 1, RATE_REQUESTS_MAX, faults);
+    let requests_max = limits.rate_limit_requests_max;
+    let count = |raw: &str, faults: &mut Faults| integer(raw, 1, requests_max, faults);
     let requests = fields.read(0, faults, count);
     let per_ms = fields.read(1, faults, period);
     let burst = fields.read(2, faults, count).or(requests);
     Some(RateLimit {
-        requests: requests? as u32,
+        requests: requests?,
         per_ms: per_ms?,
-        burst: burst? as u32,
+        burst: burst?,
     })
 }
 
@@ -225,37 +221,32 @@ fn scheduling(raw: &str, aging_ms_max: u64, faults: &mut Faults) -> Option<Sched
     }
 }
 
-fn backoff(raw: &str, delay_ms_max: u64, faults: &mut Faults) -> Option<Backoff> {
+fn backoff(raw: &str, limits: &Limits, faults: &mut Faults) -> Option<Backoff> {
     let fields = read_raw::<BackoffFields>(raw, faults)?;
-    let delay = |raw: &str, faults: &mut Faults| seconds(raw, 0, delay_ms_max, faults);
+    let delay = |raw: &str, faults: &mut Faults| seconds(raw, 0, limits.delay_ms_max, faults);
+    let multiplier_permille_max = limits.backoff_multiplier_max.saturating_mul(1000);
     let factor = |raw: &str, faults: &mut Faults| {
-        thousandths(
-            raw,
-            "a number",
-            1000,
-            BACKOFF_MULTIPLIER_PERMILLE_MAX,
-            faults,
-        )
+        thousandths(raw, "a number", 1000, multiplier_permille_max, faults)
     };
     let share = |raw: &str, faults: &mut Faults| thousandths(raw, "a number", 0, 1000, faults);
     let plain = BACKOFF_DEFAULT;
     let initial_ms = fields.read(0, faults, delay).unwrap_or(plain.initial_ms);
     let multiplier = fields
         .read(1, faults, factor)
-        .unwrap_or(u64::from(plain.multiplier_permille));
+        .unwrap_or(plain.multiplier_permille);
     let max_ms = fields
         .read(2, faults, delay)
         .unwrap_or(plain.max_ms.max(initial_ms));
     let jitter = fields
         .read(3, faults, share)
-        .unwrap_or(u64::from(plain.jitter_permille));
+        .unwrap_or(plain.jitter_permille);
     if initial_ms > max_ms {
         faults.at("max", |faults| faults.add("must not be less than initial"));
     }
     Some(Backoff {
         initial_ms,
-        multiplier_permille: multiplier as u32,
+        multiplier_permille: multiplier,
         max_ms,
-        jitter_permille: jitter as u16,
+        jitter_permille: jitter,
     })
 }

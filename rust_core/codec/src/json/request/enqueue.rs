@@ -37,7 +37,7 @@ impl Schema for Message {
 }
 
 /// Higher is sooner; this is "normal".
-const PRIORITY_DEFAULT: u64 = 1;
+const PRIORITY_DEFAULT: u8 = 1;
 
 /// Collects messages: the engine's view of each, and its bytes.
 struct Collector<'a, 'de> {
@@ -90,13 +90,13 @@ impl<'a, 'de> Collector<'a, 'de> {
         };
         let blob = self.blob(&texts, metadata, payload);
         self.messages.push(NewMessage {
-            priority: priority.unwrap_or(PRIORITY_DEFAULT) as u8,
+            priority: priority.unwrap_or(PRIORITY_DEFAULT),
             delay_ms,
             ttl_ms,
             dedup: texts.dedup_id.map(|id| dedup_key(id, payload)),
             ordering_key: texts.ordering_key.map(hash::key),
             fairness_key: texts.fairness_key.map(hash::key),
-            max_retries: max_retries.map(|retries| retries as u32),
+            max_retries,
             blob,
         });
     }
@@ -111,7 +111,7 @@ impl<'a, 'de> Collector<'a, 'de> {
             );
             return None;
         }
-        raw::check(raw, faults);
+        raw::check(raw, self.requests.limits.payload_depth_max, faults);
         Some(raw)
     }
 
@@ -124,7 +124,7 @@ impl<'a, 'de> Collector<'a, 'de> {
                 "has {bytes} bytes; at most {max} are allowed; the payload has more room"
             ));
         } else {
-            raw::check(raw, faults);
+            raw::check(raw, self.requests.limits.payload_depth_max, faults);
         }
         Some(raw)
     }

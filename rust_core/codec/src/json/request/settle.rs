@@ -82,7 +82,7 @@ impl Reader<'_> {
             delay_ms: fields.read(1, faults, |raw, faults| {
                 seconds(raw, 0, limits.delay_ms_max, faults)
             }),
-            priority: priority.map(|priority| priority as u8),
+            priority,
             error: fields.read(3, faults, |raw, faults| self.error(raw, faults)),
             reject: fields.read(4, faults, boolean).unwrap_or(false),
         }
