@@ -10,7 +10,7 @@ import asyncio
 import time
 from itertools import count
 
-from hanzo_queues import AsyncQueues
+from hanzo_queues import AsyncQueues, Message
 from hanzo_queues.errors import LeaseLost, QueuesError
 from tests.faults.ledger import Delivery, Ledger
 
@@ -20,6 +20,8 @@ PRODUCERS = 8
 CONSUMERS = 4
 PACE_SECONDS = 0.02
 RETRIES_MAX = 1000
+FORGOTTEN_EVERY = 40
+"""One first delivery of so many is neither acked nor nacked: its lease ends, and it comes again."""
 
 
 class Load:
@@ -29,6 +31,7 @@ class Load:
         self.ledger = Ledger()
         self._queues = AsyncQueues(api_key, url=url, retries_max=RETRIES_MAX, timeout=10)
         self._numbers = count()
+        self._handled = count()
         self._producing = True
         self._consuming = True
         self._producers: list[asyncio.Task[None]] = []
@@ -82,11 +85,12 @@ class Load:
             for message in await self._queues.receive(QUEUE, max_messages=20, wait_time=1):
                 delivery = Delivery(message.id, message.deliveries, time.time(), message.leased_until.timestamp())
                 self.ledger.deliveries.setdefault(message.payload["key"], []).append(delivery)
-                await self._ack(message.id, delivery)
+                if message.deliveries > 1 or next(self._handled) % FORGOTTEN_EVERY:
+                    await self._ack(message, delivery)
 
-    async def _ack(self, message_id: str, delivery: Delivery) -> None:
+    async def _ack(self, message: Message, delivery: Delivery) -> None:
         try:
-            await self._queues.ack(message_id)
+            await self._queues.ack(message)
             delivery.acked = True
         except LeaseLost:
             pass  # the ack came too late: it will be delivered again
