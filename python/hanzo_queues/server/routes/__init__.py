@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starlette.routing import Route, Router
+from starlette.routing import Router
 
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.routes import enqueue, health, messages, openapi, peek, queues, receive, settle
 from hanzo_queues.server.routes.endpoint import Endpoint, NotFound, Operation, reading
+from hanzo_queues.server.routes.path_route import PathRoute
 
 # A receive leases, so it has no HEAD; neither has anything that changes something.
 SAFE = frozenset(
@@ -55,7 +56,7 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
 
 def build_routes(edge: Edge) -> Router:
     """The ASGI application of the API."""
-    table = [Route(path, Endpoint(edge, with_head(path)), name=path) for path in OPERATIONS]
+    table = [PathRoute(path, Endpoint(edge, with_head(path)), name=path) for path in OPERATIONS]
     return Router(table, redirect_slashes=False, default=NotFound())
 
 
