@@ -246,6 +246,29 @@ def test_a_batch_stays_within_what_its_commands_announced(core: CoreJournal) -> 
     assert announced - 2000 < len(step.batch) <= announced + _core.step_batch_bytes_min()
 
 
+def test_commands_of_one_step_keep_their_own_bytes(core: CoreJournal) -> None:
+    core.create("dying", maxRetries=0)
+    for n in range(3):
+        core.enqueue("dying", n)
+    messages = core.receive("dying")
+    commands = []
+    for n, message in enumerate(messages):
+        commands.append(
+            core.parser.enqueue("orders", json.dumps({"payload": f"p{n}" * 9, "metadata": {"n": n}}).encode())
+        )
+        commands.append(core.parser.nack(message["id"], receipt_body(message, error=f"error {n}")))
+        batch = {"messages": [{"payload": [n, 1]}, {"payload": [n, 2]}]}
+        commands.append(core.parser.enqueue_batch("orders", json.dumps(batch).encode()))
+    entries = [{"id": m["id"], "receipt": m["receipt"], "error": "late"} for m in messages]
+    commands.append(core.parser.settle("dying", json.dumps({"nacks": entries}).encode()))
+    core.replies(*commands)
+    payloads = [message["payload"] for message in core.receive("orders")]
+    assert payloads == [value for n in range(3) for value in (f"p{n}" * 9, [n, 1], [n, 2])]
+    peek = core.parser.peek("dying", state="dead", after=None, limit=None)
+    assert [dead["deadLetter"]["error"] for dead in core.ask(peek)["messages"]] == ["error 0", "error 1", "error 2"]
+    assert core.replayed().state_hash() == core.engine.state_hash()
+
+
 # The journal
 
 

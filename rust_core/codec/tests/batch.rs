@@ -190,3 +190,26 @@ fn a_newer_format_is_refused_politely() {
         "{text}"
     );
 }
+
+#[test]
+fn blobs_that_no_record_accounts_for_are_refused() {
+    for claimed in [6, 8] {
+        let mut records = Vec::new();
+        record::encode(&mut records, &Record::Enqueued(enqueued(1, claimed)));
+        let header = Header {
+            lsn: 1,
+            epoch: 1,
+            now_ms: 0,
+            previous: PREVIOUS,
+            record_count: 1,
+        };
+        let blobs: [codec::blob::Pieces<'_>; 1] = [[b"payload", b"", b""]];
+        let draft = Draft {
+            header,
+            records: &records,
+            blobs: &blobs,
+        };
+        let fault = Batch::decode(&draft.to_bytes().0, 1, &PREVIOUS).unwrap_err();
+        assert_eq!(fault.reason(), "malformed", "{claimed} bytes claimed");
+    }
+}
