@@ -10,12 +10,15 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
+
+from hanzo_queues.server.serve import DRAIN_S
 
 PATIENCE_S = 30
 SERVING = re.compile(r"serving at (http://\S+), .*, engine (\S+), started in (\d+) ms")
@@ -94,6 +97,47 @@ async def test_it_answers_its_polls_and_stops_with_0(tmp_path: Path, number: sig
         assert await asyncio.wait_for(asyncio.gather(*polls), PATIENCE_S) == [{"messages": []}] * 5
         assert await process.ended() == 0
         assert not any("Traceback" in line or " error " in line for line in process.lines), process.lines
+
+
+async def test_a_second_interrupt_waits_for_nothing(tmp_path: Path) -> None:
+    """A request whose body never comes would hold the server for as long as it may."""
+    async with serving(tmp_path, HANZO_API_KEYS="test-api-key") as process:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(process.url.rpartition(":")[2]))
+        head = (
+            "POST /v1/queues HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer test-api-key\r\n"
+            "Content-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+        )
+        writer.write(head.encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 100 ")
+        began = time.monotonic()
+        process.process.send_signal(signal.SIGINT)
+        while not any("SIGINT: stopping" in line for line in process.lines):
+            await process._line()
+        process.process.send_signal(signal.SIGINT)
+        assert await process.ended() == 0
+        assert time.monotonic() - began < DRAIN_S
+        writer.close()
+
+
+async def test_a_start_that_is_cut_short_leaves_nothing(tmp_path: Path) -> None:
+    """A second server would not start on the directory while anything of the first is left."""
+    environ = environment(HANZO_DATA_DIR=str(tmp_path), HANZO_API_KEYS="test-api-key")
+    cut = await asyncio.create_subprocess_exec(*HANZO, "serve", env=environ, stderr=subprocess.PIPE)
+    while not (tmp_path / "server.pid").exists():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    cut.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(cut.wait(), PATIENCE_S) == 0
+    async with serving(tmp_path, HANZO_API_KEYS="test-api-key"):
+        pass
+
+
+async def test_two_servers_on_one_directory_are_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path, HANZO_API_KEYS="test-api-key"):
+        environ = environment(HANZO_DATA_DIR=str(tmp_path), HANZO_API_KEYS="test-api-key")
+        second = Process(await asyncio.create_subprocess_exec(*HANZO, "serve", env=environ, stderr=subprocess.PIPE))
+        assert await second.ended() == 1
+        assert any(str(tmp_path) in line for line in second.lines)
+        assert not any("Traceback" in line for line in second.lines)
 
 
 async def test_a_generated_key_is_kept_and_printed_once(tmp_path: Path) -> None:
