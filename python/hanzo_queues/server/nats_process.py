@@ -1,0 +1,164 @@
+"""One life of an embedded nats-server process: its configuration, its start, its end.
+
+    it dies with this process, however that ends (Linux: by the kernel; elsewhere: at the next start, by its pid file)
+
+Knows nothing of why it is started or ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from hanzo_queues.server.data_directory import DataDirectory
+
+logger = logging.getLogger(__name__)
+
+MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
+LOG_BYTES_MAX = 10 * 1024 * 1024
+TERMINATE_TIMEOUT_S = 5.0
+MEMORY_BYTES_MIN = 128 * 1024 * 1024
+MEMORY_BYTES_MAX = 2 * 1024 * 1024 * 1024
+CGROUP_MEMORY_MAX = Path("/sys/fs/cgroup/memory.max")
+PR_SET_PDEATHSIG = 1
+
+
+class NatsProcess:
+    """The process of one data directory. At most one runs."""
+
+    def __init__(self, directory: DataDirectory, program: Path) -> None:
+        self._directory = directory
+        self._program = program
+        self._config_path = directory.path / "nats-server.conf"
+        self._pid_path = directory.path / "nats-server.pid"
+        self._log_path = directory.path / "nats-server.log"
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the process, while it runs."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    def configure(self, *, server_name: str, port: int, token: str) -> None:
+        """Writes the configuration the next start reads. Loopback only, no monitoring port, every write synced."""
+        config = {
+            "server_name": server_name,
+            "host": "127.0.0.1",
+            "port": port,
+            "max_payload": MAX_PAYLOAD_BYTES,
+            "authorization": {"token": token},
+            "pid_file": str(self._pid_path),
+            "log_file": str(self._log_path),
+            "logfile_size_limit": LOG_BYTES_MAX,
+            "logfile_max_num": 3,
+            "jetstream": {"store_dir": str(self._directory.path / "jetstream"), "sync_interval": "always"},
+        }
+        self._directory.write(self._config_path.name, json.dumps(config, indent=2, ensure_ascii=False))
+
+    async def start(self) -> None:
+        """Starts it, in a session of its own: a Ctrl-C at the terminal is ours, and ends it after us."""
+        self._process = await asyncio.create_subprocess_exec(
+            str(self._program),
+            "-c",
+            str(self._config_path),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={"GOMEMLIMIT": f"{_memory_bytes()}B", **os.environ},
+            start_new_session=True,
+            preexec_fn=die_with_parent(),
+        )
+
+    async def ended(self) -> int:
+        """Returns its exit code when it ends; at once when it does not run."""
+        return 0 if self._process is None else await self._process.wait()
+
+    async def kill(self) -> None:
+        """Ends it now, also when it is frozen."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    async def stop(self) -> None:
+        """Ends it in order, and by force when that takes longer than 5 s."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TERMINATE_TIMEOUT_S):
+                await self._process.wait()
+        await self.kill()
+
+    def end_leftover(self) -> None:
+        """Ends a nats-server that a killed server left on this directory. Blocks until it is gone."""
+        try:
+            pid = int(self._pid_path.read_text())
+        except (OSError, ValueError):
+            return
+        if not self._is_ours(pid):
+            return
+        logger.warning("embedded nats-server: ending process %d, left by an earlier server", pid)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + TERMINATE_TIMEOUT_S
+        while self._is_ours(pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def last_words(self) -> str:
+        """The end of its log, for an error's text."""
+        try:
+            lines = self._log_path.read_text(errors="replace").splitlines()
+        except OSError:
+            return "it wrote no log"
+        return " | ".join(lines[-3:])
+
+    def _is_ours(self, pid: int) -> bool:
+        """Whether process `pid` runs with our configuration file: a pid alone may have gone to somebody else."""
+        return str(self._config_path) in _command_line(pid)
+
+
+def die_with_parent() -> Callable[[], None] | None:
+    """What a child runs before exec so that Linux kills it when its parent ends. "Parent" is the thread that starts it:
+    the one of the event loop, which has to outlive the child."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def before_exec() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return before_exec
+
+
+def _command_line(pid: int) -> str:
+    proc = Path("/proc")
+    if (proc / "self").exists():
+        try:
+            return (proc / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+    listed = subprocess.run(["ps", "-p", str(pid), "-o", "args="], capture_output=True, text=True, check=False)
+    return listed.stdout
+
+
+def _memory_bytes() -> int:
+    """A quarter of what this machine or container has, within bounds: Go collects harder near it, and never fails."""
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError, ValueError):
+        available = min(available, int(CGROUP_MEMORY_MAX.read_text()))
+    return max(MEMORY_BYTES_MIN, min(MEMORY_BYTES_MAX, available // 4))
