@@ -74,21 +74,24 @@ class Stop:
         self._starting = asyncio.current_task()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.signal, number)
+            loop.add_signal_handler(number, self.came, number)
 
-    def signal(self, number: signal.Signals) -> None:
+    def came(self, number: signal.Signals) -> None:
         """`number` came."""
         logger.info("%s: stopping", number.name)
-        if self.http is not None:
-            self.http.handle_exit(number, None)
-        elif self._starting is not None:
-            self._starting.cancel()
+        self._stop(number)
 
     def fail(self, why: str) -> None:
         """The server can't serve any more."""
         logger.critical("%s", why)
         self.failed = True
-        self.signal(signal.SIGTERM)
+        self._stop(signal.SIGTERM)
+
+    def _stop(self, number: signal.Signals) -> None:
+        if self.http is not None:
+            self.http.handle_exit(number, None)
+        elif self._starting is not None:
+            self._starting.cancel()
 
 
 def serve(settings: Settings) -> int:
