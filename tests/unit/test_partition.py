@@ -12,7 +12,7 @@ import pytest
 
 from hanzo_queues._core import Command, Parser
 from hanzo_queues.server.faults import JournalUnavailable, Overloaded, PartitionRecovering, ShuttingDown
-from hanzo_queues.server.journal.base import AppendUnknown
+from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.limits_table import LIMITS
 from hanzo_queues.server.partition import Answer, Partition
@@ -194,6 +194,16 @@ async def test_a_failed_append_is_unknown_and_settled_by_fence_and_replay(commit
         assert await ready(partition) == (2 if committed else 1)
         await partition.submit(enqueue("after"))
         assert await ready(partition) == (3 if committed else 2)
+
+
+async def test_a_refused_append_is_known_to_have_done_nothing() -> None:
+    journal = GatedJournal()
+    async with serving(journal) as partition:
+        journal.fail_next = [(AppendRefused("no room"), False)]
+        with pytest.raises(JournalUnavailable) as caught:
+            await partition.submit(enqueue("refused"))
+        assert caught.value.outcome == "none"
+        assert await ready(partition) == 0
 
 
 async def test_a_parked_poll_outlives_a_poisoning() -> None:

@@ -17,14 +17,15 @@ class Fault(Exception):
     code = "internal_error"
     outcome: Outcome = "unknown"
 
-    def __init__(self, detail: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, detail: str, *, outcome: Outcome | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.outcome = outcome or self.outcome
         self.retry_after_s = retry_after_s
 
 
 class JournalUnavailable(Fault):
-    """An append failed, timed out or was refused after the request was applied."""
+    """An append failed, timed out or was refused, or a payload could not be read back."""
 
     code = "journal_unavailable"
     outcome: Outcome = "unknown"

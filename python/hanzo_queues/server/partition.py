@@ -27,7 +27,7 @@ from hanzo_queues.server.faults import (
     PartitionRecovering,
     ShuttingDown,
 )
-from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError
+from hanzo_queues.server.journal.base import AppendRefused, Journal, JournalCorrupt, JournalError
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.polls import Polls, Request
 from hanzo_queues.server.recovery import take_over
@@ -288,7 +288,7 @@ class Partition:
                 self._payloads.put(step.lsn, step.batch)
                 await self._journal.append(step.batch, step.lsn - 1)
         except BaseException as error:
-            fault = JournalUnavailable(f"the journal did not confirm the request: {error}", retry_after_s=1.0)
+            fault = _fault_of(error)
             for request in requests:
                 _fail(request, fault)
             raise
@@ -331,6 +331,16 @@ class Partition:
 def _too_large(command: Command, budget: int) -> Answer:
     detail = f"the request needs up to {command.batch_bytes_max} bytes of one journal batch, which holds {budget}"
     return Answer(("request_too_large", detail), False, 0, None, b"", None)
+
+
+def _fault_of(error: BaseException) -> Fault:
+    """What the requests of a batch are told that did not become durable, or may have."""
+    match error:
+        case AppendRefused():
+            return JournalUnavailable(f"the journal refused the request: {error}", outcome="none", retry_after_s=1.0)
+        case JournalError() | asyncio.CancelledError():
+            return JournalUnavailable(f"the journal did not confirm the request: {error}", retry_after_s=1.0)
+    return Fault("the request met a bug; the server's log tells more", outcome="none")
 
 
 def _fail(request: Request, fault: Fault) -> None:
