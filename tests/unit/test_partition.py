@@ -283,3 +283,33 @@ async def test_a_rate_limited_poll_wakes_with_its_token() -> None:
             await partition.submit(enqueue(n, queue="slow"))
         answers = [await asyncio.wait_for(partition.receive("slow", receive(2, "slow"), 5), 5) for _ in range(2)]
         assert [payloads(answer) for answer in answers] == [[0], [1]]
+
+
+class Turns:
+    """An ownership that the test grants."""
+
+    def __init__(self) -> None:
+        self.granted = asyncio.Event()
+        self.granted.set()
+        self.released = False
+
+    async def acquire(self) -> None:
+        await self.granted.wait()
+
+    async def release(self) -> None:
+        self.released = True
+
+
+async def test_a_partition_whose_ownership_is_lost_stands_by_until_it_is_granted_again() -> None:
+    turns = Turns()
+    async with serving(GatedJournal(), ownership=turns) as partition:
+        turns.granted.clear()
+        partition.lose_ownership()
+        waiting = asyncio.ensure_future(partition.submit(enqueue("later")))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (partition.state, waiting.done()) == ("standby", False)
+        turns.granted.set()
+        await asyncio.wait_for(waiting, 5)
+        assert await ready(partition) == 1
+    assert turns.released

@@ -20,6 +20,7 @@ from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.faults import Fault, ShuttingDown
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError
 from hanzo_queues.server.limits_table import with_settings, within_batch
+from hanzo_queues.server.ownership import Ownership
 from hanzo_queues.server.partition import Partition
 from hanzo_queues.server.router import Router
 from hanzo_queues.server.routes import build_routes
@@ -39,8 +40,9 @@ async def _nothing() -> None:
 class App:
     """One server without its socket. `http` is the ASGI application.
 
-    `on_stuck` is awaited when the journal keeps failing; `on_failed` is called with a sentence when the server can't
-    serve any more; `on_serving` once, when it does for the first time.
+    `ownership` says when it may write the journal; None: always. `on_stuck` is awaited when the journal keeps failing;
+    `on_failed` is called with a sentence when the server can't serve any more; `on_serving` once, when it does for the
+    first time.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class App:
         journal: Journal,
         keys: ApiKeys,
         *,
+        ownership: Ownership | None = None,
         on_stuck: Callable[[], Awaitable[None]] = _nothing,
         on_failed: Callable[[str], None] = logger.critical,
         on_serving: Callable[[], None] = lambda: None,
@@ -63,12 +66,15 @@ class App:
         self.partition = Partition(
             0,
             journal,
+            ownership=ownership,
             payload_memory_bytes=settings.payload_memory_bytes,
             requests_max=limits["inflight_requests_max"],
             polls_max=limits["parked_polls_max"],
             on_stuck=on_stuck,
             on_failed=on_failed,
         )
+        if ownership is not None:
+            ownership.on_lost = self.partition.lose_ownership
         self.edge = Edge(Router([self.partition]), keys, limits)
         self.http: ASGIApp = build_routes(self.edge)
         self._starting: asyncio.Task[None] | None = None

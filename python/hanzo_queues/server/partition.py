@@ -16,7 +16,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from hanzo_queues._core import Command, Engine, Reply, Step, step_batch_bytes_min
 from hanzo_queues.server.clock import Clock
@@ -34,7 +34,7 @@ from hanzo_queues.server.recovery import take_over
 
 logger = logging.getLogger(__name__)
 
-State = Literal["recovering", "serving", "failed", "closed"]
+State = Literal["standby", "recovering", "serving", "failed", "closed"]
 
 STEP_COMMANDS_MAX = 2048  # bounds how long one step keeps the loop
 RECOVERY_PATIENCE_S = 5.0  # requests wait this long for a recovery before they are told to come back
@@ -55,6 +55,20 @@ class Answer:
     reply: Reply | None
 
 
+class Ownership(Protocol):
+    """The lease that decides which node tries to write."""
+
+    async def acquire(self) -> None:
+        """Returns when this node may try, however long that takes."""
+
+    async def release(self) -> None:
+        """Gives it up. Does nothing when it is not held."""
+
+
+class OwnershipLost(JournalError):
+    """Another node may own the partition now."""
+
+
 async def _nothing() -> None:
     return None
 
@@ -62,6 +76,7 @@ async def _nothing() -> None:
 class Partition:
     """One partition. Start it with `start`, end it with `close`.
 
+    `ownership` says when this node may try to write; None: nobody else can.
     `on_stuck` is awaited when the journal keeps failing (an embedded nats-server is restarted by it).
     `on_failed` is called once with a sentence when the journal can't be trusted; the partition serves no more.
     """
@@ -75,16 +90,19 @@ class Partition:
         requests_max: int,
         polls_max: int,
         clock: Clock | None = None,
+        ownership: Ownership | None = None,
         on_stuck: Callable[[], Awaitable[None]] = _nothing,
         on_failed: Callable[[str], None] = logger.critical,
     ) -> None:
         self.number = number
-        self.state: State = "recovering"
+        self.state: State = "standby"
         self._journal = journal
         self._payloads = Payloads(journal, payload_memory_bytes)
         self._clock = clock or Clock()
         self._requests_max = requests_max
         self._polls_max = polls_max
+        self._ownership = ownership
+        self._owned = False
         self._on_stuck = on_stuck
         self._on_failed = on_failed
         self._inbox: deque[Request] = deque()
@@ -137,8 +155,13 @@ class Partition:
         self._parking = False
         self._polls.wake_all()
 
+    def lose_ownership(self) -> None:
+        """Another node may own the partition: serve no more until it is acquired again."""
+        self._owned = False
+        self._wake()
+
     async def close(self) -> None:
-        """Answers what was asked, then ends. Does not close the journal."""
+        """Answers what was asked, gives the ownership up, then ends. Does not close the journal."""
         self.stop_parking()
         running, self._running = self._running, None
         if running is None:
@@ -153,6 +176,8 @@ class Partition:
         if self._patience is not None:
             self._patience.cancel()
         self._fail_inbox(ShuttingDown("the server stops"))
+        if self._ownership is not None:
+            await self._ownership.release()
 
     # -- requests in, answers out
 
@@ -205,6 +230,7 @@ class Partition:
         failures = 0
         while self.state != "closed":
             try:
+                await self._own()
                 engine = await self._recover()
                 failures = 0
                 await self._serve(engine)
@@ -221,13 +247,21 @@ class Partition:
                 failures += 1
                 await asyncio.sleep(RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S) - 1)])
 
-    async def _recover(self) -> Engine:
-        self.state = "recovering"
+    async def _own(self) -> None:
         if self._patience is None:
             self._patience = asyncio.get_running_loop().call_later(RECOVERY_PATIENCE_S, self._refuse)
+        if not self._owned:
+            self.state = "standby"
+            if self._ownership is not None:
+                await self._ownership.acquire()
+            self._owned = True
+
+    async def _recover(self) -> Engine:
+        self.state = "recovering"
         engine = await take_over(self.number, self._journal, self._payloads, self._clock)
-        self._patience.cancel()
-        self._patience = None
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         self._refusing = False
         self.state = "serving"
         logger.info("partition %d: serving, epoch %d", self.number, engine.epoch)
@@ -237,7 +271,7 @@ class Partition:
 
     def _refuse(self) -> None:
         self._refusing = True
-        self._fail_inbox(PartitionRecovering(f"partition {self.number} is recovering", retry_after_s=1.0))
+        self._fail_inbox(PartitionRecovering(f"partition {self.number} is {self.state}", retry_after_s=1.0))
 
     def _fail(self, why: str) -> None:
         self.state = "failed"
@@ -248,6 +282,8 @@ class Partition:
     async def _serve(self, engine: Engine) -> None:
         while True:
             await self._arrived()
+            if not self._owned:
+                raise OwnershipLost(f"another node may own partition {self.number}")
             if self.state == "closed" and not self._inbox:
                 return
             await self._commit(engine, self._take(self._budget))
@@ -258,7 +294,7 @@ class Partition:
         return self._journal.batch_bytes_max - step_batch_bytes_min()
 
     async def _arrived(self) -> None:
-        if self._inbox or self._timers_due or self.state == "closed":
+        if self._inbox or self._timers_due or not self._owned or self.state == "closed":
             return
         self._arrival = asyncio.get_running_loop().create_future()
         await self._arrival

@@ -132,7 +132,15 @@ async def _serve_http(
             "serving at %s, %s, engine %s, started in %.0f ms", url_of(listening), storage.place, __version__, took_ms
         )
 
-    app = App(settings, storage.journal, keys, on_stuck=storage.on_stuck, on_failed=stop.fail, on_serving=serving)
+    app = App(
+        settings,
+        storage.journal,
+        keys,
+        ownership=storage.ownership,
+        on_stuck=storage.on_stuck,
+        on_failed=stop.fail,
+        on_serving=serving,
+    )
     stop.http = HttpServer(app)
     app.start()
     try:

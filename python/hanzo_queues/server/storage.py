@@ -15,10 +15,12 @@ from hanzo_queues.server.embedded_nats import EmbeddedNats
 from hanzo_queues.server.journal.base import Journal
 from hanzo_queues.server.journal.jetstream import JetStreamJournal
 from hanzo_queues.server.nats_binary import NoNatsServer
-from hanzo_queues.server.nats_connection import NatsEndpoint
+from hanzo_queues.server.nats_connection import NatsConnection, NatsEndpoint, NatsUnreachable
+from hanzo_queues.server.ownership import Ownership
 from hanzo_queues.server.settings import Settings
 
 OWN_PARTITION = 0
+CONNECT_TIMEOUT_S = 5.0
 
 
 class StartRefused(Exception):
@@ -27,9 +29,11 @@ class StartRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A journal, not open yet. `place` says where it is, for people; `on_stuck` is what to do when it keeps failing."""
+    """A journal, not open yet, and the lease that says who may write it: none where nobody else can. `place` says where
+    it is, for people; `on_stuck` is what to do when it keeps failing."""
 
     journal: Journal
+    ownership: Ownership | None
     on_stuck: Callable[[], Awaitable[None]]
     place: str
 
@@ -38,26 +42,37 @@ class Storage:
 async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
     """The storage that `settings` ask for, for the length of a block. Raises StartRefused."""
     async with AsyncExitStack() as stack:
-        if settings.nats_url is None:
-            endpoint, on_stuck = await _embedded(settings, stack)
-            place = f"data in {settings.data_dir}"
-        else:
-            servers = tuple(address.strip() for address in settings.nats_url.split(","))
-            endpoint, on_stuck = NatsEndpoint(servers), _wait
-            place = "journal on " + ", ".join(map(_without_credentials, servers))
-        yield Storage(_journal(endpoint, settings), on_stuck, place)
+        try:
+            directory = stack.enter_context(DataDirectory(settings.data_dir))
+            if settings.nats_url is None:
+                yield await _embedded(settings, directory, stack)
+            else:
+                yield await _cluster(settings, settings.nats_url, directory, stack)
+        except (DataDirectoryTaken, DataDirectoryUnusable, NatsUnreachable, NoNatsServer) as error:
+            raise StartRefused(str(error)) from error
 
 
-async def _embedded(settings: Settings, stack: AsyncExitStack) -> tuple[NatsEndpoint, Callable[[], Awaitable[None]]]:
-    try:
-        directory = stack.enter_context(DataDirectory(settings.data_dir))
-        nats = EmbeddedNats(directory)
-        # Before it starts, so that a start that is cut short leaves nothing behind.
-        stack.push_async_callback(nats.stop)
-        await nats.start()
-    except (DataDirectoryTaken, DataDirectoryUnusable, NoNatsServer) as error:
-        raise StartRefused(str(error)) from error
-    return NatsEndpoint((nats.url,), nats.token), nats.restart
+async def _embedded(settings: Settings, directory: DataDirectory, stack: AsyncExitStack) -> Storage:
+    nats = EmbeddedNats(directory)
+    # Before it starts, so that a start that is cut short leaves nothing behind.
+    stack.push_async_callback(nats.stop)
+    await nats.start()
+    journal = _journal(NatsEndpoint((nats.url,), nats.token), settings)
+    return Storage(journal, None, nats.restart, f"data in {settings.data_dir}")
+
+
+async def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: AsyncExitStack) -> Storage:
+    servers = tuple(address.strip() for address in urls.split(","))
+    endpoint = NatsEndpoint(servers)
+    # Of its own: the journal replaces its connection when in doubt.
+    connection = NatsConnection(endpoint, "hanzo-queues ownership", lambda reason: None)
+    await connection.connect(CONNECT_TIMEOUT_S)
+    stack.push_async_callback(connection.close)
+    ownership = Ownership(
+        connection.client, partition=OWN_PARTITION, node_id=directory.node_id, replicas=settings.nats_replicas
+    )
+    place = "journal on " + ", ".join(map(_without_credentials, servers))
+    return Storage(_journal(endpoint, settings), ownership, _wait, place)
 
 
 def _journal(endpoint: NatsEndpoint, settings: Settings) -> Journal:

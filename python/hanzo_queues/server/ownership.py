@@ -1,0 +1,149 @@
+"""Who tries to own a partition: a lease in a JetStream key-value bucket, taken by one node, renewed, given up.
+
+    acquire -> owned -(renewed every third of its time)-> owned -(release)-> free
+                     -(not renewed in time, or replaced)--> lost
+
+The lease only decides who tries. What makes a deposed owner harmless is the journal's fence, so a lease that is wrong
+for a moment costs a refused append and never a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+
+import nats.errors
+import nats.js.errors
+import orjson
+from nats.aio.client import Client
+from nats.js.kv import KeyValue
+
+logger = logging.getLogger(__name__)
+
+BUCKET = "HANZO_OWNERS"
+RETRY_S = 0.2
+FAILURES = (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError)
+
+
+class Ownership:
+    """One node's claim to one partition. `ttl_s`: seconds after which a lease that was not renewed is anybody's; the
+    same for all nodes, fixed when the bucket is made. `on_lost` is called once for each lease that is lost."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        partition: int,
+        node_id: str,
+        replicas: int,
+        ttl_s: float = 9.0,
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._client = client
+        self._key = f"p{partition}"
+        self._node_id = node_id
+        self._replicas = replicas
+        self._ttl_s = ttl_s
+        self.on_lost = on_lost
+        self._value = orjson.dumps({"node": node_id, "claim": secrets.token_hex(8)})
+        self._revision = 0
+        self._renewed_at = 0.0
+        self._bucket: KeyValue | None = None
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def acquire(self) -> None:
+        """Returns when the lease is ours, however long that takes. A node's own earlier lease is taken back at once."""
+        while True:
+            try:
+                if await self._try_to_take():
+                    break
+                await self._until_worth_trying()
+            except FAILURES as error:
+                logger.warning("ownership of %s: %s; trying again", self._key, error)
+                await asyncio.sleep(RETRY_S)
+        self._renewing = asyncio.create_task(self._renew(), name=f"ownership-{self._key}")
+
+    async def release(self) -> None:
+        """Gives the lease up, so that a standby takes it at once. Never raises for an unreachable cluster."""
+        renewing, self._renewing = self._renewing, None
+        if renewing is None:
+            return
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+        with suppress(*FAILURES):
+            await (await self._opened()).delete(self._key, last=self._revision)
+
+    async def _opened(self) -> KeyValue:
+        if self._bucket is None:
+            jetstream = self._client.jetstream()
+            self._bucket = await jetstream.create_key_value(
+                bucket=BUCKET, history=1, ttl=self._ttl_s, replicas=self._replicas
+            )
+        return self._bucket
+
+    async def _try_to_take(self) -> bool:
+        bucket = await self._opened()
+        now = asyncio.get_running_loop().time()
+        entry = await self._entry()
+        try:
+            if entry is None:
+                self._revision = await bucket.create(self._key, self._value)
+            elif orjson.loads(entry.value or b"{}").get("node") == self._node_id:
+                self._revision = await bucket.update(self._key, self._value, last=entry.revision)
+            else:
+                return False
+        except nats.js.errors.KeyWrongLastSequenceError:
+            return False
+        self._renewed_at = now
+        return True
+
+    async def _entry(self) -> KeyValue.Entry | None:
+        with suppress(nats.js.errors.KeyNotFoundError):
+            return await (await self._opened()).get(self._key)
+        return None
+
+    async def _until_worth_trying(self) -> None:
+        """Returns when the owner gives up, or was silent for as long as its lease lives: expiry itself is not told."""
+        watcher = await (await self._opened()).watch(self._key)
+        try:
+            while True:
+                entry = await watcher.updates(timeout=self._ttl_s)
+                if entry is not None and entry.operation in ("DEL", "PURGE"):
+                    return
+        except nats.errors.TimeoutError:
+            return
+        finally:
+            await watcher.stop()
+
+    async def _renew(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._ttl_s / 3)
+            started = loop.time()
+            try:
+                async with asyncio.timeout_at(self._renewed_at + self._ttl_s):
+                    held = await self._renew_once()
+            except FAILURES as error:
+                logger.warning("ownership of %s: can't be renewed: %s", self._key, error)
+                held = loop.time() < self._renewed_at + self._ttl_s
+            else:
+                self._renewed_at = started
+            if not held:
+                logger.warning("ownership of %s: lost", self._key)
+                self._renewing = None
+                self.on_lost()
+                return
+
+    async def _renew_once(self) -> bool:
+        bucket = await self._opened()
+        try:
+            self._revision = await bucket.update(self._key, self._value, last=self._revision)
+        except nats.js.errors.KeyWrongLastSequenceError:
+            entry = await self._entry()  # a renewal whose answer was lost is ours as well
+            if entry is None or entry.value != self._value or entry.revision is None:
+                return False
+            self._revision = entry.revision
+        return True
