@@ -158,6 +158,8 @@ class Partition:
     def lose_ownership(self) -> None:
         """Another node may own the partition: serve no more until it is acquired again."""
         self._owned = False
+        if self.state == "serving":
+            self.state = "standby"
         self._wake()
 
     async def close(self) -> None:
@@ -236,6 +238,8 @@ class Partition:
                 await self._serve(engine)
             except JournalCorrupt as error:
                 return self._fail(str(error))
+            except OwnershipLost as error:
+                logger.warning("partition %d: %s; standing by", self.number, error)
             except JournalError as error:
                 failures += 1
                 logger.warning("partition %d: poisoned: %s; recovering", self.number, error)
