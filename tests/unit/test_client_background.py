@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -73,6 +74,32 @@ def test_a_call_on_the_clients_own_loop_is_an_error_and_no_deadlock(queues: Queu
 
     with pytest.raises(RuntimeError, match="wait for itself"):
         queues._background.call(inside)
+
+
+def test_interrupting_the_wait_cancels_the_call(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancelled = threading.Event()
+
+    async def forever(client: AsyncQueues) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async def running(client: AsyncQueues) -> bool:
+        return any("forever" in repr(task.get_coro()) for task in asyncio.all_tasks())
+
+    result = Future.result
+
+    def first_interrupted(future: Future[None], timeout: float | None = None) -> None:
+        monkeypatch.setattr(Future, "result", result)
+        while not queues._background.call(running):
+            pass
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Future, "result", first_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        queues._background.call(forever)
+    assert cancelled.wait(10)
 
 
 def test_a_child_process_has_a_loop_of_its_own(server: StandIn, queues: Queues) -> None:
