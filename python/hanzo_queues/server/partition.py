@@ -43,7 +43,7 @@ RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 APPEND_FAILURES_UNTIL_STUCK = 2
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Answer:
     """A durable reply, rendered. `rejection` is (code, detail) when the rules said no."""
 
@@ -118,9 +118,7 @@ class Partition:
     # -- what routes call
 
     async def submit(self, command: Command) -> Answer:
-        """Carries out one command. Durable on return. Raises Fault."""
-        if command.batch_bytes_max > self._budget:
-            return _too_large(command, self._budget)
+        """Carries out one command, whose `batch_bytes_max` one batch can hold. Durable on return. Raises Fault."""
         return await self._answer(await self._ask(Request(command, self._future())))
 
     async def receive(self, queue: str, command: Command, wait_s: float) -> Answer:
@@ -366,11 +364,6 @@ class Partition:
         self._timer = None
         self._timers_due = True
         self._wake()
-
-
-def _too_large(command: Command, budget: int) -> Answer:
-    detail = f"the request needs up to {command.batch_bytes_max} bytes of one journal batch, which holds {budget}"
-    return Answer(("request_too_large", detail), False, 0, None, b"", None)
 
 
 def _fault_of(error: BaseException) -> Fault:
