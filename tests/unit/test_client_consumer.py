@@ -172,9 +172,13 @@ async def test_the_lease_is_extended_while_the_handler_runs() -> None:
         release.set()
         await broker.until(lambda: len(broker.acks) == 1)
         extended = len(broker.extends)
+        release.clear()
         broker.messages.put_nowait(message(2))
+        await broker.until(lambda: len(broker.extends) >= extended + 3)
+        release.set()
         await broker.until(lambda: len(broker.acks) == 2)
     assert {extend["id"] for extend in broker.extends[:extended]} == {"m1"}
+    assert {extend["id"] for extend in broker.extends[extended:]} == {"m2"}
     assert broker.extends[0]["visibilityTimeout"] == 0.03
     polls = [asked for asked in broker.asked if asked.path.endswith("/messages")]
     assert polls[0].query["visibilityTimeout"] == "0.03"
