@@ -110,13 +110,13 @@ class Ownership:
         watcher = await (await self._opened()).watch(self._key)
         try:
             while True:
-                entry = await watcher.updates(timeout=self._ttl_s)
+                entry = await watcher.updates(timeout=self._ttl_s)  # type: ignore[no-untyped-call]
                 if entry is not None and entry.operation in ("DEL", "PURGE"):
                     return
         except nats.errors.TimeoutError:
             return
         finally:
-            await watcher.stop()
+            await watcher.stop()  # type: ignore[no-untyped-call]
 
     async def _renew(self) -> None:
         loop = asyncio.get_running_loop()

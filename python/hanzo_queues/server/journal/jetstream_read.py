@@ -19,9 +19,9 @@ from hanzo_queues.server.journal.base import JournalCorrupt, JournalError
 from hanzo_queues.server.journal.jetstream_api import JetStreamApi
 from hanzo_queues.server.nats_connection import subscribe_directly
 
-HEARTBEAT_S = 0.5
+HEARTBEAT_S = 0.25
 SILENCE_S_MAX = 2.0
-STALLS_MAX = 5
+STALLS_MAX = 20
 NANOSECONDS = 1_000_000_000
 
 
@@ -77,13 +77,14 @@ class _Deliveries:
             self._waiter.set_result(None)
 
     async def next(self) -> Msg | None:
-        """The next message; None when the consumer fell silent."""
+        """The next message; None when the consumer has none to send, or fell silent."""
         while True:
             while self._arrived:
                 message = self._arrived.popleft()
                 if message.headers is None or "Status" not in message.headers:
                     return message
-                await self._answer_control(message, message.headers)
+                if not await self._answer_control(message, message.headers):
+                    return None
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 async with asyncio.timeout(SILENCE_S_MAX):
@@ -91,13 +92,16 @@ class _Deliveries:
             except TimeoutError:
                 return None
 
-    async def _answer_control(self, message: Msg, headers: dict[str, str]) -> None:
+    async def _answer_control(self, message: Msg, headers: dict[str, str]) -> bool:
+        """False for a heartbeat of an idle consumer: what we wait for does not come."""
         subject = message.reply or headers.get("Nats-Consumer-Stalled")
-        if subject:
-            try:
-                await self._client.publish(subject)
-            except nats.errors.Error as error:
-                raise JournalError(f"reading was interrupted: {error}") from error
+        if not subject:
+            return False
+        try:
+            await self._client.publish(subject)
+        except nats.errors.Error as error:
+            raise JournalError(f"reading was interrupted: {error}") from error
+        return True
 
 
 @asynccontextmanager
