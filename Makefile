@@ -35,7 +35,7 @@ test: lint test-rust test-python wheel-test ## Run every check and every test, a
 lint: $(CORE) ## Check formatting, lints, types and import directions
 	@scripts/rust-component fmt && cargo fmt --all --check || [ $$? = 77 ]
 	@scripts/rust-component clippy && cargo clippy --workspace --all-targets --locked --quiet -- -D warnings || [ $$? = 77 ]
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
