@@ -10,11 +10,11 @@ from typing import Any
 
 import aiohttp
 import orjson
-from hanzo_queues.server.journal.memory import MemoryJournal
 
 from hanzo_queues.server.app import App
 from hanzo_queues.server.auth import ApiKeys
 from hanzo_queues.server.journal.base import Journal
+from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.serve import HttpServer, listen, url_of
 from hanzo_queues.server.settings import Settings
 
