@@ -71,7 +71,7 @@ docs: $(DEPS) ## Renew the reference pages that are generated from spec/
 
 format: $(DEPS) ## Format the Rust and fix what ruff can fix
 	cargo fmt --all
-	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff check --no-cache --fix --quiet .
 
 lock: $(DEPS) ## Renew requirements.lock from what the environment holds
 	{ head -1 requirements.lock; $(BIN)/python -m pip freeze --all | grep -vE '^(-e |hanzo|setuptools)'; } > requirements.lock.new
