@@ -77,8 +77,10 @@ class NatsConnection:
             await self.client.close()
 
     async def _error(self, error: Exception) -> None:
-        self._last_error = str(error) or type(error).__name__
-        logger.debug("%s: %s", self._name, self._last_error)
+        text = str(error) or type(error).__name__
+        logger.debug("%s: %s", self._name, text)
+        if "authorization" not in self._last_error.lower():  # says more than the reset that may follow it
+            self._last_error = text
 
     async def _disconnected(self) -> None:
         if self._on_down is not _ignore:
@@ -86,6 +88,7 @@ class NatsConnection:
         self._on_down("the connection to nats-server was lost")
 
     async def _reconnected(self) -> None:
+        self._last_error = "no answer"
         logger.info("%s: connected to nats-server again", self._name)
 
     async def _closed(self) -> None:
