@@ -55,13 +55,16 @@ class Ownership:
         self._renewing: asyncio.Task[None] | None = None
 
     async def acquire(self) -> None:
-        """Returns when the lease is ours, however long that takes. A node's own earlier lease is taken back at once."""
+        """Returns when the lease is ours, however long that takes. A node's own earlier lease is taken back at once.
+        Raises only when the connection was closed for good."""
         while True:
             try:
                 if await self._try_to_take():
                     break
                 await self._until_worth_trying()
             except FAILURES as error:
+                if self._client.is_closed:
+                    raise
                 logger.warning("ownership of %s: %s; trying again", self._key, error)
                 await asyncio.sleep(RETRY_S)
         self._renewing = asyncio.create_task(self._renew(), name=f"ownership-{self._key}")
