@@ -42,6 +42,7 @@ async def append(client: Client, answer: bytes | None) -> dict[str, str] | None:
             await message.respond(answer)
 
     await client.subscribe(SUBJECT, cb=stand_in)
+    await client.flush()
     appender = Appender(client, STREAM, SUBJECT)
     await appender.start()
     await appender.append(b"batch", 6, TIMEOUT_S)

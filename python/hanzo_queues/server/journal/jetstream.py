@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 
+import nats.errors
+
 from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt, JournalError
 from hanzo_queues.server.journal.jetstream_api import (
     STREAM_NAME_IN_USE,
@@ -127,7 +129,11 @@ class JetStreamJournal:
         except NatsUnreachable as error:
             raise JournalError(str(error)) from error
         appender = Appender(connection.client, self.stream, self.subject)
-        await appender.start()
+        try:
+            await appender.start()
+        except nats.errors.Error as error:
+            await connection.close()
+            raise JournalError(f"the connection was lost at once: {error}") from error
         self._connection, self._appender = connection, appender
         return connection
 

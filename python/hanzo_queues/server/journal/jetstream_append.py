@@ -34,8 +34,9 @@ class Appender:
         self._acknowledged: asyncio.Future[Msg] | None = None
 
     async def start(self) -> None:
-        """Subscribes to the acknowledgements."""
+        """Subscribes to the acknowledgements. Raises nats.errors.Error."""
         await subscribe_directly(self._client, f"{self._inbox}.*", self._receive)
+        await self._client.flush()  # an append is written at once, and must not overtake its subscription
 
     async def append(self, batch: bytes, expected_last_sequence: int, timeout_s: float) -> None:
         """See `Journal.append`."""
