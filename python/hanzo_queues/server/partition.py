@@ -112,6 +112,7 @@ class Partition:
         self._timers_due = False
         self._parking = True
         self._refusing = False
+        self._trouble = ""  # why it does not serve, for people
         self._patience: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -188,7 +189,7 @@ class Partition:
         if self.state == "closed":
             raise ShuttingDown("the server stops")
         if self._refusing:
-            raise PartitionRecovering(f"partition {self.number} is {self.state}", retry_after_s=1.0)
+            raise self._recovering()
         if len(self._inbox) >= self._requests_max:
             raise Overloaded("too many requests are waiting", retry_after_s=1.0)
         self._put(request)
@@ -240,6 +241,7 @@ class Partition:
                 logger.warning("partition %d: %s; standing by", self.number, error)
             except JournalError as error:
                 failures += 1
+                self._trouble = str(error)
                 logger.warning("partition %d: poisoned: %s; recovering", self.number, error)
                 if failures >= APPEND_FAILURES_UNTIL_STUCK:
                     await self._on_stuck()
@@ -265,6 +267,7 @@ class Partition:
             self._patience.cancel()
             self._patience = None
         self._refusing = False
+        self._trouble = ""
         self.state = "serving"
         logger.info("partition %d: serving, epoch %d", self.number, engine.epoch)
         self._timers_due = True
@@ -273,7 +276,11 @@ class Partition:
 
     def _refuse(self) -> None:
         self._refusing = True
-        self._fail_inbox(PartitionRecovering(f"partition {self.number} is {self.state}", retry_after_s=1.0))
+        self._fail_inbox(self._recovering())
+
+    def _recovering(self) -> PartitionRecovering:
+        why = f": {self._trouble}" if self._trouble else ""
+        return PartitionRecovering(f"partition {self.number} is {self.state}{why}", retry_after_s=1.0)
 
     def _fail(self, why: str) -> None:
         self.state = "failed"
