@@ -26,6 +26,7 @@ from hanzo_queues.server.units import (
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 API_KEY_LENGTH_MIN = 8
+DIGITS_MAX = 20
 PAYLOAD_MEMORY_BYTES_MIN = 16 * 1024 * 1024
 
 
@@ -57,9 +58,11 @@ class Settings:
 
 def _whole_number(least: int, most: int, example: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text[:20]) <= most:
+        # A bound on the length, too: reading a number costs the square of it.
+        value = int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else -1
+        if not least <= value <= most:
             raise ValueError(f"a whole number from {least} to {most}, like {example}")
-        return int(text)
+        return value
 
     return parse
 
