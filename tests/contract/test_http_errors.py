@@ -57,6 +57,8 @@ CASES = [
     Case("no such path", "route_not_found", "GET", "/v1/nothing"),
     Case("root", "route_not_found", "GET", "/"),
     Case("trailing slash", "route_not_found", "GET", "/v1/queues/", says="/v1/queues/"),
+    Case("line break", "route_not_found", "GET", "/health/live%0A"),
+    Case("line break after queues", "route_not_found", "GET", "/v1/queues%0A"),
     Case("no version", "route_not_found", "POST", "/queues", body={}),
     Case("queue name with a slash", "route_not_found", "GET", "/v1/queues/a%2Fb/peeks"),
     Case("put", "method_not_allowed", "PUT", "/v1/queues/q", body={}),

@@ -19,7 +19,7 @@ class PathRoute(Route):
     """`endpoint` is a raw ASGI application."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        found = self.path_regex.match(scope["path"])
+        found = self.path_regex.fullmatch(scope["path"])  # its `$` would match before a line break, too
         if found is None:
             return NO_MATCH
         return Match.FULL, {"endpoint": self.endpoint, "path_params": found.groupdict()}
