@@ -161,6 +161,16 @@ async def test_a_generated_key_is_kept_and_printed_once(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "api-key").stat().st_mode) == 0o600
 
 
+async def test_an_empty_key_file_counts_as_none(tmp_path: Path) -> None:
+    """A server that took the empty key would admit nobody."""
+    (tmp_path / "api-key").touch(mode=0o600)
+    async with serving(tmp_path) as process, aiohttp.ClientSession() as session:
+        key = shown_key(tmp_path)
+        assert key.startswith("hq_")
+        async with session.get(f"{process.url}/v1/queues", headers={"Authorization": f"Bearer {key}"}) as listed:
+            assert listed.status == 200
+
+
 async def test_every_line_is_an_event(tmp_path: Path) -> None:
     async with serving(tmp_path, HANZO_API_KEYS="test-api-key") as process:
         process.process.send_signal(signal.SIGTERM)

@@ -8,13 +8,12 @@ readable by its owner alone, for the SDK and the command line on this machine.
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
 from collections.abc import Iterable
 from hashlib import sha256
-from pathlib import Path
 
 from hanzo_queues.data_path import API_KEY_FILE
+from hanzo_queues.server.data_directory import DataDirectory
 from hanzo_queues.server.problems import Refused
 
 REMEMBERED_MAX = 1024
@@ -50,24 +49,8 @@ class ApiKeys:
         return any(matches)
 
 
-def local_key(data_dir: Path) -> tuple[str, bool]:
-    """The generated key of the server in `data_dir`, and whether this call made it."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = data_dir / API_KEY_FILE
-    try:
-        return path.read_text().strip(), False
-    except FileNotFoundError:
-        key = "hq_" + secrets.token_urlsafe(32)
-        _write_private(path, key + "\n")
-        return key, True
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Whole or not at all, and never readable by others, not even for a moment."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-    os.replace(unfinished, path)
+def local_key(directory: DataDirectory) -> tuple[str, bool]:
+    """The generated key of the server that owns `directory`, and whether this call made it."""
+    fresh = "hq_" + secrets.token_urlsafe(32)
+    key = directory.remember(API_KEY_FILE, fresh)
+    return key, key == fresh

@@ -64,7 +64,7 @@ class DataDirectory:
         return text
 
     def write(self, name: str, text: str) -> None:
-        """Replaces the file `name` (mode 600): either the old text or the new, also after a crash."""
+        """Replaces the file `name` (mode 600): the new text on return, the old or the new after a crash within."""
         fresh = self.path / f"{name}.new"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -72,6 +72,11 @@ class DataDirectory:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self.path / name)
+        directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
     def release(self) -> None:
         """Lets another server have it."""

@@ -22,6 +22,7 @@ import uvloop
 from hanzo_queues._core import __version__
 from hanzo_queues.server.app import App
 from hanzo_queues.server.auth import ApiKeys, local_key
+from hanzo_queues.server.data_directory import DataDirectory
 from hanzo_queues.server.settings import Settings
 from hanzo_queues.server.storage import StartRefused, Storage, open_storage
 
@@ -110,7 +111,7 @@ async def _serve(settings: Settings) -> int:
     listening = listen(settings.host, settings.port)
     try:
         async with open_storage(settings) as storage:
-            keys = ApiKeys(settings.api_keys or (_local_key(settings),))
+            keys = ApiKeys(settings.api_keys or (_local_key(storage.directory),))
             await _serve_http(settings, storage, keys, listening, stop, began)
     except asyncio.CancelledError:
         logger.info("stopped while starting")
@@ -176,12 +177,12 @@ def url_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _local_key(settings: Settings) -> str:
-    key, made = local_key(settings.data_dir)
+def _local_key(directory: DataDirectory) -> str:
+    key, made = local_key(directory)
     if made:
         print(
             f"hanzo-queues: made an API key, since HANZO_API_KEYS is not set: {key}\n"
-            f"hanzo-queues: it is kept in {settings.data_dir}; SDK and CLI on this machine find it there",
+            f"hanzo-queues: it is kept in {directory.path}; SDK and CLI on this machine find it there",
             file=sys.stderr,
         )
     return key

@@ -30,8 +30,9 @@ class StartRefused(Exception):
 @dataclass(frozen=True, slots=True)
 class Storage:
     """A journal, not open yet, and the lease that says who may write it: none where nobody else can. `place` says where
-    it is, for people; `on_stuck` is what to do when it keeps failing."""
+    it is, for people; `on_stuck` is what to do when it keeps failing; `directory` is this server's own."""
 
+    directory: DataDirectory
     journal: Journal
     ownership: Ownership | None
     on_stuck: Callable[[], Awaitable[None]]
@@ -58,7 +59,7 @@ async def _embedded(settings: Settings, directory: DataDirectory, stack: AsyncEx
     stack.push_async_callback(nats.stop)
     await nats.start()
     journal = _journal(NatsEndpoint((nats.url,), nats.token), settings)
-    return Storage(journal, None, nats.restart, f"data in {settings.data_dir}")
+    return Storage(directory, journal, None, nats.restart, f"data in {settings.data_dir}")
 
 
 async def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: AsyncExitStack) -> Storage:
@@ -72,7 +73,7 @@ async def _cluster(settings: Settings, urls: str, directory: DataDirectory, stac
         connection.client, partition=OWN_PARTITION, node_id=directory.node_id, replicas=settings.nats_replicas
     )
     place = "journal on " + ", ".join(map(_without_credentials, servers))
-    return Storage(_journal(endpoint, settings), ownership, _wait, place)
+    return Storage(directory, _journal(endpoint, settings), ownership, _wait, place)
 
 
 def _journal(endpoint: NatsEndpoint, settings: Settings) -> Journal:
