@@ -28,9 +28,17 @@ def test_follows_the_wall_clock() -> None:
 def test_a_jump_forward_ends_no_lease_early() -> None:
     hands = Hands()
     clock = hands.clock()
-    hands.wall += 3_600_000
+    hands.wall += 300_000
     hands.pass_ms(30_000)
     assert 1_030_000 < clock.now_ms() <= 1_033_000
+
+
+def test_a_wall_clock_far_ahead_is_believed() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    hands.wall += 50 * 365 * 86_400_000
+    hands.pass_ms(1000)
+    assert clock.now_ms() == int(hands.wall)
 
 
 def test_a_jump_back_freezes_no_timer() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from hanzo_queues._core import Command, Parser
 from hanzo_queues.server.faults import JournalUnavailable, Overloaded, PartitionRecovering, ShuttingDown
-from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown
+from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, JournalError
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.limits_table import LIMITS
 from hanzo_queues.server.partition import Answer, Partition
@@ -220,7 +220,7 @@ async def test_a_parked_poll_outlives_a_poisoning() -> None:
 async def test_a_journal_that_stays_away_is_reported_and_requests_are_told_to_come_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hanzo_queues.server.partition.RECOVERY_PATIENCE_S", 0.05)
+    monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.05)
     stuck = asyncio.Event()
 
     async def on_stuck() -> None:
@@ -283,6 +283,141 @@ async def test_a_rate_limited_poll_wakes_with_its_token() -> None:
             await partition.submit(enqueue(n, queue="slow"))
         answers = [await asyncio.wait_for(partition.receive("slow", receive(2, "slow"), 5), 5) for _ in range(2)]
         assert [payloads(answer) for answer in answers] == [[0], [1]]
+
+
+async def test_a_poll_whose_time_ends_while_nobody_serves_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.02)
+    turns = Turns()
+    async with serving(GatedJournal(), ownership=turns) as partition:
+        polls = [asyncio.ensure_future(partition.receive("mail", receive(), wait_s)) for wait_s in (0.1, 30)]
+        await ready(partition)
+        turns.granted.clear()
+        partition.lose_ownership()
+        with pytest.raises(PartitionRecovering):
+            await asyncio.wait_for(polls[0], 5)
+        partition.stop_parking()
+        with pytest.raises(PartitionRecovering):
+            await asyncio.wait_for(polls[1], 5)
+        turns.granted.set()
+
+
+class Unreadable(GatedJournal):
+    """A journal whose batches can't be fetched for their payloads while `broken`."""
+
+    broken = False
+
+    async def fetch(self, sequence: int) -> bytes:
+        if self.broken:
+            raise JournalError("nats-server is away")
+        return await super().fetch(sequence)
+
+
+async def test_leases_of_an_answer_that_cannot_be_built_are_given_back() -> None:
+    journal = Unreadable()
+    async with serving(journal, payload_memory_bytes=1) as partition:
+        for text in ("first", "second"):
+            await partition.submit(enqueue(text))
+        journal.broken = True
+        with pytest.raises(JournalUnavailable) as caught:
+            await partition.receive("mail", receive(), 0)
+        assert caught.value.outcome == "none"
+        journal.broken = False
+        (message,) = json.loads((await partition.receive("mail", receive(), 5)).body)["messages"]
+        assert (message["payload"], message["attempts"]) == ("first", 0)
+
+
+async def test_leases_are_given_back_also_when_the_first_try_fails() -> None:
+    journal = GatedJournal()
+    async with serving(journal) as partition:
+        await partition.submit(enqueue("only"))
+        answer = await partition.receive("mail", receive(), 0)
+        journal.fail_next = [(AppendUnknown("no answer"), False)]
+        partition.give_back(answer)
+        with pytest.raises(JournalUnavailable):
+            await ready(partition)
+        (message,) = json.loads((await partition.receive("mail", receive(), 5)).body)["messages"]
+        assert (message["deliveries"], message["attempts"]) == (2, 0)
+
+
+async def limited_queue(partition: Partition, **rate: Any) -> None:
+    """A queue `slow` whose first token is used up."""
+    await created(partition, "slow", rateLimit={"per": "second", "burst": 1, **rate})
+    await partition.submit(enqueue("first", queue="slow"))
+    assert (await partition.receive("slow", receive(1, "slow"), 0)).message_count == 1
+
+
+async def test_a_limited_poll_that_leaves_passes_its_token_on() -> None:
+    async with serving(GatedJournal()) as partition:
+        await limited_queue(partition, requests=5)
+        await partition.submit(enqueue("second", queue="slow"))
+        gone, stays = (asyncio.ensure_future(partition.receive("slow", receive(1, "slow"), 30)) for _ in range(2))
+        await ready(partition)
+        gone.cancel()
+        assert payloads(await asyncio.wait_for(stays, 5)) == ["second"]
+
+
+async def test_a_token_wakes_one_poll_however_many_wait() -> None:
+    async with serving(GatedJournal()) as partition:
+        await limited_queue(partition, requests=50)
+        for n in range(10):
+            await partition.submit(enqueue(n, queue="slow"))
+        asked = 0
+        polls = [asyncio.ensure_future(partition.receive("slow", receive(1, "slow"), 30)) for _ in range(200)]
+        await ready(partition)
+        put = partition._inbox.put
+
+        def counting(request: Any) -> None:
+            nonlocal asked
+            asked += 1
+            put(request)
+
+        partition._polls._ask_again = counting
+        served = []
+        for poll in asyncio.as_completed(polls):
+            served += payloads(await poll)
+            if len(served) == 10:
+                break
+        assert served == list(range(10)), "first in, first out"
+        assert asked <= 3 * 10 + 3
+        for left in polls:
+            left.cancel()
+
+
+async def test_a_limit_that_is_lifted_wakes_who_it_held_back() -> None:
+    async with serving(GatedJournal()) as partition:
+        await created(partition, "slow", rateLimit={"requests": 1, "per": "day", "burst": 1})
+        for n in range(4):
+            await partition.submit(enqueue(n, queue="slow"))
+        await partition.receive("slow", receive(1, "slow"), 0)
+        polls = [asyncio.ensure_future(partition.receive("slow", receive(1, "slow"), 30)) for _ in range(3)]
+        await ready(partition)
+        await partition.submit(PARSER.update_queue("slow", b'{"config": {"rateLimit": null}}'))
+        assert [payloads(poll) for poll in await asyncio.wait_for(asyncio.gather(*polls), 5)] == [[1], [2], [3]]
+
+
+class NoRoom(GatedJournal):
+    """A journal with room for a fence and no more."""
+
+    async def append(self, batch: bytes, expected_last_sequence: int) -> None:
+        if len(batch) > 1000:
+            raise AppendUnknown("no space")
+        await super().append(batch, expected_last_sequence)
+
+
+async def test_appends_that_keep_failing_are_reported_though_fences_succeed() -> None:
+    stuck = asyncio.Event()
+
+    async def on_stuck() -> None:
+        stuck.set()
+
+    journal = NoRoom()
+    async with serving(journal, on_stuck=on_stuck) as partition:
+        fenced = journal.store.last_sequence
+        for _ in range(4):
+            with pytest.raises(JournalUnavailable):
+                await partition.submit(enqueue("x" * 1000))
+        assert stuck.is_set()
+        assert journal.store.last_sequence - fenced <= 4
 
 
 class Turns:

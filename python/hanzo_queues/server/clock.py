@@ -1,16 +1,21 @@
-"""The server's clock: wall time that never goes back and never jumps.
+"""The server's clock: wall time that never goes back and does not follow every jump.
 
-Leases and delays are measured with it, so a wall clock set an hour forward must not end every lease at once, and one
-set an hour back must not freeze every timer. It runs on the monotonic clock and, while it differs from wall time, runs
-up to a tenth faster or slower until they meet.
+Leases and delays are measured with it, so a wall clock set some minutes forward must not end every lease at once, and
+one set back must not freeze every timer. It runs on the monotonic clock (which counts the time asleep where the
+system can) and, while it differs from wall time, runs up to a tenth faster or slower until they meet. Only a wall
+clock far ahead is believed at once: it was wrong before, as on a machine that had no time yet when it started.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
+logger = logging.getLogger(__name__)
+
 SLEW = 0.1  # at most this fraction of the time passed is corrected: a 30 s lease stays within 27 to 33 s
+JUMP_MS = 10 * 60 * 1000.0  # from here on waiting for the slew would delay messages for hours
 
 
 def _wall_ms() -> float:
@@ -18,7 +23,8 @@ def _wall_ms() -> float:
 
 
 def _monotonic_ms() -> float:
-    return time.monotonic() * 1000.0
+    boot_time = getattr(time, "CLOCK_BOOTTIME", None)  # Linux: goes on while the machine sleeps
+    return (time.monotonic() if boot_time is None else time.clock_gettime(boot_time)) * 1000.0
 
 
 class Clock:
@@ -37,8 +43,12 @@ class Clock:
         self._read_at = read_at
         self._now += passed
         drift = self._wall() - self._now
-        slew = passed * SLEW
-        self._now += min(max(drift, -slew), slew)
+        if drift > JUMP_MS:
+            logger.warning("the wall clock is %.0f s ahead: following it at once", drift / 1000)
+            self._now += drift
+        else:
+            slew = passed * SLEW
+            self._now += min(max(drift, -slew), slew)
         return int(self._now)
 
     def not_before(self, instant_ms: int) -> None:

@@ -7,11 +7,14 @@ fetched back is verified by its hash before anything of it is handed out.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 
 from hanzo_queues._core import BatchError, verify_batch
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt
+
+logger = logging.getLogger(__name__)
 
 FETCHES_MAX = 16  # concurrent reads of one answer
 
@@ -72,6 +75,17 @@ class Payloads:
         try:
             verify_batch(batch)
         except BatchError as error:
-            raise JournalCorrupt(f"batch {lsn} read back for its payloads: {error}") from error
+            batch = await self._read_from_leader(lsn, error)
         self.put(lsn, batch)
         return batch
+
+    async def _read_from_leader(self, lsn: int, found: BatchError) -> bytes:
+        """A replica's copy is damaged; the leader's may not be."""
+        async for _, batch in self._journal.read(lsn, lsn):
+            try:
+                verify_batch(batch)
+            except BatchError as error:
+                raise JournalCorrupt(f"batch {lsn} can't be trusted, read back for its payloads: {error}") from found
+            logger.warning("batch %d: a replica's copy is damaged (%s); the leader's is not", lsn, found)
+            return batch
+        raise JournalCorrupt(f"batch {lsn} is gone") from found

@@ -1,77 +1,106 @@
 """Parked receives: long polls that found nothing and wait for a message, a token or their time.
 
-Waking a poll means asking again: it goes back to the partition's inbox, and only an answer from a step, durable like
-every other, leaves the server. A poll that a rate limit holds back is woken by its token alone, not by more messages.
+Waking a poll means asking again: it goes back to the inbox, and only an answer from a step, durable like every other,
+leaves the server. In a queue that its rate limit holds back one poll is asked at a time, first come first asked, and
+whoever is answered or gone passes the turn on: a token wakes one poll, however many wait.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hanzo_queues._core import Command, Reply
+from hanzo_queues.server.inbox import Request
 
 
-@dataclass(slots=True, eq=False)
-class Request:
-    """One command on its way through the partition. `wait_until` (loop time, seconds) is set for a long poll."""
+@dataclass(slots=True)
+class _Line:
+    """The polls of one queue. `limited`: the last answer was "no token yet"; `token` is the timer for it, `asking` the
+    poll whose turn it is."""
 
-    command: Command
-    reply: asyncio.Future[Reply]
-    queue: str = ""
-    wait_until: float = 0.0
-    timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+    polls: OrderedDict[Request, None] = field(default_factory=OrderedDict)
+    limited: bool = False
+    token: asyncio.TimerHandle | None = None
+    asking: Request | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.polls and self.token is None and self.asking is None
 
 
 class Polls:
-    """The parked receives of one partition, first come first woken within a queue."""
+    """The parked receives of one partition. `ask_again` puts one back into the inbox."""
 
     def __init__(self, ask_again: Callable[[Request], None]) -> None:
         self._ask_again = ask_again
-        self._waiting: dict[str, dict[Request, None]] = {}
-        self._limited: dict[Request, None] = {}
+        self._lines: dict[str, _Line] = {}
         self.parked = 0
 
-    def park(self, request: Request, now: float, retry_after_ms: int | None) -> None:
-        """Keeps `request` until a message is ready, its token is due or its time is over."""
-        wake_at = request.wait_until
-        if retry_after_ms is None:
-            self._waiting.setdefault(request.queue, {})[request] = None
-        else:
-            self._limited[request] = None
-            wake_at = min(wake_at, now + retry_after_ms / 1000)
+    def park(self, request: Request, retry_after_ms: int | None) -> None:
+        """Keeps `request` until a message is ready, its token is due (after `retry_after_ms`) or its time is over."""
+        loop = asyncio.get_running_loop()
+        line = self._lines.setdefault(request.queue, _Line())
+        line.polls[request] = None
+        if line.asking is request:
+            line.polls.move_to_end(request, last=False)
+            line.asking = None
+        line.limited = retry_after_ms is not None
+        if retry_after_ms is not None and line.token is None:
+            line.token = loop.call_later(retry_after_ms / 1000, self._token_due, request.queue)
+        request.timer = loop.call_at(request.wait_until, self._wake_one, request)
         self.parked += 1
-        request.timer = asyncio.get_running_loop().call_at(wake_at, self._wake_one, request)
 
     def wake(self, queue: str, ready: int) -> None:
         """`ready` messages of `queue` can be received: ask again for as many polls."""
-        waiting = self._waiting.get(queue)
-        while waiting and ready > 0:
-            request = next(iter(waiting))
-            ready -= not request.reply.done()
-            self._wake_one(request)
+        line = self._lines.get(queue)
+        if line is None:
+            return
+        if line.limited:
+            self._ask_first(line)
+            return
+        while line.polls and ready > 0:
+            ready -= 1
+            self._wake_one(next(iter(line.polls)))
 
     def wake_all(self) -> None:
         """Ask again for every parked poll."""
-        for request in [request for queue in self._waiting.values() for request in queue] + list(self._limited):
+        for request in [request for line in self._lines.values() for request in line.polls]:
             self._wake_one(request)
 
-    def forget(self, request: Request) -> None:
-        """The client is gone. Does nothing when the request isn't parked."""
-        if request.timer is None:
-            return
-        request.timer.cancel()
-        request.timer = None
-        self.parked -= 1
-        self._limited.pop(request, None)
-        waiting = self._waiting.get(request.queue)
-        if waiting is not None:
-            waiting.pop(request, None)
-            if not waiting:
-                del self._waiting[request.queue]
+    def leave(self, request: Request) -> None:
+        """`request` was answered or its client is gone, wherever it was: its turn, if it had one, goes to the next."""
+        self._unpark(request)
+        line = self._lines.get(request.queue)
+        if line is not None:
+            if line.asking is request:
+                line.asking = None
+                self._ask_first(line)
+            self._drop_if_idle(request.queue, line)
+
+    def _token_due(self, queue: str) -> None:
+        line = self._lines[queue]
+        line.token = None
+        self._ask_first(line)
+        self._drop_if_idle(queue, line)
+
+    def _ask_first(self, line: _Line) -> None:
+        if line.asking is None and line.polls:
+            line.asking = next(iter(line.polls))
+            self._wake_one(line.asking)
 
     def _wake_one(self, request: Request) -> None:
-        self.forget(request)
-        if not request.reply.done():
-            self._ask_again(request)
+        self._unpark(request)
+        self._ask_again(request)
+
+    def _unpark(self, request: Request) -> None:
+        if request.timer is not None:
+            request.timer.cancel()
+            request.timer = None
+            self.parked -= 1
+            del self._lines[request.queue].polls[request]
+
+    def _drop_if_idle(self, queue: str, line: _Line) -> None:
+        if line.is_idle:
+            del self._lines[queue]

@@ -1,0 +1,89 @@
+"""What waits for the partition's writer: requests in the order they came.
+
+While the partition can't serve for longer than a client should wait, the inbox refuses: what waits and what comes is
+told so at once. Only what gives leases back is kept for the writer to come: nobody else would repeat it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from hanzo_queues._core import Command, Reply
+from hanzo_queues.server.faults import Fault
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One command on its way through the partition. `queue` and `wait_until` (loop time, seconds) are set for a
+    receive. `kept`: no client waits for it; it is repeated until a writer carried it out."""
+
+    command: Command
+    reply: asyncio.Future[Reply]
+    queue: str = ""
+    wait_until: float = 0.0
+    kept: bool = False
+    timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+
+
+class Inbox:
+    """The requests of one partition that wait for its writer."""
+
+    def __init__(self) -> None:
+        self._requests: deque[Request] = deque()
+        self._arrival: asyncio.Future[None] | None = None
+        self._refusal: Fault | None = None
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    @property
+    def first(self) -> Request:
+        """The request that waits longest. There must be one."""
+        return self._requests[0]
+
+    def pop(self) -> Request:
+        """Takes the first one out."""
+        return self._requests.popleft()
+
+    def put(self, request: Request) -> None:
+        """Appends `request`, or fails it when the inbox refuses."""
+        if self._refusal is not None and not request.kept:
+            self._fail(request, self._refusal)
+            return
+        self._requests.append(request)
+        self.wake()
+
+    def fail(self, request: Request, fault: Fault) -> None:
+        """A request that was taken out was not carried out, or may not have been."""
+        if request.kept:
+            self._requests.append(request)
+        else:
+            self._fail(request, fault)
+
+    def refuse(self, fault: Fault) -> None:
+        """Fails what waits, and what comes until `admit`."""
+        self._refusal = fault
+        waiting, self._requests = self._requests, deque()
+        for request in waiting:
+            self.put(request)
+
+    def admit(self) -> None:
+        """Refuses no longer."""
+        self._refusal = None
+
+    def wake(self) -> None:
+        """Something else than a request is to be done."""
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    async def arrival(self) -> None:
+        """Returns at the next `put` or `wake`."""
+        self._arrival = asyncio.get_running_loop().create_future()
+        await self._arrival
+
+    @staticmethod
+    def _fail(request: Request, fault: Fault) -> None:
+        if not request.reply.done():
+            request.reply.set_exception(fault)
