@@ -11,6 +11,7 @@ __all__ = [
     "BatchError",
     "Command",
     "Engine",
+    "EngineBug",
     "Invalid",
     "Parser",
     "Reply",
@@ -39,6 +40,10 @@ class BatchError(ValueError):
     `chain`, `sequence`, `malformed`. The message says what was found and what was expected."""
 
     reason: str
+
+class EngineBug(RuntimeError):
+    """An assertion of the engine failed: a bug. Nothing of the step may be journaled or answered; the engine refuses
+    further use and must be dropped."""
 
 @final
 class Command:
@@ -119,7 +124,7 @@ class Reply:
     def render(self, batches: Mapping[int, bytes]) -> bytes:
         """The answer's JSON. `batches` holds at least `lsns`, each verified once; payloads are spliced in unparsed.
         A rejection renders as `{"error": {code, detail}}`. Raises KeyError for a batch that is missing and
-        BatchError for one that is not what its LSN says."""
+        BatchError for one that is not what its LSN says, and EngineBug."""
 
     def release(self) -> Command | None:
         """For a receive that leased messages: the command that gives them back, no attempt counted."""
@@ -151,7 +156,8 @@ class Step:
 
 @final
 class Engine:
-    """One partition's state. After an exception from `step` or `fence` (a bug) the engine must be dropped."""
+    """One partition's state. After an `EngineBug`, every further use raises RuntimeError: drop it and replay the
+    journal."""
 
     def __new__(cls, partition: int) -> Self: ...
     @property
@@ -168,15 +174,17 @@ class Engine:
     def queue_count(self) -> int: ...
     def replay(self, sequence: int, batch: bytes) -> None:
         """Verifies one batch and applies it. Batches come in order, from LSN 1; a batch's LSN equals its
-        sequence. Raises BatchError and changes nothing."""
+        sequence. Raises BatchError and changes nothing; but records that contradict the batches before them
+        (reason `malformed`) are found while they are applied, and then the engine must be dropped."""
 
     def fence(self, now_ms: int, secret: bytes) -> Step:
-        """The batch that begins a new epoch. `secret` (32 random bytes) is kept when the journal is empty."""
+        """The batch that begins a new epoch. `secret` (32 random bytes) is kept when the journal is empty. Raises
+        EngineBug."""
 
     def step(self, now_ms: int, commands: Sequence[Command]) -> Step:
         """Decides `commands` in order, after the timers due at `now_ms` (milliseconds since 1970, never less
         than the last step's). A command may be used again, as a long poll does. Raises RuntimeError, changing
-        nothing, before the first `fence` or replay."""
+        nothing, before the first `fence` or replay, and EngineBug."""
 
     def state_hash(self) -> str:
         """A hash of the whole state, for tests: equal after a step and after its replay."""

@@ -1,5 +1,6 @@
 //! One partition's state, and the chain of batches that leads to it.
 
+use crate::bug::{EngineBug, caught, caught_bug};
 use crate::command::Command;
 use crate::errors;
 use crate::reply::Reply;
@@ -18,20 +19,65 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// One partition's state. After an exception from `step` or `fence` (a bug) the engine must be dropped.
+/// One partition's state. After an `EngineBug` it refuses further use and must be dropped.
 #[pyclass(module = "hanzo_queues._core")]
 pub struct Engine {
     number: PartitionNumber,
     partition: Partition,
     /// Hash of the last batch.
     previous: BatchHash,
-    /// Instant of the last step, or batch that was applied.
-    now_ms: u64,
+    /// An assertion failed: the state can't be trusted.
+    broken: bool,
     /// Encoded records of the batch being made; kept for its memory.
     records: Vec<u8>,
 }
 
 impl Engine {
+    fn check_usable(&self) -> PyResult<()> {
+        if self.broken {
+            return Err(PyRuntimeError::new_err(
+                "the engine met a bug and is of no further use: drop it and replay the journal",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Does `work`, whose panic is a bug that ends this engine.
+    fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> PyResult<T>) -> PyResult<T> {
+        self.check_usable()?;
+        let result = caught(|| work(self));
+        self.broken = result.is_err();
+        result.unwrap_or_else(|text| Err(EngineBug::new_err(text)))
+    }
+
+    fn decide(
+        &mut self,
+        py: Python<'_>,
+        now_ms: u64,
+        commands: &[PyRef<'_, Command>],
+    ) -> PyResult<Step> {
+        let context = self.context(now_ms)?;
+        let authority = Authority {
+            partition: self.number,
+            secret: &context.secret,
+        };
+        let Intake {
+            admitted,
+            blobs,
+            verdicts,
+        } = Intake::new(py, commands, authority);
+        let mut step = self.partition.step(now_ms, admitted);
+        let carried: Vec<Pieces<'_>> = step
+            .blobs
+            .iter()
+            .map(|index| blobs[*index as usize])
+            .collect();
+        let batch = self.frame(py, now_ms, &step, &carried)?;
+        let replies = std::mem::take(&mut step.replies);
+        let answers = answers(commands, verdicts, context, replies);
+        step_of(py, batch, step, answers)
+    }
+
     /// Frames the records of a step.
     fn frame<'py>(
         &mut self,
@@ -96,7 +142,7 @@ impl Engine {
                 "its epoch is not the one its writer had begun",
             ));
         }
-        if batch.header.now_ms < self.now_ms {
+        if batch.header.now_ms < self.partition.now_ms() {
             return Err(Fault::Malformed(
                 "its instant is before that of the batch before it",
             ));
@@ -185,7 +231,7 @@ impl Engine {
             number,
             partition,
             previous: BATCH_HASH_NONE,
-            now_ms: 0,
+            broken: false,
             records: Vec::new(),
         }
     }
@@ -203,7 +249,7 @@ impl Engine {
     /// The instant of the last step or replayed batch; 0 when there was none.
     #[getter]
     fn now_ms(&self) -> u64 {
-        self.now_ms
+        self.partition.now_ms()
     }
 
     #[getter]
@@ -216,8 +262,9 @@ impl Engine {
         self.partition.queue_count()
     }
 
-    /// Verifies one batch and applies it.
+    /// Verifies one batch and applies it. A journal that contradicts itself is found while it is applied.
     fn replay(&mut self, py: Python<'_>, sequence: u64, batch: &[u8]) -> PyResult<()> {
+        self.check_usable()?;
         let expected = self.partition.lsn() + 1;
         if sequence != expected {
             return Err(errors::batch(
@@ -232,18 +279,20 @@ impl Engine {
             .map_err(|fault| errors::batch(py, fault))?;
         self.check(&batch)
             .map_err(|fault| errors::batch(py, fault))?;
-        self.partition
-            .replay(sequence, batch.header.now_ms, &batch.records);
-        (self.previous, self.now_ms) = (batch.hash, batch.header.now_ms);
-        Ok(())
+        let now_ms = batch.header.now_ms;
+        let applied = caught(|| self.partition.replay(sequence, now_ms, &batch.records));
+        self.broken = applied.is_err();
+        self.previous = batch.hash;
+        applied.map_err(|text| errors::contradiction(py, &text))
     }
 
     /// The batch that begins a new epoch.
     fn fence(&mut self, py: Python<'_>, now_ms: u64, secret: Secret) -> PyResult<Step> {
-        let step = self.partition.fence(now_ms, secret);
-        self.now_ms = now_ms;
-        let batch = self.frame(py, now_ms, &step, &[])?;
-        step_of(py, batch, step, Vec::new())
+        self.guarded(|engine| {
+            let step = engine.partition.fence(now_ms, secret);
+            let batch = engine.frame(py, now_ms, &step, &[])?;
+            step_of(py, batch, step, Vec::new())
+        })
     }
 
     /// Decides `commands` in order, after the timers due at `now_ms`.
@@ -253,38 +302,16 @@ impl Engine {
         now_ms: u64,
         commands: Vec<PyRef<'_, Command>>,
     ) -> PyResult<Step> {
-        let context = self.context(now_ms)?;
-        let authority = Authority {
-            partition: self.number,
-            secret: &context.secret,
-        };
-        let Intake {
-            admitted,
-            blobs,
-            verdicts,
-        } = Intake::new(py, &commands, authority);
-        let mut step = self.partition.step(now_ms, admitted);
-        self.now_ms = now_ms;
-        let carried: Vec<Pieces<'_>> = step
-            .blobs
-            .iter()
-            .map(|index| blobs[*index as usize])
-            .collect();
-        let batch = self.frame(py, now_ms, &step, &carried)?;
-        let answers = answers(
-            &commands,
-            verdicts,
-            context,
-            std::mem::take(&mut step.replies),
-        );
-        step_of(py, batch, step, answers)
+        self.guarded(|engine| engine.decide(py, now_ms, &commands))
     }
 
     /// A hash of the whole state, for tests: equal after a step and after its replay.
-    fn state_hash(&self) -> String {
-        let mut hasher = StateHasher::default();
-        self.partition.fold_state(&mut |bytes| hasher.update(bytes));
-        hasher.finish()
+    fn state_hash(&self) -> PyResult<String> {
+        caught_bug(|| {
+            let mut hasher = StateHasher::default();
+            self.partition.fold_state(&mut |bytes| hasher.update(bytes));
+            Ok(hasher.finish())
+        })
     }
 }
 

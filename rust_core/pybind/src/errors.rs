@@ -46,9 +46,19 @@ fn set_parts(
 
 /// `BatchError` with `reason`.
 pub fn batch(py: Python<'_>, fault: codec::batch::Fault) -> PyErr {
-    let error = BatchError::new_err(fault.to_string());
+    with_reason(py, fault, fault.to_string())
+}
+
+fn with_reason(py: Python<'_>, fault: codec::batch::Fault, text: String) -> PyErr {
+    let error = BatchError::new_err(text);
     match error.value(py).setattr("reason", fault.reason()) {
         Ok(()) => error,
         Err(failure) => failure,
     }
+}
+
+/// `BatchError` for records that contradict the batches before theirs.
+pub fn contradiction(py: Python<'_>, what: &str) -> PyErr {
+    let fault = codec::batch::Fault::Malformed("it contradicts the batches before it");
+    with_reason(py, fault, format!("{fault}: {what}"))
 }

@@ -1,9 +1,10 @@
 //! The Python extension `hanzo_queues._core`: the engine and the codec under the names of `_core.pyi`.
 //!
 //! It owns the translation between Python's values and Rust's, and no rule: what it decides, the engine or the
-//! codec decided. A panic in Rust reaches Python as an exception. The interpreter's lock is kept throughout: a
+//! codec decided. A panic of the engine reaches Python as `EngineBug`. The interpreter's lock is kept throughout: a
 //! step takes microseconds.
 
+mod bug;
 mod command;
 mod engine;
 mod errors;
@@ -16,6 +17,8 @@ use pyo3::prelude::*;
 /// The Rust core: one partition's engine, its batch codec, and the JSON of the REST API.
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use super::bug::EngineBug;
     #[pymodule_export]
     use super::command::Command;
     #[pymodule_export]

@@ -1,5 +1,6 @@
 //! The answer to one command.
 
+use crate::bug::caught_bug;
 use crate::command::Command;
 use crate::errors;
 use codec::json::answer::{Answer, Batches};
@@ -67,10 +68,10 @@ impl Reply {
                 .add(*lsn, batch.as_bytes())
                 .map_err(|fault| errors::batch(py, fault))?;
         }
-        let json = self
-            .answer
-            .render(&views)
-            .map_err(|fault| errors::batch(py, fault))?;
+        let json = caught_bug(|| {
+            let json = self.answer.render(&views);
+            json.map_err(|fault| errors::batch(py, fault))
+        })?;
         Ok(PyBytes::new(py, &json))
     }
 
