@@ -157,9 +157,8 @@ async def test_every_client_sees_what_one_appended(place: Place, journal: Journa
 @pytest.mark.parametrize("expected", [0, 1, 3, 4])
 async def test_a_wrong_sequence_is_refused(journal: Journal, expected: int) -> None:
     await append_all(journal, [b"one", b"two"])
-    with pytest.raises(WrongLastSequence) as refused:
+    with pytest.raises(WrongLastSequence):
         await journal.append(b"stale", expected)
-    assert refused.value.hint in (2, None)
     assert await contents(journal) == [b"one", b"two"]
     await journal.append(b"three", 2)
 

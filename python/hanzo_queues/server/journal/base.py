@@ -1,10 +1,10 @@
 """The contract of a journal: an append-only sequence of batches with one writer, fenced by the log itself.
 
-`append` says one of four things. It returns: the batch is durable at `expected_last_sequence + 1`. It raises
-`WrongLastSequence`: somebody else appended; this batch is not in the journal and never will be. It raises
-`AppendRefused`: neither will it be, for the reason given. It raises `AppendUnknown`: the batch may be there, now or
-later; only a successful append at the same expected sequence, or reading a batch there, tells. After any error the
-caller drops what it holds in memory, fences and replays.
+`append` says one of three things. It returns: the batch is durable at `expected_last_sequence + 1`. It raises
+`AppendRefused`: this batch is not in the journal and never will be; `WrongLastSequence` (somebody else appended) and
+`JournalFull` are two reasons for it. It raises `AppendUnknown`: the batch may be there, now or later; only a successful
+append at the same expected sequence, or reading a batch there, tells. After any error the caller drops what it holds
+in memory, fences and replays.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ class JournalError(Exception):
     """The journal can't do what was asked. Retryable unless a subclass says otherwise."""
 
 
-class WrongLastSequence(JournalError):
-    """The journal's last sequence is not the expected one. `hint` is the number the journal named: a hint only."""
-
-    def __init__(self, message: str, hint: int | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
-
-
 class AppendRefused(JournalError):
     """The append was refused, or never sent: the batch is not in the journal and never will be."""
+
+
+class WrongLastSequence(AppendRefused):
+    """The journal's last sequence is not the expected one. No journal sends an append twice, so the answer can't be to
+    a repetition of one that was stored: it is a refusal, and says nothing of an earlier append whose outcome is open.
+    The number it names is for people: only reading tells where the journal ends."""
+
+
+class JournalFull(AppendRefused):
+    """There is no room for the batch. Retryable, and worth waiting for longer: neither a new connection nor a restart
+    makes room."""
 
 
 class AppendUnknown(JournalError):

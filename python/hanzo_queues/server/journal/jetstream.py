@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 import nats.errors
 
-from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt, JournalError
+from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt, JournalError, JournalRefused
 from hanzo_queues.server.journal.jetstream_api import (
     STREAM_NAME_IN_USE,
     STREAM_NOT_FOUND,
@@ -161,7 +161,7 @@ class JetStreamJournal:
 def _assert_version(connection: NatsConnection) -> None:
     version = connection.client.connected_server_version
     if (version.major, version.minor) < NATS_VERSION_MIN:
-        raise JournalCorrupt(
+        raise JournalRefused(
             f"nats-server {version.major}.{version.minor} is too old for the journal: every server of the cluster "
             "needs 2.12 or newer."
         )

@@ -19,6 +19,8 @@ STREAM_NOT_FOUND = 10059
 STREAM_NAME_IN_USE = 10058
 MESSAGE_NOT_FOUND = 10037
 WRONG_LAST_SEQUENCE = (10071, 10164)
+# The server's limit of file storage, checked before a batch is stored or proposed (since 2.12 in clusters as well).
+INSUFFICIENT_RESOURCES = 10023
 # Refusals that nats-server makes before a batch is stored or proposed, in every version. Others stay unknown.
 REFUSED_BEFORE_STORED = (10054, 10097, 10109)
 

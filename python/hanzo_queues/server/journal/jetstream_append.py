@@ -12,8 +12,12 @@ import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, JournalError, WrongLastSequence
-from hanzo_queues.server.journal.jetstream_api import REFUSED_BEFORE_STORED, WRONG_LAST_SEQUENCE
+from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, JournalError, JournalFull, WrongLastSequence
+from hanzo_queues.server.journal.jetstream_api import (
+    INSUFFICIENT_RESOURCES,
+    REFUSED_BEFORE_STORED,
+    WRONG_LAST_SEQUENCE,
+)
 from hanzo_queues.server.nats_connection import subscribe_directly, write_at_once
 
 HEADER = b"NATS/1.0\r\nNats-Expected-Last-Sequence: %d\r\n\r\n"
@@ -104,8 +108,9 @@ def _failure(error: dict[str, object]) -> JournalError:
     code = error.get("err_code")
     text = f"JetStream: {error.get('description')} ({code})"
     if code in WRONG_LAST_SEQUENCE:
-        number = str(error.get("description")).rpartition(": ")[2]
-        return WrongLastSequence(text, int(number) if number.isascii() and number.isdigit() else None)
+        return WrongLastSequence(text)
+    if code == INSUFFICIENT_RESOURCES:
+        return JournalFull(f"nats-server has no room left: {text}")
     if code in REFUSED_BEFORE_STORED:
         return AppendRefused(text)
     return AppendUnknown(text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hanzo_queues.server.journal.base import JournalCorrupt
+from hanzo_queues.server.journal.base import JournalRefused
 
 # Absent from an answer means the zero value: false, 0, "" or none.
 ASSERTED: dict[str, object] = {
@@ -34,7 +34,7 @@ MUST_BE_ABSENT = ("mirror", "sources", "subject_transform")
 ASYNC_PERSISTENCE = "async"
 
 
-class StreamSettingsDiffer(JournalCorrupt):
+class StreamSettingsDiffer(JournalRefused):
     """The stream exists with other settings. Not retryable: an operator has to decide."""
 
 

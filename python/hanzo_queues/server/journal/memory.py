@@ -34,7 +34,7 @@ class MemoryStore:
     def append(self, batch: bytes, expected_last_sequence: int) -> None:
         """Appends, or raises WrongLastSequence."""
         if expected_last_sequence != self.last_sequence:
-            raise WrongLastSequence(f"wrong last sequence: {self.last_sequence}", self.last_sequence)
+            raise WrongLastSequence(f"wrong last sequence: {self.last_sequence}")
         self.last_sequence += 1
         self.batches[self.last_sequence] = batch
 
