@@ -3,7 +3,7 @@
     build -> start: open the journal -> limits, parser -> partition recovers -> serving
              stop_parking -> close: partition, then journal
 
-HTTP is up from the first moment; readiness tells how far the rest is. Knows every part and no HTTP.
+Its HTTP application answers from the start; readiness tells how far the rest is. Knows every part and no socket.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hanzo_queues._core import Parser, step_batch_bytes_min
 from hanzo_queues.server.auth import ApiKeys
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.faults import Fault, ShuttingDown
-from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError
+from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, JournalRefused
 from hanzo_queues.server.limits_table import with_settings, within_batch
 from hanzo_queues.server.ownership import Ownership
 from hanzo_queues.server.partition import Partition
@@ -96,22 +96,27 @@ class App:
         await self._journal.close()
 
     async def _start(self) -> None:
+        """However it ends, somebody is told: a server that will never serve must not look as if it recovered."""
         try:
             await self._open_journal()
             self._admit_requests()
-        except (JournalCorrupt, StartRefused) as error:
+            self.partition.start()
+            await self._first_answer()
+            self._on_serving()
+        except ShuttingDown:
+            pass
+        except (JournalCorrupt, JournalRefused, StartRefused) as error:
             self._on_failed(str(error))
-            return
-        self.partition.start()
-        await self._first_answer()
-        self._on_serving()
+        except Exception as error:
+            logger.exception("the start met a bug")
+            self._on_failed(f"the start met a bug, and the server can't serve: {type(error).__name__}: {error}")
 
     async def _open_journal(self) -> None:
         failures = 0
         while True:
             try:
                 return await self._journal.open()
-            except JournalCorrupt:
+            except (JournalCorrupt, JournalRefused):
                 raise
             except JournalError as error:
                 delay_s = OPEN_RETRY_DELAYS_S[min(failures, len(OPEN_RETRY_DELAYS_S) - 1)]
