@@ -186,7 +186,11 @@ fn records(blob_bytes: usize) -> Vec<Record> {
             dead_letter: message(7),
         },
         Record::QueueDeleted { queue },
-        Record::Reaped { queue, count: 2 },
+        Record::Reaped {
+            queue,
+            count: 2,
+            dedup_entries: 1,
+        },
     ]);
     records
 }

@@ -4,6 +4,9 @@ mod records;
 
 use codec::record::{self, bound};
 use codec::varint::{Malformed, Reader};
+use engine::budget::{DEAD_LETTER_QUEUE_BYTES_MAX, FIRED_BYTES_MAX, REAPED_BYTES_MAX};
+use engine::config::{Backoff, QueueConfig, Scheduling};
+use engine::ids::QueueNumber;
 use engine::record::Record;
 use proptest::prelude::*;
 
@@ -17,7 +20,8 @@ fn bytes_max(record: &Record) -> usize {
     match record {
         Record::Founded { .. } | Record::Fenced { .. } => bound::FENCE,
         Record::QueueCreated { .. } | Record::QueueUpdated { .. } => bound::queue(128),
-        Record::QueueDeleted { .. } | Record::Reaped { .. } => bound::QUEUE_DELETED,
+        Record::QueueDeleted { .. } => bound::QUEUE_DELETED,
+        Record::Reaped { .. } => REAPED_BYTES_MAX as usize,
         Record::Enqueued(_) => bound::ENQUEUED,
         Record::Leased {
             consumer, messages, ..
@@ -53,6 +57,35 @@ proptest! {
         let end = bytes.len().saturating_sub(cut);
         prop_assert!(record::decode(&mut Reader::new(&bytes[..end])).is_err());
     }
+}
+
+/// What the engine counts on knowing no format.
+#[test]
+fn a_step_s_own_records_stay_within_the_engine_s_budget() {
+    assert!(bound::CHANGE <= FIRED_BYTES_MAX as usize);
+    let backoff = Backoff {
+        initial_ms: u64::MAX,
+        multiplier_permille: u32::MAX,
+        max_ms: u64::MAX,
+        jitter_permille: u16::MAX,
+    };
+    let config = QueueConfig {
+        max_retries: u32::MAX,
+        visibility_timeout_ms: u64::MAX,
+        dead_letter_queue: None,
+        rate_limit: None,
+        scheduling: Scheduling::Fair { aging_ms: u64::MAX },
+        backoff,
+        dedup_window_ms: u64::MAX,
+        delay_ms: u64::MAX,
+        ttl_ms: u64::MAX,
+    };
+    let longest = Record::QueueCreated {
+        queue: QueueNumber(u32::MAX),
+        name: "q".repeat(128).into(),
+        config,
+    };
+    assert!(encoded(&longest).len() <= DEAD_LETTER_QUEUE_BYTES_MAX as usize + 128);
 }
 
 #[test]

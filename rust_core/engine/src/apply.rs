@@ -26,7 +26,11 @@ impl State {
             }
             Record::QueueUpdated { queue, ref config } => self.update_queue(queue, config),
             Record::QueueDeleted { queue } => self.queues.delete(queue),
-            Record::Reaped { queue, count } => self.reap(queue, count),
+            Record::Reaped {
+                queue,
+                count,
+                dedup_entries,
+            } => self.reap(queue, count, dedup_entries),
             Record::Enqueued(ref enqueued) => self.enqueue(enqueued),
             Record::Due { message } => self.due(message),
             Record::Leased {

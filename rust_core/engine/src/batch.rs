@@ -33,6 +33,17 @@ impl<'a> Batch<'a> {
         self.records.push(record);
     }
 
+    /// Puts out the timer of a deleted queue's message. No record tells: the heap follows from the messages, and a
+    /// timer of a queue that is gone decides nothing.
+    pub fn disarm(&mut self, slot: u32) {
+        let message = self.state.messages[slot];
+        assert!(
+            self.state.queues.get(message.queue).deleted,
+            "only a deleted queue's timers mean nothing"
+        );
+        self.state.deadlines.set(slot, message.number, None);
+    }
+
     /// Takes a blob into the batch: the next record to be committed that counts bytes counts these.
     pub fn carry(&mut self, blob: Blob) {
         self.blobs.push(blob.index);

@@ -140,6 +140,16 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Messages it asks to accept.
+    pub(crate) fn messages_brought(&self) -> usize {
+        match self {
+            Command::Enqueue { messages, .. } => messages.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// See [`Command::Ack`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {

@@ -80,19 +80,16 @@ impl Dedup {
         }
     }
 
-    /// Forgets up to `count` entries of a deleted queue, whatever their time.
+    /// Forgets `count` entries of a deleted queue, whatever their time.
     pub fn reap(&mut self, expiries: &mut Expiries, count: u32) {
-        for _ in 0..count {
-            if expiries.first().is_none() {
-                return;
-            }
-            self.drop_first(expiries);
-        }
+        (0..count).for_each(|_| self.drop_first(expiries));
     }
 
     /// An id accepted again after its window has a later entry; the first expiry must not take that one.
     fn drop_first(&mut self, expiries: &mut Expiries) {
-        let expiry = expiries.pop().expect("there is a first expiry");
+        let expiry = expiries
+            .pop()
+            .expect("a dedup entry is forgotten that isn't there");
         let key = expiry.key();
         self.table.remove(key as u64, |e| {
             e.key == key && e.expires_at_ms == expiry.expires_at_ms
@@ -138,16 +135,22 @@ pub(crate) struct Expiries {
     chunks: VecDeque<Vec<Expiry>>,
     /// Taken from the first chunk already.
     taken: usize,
+    len: usize,
 }
 
 const CHUNK: usize = 1024;
 
 impl Expiries {
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.len == 0
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
     }
 
     fn push(&mut self, expiry: Expiry) {
+        self.len += 1;
         match self.chunks.back_mut() {
             Some(chunk) if chunk.len() < CHUNK => chunk.push(expiry),
             _ => self.chunks.push_back(vec![expiry]),
@@ -161,6 +164,7 @@ impl Expiries {
     fn pop(&mut self) -> Option<Expiry> {
         let first = self.first()?;
         self.taken += 1;
+        self.len -= 1;
         if self.taken == self.chunks[0].len() {
             self.chunks.pop_front();
             self.taken = 0;
@@ -177,13 +181,6 @@ impl Expiries {
 impl Dedup {
     pub fn len(&self) -> usize {
         self.table.len()
-    }
-}
-
-#[cfg(test)]
-impl Expiries {
-    pub fn len(&self) -> usize {
-        self.iter().count()
     }
 }
 
@@ -241,7 +238,8 @@ mod tests {
         (0..3000).for_each(|i| remember(&mut dedup, &mut expiries, i, i as u64 + 1, 100));
         dedup.purge(&mut expiries, 100);
         assert_eq!(dedup.len(), 3000 - PURGED_PER_ENQUEUE);
-        dedup.reap(&mut expiries, 5000);
+        let left = expiries.len() as u32;
+        dedup.reap(&mut expiries, left);
         assert_eq!((dedup.len(), expiries.is_empty()), (0, true));
     }
 }

@@ -13,6 +13,7 @@
 mod apply;
 mod backoff;
 mod batch;
+pub mod budget;
 mod chunked;
 pub mod command;
 pub mod config;
@@ -42,4 +43,4 @@ mod verbs;
 mod view;
 
 pub use partition::{Partition, Step};
-pub use verbs::timers::{FIRED_PER_STEP_MAX, REAPED_PER_STEP_MAX};
+pub use verbs::timers::REAPED_PER_STEP_MAX;

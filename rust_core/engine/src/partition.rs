@@ -2,6 +2,7 @@
 //! and yields the records of one batch; a replay applies such a batch. Same records, same state.
 
 use crate::batch::Batch;
+use crate::budget::Budget;
 use crate::command::Command;
 use crate::ids::PartitionNumber;
 use crate::record::Record;
@@ -48,8 +49,9 @@ impl Partition {
     /// The LSN advances by one when there are records, which must be journaled before a reply leaves.
     pub fn step(&mut self, now_ms: u64, commands: Vec<Command>) -> Step {
         self.begin(self.state.lsn + 1, now_ms);
+        let mut budget = Budget::new(commands.iter().map(Command::messages_brought).sum());
         let mut batch = Batch::new(&mut self.state, now_ms);
-        verbs::timers::run(&mut batch);
+        verbs::timers::run(&mut batch, &mut budget);
         let replies = commands
             .into_iter()
             .map(|command| verbs::run(&mut batch, command))

@@ -96,8 +96,11 @@ impl Queues {
             Some(number),
             "a queue's name is another's"
         );
-        self.reaping.push_back(number);
-        self.drop_if_reaped(number);
+        if self.get(number).is_reaped() {
+            self.numbered[number.0 as usize] = None;
+        } else {
+            self.reaping.push_back(number);
+        }
     }
 
     /// The deleted queue whose rest is taken away next.
@@ -105,9 +108,12 @@ impl Queues {
         self.reaping.front().map(|&number| self.get(number))
     }
 
+    /// After something was taken from the queue that is reaped now.
     pub fn drop_if_reaped(&mut self, number: QueueNumber) {
+        let front = self.reaping.front();
+        assert_eq!(front, Some(&number), "deleted queues go in order");
         if self.get(number).is_reaped() {
-            self.reaping.retain(|&other| other != number);
+            self.reaping.pop_front();
             self.numbered[number.0 as usize] = None;
         }
     }

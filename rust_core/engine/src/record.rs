@@ -39,12 +39,14 @@ pub enum Record {
         /// The queue.
         queue: QueueNumber,
     },
-    /// `count` messages of a deleted queue were dropped.
+    /// Something of a deleted queue was dropped. With its last message and dedup entry the queue is gone.
     Reaped {
         /// The queue.
         queue: QueueNumber,
         /// Messages dropped.
         count: u32,
+        /// Dedup entries dropped.
+        dedup_entries: u32,
     },
     /// A message was accepted.
     Enqueued(Enqueued),

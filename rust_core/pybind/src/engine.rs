@@ -333,10 +333,10 @@ fn step_of(
     })
 }
 
-/// Bytes a step may add to its commands' `batch_bytes_max` (frame, timers).
+/// Bytes a step may add to its commands' `batch_bytes_max` (frame, timers, taking away).
 #[pyfunction]
 pub fn step_batch_bytes_min() -> usize {
-    FRAME_BYTES + record::bound::timers(engine::FIRED_PER_STEP_MAX as usize)
+    FRAME_BYTES + record::bound::STEP
 }
 
 /// Checks the frame and hash of one batch read back for its payloads. Raises BatchError.

@@ -29,12 +29,15 @@ pub const fn queue(name_bytes_max: usize) -> usize {
     TAG + U32 + text(name_bytes_max) + config(name_bytes_max)
 }
 
-/// `QueueDeleted` and the first `Reaped`.
-pub const QUEUE_DELETED: usize = 2 * (TAG + U32) + U32;
+/// `QueueDeleted`.
+pub const QUEUE_DELETED: usize = TAG + U32;
 
 /// `Enqueued`, without its blob.
 pub const ENQUEUED: usize =
     TAG + FLAGS + MESSAGE + U32 + PRIORITY + 2 * U64 + U32 + (24 + U64) + 16 + U32;
+
+/// `Enqueued`, and the timer that a step may fire more with each message it brings.
+pub const BROUGHT: usize = ENQUEUED + engine::budget::FIRED_BYTES_MAX as usize;
 
 /// `Leased` of `messages` messages to a consumer whose name has `consumer_bytes` bytes.
 pub const fn leased(consumer_bytes: usize, messages: usize) -> usize {
@@ -46,15 +49,8 @@ pub const CHANGE: usize = TAG + MESSAGE + max(RETRIED, DEAD_LETTERED);
 const RETRIED: usize = U16 + CODE + U64 + PRIORITY + U32;
 const DEAD_LETTERED: usize = CODE + U32 + U32 + MESSAGE;
 
-/// A dead-letter queue that is made because a message died: its settings name neither a queue nor a rate.
-const DEAD_LETTER_QUEUE: usize = TAG + U32 + text(DEAD_LETTER_QUEUE_NAME) + config(0);
-/// Queue names are shorter; this bound knows no limits table.
-const DEAD_LETTER_QUEUE_NAME: usize = 128;
-
-/// What the timers of a step, `fired` at most, and its taking away of deleted queues can record.
-pub const fn timers(fired: usize) -> usize {
-    fired * (CHANGE + DEAD_LETTER_QUEUE) + TAG + 2 * U32
-}
+/// What a step records by itself, beside what its commands announce.
+pub const STEP: usize = engine::budget::STEP_BYTES_MAX as usize;
 
 const fn max(a: usize, b: usize) -> usize {
     if a > b { a } else { b }

@@ -31,6 +31,7 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
         tag::REAPED => Ok(Record::Reaped {
             queue: queue(reader)?,
             count: reader.u32()?,
+            dedup_entries: reader.u32()?,
         }),
         tag::ENQUEUED => Ok(Record::Enqueued(enqueued::decode(reader)?)),
         tag::LEASED => leased(reader),

@@ -27,8 +27,13 @@ pub fn encode(out: &mut Vec<u8>, record: &Record) {
             config::encode(out, config);
         }
         Record::QueueDeleted { queue } => numbers(out, tag::QUEUE_DELETED, &[u64::from(queue.0)]),
-        Record::Reaped { queue, count } => {
-            numbers(out, tag::REAPED, &[u64::from(queue.0), u64::from(*count)])
+        Record::Reaped {
+            queue,
+            count,
+            dedup_entries,
+        } => {
+            let fields = [queue.0, *count, *dedup_entries].map(u64::from);
+            numbers(out, tag::REAPED, &fields);
         }
         Record::Enqueued(message) => {
             out.push(tag::ENQUEUED);

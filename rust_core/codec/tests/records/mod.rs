@@ -133,7 +133,13 @@ fn rare() -> impl Strategy<Value = Record> {
         }),
         (queue(), config()).prop_map(|(queue, config)| Record::QueueUpdated { queue, config }),
         queue().prop_map(|queue| Record::QueueDeleted { queue }),
-        (queue(), any::<u32>()).prop_map(|(queue, count)| Record::Reaped { queue, count }),
+        (queue(), any::<u32>(), any::<u32>()).prop_map(|(queue, count, dedup_entries)| {
+            Record::Reaped {
+                queue,
+                count,
+                dedup_entries,
+            }
+        }),
     ]
 }
 

@@ -33,7 +33,7 @@ impl State {
         self.wake(number);
     }
 
-    pub(super) fn reap(&mut self, number: QueueNumber, count: u32) {
+    pub(super) fn reap(&mut self, number: QueueNumber, count: u32, dedup_entries: u32) {
         assert!(
             self.queues.get(number).deleted,
             "only a deleted queue is reaped"
@@ -47,8 +47,7 @@ impl State {
             self.remove(slot);
         }
         let queue = self.queues.get_mut(number);
-        self.dedup
-            .reap(&mut queue.dedup, crate::verbs::timers::REAPED_PER_STEP_MAX);
+        self.dedup.reap(&mut queue.dedup, dedup_entries);
         self.queues.drop_if_reaped(number);
     }
 }

@@ -115,7 +115,7 @@ impl Ledger {
                 self.messages.push(*dead_letter);
                 self.entries.insert(dead_letter.number, entry);
             }
-            Record::Reaped { queue, count } => self.reap(queue.0, *count),
+            Record::Reaped { queue, count, .. } => self.reap(queue.0, *count),
             _ => {}
         }
     }

@@ -3,6 +3,7 @@
 
 use super::create_queue::dead_letter_queue_created;
 use crate::batch::Batch;
+use crate::budget::{DEAD_LETTER_QUEUE_BYTES_MAX, FIRED_BYTES_MAX};
 use crate::ids::MessageId;
 use crate::record::{DeathReason, Record};
 use crate::state::State;
@@ -13,6 +14,19 @@ pub(super) struct Death {
     record: Record,
     /// Its id in the dead-letter queue.
     pub dead_letter: Option<MessageId>,
+}
+
+impl Death {
+    /// What its records take of a step's budget.
+    pub fn bytes_max(&self) -> u32 {
+        FIRED_BYTES_MAX
+            + match &self.queue_created {
+                Some(Record::QueueCreated { name, .. }) => {
+                    DEAD_LETTER_QUEUE_BYTES_MAX + name.len() as u32
+                }
+                _ => 0,
+            }
+    }
 }
 
 pub(super) fn decide(

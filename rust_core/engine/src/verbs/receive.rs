@@ -106,6 +106,7 @@ fn limited(queue: &Queue, now_ms: u64) -> Option<Limited> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::{FIRED_BYTES_MAX, STEP_BYTES_MAX};
     use crate::command::{Command, NewMessage};
     use crate::config::{QueueConfig, Scheduling};
     use crate::twin::{SECOND, Twin, config, limit, message, receive};
@@ -233,7 +234,7 @@ mod tests {
             ttl_ms: Some(5),
             ..message()
         };
-        let count = super::super::timers::FIRED_PER_STEP_MAX as usize + 2;
+        let count = (STEP_BYTES_MAX / FIRED_BYTES_MAX) as usize + 2;
         let messages = vec![expiring; count];
         twin.step(vec![Command::Enqueue {
             queue: "q".into(),

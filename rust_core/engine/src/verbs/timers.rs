@@ -1,58 +1,90 @@
 //! What time does by itself, at the start of a step: delays end, leases end, messages expire, and what deleted
 //! queues left is taken away. All in bounded parts; what is left keeps the next deadline at now.
+//!
+//! A deleted queue's timers mean nothing and hold up nobody's: one that is due just leaves the heap.
 
-use super::death;
+use super::death::{self, Death};
 use super::nack::{due_ms, is_last};
 use crate::batch::Batch;
+use crate::budget::{Budget, FIRED_BYTES_MAX, REAPED_BYTES_MAX};
 use crate::ids::GROUP_DEFAULT;
 use crate::message::{Message, Place};
 use crate::queue::Queue;
 use crate::record::{DeathReason, FailureCause, Record};
 use crate::state::State;
 
-/// Timers that become records in one step. A batch keeps room for all of them to be deaths that each make a
-/// dead-letter queue, some 280 bytes, so that requests of every allowed size still fit; and a step stays below a
-/// millisecond.
-pub const FIRED_PER_STEP_MAX: u32 = 256;
-
-/// Messages of deleted queues, and as many dedup entries, that go in one step. One record covers them all.
+/// Messages of deleted queues, and as many dedup entries, that go in one step.
 pub const REAPED_PER_STEP_MAX: u32 = 1024;
 
-pub(crate) fn run(batch: &mut Batch) {
-    reap(batch);
-    for _ in 0..FIRED_PER_STEP_MAX {
+/// Deleted queues that something is taken from in one step, a record each.
+const REAPED_QUEUES_PER_STEP_MAX: u32 = 256;
+
+/// Timers of deleted queues that are put out in one step. They leave no record.
+const DISARMED_PER_STEP_MAX: u32 = 2048;
+
+pub(crate) fn run(batch: &mut Batch, budget: &mut Budget) {
+    reap(batch, budget);
+    let mut disarmed = 0;
+    while let Some((deadline_ms, slot)) = batch.state().deadlines.first() {
         let state = batch.state();
-        match state.deadlines.first() {
-            // The rest of a deleted queue: its timers don't matter, and `reap` takes those first.
-            Some((_, slot)) if state.queues.get(state.messages[slot].queue).deleted => return,
-            Some((deadline_ms, slot)) if deadline_ms <= batch.now_ms => fire(batch, slot),
-            _ => return,
+        if deadline_ms > batch.now_ms || disarmed == DISARMED_PER_STEP_MAX {
+            return;
+        }
+        if state.queues.get(state.messages[slot].queue).deleted {
+            batch.disarm(slot);
+            disarmed += 1;
+        } else if !fire(batch, slot, budget) {
+            return;
         }
     }
 }
 
-fn reap(batch: &mut Batch) {
-    if let Some(queue) = batch.state().queues.reaping() {
-        let count = queue.messages().min(u64::from(REAPED_PER_STEP_MAX)) as u32;
-        let record = Record::Reaped {
-            queue: queue.number,
-            count,
+/// Takes from the queue that was deleted first, then from the next ones, until the count is used up.
+fn reap(batch: &mut Batch, budget: &mut Budget) {
+    let mut left = REAPED_PER_STEP_MAX;
+    for _ in 0..REAPED_QUEUES_PER_STEP_MAX {
+        let Some(queue) = batch.state().queues.reaping() else {
+            return;
         };
-        batch.commit(record);
+        let count = bounded(queue.messages(), left);
+        let dedup_entries = bounded(queue.dedup.len() as u64, left);
+        if left == 0 || !budget.take(REAPED_BYTES_MAX) {
+            return;
+        }
+        left -= count.max(dedup_entries);
+        let queue = queue.number;
+        batch.commit(Record::Reaped {
+            queue,
+            count,
+            dedup_entries,
+        });
     }
 }
 
-fn fire(batch: &mut Batch, slot: u32) {
+fn bounded(count: u64, max: u32) -> u32 {
+    count.min(u64::from(max)) as u32
+}
+
+/// False: the budget doesn't allow it in this step.
+fn fire(batch: &mut Batch, slot: u32, budget: &mut Budget) -> bool {
     let state = batch.state();
     let message = &state.messages[slot];
     let queue = state.queues.get(message.queue);
     let id = state.messages.id(slot);
-    let record = match death_reason(state, slot, batch.now_ms) {
-        Some(reason) => return death::commit(batch, death::decide(state, id, reason, 0)),
-        None if message.place() == Place::Leased => lease_ended(message, queue, slot, batch.now_ms),
-        None => Record::Due { message: id },
-    };
-    batch.commit(record);
+    let death =
+        death_reason(state, slot, batch.now_ms).map(|reason| death::decide(state, id, reason, 0));
+    if !budget.take(death.as_ref().map_or(FIRED_BYTES_MAX, Death::bytes_max)) {
+        return false;
+    }
+    match death {
+        Some(death) => death::commit(batch, death),
+        None if message.place() == Place::Leased => {
+            let record = lease_ended(message, queue, slot, batch.now_ms);
+            batch.commit(record);
+        }
+        None => batch.commit(Record::Due { message: id }),
+    }
+    true
 }
 
 /// Why the message whose timer fires can't be delivered any more. While it is leased its time to live waits.
@@ -81,6 +113,7 @@ fn lease_ended(message: &Message, queue: &Queue, slot: u32, now_ms: u64) -> Reco
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::{DEAD_LETTER_QUEUE_BYTES_MAX, STEP_BYTES_MAX};
     use crate::command::{Command, NewMessage};
     use crate::config::QueueConfig;
     use crate::reply::State as Shown;
@@ -163,26 +196,121 @@ mod tests {
         assert_eq!(reason(&mut twin, leased), DeathReason::Expired);
     }
 
+    fn late(delay_ms: u64, count: u32) -> Command {
+        let message = NewMessage {
+            delay_ms: Some(delay_ms),
+            ..message()
+        };
+        Command::Enqueue {
+            queue: "q".into(),
+            messages: vec![message; count as usize],
+            atomic: false,
+        }
+    }
+
     #[test]
     fn a_step_fires_a_bounded_number_and_asks_to_come_back() {
         let mut twin = Twin::new();
         twin.create("q", config());
-        let messages = vec![
-            NewMessage {
-                delay_ms: Some(5),
-                ..message()
-            };
-            FIRED_PER_STEP_MAX as usize + 1
-        ];
-        twin.step(vec![Command::Enqueue {
-            queue: "q".into(),
-            messages,
-            atomic: false,
-        }]);
+        let fired = STEP_BYTES_MAX / FIRED_BYTES_MAX;
+        twin.step(vec![late(5, fired + 1)]);
         let step = twin.wait(5).step(vec![]);
-        assert_eq!(step.woken, [("q".into(), u64::from(FIRED_PER_STEP_MAX))]);
+        assert_eq!(step.woken, [("q".into(), u64::from(fired))]);
         assert_eq!(step.next_deadline_ms, Some(twin.now_ms));
         let step = twin.step(vec![]);
         assert_eq!((step.records.len(), step.next_deadline_ms), (1, None));
+    }
+
+    #[test]
+    fn timers_keep_up_with_whatever_comes_delayed() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let each = STEP_BYTES_MAX / FIRED_BYTES_MAX + 500;
+        (0..4).for_each(|_| {
+            twin.step(vec![late(10, each)]);
+            twin.wait(10);
+        });
+        assert_eq!(twin.step(vec![]).next_deadline_ms, Some(twin.now_ms));
+        twin.step(vec![]);
+        let counts = twin.queue("q").counts;
+        assert_eq!((counts.delayed, counts.ready), (0, u64::from(4 * each)));
+    }
+
+    #[test]
+    fn deaths_that_make_queues_take_more_of_the_budget() {
+        let mut twin = Twin::new();
+        let each = FIRED_BYTES_MAX + DEAD_LETTER_QUEUE_BYTES_MAX + "dead000".len() as u32;
+        let count = STEP_BYTES_MAX / each + 1;
+        for i in 0..count {
+            let name = format!("q{i}");
+            let dead_letter_queue = Some(format!("dead{i:03}").into());
+            let config = QueueConfig {
+                dead_letter_queue,
+                ttl_ms: SECOND,
+                ..config()
+            };
+            let create = Command::CreateQueue {
+                name: name.as_str().into(),
+                config,
+            };
+            let enqueue = Command::Enqueue {
+                queue: name.into(),
+                messages: vec![message()],
+                atomic: false,
+            };
+            let delete = Command::DeleteQueue {
+                name: format!("dead{i:03}").into(),
+            };
+            twin.step(vec![create, enqueue, delete]);
+        }
+        let dead = |records: &[Record]| {
+            let died = |record: &&Record| matches!(record, Record::DeadLettered { .. });
+            records.iter().filter(died).count() as u32
+        };
+        assert_eq!(dead(&twin.wait(SECOND).step(vec![]).records), count - 1);
+        assert_eq!(dead(&twin.step(vec![]).records), 1);
+    }
+
+    #[test]
+    fn a_deleted_queue_s_timers_hold_up_nobody() {
+        let mut twin = Twin::new();
+        ["big", "q", "live"].iter().for_each(|name| {
+            twin.create(name, config());
+        });
+        let messages = vec![message(); 3 * REAPED_PER_STEP_MAX as usize];
+        twin.step(vec![Command::Enqueue {
+            queue: "big".into(),
+            messages,
+            atomic: false,
+        }]);
+        twin.step(vec![late(SECOND, 5)]);
+        let due = NewMessage {
+            delay_ms: Some(SECOND + 1),
+            ..message()
+        };
+        twin.enqueue("live", due);
+        let delete = ["big", "q"].map(|name| Command::DeleteQueue { name: name.into() });
+        twin.step(delete.into());
+        twin.wait(SECOND + 1);
+        assert_eq!(twin.receive("live", 1).len(), 1);
+    }
+
+    #[test]
+    fn small_deleted_queues_go_many_a_step() {
+        let mut twin = Twin::new();
+        let count = REAPED_QUEUES_PER_STEP_MAX + 1;
+        for i in 0..count {
+            twin.create(&format!("q{i}"), config());
+            twin.enqueue(&format!("q{i}"), message());
+        }
+        let delete = |i| Command::DeleteQueue {
+            name: format!("q{i}").into(),
+        };
+        twin.step((0..count).map(delete).collect());
+        twin.step(vec![]);
+        assert_eq!(twin.live.message_count(), 1);
+        twin.step(vec![]);
+        assert_eq!(twin.live.message_count(), 0);
+        assert_eq!(twin.step(vec![]).next_deadline_ms, None);
     }
 }

@@ -16,7 +16,7 @@ impl Requests {
 
     /// `messages` messages whose blobs have `blob_bytes` bytes.
     pub(super) fn enqueue_bytes_max(&self, messages: usize, blob_bytes: usize) -> usize {
-        messages * bound::ENQUEUED + blob_bytes
+        messages * bound::BROUGHT + blob_bytes
     }
 
     /// A failed delivery can bring its dead-letter queue into being.
@@ -31,9 +31,9 @@ impl Requests {
     }
 }
 
-/// Handing out `messages` messages. Some may turn out to be past their time to live.
+/// Handing out `messages` messages.
 pub fn receive(consumer_bytes: usize, messages: usize) -> usize {
-    bound::leased(consumer_bytes, messages) + messages * bound::CHANGE
+    bound::leased(consumer_bytes, messages)
 }
 
 /// The command that gives leases back.

@@ -1,0 +1,41 @@
+//! What a step may record by itself, beside its commands: timers, the taking away of deleted queues, forgetting.
+//!
+//! Counted in bytes of the journal, because that is what a batch has little of: a caller keeps `STEP_BYTES_MAX`
+//! free, and `FIRED_BYTES_MAX` with each message it brings. The engine knows no format; that a record takes no more
+//! than its cost here is a test of the codec, which does.
+
+/// Bytes a step's own records take at most, beside what the messages it brings allow. Room for two thousand
+/// timers, or for 250 deaths that each make a dead-letter queue; a step stays near a millisecond.
+pub const STEP_BYTES_MAX: u32 = 73_728;
+
+/// Cost of a timer's record: `Due`, `Retried`, `Died` or `DeadLettered`. A batch has room for one more with each
+/// message that is brought, so timers keep up with whatever rate delayed messages come at.
+pub const FIRED_BYTES_MAX: u32 = 36;
+
+/// Cost of making a dead-letter queue that a death calls for, beside its name.
+pub const DEAD_LETTER_QUEUE_BYTES_MAX: u32 = 120;
+
+/// Cost of one `Reaped`.
+pub const REAPED_BYTES_MAX: u32 = 16;
+
+/// See the module.
+pub(crate) struct Budget {
+    bytes: u32,
+}
+
+impl Budget {
+    /// For a step that brings so many messages.
+    pub fn new(messages: usize) -> Self {
+        let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+        Budget {
+            bytes: STEP_BYTES_MAX.saturating_add(messages.saturating_mul(FIRED_BYTES_MAX)),
+        }
+    }
+
+    /// Takes a record's cost, if that much is left.
+    pub fn take(&mut self, bytes: u32) -> bool {
+        let left = self.bytes.checked_sub(bytes);
+        self.bytes = left.unwrap_or(self.bytes);
+        left.is_some()
+    }
+}
