@@ -29,9 +29,10 @@ class NatsServer:
     def __init__(self, program: Path, config: dict[str, object], directory: Path) -> None:
         self.name = str(config["server_name"])
         self.port = int(str(config["port"]))
-        self._command = [str(program), "-c", str(directory / f"{self.name}.conf")]
+        self._config = directory / f"{self.name}.conf"
+        self._command = [str(program), "-c", str(self._config)]
         self._log = directory / f"{self.name}.log"
-        (directory / f"{self.name}.conf").write_text(json.dumps(config))
+        self._config.write_text(json.dumps(config))
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -57,6 +58,15 @@ class NatsServer:
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
+
+    def require_token(self, token: str | None) -> None:
+        """From now on, of whoever connects and whoever is connected; None: of nobody."""
+        config = json.loads(self._config.read_text())
+        config.pop("authorization", None)
+        if token is not None:
+            config["authorization"] = {"token": token}
+        self._config.write_text(json.dumps(config))
+        self._signal(signal.SIGHUP)
 
     def _signal(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 
 import pytest
 from nats.aio.client import Client
 
-from hanzo_queues.server.nats_connection import NatsConnection
-from hanzo_queues.server.ownership import BUCKET, Ownership
+from hanzo_queues.server.nats_connection import NatsConnection, NatsEndpoint
+from hanzo_queues.server.ownership import BUCKET, OwnershipLease
 from tests.nats_servers import NatsServers, running_nats_servers
 
 TTL_S = 0.9
@@ -25,6 +25,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServers]:
 
 @pytest.fixture
 async def client(servers: NatsServers) -> AsyncIterator[Client]:
+    """Somebody who looks, and interferes."""
     connection = NatsConnection(servers.endpoint, "test", lambda _reason: None)
     await connection.connect(PATIENCE_S)
     yield connection.client
@@ -32,71 +33,132 @@ async def client(servers: NatsServers) -> AsyncIterator[Client]:
 
 
 class Node:
-    def __init__(self, client: Client, name: str) -> None:
+    def __init__(self, endpoint: NatsEndpoint, name: str) -> None:
         self.lost = asyncio.Event()
-        self.claim = Ownership(client, partition=0, node_id=name, replicas=1, ttl_s=TTL_S, on_lost=self.lost.set)
+        self.lease = OwnershipLease(endpoint, partition=0, node_id=name, replicas=1, ttl_s=TTL_S, on_lost=self.lost.set)
 
     async def acquire(self) -> None:
-        await asyncio.wait_for(self.claim.acquire(), PATIENCE_S)
+        await asyncio.wait_for(self.lease.acquire(), PATIENCE_S)
 
     async def crash(self) -> None:
         """It renews no more and gives nothing up."""
-        assert self.claim._renewing is not None
-        self.claim._renewing.cancel()
+        assert self.lease._renewing is not None
+        self.lease._renewing.cancel()
         with suppress(asyncio.CancelledError):
-            await self.claim._renewing
+            await self.lease._renewing
 
 
-async def test_a_standby_waits_while_the_owner_renews_and_follows_its_release_at_once(client: Client) -> None:
-    owner, standby = Node(client, "a"), Node(client, "b")
+Nodes = Callable[[str], Node]
+
+
+@pytest.fixture
+async def node(servers: NatsServers) -> AsyncIterator[Nodes]:
+    """Makes a node of a name."""
+    made: list[Node] = []
+
+    def make(name: str) -> Node:
+        made.append(Node(servers.endpoint, name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.lease.close()
+
+
+async def test_a_standby_waits_while_the_owner_renews_and_follows_its_release_at_once(node: Nodes) -> None:
+    owner, standby = node("a"), node("b")
     await owner.acquire()
     waiting = asyncio.create_task(standby.acquire())
     done, _ = await asyncio.wait([waiting], timeout=2.5 * TTL_S)
     assert not done
     assert not owner.lost.is_set()
     released = asyncio.get_running_loop().time()
-    await owner.claim.release()
+    await owner.lease.release()
     await waiting
     assert asyncio.get_running_loop().time() - released < TTL_S / 2
-    await standby.claim.release()
+    await standby.lease.release()
 
 
-async def test_a_standby_takes_over_when_the_owner_falls_silent(client: Client) -> None:
-    owner, standby = Node(client, "a"), Node(client, "b")
+async def test_a_standby_takes_over_when_the_owner_falls_silent(node: Nodes) -> None:
+    owner, standby = node("a"), node("b")
     await owner.acquire()
     await owner.crash()
     await standby.acquire()
-    await standby.claim.release()
+    await standby.lease.release()
 
 
-async def test_the_same_node_takes_its_lease_back_at_once(client: Client) -> None:
-    before, after = Node(client, "a"), Node(client, "a")
+async def test_the_same_node_takes_its_lease_back_at_once(node: Nodes) -> None:
+    before, after = node("a"), node("a")
     await before.acquire()
     started = asyncio.get_running_loop().time()
     await after.acquire()
     assert asyncio.get_running_loop().time() - started < TTL_S / 2
     await asyncio.wait_for(before.lost.wait(), PATIENCE_S)
     assert not after.lost.is_set()
-    await before.claim.release()  # does not take away what is another's
-    rival = Node(client, "b")
+    await before.lease.release()  # does not take away what is another's
+    rival = node("b")
     waiting = asyncio.create_task(rival.acquire())
     done, _ = await asyncio.wait([waiting], timeout=TTL_S / 2)
     assert not done
-    await after.claim.release()
+    await after.lease.release()
     await waiting
-    await rival.claim.release()
+    await rival.lease.release()
 
 
-async def test_a_lease_that_is_taken_away_is_told(client: Client) -> None:
-    owner = Node(client, "a")
+async def test_a_lease_that_is_taken_away_is_told(node: Nodes, client: Client) -> None:
+    owner = node("a")
     await owner.acquire()
     bucket = await client.jetstream().key_value(BUCKET)
     await bucket.put("p0", b'{"node": "b"}')
     await asyncio.wait_for(owner.lost.wait(), PATIENCE_S)
 
 
-async def test_an_owner_that_can_not_renew_in_time_has_lost(client: Client, servers: NatsServers) -> None:
-    owner = Node(client, "a")
+async def test_an_owner_that_can_not_renew_in_time_has_lost(node: Nodes, servers: NatsServers) -> None:
+    owner = node("a")
     await owner.acquire()
     servers.servers[0].freeze()
     await asyncio.wait_for(owner.lost.wait(), 3 * TTL_S)
+
+
+async def test_two_servers_with_one_node_id_do_not_take_the_lease_from_each_other_for_ever(
+    node: Nodes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when a data directory was copied with its node's id."""
+    original, copied = node("a"), node("a")
+    await original.acquire()
+    await copied.acquire()
+    await asyncio.wait_for(original.lost.wait(), PATIENCE_S)
+    waiting = asyncio.create_task(original.lease.acquire())
+    done, _ = await asyncio.wait([waiting], timeout=2.5 * TTL_S)
+    assert not done
+    assert not copied.lost.is_set()
+    assert "copied" in caplog.text
+    await copied.lease.release()
+    await asyncio.wait_for(waiting, PATIENCE_S)
+    await original.lease.release()
+
+
+async def test_a_connection_closed_for_good_is_made_again(node: Nodes, servers: NatsServers) -> None:
+    """nats-py closes a client at most refusals: a changed token is one."""
+    server = servers.servers[0]
+    owner = node("a")
+    await owner.acquire()
+    client = owner.lease._client
+    assert client is not None
+    server.require_token("of-today")
+    await asyncio.wait_for(owner.lost.wait(), PATIENCE_S)
+    assert client.is_closed
+    server.require_token(None)
+    await owner.acquire()
+    await owner.lease.release()
+
+
+async def test_a_cluster_that_comes_later_is_waited_for(node: Nodes, servers: NatsServers) -> None:
+    servers.kill()
+    owner = node("a")
+    waiting = asyncio.create_task(owner.lease.acquire())
+    done, _ = await asyncio.wait([waiting], timeout=0.5)
+    assert not done
+    servers.start()
+    await asyncio.wait_for(waiting, 2 * PATIENCE_S)
+    await owner.lease.release()

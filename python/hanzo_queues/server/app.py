@@ -20,21 +20,17 @@ from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.faults import Fault, ShuttingDown
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, JournalRefused
 from hanzo_queues.server.limits_table import with_settings, within_batch
-from hanzo_queues.server.ownership import Ownership
+from hanzo_queues.server.ownership import OwnershipLease
 from hanzo_queues.server.partition import Partition
 from hanzo_queues.server.router import Router
 from hanzo_queues.server.routes import build_routes
 from hanzo_queues.server.settings import Settings
-from hanzo_queues.server.storage import StartRefused
+from hanzo_queues.server.storage import StartRefused, only_wait
 
 logger = logging.getLogger(__name__)
 
 OPEN_RETRY_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 PAYLOAD_BYTES_MAX_LEAST = 1024
-
-
-async def _nothing() -> None:
-    return None
 
 
 class App:
@@ -51,8 +47,8 @@ class App:
         journal: Journal,
         keys: ApiKeys,
         *,
-        ownership: Ownership | None = None,
-        on_stuck: Callable[[], Awaitable[None]] = _nothing,
+        ownership: OwnershipLease | None = None,
+        on_stuck: Callable[[], Awaitable[None]] = only_wait,
         on_failed: Callable[[str], None] = logger.critical,
         on_serving: Callable[[], None] = lambda: None,
     ) -> None:

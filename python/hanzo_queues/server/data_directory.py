@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -20,7 +21,7 @@ class DataDirectoryTaken(Exception):
 
 
 class DataDirectoryUnusable(Exception):
-    """The directory can't be made or written."""
+    """The directory, or a file in it, can't be made, read or written. The text says which, why and what would help."""
 
 
 class DataDirectory:
@@ -33,10 +34,7 @@ class DataDirectory:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._claim = os.open(self.path / CLAIM_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise DataDirectoryUnusable(
-                f"the data directory {self.path} can't be used: {error.strerror}. "
-                "Choose one that can be written with HANZO_DATA_DIR (--data-dir)."
-            ) from error
+            raise _unusable(self.path, error) from error
         try:
             fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -46,8 +44,9 @@ class DataDirectory:
                 f"the data directory {self.path} is used by the server with process id {holder or 'unknown'}. "
                 "Stop that server, or choose another directory with HANZO_DATA_DIR (--data-dir)."
             ) from error
-        os.ftruncate(self._claim, 0)
-        os.pwrite(self._claim, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # it is for people: a full disk must not keep a server from what it has
+            os.ftruncate(self._claim, 0)
+            os.pwrite(self._claim, f"{os.getpid()}\n".encode(), 0)
 
     @property
     def node_id(self) -> str:
@@ -55,16 +54,27 @@ class DataDirectory:
         return self.remember(NODE_FILE, secrets.token_hex(8))
 
     def remember(self, name: str, text: str) -> str:
-        """What the file `name` (mode 600) holds; `text` when it did not exist yet, or was empty."""
+        """What the file `name` (mode 600) holds; `text` when it did not exist yet, or was empty. Raises
+        DataDirectoryUnusable."""
         path = self.path / name
-        known = path.read_text().strip() if path.exists() else ""
+        try:
+            known = path.read_text(errors="replace").strip() if path.exists() else ""
+        except OSError as error:
+            raise _unusable(path, error) from error
         if known:
             return known
         self.write(name, text)
         return text
 
     def write(self, name: str, text: str) -> None:
-        """Replaces the file `name` (mode 600): the new text on return, the old or the new after a crash within."""
+        """Replaces the file `name` (mode 600): the new text on return, the old or the new after a crash within. Raises
+        DataDirectoryUnusable."""
+        try:
+            self._write(name, text)
+        except OSError as error:
+            raise _unusable(self.path / name, error) from error
+
+    def _write(self, name: str, text: str) -> None:
         fresh = self.path / f"{name}.new"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -91,3 +101,10 @@ class DataDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _unusable(path: Path, error: OSError) -> DataDirectoryUnusable:
+    return DataDirectoryUnusable(
+        f"the data directory can't be used: {path}: {error.strerror or error}. Put that right, or choose a directory "
+        "that can be read and written with HANZO_DATA_DIR (--data-dir)."
+    )

@@ -1,4 +1,4 @@
-"""One connection to nats-servers: how it is made, watched and ended.
+"""One connection to nats-servers: how it is made, watched, ended, and replaced when it was closed for good.
 
 Owns what nats-py must be told for a journal to be safe, above all `pending_size=-1`: a publish made while disconnected
 fails now instead of committing after the reconnect. Knows nothing of journals or leases.
@@ -11,7 +11,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import urlsplit
 
+import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -29,7 +31,7 @@ OPTIONS: dict[str, Any] = {
 
 
 class NatsUnreachable(Exception):
-    """No nats-server let us in before the deadline. The text says where and why."""
+    """No nats-server let us in, or none before the deadline. The text says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,19 @@ class NatsEndpoint:
     urls: tuple[str, ...]
     token: str | None = None
 
+    def __str__(self) -> str:
+        """For people: without what the URLs hold of credentials."""
+        return ", ".join(map(_place, self.urls))
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url if "://" in url else f"nats://{url}")
+    return f"{parts.hostname}:{parts.port or 4222}"
+
 
 class NatsConnection:
-    """One connection, which reconnects for ever once made. `on_down` is called with a reason when it is lost."""
+    """One connection. Once made it reconnects by itself, until nats-py closes it for good, as it does at most refusals.
+    `on_down` is called with a reason each time it is lost."""
 
     def __init__(self, endpoint: NatsEndpoint, name: str, on_down: Callable[[str], None]) -> None:
         self._endpoint = endpoint
@@ -67,7 +79,9 @@ class NatsConnection:
         except BaseException as error:
             await self.close()
             if isinstance(error, TimeoutError):
-                raise NatsUnreachable(f"no nats-server could be reached: {self._last_error}") from None
+                raise self._unreachable(self._last_error) from None
+            if isinstance(error, (nats.errors.Error, OSError, ValueError)):  # ValueError: no NATS speaks there
+                raise self._unreachable(str(error) or type(error).__name__) from error
             raise
 
     async def close(self) -> None:
@@ -75,6 +89,9 @@ class NatsConnection:
         self._on_down = _ignore
         if not self.client.is_closed:
             await self.client.close()
+
+    def _unreachable(self, why: str) -> NatsUnreachable:
+        return NatsUnreachable(f"no nats-server could be reached at {self._endpoint}: {why}")
 
     async def _error(self, error: Exception) -> None:
         text = str(error) or type(error).__name__
@@ -93,6 +110,38 @@ class NatsConnection:
 
     async def _closed(self) -> None:
         self._on_down(f"nats-server closed the connection: {self._last_error}")
+
+
+class LastingConnection:
+    """A connection made when it is first needed, and made again when nats-py has closed it for good: that it does at
+    most refusals, as when credentials are changed on a server. `timeout_s` bounds each attempt to connect."""
+
+    def __init__(
+        self, endpoint: NatsEndpoint, name: str, *, timeout_s: float, on_down: Callable[[str], None] | None = None
+    ) -> None:
+        self._endpoint = endpoint
+        self._name = name
+        self._timeout_s = timeout_s
+        self._on_down = on_down or _ignore
+        self._connection: NatsConnection | None = None
+        self._making = asyncio.Lock()
+
+    async def client(self) -> Client:
+        """The client to use now, another one after each loss for good. Raises NatsUnreachable: try again."""
+        async with self._making:
+            if self._connection is None or self._connection.client.is_closed:
+                self._connection = None
+                logger.info("%s: connecting to %s", self._name, self._endpoint)
+                connection = NatsConnection(self._endpoint, self._name, self._on_down)
+                await connection.connect(self._timeout_s)
+                self._connection = connection
+            return self._connection.client
+
+    async def close(self) -> None:
+        """Ends the connection. `client` makes another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
 
 class _Sink:

@@ -4,7 +4,8 @@
                      -(not renewed in time, or replaced)--> lost
 
 The lease only decides who tries. What makes a deposed owner harmless is the journal's fence, so a lease that is wrong
-for a moment costs a refused append and never a message.
+for a moment costs a refused append and never a message. A node takes its own earlier lease at once, as after a kill -9:
+who loses one to its own name so learns that its data directory was copied, and is a stranger to that name from then on.
 """
 
 from __future__ import annotations
@@ -21,20 +22,24 @@ import orjson
 from nats.aio.client import Client
 from nats.js.kv import KeyValue
 
+from hanzo_queues.server.nats_connection import LastingConnection, NatsEndpoint, NatsUnreachable
+
 logger = logging.getLogger(__name__)
 
 BUCKET = "HANZO_OWNERS"
 RETRY_S = 0.2
-FAILURES = (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError)
+CONNECT_TIMEOUT_S = 5.0
+FAILURES = (nats.errors.Error, nats.js.errors.Error, NatsUnreachable, OSError, TimeoutError)
 
 
-class Ownership:
-    """One node's claim to one partition. `ttl_s`: seconds after which a lease that was not renewed is anybody's; the
-    same for all nodes, fixed when the bucket is made. `on_lost` is called once for each lease that is lost."""
+class OwnershipLease:
+    """One node's claim to one partition, over a connection of its own. `ttl_s`: seconds after which a lease that was
+    not renewed is anybody's; the same for all nodes, fixed when the bucket is made. `on_lost` is called once for each
+    lease that is lost. `close` ends the connection."""
 
     def __init__(
         self,
-        client: Client,
+        endpoint: NatsEndpoint,
         *,
         partition: int,
         node_id: str,
@@ -42,8 +47,10 @@ class Ownership:
         ttl_s: float = 9.0,
         on_lost: Callable[[], None] = lambda: None,
     ) -> None:
-        self._client = client
         self._key = f"p{partition}"
+        self._connection = LastingConnection(
+            endpoint, f"hanzo-queues ownership of {self._key}", timeout_s=CONNECT_TIMEOUT_S
+        )
         self._node_id = node_id
         self._replicas = replicas
         self._ttl_s = ttl_s
@@ -51,21 +58,21 @@ class Ownership:
         self._value = orjson.dumps({"node": node_id, "claim": secrets.token_hex(8)})
         self._revision = 0
         self._renewed_at = 0.0
+        self._client: Client | None = None
         self._bucket: KeyValue | None = None
+        self._has_double = False
         self._renewing: asyncio.Task[None] | None = None
 
     async def acquire(self) -> None:
-        """Returns when the lease is ours, however long that takes. A node's own earlier lease is taken back at once.
-        Raises only when the connection was closed for good."""
+        """Returns when the lease is ours, however long that takes, and however often the connection is lost for good.
+        A node's own earlier lease is taken back at once."""
         while True:
             try:
                 if await self._try_to_take():
                     break
                 await self._until_worth_trying()
             except FAILURES as error:
-                if self._client.is_closed:
-                    raise
-                logger.warning("ownership of %s: %s; trying again", self._key, error)
+                logger.warning("ownership of %s: %s; trying again", self._key, str(error) or type(error).__name__)
                 await asyncio.sleep(RETRY_S)
         self._renewing = asyncio.create_task(self._renew(), name=f"ownership-{self._key}")
 
@@ -79,12 +86,17 @@ class Ownership:
         with suppress(*FAILURES):
             await (await self._opened()).delete(self._key, last=self._revision)
 
+    async def close(self) -> None:
+        """Ends the connection. A lease that is still held runs out."""
+        await self._connection.close()
+
     async def _opened(self) -> KeyValue:
-        if self._bucket is None:
-            jetstream = self._client.jetstream()
-            self._bucket = await jetstream.create_key_value(
+        client = await self._connection.client()
+        if self._bucket is None or client is not self._client:
+            self._bucket = await client.jetstream().create_key_value(
                 bucket=BUCKET, history=1, ttl=self._ttl_s, replicas=self._replicas
             )
+            self._client = client
         return self._bucket
 
     async def _try_to_take(self) -> bool:
@@ -94,7 +106,7 @@ class Ownership:
         try:
             if entry is None:
                 self._revision = await bucket.create(self._key, self._value)
-            elif orjson.loads(entry.value or b"{}").get("node") == self._node_id:
+            elif self._is_ours(entry):
                 self._revision = await bucket.update(self._key, self._value, last=entry.revision)
             else:
                 return False
@@ -102,6 +114,15 @@ class Ownership:
             return False
         self._renewed_at = now
         return True
+
+    def _is_ours(self, entry: KeyValue.Entry) -> bool:
+        return entry.value == self._value or (not self._has_double and self._is_of_our_name(entry))
+
+    def _is_of_our_name(self, entry: KeyValue.Entry) -> bool:
+        try:
+            return bool(orjson.loads(entry.value or b"{}").get("node") == self._node_id)
+        except (orjson.JSONDecodeError, AttributeError):  # not one of ours wrote it
+            return False
 
     async def _entry(self) -> KeyValue.Entry | None:
         with suppress(nats.js.errors.KeyNotFoundError):
@@ -130,7 +151,7 @@ class Ownership:
                 async with asyncio.timeout_at(self._renewed_at + self._ttl_s):
                     held = await self._renew_once()
             except FAILURES as error:
-                logger.warning("ownership of %s: can't be renewed: %s", self._key, error)
+                logger.warning("ownership of %s: can't be renewed: %s", self._key, str(error) or type(error).__name__)
                 held = loop.time() < self._renewed_at + self._ttl_s
             else:
                 self._renewed_at = started
@@ -147,6 +168,17 @@ class Ownership:
         except nats.js.errors.KeyWrongLastSequenceError:
             entry = await self._entry()  # a renewal whose answer was lost is ours as well
             if entry is None or entry.value != self._value or entry.revision is None:
+                self._look_for_a_double(entry)
                 return False
             self._revision = entry.revision
         return True
+
+    def _look_for_a_double(self, entry: KeyValue.Entry | None) -> None:
+        if entry is None or not self._is_of_our_name(entry):
+            return
+        self._has_double = True
+        logger.error(
+            "ownership of %s: taken by another server with this node's id, %s: the data directory was copied. "
+            "Delete the file node-id in one of the two and restart that server.",
+            self._key, self._node_id,
+        )  # fmt: skip

@@ -1,6 +1,7 @@
 """Where the journal lives: on a cluster that is joined, or on an embedded nats-server in a data directory of its own.
 
-Owns the order: directory, its ownership, nats-server, connection, journal; and back. Knows no partition.
+Owns the order: directory, nats-server, ownership, journal; and back. An embedded nats-server answers when the storage
+is open; a cluster may come later, and is waited for by whoever needs it. Knows no partition.
 """
 
 from __future__ import annotations
@@ -8,19 +9,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from hanzo_queues.server.data_directory import DataDirectory, DataDirectoryTaken, DataDirectoryUnusable
 from hanzo_queues.server.embedded_nats import EmbeddedNats
 from hanzo_queues.server.journal.base import Journal
 from hanzo_queues.server.journal.jetstream import JetStreamJournal
 from hanzo_queues.server.nats_binary import NoNatsServer
-from hanzo_queues.server.nats_connection import NatsConnection, NatsEndpoint, NatsUnreachable
-from hanzo_queues.server.ownership import Ownership
+from hanzo_queues.server.nats_connection import NatsEndpoint
+from hanzo_queues.server.ownership import OwnershipLease
 from hanzo_queues.server.settings import Settings
 
 OWN_PARTITION = 0
-CONNECT_TIMEOUT_S = 5.0
 
 
 class StartRefused(Exception):
@@ -34,7 +33,7 @@ class Storage:
 
     directory: DataDirectory
     journal: Journal
-    ownership: Ownership | None
+    ownership: OwnershipLease | None
     on_stuck: Callable[[], Awaitable[None]]
     place: str
 
@@ -46,10 +45,11 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
         try:
             directory = stack.enter_context(DataDirectory(settings.data_dir))
             if settings.nats_url is None:
-                yield await _embedded(settings, directory, stack)
+                storage = await _embedded(settings, directory, stack)
             else:
-                yield await _cluster(settings, settings.nats_url, directory, stack)
-        except (DataDirectoryTaken, DataDirectoryUnusable, NatsUnreachable, NoNatsServer) as error:
+                storage = _cluster(settings, settings.nats_url, directory, stack)
+            yield storage
+        except (DataDirectoryTaken, DataDirectoryUnusable, NoNatsServer) as error:
             raise StartRefused(str(error)) from error
 
 
@@ -62,28 +62,18 @@ async def _embedded(settings: Settings, directory: DataDirectory, stack: AsyncEx
     return Storage(directory, journal, None, nats.restart, f"data in {settings.data_dir}")
 
 
-async def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: AsyncExitStack) -> Storage:
-    servers = tuple(address.strip() for address in urls.split(","))
-    endpoint = NatsEndpoint(servers)
-    # Of its own: the journal replaces its connection when in doubt.
-    connection = NatsConnection(endpoint, "hanzo-queues ownership", lambda reason: None)
-    await connection.connect(CONNECT_TIMEOUT_S)
-    stack.push_async_callback(connection.close)
-    ownership = Ownership(
-        connection.client, partition=OWN_PARTITION, node_id=directory.node_id, replicas=settings.nats_replicas
+def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: AsyncExitStack) -> Storage:
+    endpoint = NatsEndpoint(tuple(address.strip() for address in urls.split(",")))
+    ownership = OwnershipLease(
+        endpoint, partition=OWN_PARTITION, node_id=directory.node_id, replicas=settings.nats_replicas
     )
-    place = "journal on " + ", ".join(map(_without_credentials, servers))
-    return Storage(directory, _journal(endpoint, settings), ownership, _wait, place)
+    stack.push_async_callback(ownership.close)
+    return Storage(directory, _journal(endpoint, settings), ownership, only_wait, f"journal on {endpoint}")
 
 
 def _journal(endpoint: NatsEndpoint, settings: Settings) -> Journal:
     return JetStreamJournal(endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas)
 
 
-async def _wait() -> None:
+async def only_wait() -> None:
     """A cluster mends itself: trying again is all there is to do."""
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or 4222}"

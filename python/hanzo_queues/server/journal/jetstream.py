@@ -1,4 +1,4 @@
-"""The journal on a JetStream stream: one stream a partition, one subject, one connection.
+"""The journal on a JetStream stream: one stream a partition, one subject, one connection at a time.
 
 Owns the connection and the stream's name. The fence is `Nats-Expected-Last-Sequence` on every append; nothing here
 retries an append, and no answer but a strict acknowledgement counts as durable. Must not know what a batch holds.
@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator
 
 import nats.errors
+from nats.aio.client import Client
 
 from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt, JournalError, JournalRefused
 from hanzo_queues.server.journal.jetstream_api import (
@@ -21,7 +22,7 @@ from hanzo_queues.server.journal.jetstream_api import (
 from hanzo_queues.server.journal.jetstream_append import HEADER_BYTES_MAX, Appender
 from hanzo_queues.server.journal.jetstream_read import read_stream
 from hanzo_queues.server.journal.jetstream_settings import assert_stream_settings, stream_settings
-from hanzo_queues.server.nats_connection import NatsConnection, NatsEndpoint, NatsUnreachable
+from hanzo_queues.server.nats_connection import LastingConnection, NatsEndpoint, NatsUnreachable
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +48,14 @@ class JetStreamJournal:
     ) -> None:
         self.stream = f"HANZO_P{partition}"
         self.subject = f"hanzo.p{partition}.journal"
-        self._endpoint = endpoint
         self._replicas = replicas
         self._append_timeout_s = append_timeout_s
         self._call_timeout_s = call_timeout_s
         self._batch_bytes_max = 0
-        self._connection: NatsConnection | None = None
+        self._connection = LastingConnection(
+            endpoint, f"hanzo-queues {self.stream}", timeout_s=call_timeout_s, on_down=self._on_down
+        )
+        self._client: Client | None = None
         self._appender: Appender | None = None
 
     @property
@@ -61,11 +64,11 @@ class JetStreamJournal:
         return self._batch_bytes_max
 
     async def open(self) -> None:
-        """Connects; makes the stream or asserts its settings (StreamSettingsDiffer). Raises JournalError."""
-        connection = await self._connected()
-        _assert_version(connection)
+        """Connects; makes the stream or asserts its settings. Raises JournalError, JournalRefused."""
+        client = await self._connected()
+        _assert_version(client)
         await self._make_or_assert()
-        self._batch_bytes_max = connection.client.max_payload - HEADER_BYTES_MAX
+        self._batch_bytes_max = client.max_payload - HEADER_BYTES_MAX
 
     async def last_sequence(self) -> int:
         """The sequence of the last batch, 0 when empty, as the stream's leader knows it."""
@@ -88,7 +91,7 @@ class JetStreamJournal:
 
     async def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
         """Batches in order. Raises JournalCorrupt on a gap, JournalError when reading is interrupted."""
-        client = (await self._connected()).client
+        client = await self._connected()
         async for batch in read_stream(client, self._api(), self.stream, first_sequence, last_sequence):
             yield batch
 
@@ -105,37 +108,33 @@ class JetStreamJournal:
 
     async def close(self) -> None:
         """Ends the connection. An append under way raises AppendUnknown."""
-        connection, self._connection = self._connection, None
         self._on_down("the journal was closed")
-        self._appender = None
-        if connection is not None:
-            await connection.close()
+        self._appender = self._client = None
+        await self._connection.close()
 
     def _api(self) -> JetStreamApi:
-        assert self._connection is not None
-        return JetStreamApi(self._connection.client, self.stream, self._call_timeout_s)
+        assert self._client is not None
+        return JetStreamApi(self._client, self.stream, self._call_timeout_s)
 
     def _on_down(self, reason: str) -> None:
         if self._appender is not None:
             self._appender.give_up(reason)
 
-    async def _connected(self) -> NatsConnection:
-        """The connection; a new one when there is none, or nats-server closed it for good."""
-        if self._connection is not None and not self._connection.client.is_closed:
-            return self._connection
-        connection = NatsConnection(self._endpoint, f"hanzo-queues {self.stream}", self._on_down)
+    async def _connected(self) -> Client:
+        """The client, with an appender of its own. Raises JournalError."""
         try:
-            await connection.connect(self._call_timeout_s)
+            client = await self._connection.client()
         except NatsUnreachable as error:
             raise JournalError(str(error)) from error
-        appender = Appender(connection.client, self.stream, self.subject)
-        try:
-            await appender.start()
-        except nats.errors.Error as error:
-            await connection.close()
-            raise JournalError(f"the connection was lost at once: {error}") from error
-        self._connection, self._appender = connection, appender
-        return connection
+        if client is not self._client:
+            appender = Appender(client, self.stream, self.subject)
+            try:
+                await appender.start()
+            except (nats.errors.Error, OSError) as error:
+                raise JournalError(f"the connection was lost at once: {error}") from error
+            if client is not self._client:  # else somebody who read at the same time was first
+                self._client, self._appender = client, appender
+        return client
 
     async def _make_or_assert(self) -> None:
         api = self._api()
@@ -158,8 +157,8 @@ class JetStreamJournal:
         return created
 
 
-def _assert_version(connection: NatsConnection) -> None:
-    version = connection.client.connected_server_version
+def _assert_version(client: Client) -> None:
+    version = client.connected_server_version
     if (version.major, version.minor) < NATS_VERSION_MIN:
         raise JournalRefused(
             f"nats-server {version.major}.{version.minor} is too old for the journal: every server of the cluster "
