@@ -101,6 +101,7 @@ fn receive(count: u64) -> Command {
         consumer,
         messages_max: count as u32,
         visibility_timeout_ms: None,
+        answer_bytes_max: 8 << 20,
     }
 }
 

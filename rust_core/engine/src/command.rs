@@ -98,6 +98,8 @@ pub enum Command {
         messages_max: u32,
         /// Length of the lease. None: the queue's.
         visibility_timeout_ms: Option<u64>,
+        /// Stop before the envelopes and error texts of the answer exceed these bytes; one message always goes.
+        answer_bytes_max: u64,
     },
     /// The message is done.
     Ack(Ack),
@@ -137,6 +139,8 @@ pub enum Command {
         after: Option<MessageId>,
         /// At most this many.
         limit: u32,
+        /// As of a receive.
+        answer_bytes_max: u64,
     },
 }
 

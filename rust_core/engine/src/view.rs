@@ -32,6 +32,24 @@ pub(crate) fn message(state: &State, slot: u32) -> MessageView {
     }
 }
 
+/// Bytes of a message that an answer shows: its envelope, and its last error's text when it died.
+pub(crate) fn answer_bytes(state: &State, slot: u32) -> u64 {
+    let message = &state.messages[slot];
+    let death = state.history.death(slot, message);
+    let error = death.and_then(|death| death.failures);
+    u64::from(message.envelope.length) + error.map_or(0, |error| u64::from(error.error.length))
+}
+
+/// True as long as what was taken fits an answer. The first message always does.
+pub(crate) fn fits(state: &State, bytes_max: u64) -> impl FnMut(&u32) -> bool {
+    let (mut left, mut first) = (bytes_max, true);
+    move |&slot| {
+        let rest = left.checked_sub(answer_bytes(state, slot));
+        left = rest.unwrap_or(0);
+        std::mem::take(&mut first) || rest.is_some()
+    }
+}
+
 /// How a message died, if it did.
 pub(crate) fn dead_letter(state: &State, slot: u32, message: &Message) -> Option<Box<DeadLetter>> {
     state

@@ -85,6 +85,7 @@ fn receive() -> Command {
         consumer,
         messages_max: 1000,
         visibility_timeout_ms: None,
+        answer_bytes_max: 8 << 20,
     }
 }
 

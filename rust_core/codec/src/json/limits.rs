@@ -36,6 +36,8 @@ limits! {
     error_bytes_max,
     /// Entries of a batch, and messages of one receive.
     batch_entries_max,
+    /// The bytes of one answer's messages.
+    answer_bytes_max,
     /// A lease's length.
     visibility_timeout_ms_max,
     /// A delay.

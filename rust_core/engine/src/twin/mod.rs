@@ -5,13 +5,14 @@ mod invariants;
 mod ledger;
 mod random;
 
-use crate::command::{Ack, Blob, Command, DedupKey, Extend, Nack, NewMessage};
+use crate::command::{Ack, Blob, Command, DedupKey, Extend, Nack, NewMessage, PeekState};
 use crate::config::{Backoff, QueueConfig, RateLimit, Scheduling};
 use crate::ids::{GROUP_DEFAULT, LeaseId, MessageId, PartitionNumber};
 use crate::partition::{Partition, Step};
 use crate::reply::{Accepted, Delivered, MessageView, Nacked, QueueView, Reply};
 
 pub(crate) const SECOND: u64 = 1000;
+pub(crate) const ANSWER_BYTES_MAX: u64 = 8 << 20;
 
 /// See the module.
 pub(crate) struct Twin {
@@ -189,6 +190,17 @@ pub(crate) fn receive(queue: &str, messages_max: u32) -> Command {
         consumer,
         messages_max,
         visibility_timeout_ms: None,
+        answer_bytes_max: ANSWER_BYTES_MAX,
+    }
+}
+
+pub(crate) fn peek(queue: &str, state: PeekState, after: Option<MessageId>, limit: u32) -> Command {
+    Command::Peek {
+        queue: queue.into(),
+        state,
+        after,
+        limit,
+        answer_bytes_max: ANSWER_BYTES_MAX,
     }
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::ledger::Ledger;
-use super::{Twin, config, limit, nack};
+use super::{Twin, config, limit, nack, peek};
 use crate::command::{
     Ack, Blob, Command, ConfigPatch, DedupKey, Extend, Nack, NewMessage, PeekState,
 };
@@ -199,6 +199,7 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
                 consumer,
                 messages_max,
                 visibility_timeout_ms,
+                answer_bytes_max: 100,
             }
         }
         Move::Ack { which } => Command::Ack(Ack {
@@ -237,18 +238,11 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
                 .chain(lease(which + 1))
                 .collect(),
         },
-        Move::Look { queue, which: 0 } => Command::Peek {
-            queue: name(queue),
-            state: PeekState::Ready,
-            after: ledger.messages.last().copied(),
-            limit: 3,
-        },
-        Move::Look { queue, which: 1 } => Command::Peek {
-            queue: name(queue),
-            state: PeekState::Delayed,
-            after: None,
-            limit: 3,
-        },
+        Move::Look { queue, which: 0 } => {
+            let after = ledger.messages.last().copied();
+            peek(QUEUES[queue], PeekState::Ready, after, 3)
+        }
+        Move::Look { queue, which: 1 } => peek(QUEUES[queue], PeekState::Delayed, None, 3),
         Move::Look { which: 2, .. } => Command::ListQueues {
             after: Some("m".into()),
             limit: 1,

@@ -49,6 +49,7 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
             consumer,
             messages_max,
             visibility_timeout_ms,
+            answer_bytes_max,
         } => {
             let request = receive::Request {
                 queue,
@@ -56,6 +57,7 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
                 consumer,
                 messages_max,
                 visibility_timeout_ms,
+                answer_bytes_max,
             };
             receive::run(batch, request)
         }
@@ -76,6 +78,14 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
             state,
             after,
             limit,
-        } => peek::run(batch.state(), &queue, state, after, limit),
+            answer_bytes_max,
+        } => {
+            let page = peek::Page {
+                after,
+                limit,
+                answer_bytes_max,
+            };
+            peek::run(batch.state(), &queue, state, page)
+        }
     }
 }

@@ -10,28 +10,34 @@ use crate::reply::Reply;
 use crate::state::State;
 use crate::view;
 
+pub(super) struct Page {
+    pub after: Option<MessageId>,
+    pub limit: u32,
+    pub answer_bytes_max: u64,
+}
+
 /// A page can't go on after a message that has left the state: that is `MessageNotFound`.
 pub(super) fn run(
     state: &State,
     queue: &str,
     peek: PeekState,
-    after: Option<MessageId>,
-    limit: u32,
+    page: Page,
 ) -> Result<Reply, Rejection> {
     let queue = state.queues.named(queue)?;
-    let first = match after {
+    let first = match page.after {
         None => first(queue, peek),
         Some(after) => next(state, queue, position(state, queue, peek, after)?),
     };
-    let mut rest = std::iter::successors(first, |&slot| next(state, queue, slot));
-    let messages = rest
-        .by_ref()
-        .take(limit as usize)
-        .map(|slot| view::message(state, slot))
-        .collect();
+    let rest = std::iter::successors(first, |&slot| next(state, queue, slot));
+    let fitting = rest.take_while(view::fits(state, page.answer_bytes_max));
+    let shown: Vec<u32> = fitting.take(page.limit as usize).collect();
+    let after = shown.last().map_or(first, |&last| next(state, queue, last));
     Ok(Reply::Peeked {
-        messages,
-        more: rest.next().is_some(),
+        messages: shown
+            .into_iter()
+            .map(|slot| view::message(state, slot))
+            .collect(),
+        more: after.is_some(),
     })
 }
 
@@ -82,8 +88,8 @@ fn next(state: &State, queue: &Queue, slot: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{Command, NewMessage};
-    use crate::twin::{Twin, config, message};
+    use crate::command::{Blob, Command, NewMessage};
+    use crate::twin::{Twin, config, message, peek};
 
     #[test]
     fn pages_through_a_state_in_its_order() {
@@ -100,12 +106,7 @@ mod tests {
         }
         let (mut after, mut numbers) = (None, Vec::new());
         loop {
-            let peek = Command::Peek {
-                queue: "q".into(),
-                state: PeekState::Ready,
-                after,
-                limit: 2,
-            };
+            let peek = peek("q", PeekState::Ready, after, 2);
             let Reply::Peeked { messages, more } = twin.ask(peek) else {
                 panic!("no page")
             };
@@ -120,17 +121,38 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_bounded_in_bytes_and_says_that_there_is_more() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        for length in [5000, 600, 400, 1] {
+            let blob = Blob { index: 0, length };
+            twin.enqueue("q", NewMessage { blob, ..message() });
+        }
+        let (mut after, mut pages) = (None, Vec::new());
+        while pages.len() < 3 {
+            let peek = Command::Peek {
+                queue: "q".into(),
+                state: PeekState::Ready,
+                after,
+                limit: 9,
+                answer_bytes_max: 1000,
+            };
+            let Reply::Peeked { messages, more } = twin.ask(peek) else {
+                panic!("no page")
+            };
+            after = messages.last().map(|view| view.message);
+            pages.push((messages.len(), more));
+        }
+        assert_eq!(pages, [(1, true), (2, true), (1, false)]);
+    }
+
+    #[test]
     fn a_page_can_not_follow_a_message_that_left() {
         let mut twin = Twin::new();
         twin.create("q", config());
         let after = Some(twin.enqueue("q", message()).message);
         twin.receive("q", 1);
-        let peek = |state| Command::Peek {
-            queue: "q".into(),
-            state,
-            after,
-            limit: 2,
-        };
+        let peek = |state| peek("q", state, after, 2);
         assert_eq!(
             twin.ask(peek(PeekState::Ready)),
             Reply::Rejected(Rejection::MessageNotFound)

@@ -18,6 +18,7 @@ pub(super) struct Request {
     pub consumer: Box<str>,
     pub messages_max: u32,
     pub visibility_timeout_ms: Option<u64>,
+    pub answer_bytes_max: u64,
 }
 
 pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejection> {
@@ -30,7 +31,7 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
             group: request.group,
         });
     }
-    let messages = choose(state, queue, now_ms, request.messages_max);
+    let messages = choose(state, queue, now_ms, &request);
     if messages.is_empty() {
         return Ok(Reply::Received {
             messages: Vec::new(),
@@ -59,12 +60,13 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
     })
 }
 
-fn choose(state: &State, queue: &Queue, now_ms: u64, messages_max: u32) -> Vec<Lease> {
-    let count = messages_max.min(queue.tokens(now_ms)) as usize;
+fn choose(state: &State, queue: &Queue, now_ms: u64, request: &Request) -> Vec<Lease> {
+    let count = request.messages_max.min(queue.tokens(now_ms)) as usize;
     let line = queue.ready.line(&state.messages, queue.config.scheduling);
     line.take(count + EXPIRED_PASSED_MAX)
         .filter(|&slot| !state.messages[slot].is_expired(now_ms))
         .take(count)
+        .take_while(view::fits(state, request.answer_bytes_max))
         .map(|slot| Lease {
             message: state.messages.id(slot),
             delivery: state.messages[slot].deliveries + 1,
@@ -107,7 +109,7 @@ fn limited(queue: &Queue, now_ms: u64) -> Option<Limited> {
 mod tests {
     use super::*;
     use crate::budget::{FIRED_BYTES_MAX, STEP_BYTES_MAX};
-    use crate::command::{Command, NewMessage};
+    use crate::command::{Blob, Command, NewMessage};
     use crate::config::{QueueConfig, Scheduling};
     use crate::twin::{SECOND, Twin, config, limit, message, receive};
 
@@ -198,6 +200,44 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_bounded_in_bytes_and_holds_at_least_one_message() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let of = |length| NewMessage {
+            blob: Blob { index: 0, length },
+            ..message()
+        };
+        for length in [600, 400, 1, 5000, 1] {
+            twin.enqueue("q", of(length));
+        }
+        let mut received = || {
+            let Command::Receive {
+                queue,
+                group,
+                consumer,
+                ..
+            } = receive("q", 9)
+            else {
+                unreachable!()
+            };
+            let reply = twin.ask(Command::Receive {
+                queue,
+                group,
+                consumer,
+                messages_max: 9,
+                visibility_timeout_ms: None,
+                answer_bytes_max: 1000,
+            });
+            let Reply::Received { messages, .. } = reply else {
+                panic!("{reply:?}")
+            };
+            numbers(&messages)
+        };
+        let answers = [received(), received(), received(), received(), received()];
+        assert_eq!(answers, [vec![1, 2], vec![3], vec![4], vec![5], vec![]]);
+    }
+
+    #[test]
     fn only_the_default_group_is_known() {
         let mut twin = Twin::new();
         twin.create("q", config());
@@ -206,6 +246,7 @@ mod tests {
             consumer,
             messages_max,
             visibility_timeout_ms,
+            answer_bytes_max,
             ..
         } = receive("q", 1)
         else {
@@ -218,6 +259,7 @@ mod tests {
             consumer,
             messages_max,
             visibility_timeout_ms,
+            answer_bytes_max,
         });
         let expected = Rejection::GroupNotFound {
             queue: "q".into(),

@@ -30,6 +30,7 @@ impl Requests {
                 .map(|id| names::message(id).map(|(_, message)| message))
                 .transpose()?,
             limit: self.limit(limit, PEEK_LIMIT_DEFAULT)?,
+            answer_bytes_max: self.limits.answer_bytes_max,
         };
         Ok(Request::plain(command, 0))
     }

@@ -43,6 +43,7 @@ impl Requests {
             messages_max: messages_max as u32,
             visibility_timeout_ms: receive.visibility_timeout_ms.map(timeout).transpose()?,
             consumer: consumer.clone(),
+            answer_bytes_max: limits.answer_bytes_max,
         };
         Ok(Request::plain(
             command,
