@@ -6,6 +6,7 @@
 use super::array::Item;
 use super::faults::Faults;
 use super::invalid::Invalid;
+use super::scalar::is_null;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -38,6 +39,8 @@ pub trait Schema {
     const FIELDS: &'static [&'static str];
     /// As in [`Object`].
     const REQUIRED: u32 = 0;
+    /// Required ones that may be `null`. Any other field that is `null` counts as left out.
+    const NULLABLE: u32 = 0;
 }
 
 const FIELDS_MAX: usize = 12;
@@ -70,7 +73,7 @@ impl<'de, S: Schema> Fields<'de, S> {
         faults: &mut Faults,
         read: impl FnOnce(&'de str, &mut Faults) -> Option<T>,
     ) -> Option<T> {
-        let raw = self.raw[index].filter(|raw| *raw != "null")?;
+        let raw = self.raw[index].filter(|raw| !is_null(raw))?;
         faults.at(S::FIELDS[index], |faults| read(raw, faults))
     }
 }
@@ -84,9 +87,13 @@ impl<'de, S: Schema> Object<'de> for Fields<'de, S> {
         &mut self,
         index: usize,
         map: &mut A,
-        _: &mut Faults,
+        faults: &mut Faults,
     ) -> Result<(), A::Error> {
-        self.raw[index] = Some(map.next_value::<&RawValue>()?.get());
+        let raw = map.next_value::<&RawValue>()?.get();
+        if is_null(raw) && S::REQUIRED & !S::NULLABLE & (1 << index) != 0 {
+            faults.add("is required, and must not be null");
+        }
+        self.raw[index] = Some(raw);
         Ok(())
     }
 }

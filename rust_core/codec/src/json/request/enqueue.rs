@@ -8,7 +8,7 @@ use crate::json::array::ReadArray;
 use crate::json::faults::Faults;
 use crate::json::invalid::Invalid;
 use crate::json::object::{Fields, Object, Schema, body_text, read_body, read_fields};
-use crate::json::scalar::{boolean, integer, kind, seconds, text};
+use crate::json::scalar::{boolean, integer, is_null, kind, seconds, text};
 use crate::json::{names, raw};
 use engine::command::{Blob, Command, DedupKey, NewMessage};
 use serde::de::MapAccess;
@@ -34,6 +34,7 @@ impl Schema for Message {
         "traceparent",
     ];
     const REQUIRED: u32 = 1;
+    const NULLABLE: u32 = 1;
 }
 
 /// Higher is sooner; this is "normal".
@@ -255,6 +256,7 @@ impl Requests {
         read_body(body, &mut batch, &mut faults)?;
         let atomic = batch
             .atomic
+            .filter(|raw| !is_null(raw))
             .and_then(|raw| faults.at("atomic", |faults| boolean(raw, faults)));
         let atomic = atomic.unwrap_or(false);
         let collector = faults.finish(Some(batch.collector))?;

@@ -66,9 +66,7 @@ impl Requests {
         let name = self.queue_name(queue)?;
         let mut faults = Faults::default();
         let fields = read_fields::<QueuePatch>(body, &mut faults)?;
-        let patch = fields
-            .raw(0)
-            .and_then(|raw| faults.at("config", |faults| self.config(raw, faults)));
+        let patch = fields.read(0, &mut faults, |raw, faults| self.config(raw, faults));
         let patch = faults.finish(patch)?;
         Ok(Request::plain(
             Command::UpdateQueue { name, patch },

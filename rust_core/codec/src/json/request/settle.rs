@@ -174,8 +174,7 @@ fn read_text<'de, S: Schema>(
     index: usize,
     faults: &mut Faults,
 ) -> Option<Cow<'de, str>> {
-    let raw = fields.raw(index)?;
-    faults.at(S::FIELDS[index], |faults| any_text(raw, faults))
+    fields.read(index, faults, any_text)
 }
 
 /// The receipt of an entry. One that is none is that entry's refusal, and no fault of the others.

@@ -1,0 +1,75 @@
+//! Bodies: what is accepted, and what is said of what isn't.
+
+use codec::json::request::{Ask, Request, Requests, config_default};
+use codec::json::{Invalid, Limits};
+use engine::command::Command;
+
+fn requests() -> Requests {
+    let limits = Limits::from_table(|name| match name {
+        "payload_depth_max" | "batch_entries_max" => Some(100),
+        _ => Some(1_000_000),
+    });
+    Requests {
+        limits: limits.expect("every limit is there"),
+        config_default: config_default(30_000, 3),
+        payload_limit_source: "HANZO_MAX_PAYLOAD".into(),
+    }
+}
+
+fn created(config: &str) -> Result<Request, Invalid> {
+    requests().create_queue(format!(r#"{{"name":"q","config":{config}}}"#).as_bytes())
+}
+
+fn faults(read: Result<Request, Invalid>) -> Vec<(String, String)> {
+    let problems = read.expect_err("refused").problems;
+    let parts = |problem: codec::json::Problem| (problem.pointer, problem.detail);
+    problems.into_iter().map(parts).collect()
+}
+
+#[test]
+fn null_in_a_required_field_is_one_fault_at_that_field() {
+    let (requests, id) = (requests(), "00000000000020000000");
+    let required = "is required, and must not be null";
+    let refused = [
+        (
+            created(r#"{"rateLimit":{"requests":null,"per":"second"}}"#),
+            "/config/rateLimit/requests",
+        ),
+        (
+            created(r#"{"rateLimit":{"requests":10,"per":null}}"#),
+            "/config/rateLimit/per",
+        ),
+        (requests.create_queue(br#"{"name":null}"#), "/name"),
+        (requests.update_queue("q", br#"{"config":null}"#), "/config"),
+        (requests.ack(id, br#"{"receipt":null}"#), "/receipt"),
+    ];
+    for (read, pointer) in refused {
+        assert_eq!(faults(read), [(pointer.into(), required.into())]);
+    }
+    let entry = br#"{"acks":[{"id":null,"receipt":"x"}]}"#;
+    assert_eq!(
+        faults(requests.settle("q", entry)),
+        [("/acks/0/id".into(), required.into())]
+    );
+    assert!(
+        !requests
+            .queue_of_body(br#"{"name":null}"#)
+            .unwrap_err()
+            .problems
+            .is_empty()
+    );
+}
+
+#[test]
+fn null_is_a_payload_and_stands_for_an_optional_field_left_out() {
+    assert!(
+        requests()
+            .enqueue("q", br#"{"payload":null,"delay":null}"#)
+            .is_ok()
+    );
+    let batch = requests().enqueue_batch("q", br#"{"messages":[{"payload":null}],"atomic":null}"#);
+    let Ask::Plain(Command::Enqueue { atomic, .. }) = batch.expect("accepted").ask else {
+        panic!("an enqueue")
+    };
+    assert!(!atomic);
+}
