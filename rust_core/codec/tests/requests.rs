@@ -73,3 +73,34 @@ fn null_is_a_payload_and_stands_for_an_optional_field_left_out() {
     };
     assert!(!atomic);
 }
+
+#[test]
+fn a_body_of_faults_is_read_as_far_as_a_thousand() {
+    let body = format!(r#"{{"payload":1{}}}"#, r#","a":0"#.repeat(1_000_000));
+    let invalid = requests().enqueue("q", body.as_bytes()).unwrap_err();
+    assert_eq!(invalid.code, "request_invalid");
+    assert!(
+        invalid
+            .detail
+            .starts_with("1000 faults or more; the first, at /a"),
+        "{}",
+        invalid.detail
+    );
+    assert_eq!(invalid.problems.len(), 20);
+    let entry = format!("{{{}}},", r#""b":0,"#.repeat(30).trim_end_matches(','));
+    let body = format!(r#"{{"messages":[{}0]}}"#, entry.repeat(99));
+    let invalid = requests().enqueue_batch("q", body.as_bytes()).unwrap_err();
+    assert!(
+        invalid.detail.starts_with("1000 faults or more"),
+        "{}",
+        invalid.detail
+    );
+}
+
+#[test]
+fn a_pointer_holds_the_beginning_of_a_long_name() {
+    let name = "\u{e9}".repeat(1_000_000);
+    let found =
+        faults(requests().enqueue("q", format!(r#"{{"payload":1,"{name}":0}}"#).as_bytes()));
+    assert_eq!(found[0].0, format!("/{}", "\u{e9}".repeat(128)));
+}

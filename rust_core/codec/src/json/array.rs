@@ -1,7 +1,7 @@
 //! Reading an array of a request, item by item.
 
 use super::faults::Faults;
-use super::object::refuse_others;
+use super::object::{refuse_others, stop_at_too_many};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
@@ -78,6 +78,7 @@ where
                     Ok(item.map(|item| take(item, faults)).is_some())
                 })?;
             count += usize::from(more);
+            stop_at_too_many(self.faults)?;
         }
         while more && items.next_element::<IgnoredAny>()?.is_some() {
             count += 1;

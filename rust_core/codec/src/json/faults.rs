@@ -6,6 +6,12 @@ use std::fmt::Write;
 /// More than these are not listed: a body of ten thousand faults is answered with the first few.
 const LISTED_MAX: usize = 20;
 
+/// Reading stops at so many: a body of nothing but faults must not cost more than one without.
+const FAULTS_MAX: usize = 1000;
+
+/// Bytes of a field's name in a pointer; the rest of a longer one is left out.
+const NAME_BYTES_MAX: usize = 256;
+
 /// Where the reader is, and what it found wrong.
 #[derive(Default)]
 pub struct Faults {
@@ -20,7 +26,7 @@ impl Faults {
     pub fn at<T>(&mut self, name: &str, read: impl FnOnce(&mut Faults) -> T) -> T {
         let outside = self.pointer.len();
         self.pointer.push('/');
-        for character in name.chars() {
+        for character in cut(name).chars() {
             match character {
                 '~' => self.pointer.push_str("~0"),
                 '/' => self.pointer.push_str("~1"),
@@ -43,11 +49,16 @@ impl Faults {
 
     /// Notes a fault of the value the reader is at.
     pub fn add(&mut self, detail: impl Into<String>) {
+        self.add_with(|| detail.into());
+    }
+
+    /// Notes a fault whose text is made only when it is listed.
+    pub fn add_with(&mut self, detail: impl FnOnce() -> String) {
         self.count += 1;
         if self.problems.len() < LISTED_MAX {
             self.problems.push(Problem {
                 pointer: self.pointer.clone(),
-                detail: detail.into(),
+                detail: detail(),
             });
         }
     }
@@ -61,6 +72,11 @@ impl Faults {
     /// True when nothing was found wrong yet.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// True when so much is wrong that reading on is waste.
+    pub fn are_too_many(&self) -> bool {
+        self.count >= FAULTS_MAX
     }
 
     /// `value`, unless a fault was found.
@@ -80,6 +96,9 @@ impl Faults {
         let place = if place.is_empty() { "the body" } else { place };
         let detail = match self.count {
             0 | 1 => format!("{place}: {first}"),
+            count if count >= FAULTS_MAX => {
+                format!("{count} faults or more; the first, at {place}: {first}")
+            }
             count => format!("{count} faults; the first, at {place}: {first}"),
         };
         Invalid {
@@ -88,4 +107,9 @@ impl Faults {
             problems: self.problems,
         }
     }
+}
+
+fn cut(name: &str) -> &str {
+    let end = name.floor_char_boundary(NAME_BYTES_MAX);
+    &name[..end]
 }

@@ -127,10 +127,14 @@ pub fn read_body<'de, T: Object<'de>>(
     faults: &mut Faults,
 ) -> Result<(), Invalid> {
     let mut json = serde_json::Deserializer::from_str(body);
-    let read = Read { object, faults }
-        .deserialize(&mut json)
-        .and_then(|()| json.end());
-    read.map_err(|error| not_json(&error))
+    let read = Read {
+        object,
+        faults: &mut *faults,
+    };
+    match read.deserialize(&mut json).and_then(|()| json.end()) {
+        Err(error) if !faults.are_too_many() => Err(not_json(&error)),
+        _ => Ok(()),
+    }
 }
 
 /// The body as text.
@@ -187,6 +191,14 @@ fn unknown(name: &str, fields: &[&str]) -> String {
     }
 }
 
+/// Ends the reading; `read_body` knows that it was no fault of the JSON.
+pub(super) fn stop_at_too_many<E: serde::de::Error>(faults: &Faults) -> Result<(), E> {
+    match faults.are_too_many() {
+        true => Err(E::custom("too many faults")),
+        false => Ok(()),
+    }
+}
+
 /// Says what kinds of value were found where another was expected.
 macro_rules! refuse_others {
     () => {
@@ -228,15 +240,15 @@ impl<'de, T: Object<'de>> Visitor<'de> for Read<'_, T> {
             self.faults.at(&name, |faults| match index {
                 Some(index) if !repeated => object.field(index, map, faults),
                 _ => {
-                    faults.add(if repeated {
-                        "is given twice".into()
-                    } else {
-                        unknown(&name, T::FIELDS)
+                    faults.add_with(|| match repeated {
+                        true => "is given twice".into(),
+                        false => unknown(&name, T::FIELDS),
                     });
                     map.next_value::<IgnoredAny>().map(|_| ())
                 }
             })?;
             seen |= index.map_or(0, |index| 1 << index);
+            stop_at_too_many(self.faults)?;
         }
         self.missing(seen);
         Ok(())
