@@ -5,21 +5,26 @@ A thin view of the ASGI scope, made once a request and cheap. Must not know the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.types import Receive, Scope
 
 
 class Call:
-    """A request. `query` holds the parsed parameters, `headers` the last value of each header, by lower-case name."""
+    """A request. `query` holds the parsed parameters, `headers` the last value of each header, by lower-case name.
 
-    __slots__ = ("headers", "path", "query", "receive")
+    `body_is_read`: the body was read whole. `on_unsent` is called when the answer did not reach its client.
+    """
 
-    def __init__(
-        self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], query: dict[str, str | int]
-    ) -> None:
-        self.path: dict[str, str] = scope["path_params"]
+    __slots__ = ("body_is_read", "headers", "on_unsent", "path", "query", "receive")
+
+    def __init__(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> None:
+        self.path: dict[str, str] = scope.get("path_params", {})
         self.receive = receive
         self.headers = headers
-        self.query = query
+        self.query: dict[str, str | int] = {}
+        self.body_is_read = False
+        self.on_unsent: Callable[[], None] | None = None
 
     def text(self, name: str) -> str | None:
         """A text parameter; None when it was not sent."""

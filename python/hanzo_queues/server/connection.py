@@ -1,4 +1,4 @@
-"""Whether the client of a request is still there.
+"""Whether the client of a request is still there, and what it has sent.
 
 A long poll ends when its client closes the connection, and an answer with leases is not sent to nobody. Knows ASGI's
 `http.disconnect`, and nothing of what is waited for.
@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from hanzo_queues.server.call import ClientGone
 
@@ -39,18 +39,23 @@ async def while_connected(waiting: Awaitable[T], receive: Receive) -> T:
 
 
 def is_gone(receive: Receive) -> bool:
-    """Whether the client has gone already. Takes one step of `receive` and never waits: a step that would have to
-    wait means that the client is there."""
-    while True:
-        step = receive().__await__()
-        try:
-            next(step)
-        except StopIteration as done:
-            if done.value["type"] == "http.disconnect":
-                return True
-        else:
-            step.close()
-            return False
+    """Whether the client has gone already. Never waits."""
+    while (message := arrived(receive)) is not None:
+        if message["type"] == "http.disconnect":
+            return True
+    return False
+
+
+def arrived(receive: Receive) -> Message | None:
+    """What `receive` gives at once. None: it would have to wait."""
+    step = receive().__await__()
+    try:
+        next(step)
+    except StopIteration as done:
+        message: Message = done.value
+        return message
+    step.close()
+    return None
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -7,6 +7,7 @@ reading. A body that came in one piece is passed on as it is.
 from __future__ import annotations
 
 from hanzo_queues.server.call import Call, ClientGone
+from hanzo_queues.server.connection import arrived
 from hanzo_queues.server.problems import Refused
 
 JSON = b"application/json"
@@ -28,7 +29,22 @@ async def read_json_body(call: Call, bytes_max: int) -> bytes:
         body = await _rest_of_body(call, body, bytes_max)
     if len(body) > bytes_max:
         raise _too_large(bytes_max)
+    call.body_is_read = True
     return body
+
+
+def is_unread(call: Call) -> bool:
+    """Whether some of the body has yet to come: the connection can't carry another request. Never waits, and throws
+    away what is there."""
+    headers = call.headers
+    if call.body_is_read or (headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers):
+        return False
+    if b"expect" in headers:
+        return True  # to look would be to ask for it
+    while (message := arrived(call.receive)) is not None:
+        if not message.get("more_body"):
+            return False
+    return True
 
 
 async def _rest_of_body(call: Call, first: bytes, bytes_max: int) -> bytes:

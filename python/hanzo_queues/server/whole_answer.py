@@ -8,44 +8,88 @@ answer goes the way of ASGI. Both ways send the same bytes; a test compares them
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from starlette.types import Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from hanzo_queues.server.problems import Header
 
+Cycle: Any
+try:
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle as Cycle
+except ImportError:  # a uvicorn that is different inside
+    Cycle = None
 
-async def send_whole(send: Send, status: int, headers: Sequence[Header], body: bytes) -> None:
+STATUS_LINES = {kind.value: f"HTTP/1.1 {kind.value} {kind.phrase}\r\n".encode() for kind in HTTPStatus}
+CLOSE = (b"connection", b"close")
+
+
+async def send_whole(
+    send: Send, status: int, headers: Sequence[Header], body: bytes, *, last: bool = False
+) -> bool:
     """Sends status, headers (beside content-length, which is added) and body. The headers' bytes must be safe: no
-    control characters."""
-    cycle = getattr(send, "__self__", None)
-    if type(cycle) is RequestResponseCycle and not cycle.flow.write_paused and not cycle.response_started:
-        if not cycle.disconnected:
-            _write(cycle, status, headers, body)
-        return
-    sized = [*headers, (b"content-length", b"%d" % len(body))]
+    control characters. `last`: the connection ends with this answer. Returns False when the client had gone."""
+    cycle: Any = getattr(send, "__self__", None)
+    if type(cycle) is not Cycle:
+        await _send(send, status, headers, body, last)
+        return True
+    if cycle.disconnected or cycle.transport.is_closing():
+        cycle.disconnected = True
+        return False
+    if not cycle.flow.write_paused and not cycle.response_started:
+        _write(cycle, status, headers, body, last)
+        return True
+    try:
+        await _send(send, status, headers, body, last)
+    except asyncio.CancelledError:
+        # The server stops, and this client does not read.
+        cycle.disconnected = True
+        cycle.transport.abort()
+    return bool(cycle.response_complete and not cycle.disconnected)
+
+
+def answer_bytes(
+    status: int, headers: Iterable[Header], body: bytes, *, keep_alive: bool, with_body: bool = True
+) -> bytes:
+    """An HTTP/1.1 answer. Without its body it is the answer to HEAD."""
+    parts = [STATUS_LINES[status]]
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(b"content-length: %d\r\n" % len(body))
+    parts.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+    if with_body:
+        parts.append(body)
+    return b"".join(parts)
+
+
+async def _send(send: Send, status: int, headers: Sequence[Header], body: bytes, last: bool) -> None:
+    sized = [*headers, (b"content-length", b"%d" % len(body)), *((CLOSE,) if last else ())]
     await send({"type": "http.response.start", "status": status, "headers": sized})
     await send({"type": "http.response.body", "body": body})
 
 
-def _write(cycle: Any, status: int, headers: Sequence[Header], body: bytes) -> None:
+def _write(cycle: Any, status: int, headers: Sequence[Header], body: bytes, last: bool) -> None:
     """What the cycle's own `send` does for two messages, in one go."""
     cycle.response_started = True
     cycle.waiting_for_100_continue = False
-    parts = [STATUS_LINE[status]]
-    for name, value in cycle.default_headers:
-        parts += (name, b": ", value, b"\r\n")
-    for name, value in headers:
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"content-length: %d\r\n" % len(body))
-    parts.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
-    if cycle.scope["method"] != "HEAD":
-        parts.append(body)
-    cycle.transport.write(b"".join(parts))
+    cycle.keep_alive = cycle.keep_alive and not last
+    transport = cycle.transport
+    all_headers = [*cycle.default_headers, *headers]
+    with_body = cycle.scope["method"] != "HEAD"
+    transport.write(answer_bytes(status, all_headers, body, keep_alive=cycle.keep_alive, with_body=with_body))
     cycle.response_complete = True
     cycle.message_event.set()
     if not cycle.keep_alive:
-        cycle.transport.close()
+        _end(transport, last)
     cycle.on_response()
+
+
+def _end(transport: Any, unread: bool) -> None:
+    discard_rest = getattr(transport.get_protocol(), "discard_rest", None) if unread else None
+    if discard_rest is None:
+        transport.close()
+    else:
+        discard_rest()

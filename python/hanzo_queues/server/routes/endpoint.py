@@ -8,6 +8,7 @@ reaches the client. Must not know a verb. Hot: no Request, no Response, no middl
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -16,14 +17,20 @@ from starlette.types import Receive, Scope, Send
 from hanzo_queues.server.call import Call, ClientGone
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.failures import problem_of
+from hanzo_queues.server.faults import Outcome, ShuttingDown
 from hanzo_queues.server.partition import Answer
 from hanzo_queues.server.problems import Header, Refused, problem
 from hanzo_queues.server.query import Parameters, parse_query
+from hanzo_queues.server.request_body import is_unread
 from hanzo_queues.server.request_ids import request_id
 from hanzo_queues.server.whole_answer import send_whole
 
 JSON = (b"content-type", b"application/json")
 NO_STORE = (b"cache-control", b"no-store")
+READING = ("GET", "HEAD")
+
+Rendered = tuple[int, tuple[Header, ...], bytes]
+"""Status, headers and body of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +70,57 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         name = request_id(headers.get(b"x-request-id"))
+        call = Call(scope, receive, headers)
+        sent = False
         try:
-            operation = self.operations.get(scope["method"])
+            status, kinds, body = await self._answer(scope, call, name)
+            sent = await send_whole(send, status, (*kinds, (b"x-request-id", name)), body, last=is_unread(call))
+        except ClientGone:
+            return
+        finally:
+            if not sent and call.on_unsent is not None:
+                call.on_unsent()
+
+    async def _answer(self, scope: Scope, call: Call, name: bytes) -> Rendered:
+        method = scope["method"]
+        try:
+            operation = self.operations.get(method)
             if operation is None:
                 raise Refused("method_not_allowed", "", headers=self._allow)
             if not operation.public:
-                self._edge.keys.admit(headers.get(b"authorization"))
-            query = scope["query_string"]
-            parameters = parse_query(query, operation.query) if query else {}
-            answer = await operation.verb(self._edge, Call(scope, receive, headers, parameters))
-            status, kinds, body = _shape(answer, operation, name)
+                self._edge.keys.admit(call.headers.get(b"authorization"))
+            if query := scope["query_string"]:
+                call.query = parse_query(query, operation.query)
+            return _shape(await operation.verb(self._edge, call), operation, name)
         except ClientGone:
-            return
-        except Exception as error:
-            failed = problem_of(error, name.decode())
-            status, kinds, body = failed.status, failed.headers, failed.body
-        await send_whole(send, status, (*kinds, (b"x-request-id", name)), body)
+            raise
+        except asyncio.CancelledError:
+            # Only a server that has waited long enough for its requests cancels them.
+            error: Exception = _cut_off(method, call)
+        except Exception as raised:
+            error = raised
+        failed = problem_of(error, name.decode())
+        return failed.status, failed.headers, failed.body
 
 
 class NotFound:
     """The ASGI application of every path that isn't one."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        name = request_id(dict(scope["headers"]).get(b"x-request-id"))
+        call = Call(scope, receive, dict(scope["headers"]))
+        name = request_id(call.headers.get(b"x-request-id"))
         failed = problem("route_not_found", f"There is no path {scope['path']!r}.", name.decode())
-        await send_whole(send, failed.status, (*failed.headers, (b"x-request-id", name)), failed.body)
+        headers = (*failed.headers, (b"x-request-id", name))
+        await send_whole(send, failed.status, headers, failed.body, last=is_unread(call))
 
 
-def _shape(answer: Answer | Page, operation: Operation, name: bytes) -> tuple[int, tuple[Header, ...], bytes]:
+def _cut_off(method: str, call: Call) -> ShuttingDown:
+    harmless = method in READING or is_unread(call)
+    outcome: Outcome = "none" if harmless else "unknown"
+    return ShuttingDown("The server stopped before the request was answered.", outcome=outcome)
+
+
+def _shape(answer: Answer | Page, operation: Operation, name: bytes) -> Rendered:
     if isinstance(answer, Page):
         return answer.status, operation.headers, answer.body
     if answer.rejection is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hanzo_queues.server.call import Call, ClientGone
 from hanzo_queues.server.connection import is_gone, while_connected
 from hanzo_queues.server.edge import Edge
@@ -32,9 +34,10 @@ async def receive(edge: Edge, call: Call) -> Answer:
     partition = edge.router.partition_of_queue(queue)
     asking = partition.receive(queue, command, wait_ms / 1000)
     answer = await (while_connected(asking, call.receive) if wait_ms else asking)
-    if answer.message_count and is_gone(call.receive):
-        partition.give_back(answer)
-        raise ClientGone
+    if answer.message_count:
+        call.on_unsent = partial(partition.give_back, answer)
+        if is_gone(call.receive):
+            raise ClientGone
     return answer
 
 
