@@ -213,6 +213,18 @@ class RequestTooLarge(ApiError):
     default_status, default_code = 413, "request_too_large"
 
 
+class HttpMalformed(ApiError):
+    """What was sent is not HTTP/1.1: something between client and server changed it."""
+
+    default_status, default_code = 400, "http_malformed"
+
+
+class HeadersTooLarge(ApiError):
+    """The request line and the headers have more bytes than the server takes."""
+
+    default_status, default_code = 431, "headers_too_large"
+
+
 class UnsupportedMediaType(ApiError):
     """The body's content type is not application/json."""
 

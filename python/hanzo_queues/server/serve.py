@@ -23,6 +23,7 @@ from hanzo_queues._core import __version__
 from hanzo_queues.server.app import App
 from hanzo_queues.server.auth import ApiKeys, local_key
 from hanzo_queues.server.data_directory import DataDirectory
+from hanzo_queues.server.http_protocol import HttpProtocol
 from hanzo_queues.server.settings import Settings
 from hanzo_queues.server.storage import StartRefused, Storage, open_storage
 
@@ -41,7 +42,7 @@ class HttpServer(uvicorn.Server):
     def __init__(self, app: App) -> None:
         config = uvicorn.Config(
             app.http,
-            http="httptools",
+            http=HttpProtocol,
             ws="none",
             lifespan="off",
             interface="asgi3",

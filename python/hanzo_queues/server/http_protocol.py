@@ -1,0 +1,143 @@
+"""uvicorn's HTTP/1.1 protocol, with the bounds it lacks and no silent end.
+
+Owns one connection's framing: how large a request's head may be and how long it may take, what malformed HTTP is
+told, that every unfinished request learns that its client has gone, and that a client still sending sees the answer
+that ends its connection. Must not know the API. Overrides what uvicorn's own class calls; a test of each notices when
+an upgrade changes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hanzo_queues.server.limits_table import LIMITS
+from hanzo_queues.server.problems import problem
+from hanzo_queues.server.request_ids import request_id
+from hanzo_queues.server.whole_answer import answer_bytes
+
+HEADER_BYTES_MAX = LIMITS["header_bytes_max"]
+HEAD_TIMEOUT_S = LIMITS["head_timeout_ms"] / 1000
+LINGER_S = 2.0  # for a client that still sends to read its answer
+PIPELINED_MAX = 16  # with more, reading pauses and a client's end is noticed late
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection. `_running` is the request that is being answered; those behind it wait in `pipeline`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._running: Any = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._in_head = False
+        self._chunk_bytes = 0  # of what came last
+        self._head_bytes = 0  # of the chunks since the one in which the unfinished head began
+        self._oversized = False
+        self._discarding = False
+
+    # -- the connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_expecting()
+        for cycle in (self._running, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._discarding:
+            return
+        self._chunk_bytes = len(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > HEADER_BYTES_MAX:
+            self._refuse("headers_too_large")
+        elif self._deadline is None and (self._in_head or not self._is_answering()):
+            self._expect_head()
+
+    def discard_rest(self) -> None:
+        """Ends the connection after what was written: whatever still comes is thrown away for a while, since a client
+        that is cut off while it sends sees a reset instead of its answer."""
+        self._discarding = True
+        self._stop_expecting()
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            self.transport.write_eof()
+            self._deadline = self.loop.call_later(LINGER_S, self.transport.close)
+
+    # -- a request's head
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._deadline is not None:
+            self._stop_expecting()
+        if self._head_bytes + self._chunk_bytes > HEADER_BYTES_MAX and self._head_size() > HEADER_BYTES_MAX:
+            self._oversized = True
+            raise ValueError("the head is too large")  # the parser stops, and its caller sends the answer
+        super().on_headers_complete()
+        if 0 < len(self.pipeline) <= PIPELINED_MAX:
+            self.flow.resume_reading()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    # -- refusals
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse("headers_too_large" if self._oversized else "http_malformed")
+
+    def _refuse(self, code: str) -> None:
+        """Answers what can't be read on from. Requests before it get their answers first: then that is the end."""
+        self._in_head = False
+        if self._is_answering() and not self._is_reading_body():
+            self._discarding = True
+            self.cycle.keep_alive = False
+            return
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        name = request_id(None)
+        refused = problem(code, "", name.decode())
+        headers = (*self.server_state.default_headers, *refused.headers, (b"x-request-id", name))
+        self.transport.write(answer_bytes(refused.status, headers, refused.body, keep_alive=False))
+        self.discard_rest()
+
+    def _is_answering(self) -> bool:
+        return self._running is not None and not self._running.response_complete
+
+    def _is_reading_body(self) -> bool:
+        return self._running is self.cycle and self.cycle.more_body and not self.cycle.response_started
+
+    # -- time
+
+    def _expect_head(self) -> None:
+        self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_overdue)
+
+    def _stop_expecting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _head_is_overdue(self) -> None:
+        self._deadline = None
+        if self._is_answering():
+            self._expect_head()  # reading may pause until the answer is sent
+        else:
+            self.transport.close()

@@ -1,0 +1,306 @@
+"""Connections as they are in the wild: cut, endless, malformed, pipelined, silent. Raw bytes in, raw bytes out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from dataclasses import dataclass
+
+import orjson
+import pytest
+
+from hanzo_queues.server import http_protocol, serve
+from hanzo_queues.server.journal.memory import MemoryJournal
+from hanzo_queues.server.problems import KINDS
+from tests.contract.http_server import BATCH_BYTES_MAX, KEY, PATIENCE_S, Served, served, until
+
+HOST = b"Host: x\r\n"
+AUTH = f"Authorization: Bearer {KEY}\r\n".encode()
+JSON = b"Content-Type: application/json\r\n"
+LIVE = b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\n"
+ENQUEUE = b"POST /v1/queues/q/messages HTTP/1.1\r\n" + HOST
+POLL = b"GET /v1/queues/q/messages?waitTime=30 HTTP/1.1\r\n" + HOST + AUTH + b"\r\n"
+LARGE = b"Content-Length: 90000000\r\n"
+EXPECT = b"Expect: 100-continue\r\n"
+LIMIT = http_protocol.HEADER_BYTES_MAX
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def connected(server: Served, sent: bytes = b"") -> Connection:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(sent)
+    return reader, writer
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer as it came."""
+
+    status: int
+    head: bytes
+    body: bytes
+
+    @property
+    def ends(self) -> bool:
+        return b"\r\nconnection: close\r\n" in self.head
+
+
+async def answer(reader: asyncio.StreamReader) -> Raw:
+    async with asyncio.timeout(PATIENCE_S):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        assert length is not None, head
+        return Raw(int(head.split()[1]), head, await reader.readexactly(int(length[1])))
+
+
+async def at_end(reader: asyncio.StreamReader) -> bool:
+    """Whether nothing comes any more, in an orderly way."""
+    async with asyncio.timeout(PATIENCE_S):
+        return await reader.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        (ENQUEUE + JSON + LARGE, 401),
+        (ENQUEUE + AUTH + JSON + LARGE, 413),
+        (ENQUEUE + AUTH + LARGE, 415),
+        (b"POST /nowhere HTTP/1.1\r\n" + HOST + LARGE, 404),
+        (b"PUT /v1/queues/q HTTP/1.1\r\n" + HOST + AUTH + LARGE, 405),
+        (ENQUEUE + AUTH + b"Transfer-Encoding: chunked\r\n", 415),
+        (b"GET /health/live HTTP/1.1\r\n" + HOST + LARGE, 200),
+    ],
+)
+@pytest.mark.parametrize("expect", [b"", EXPECT], ids=["sent", "expected"])
+async def test_an_answer_before_the_body_ends_the_connection(request_head: bytes, status: int, expect: bytes) -> None:
+    """Were it kept, the next request would be taken for the body."""
+    async with served() as server:
+        reader, writer = await connected(server, request_head + expect + b"\r\n")
+        got = await answer(reader)
+        assert (got.status, got.ends) == (status, True)
+        assert await at_end(reader)
+        writer.close()
+        await until(lambda: not server.http.server_state.connections)
+
+
+async def test_a_client_that_sends_on_sees_its_answer() -> None:
+    """What it sends after the answer is thrown away, not refused with a reset."""
+    async with served() as server:
+        reader, writer = await connected(server, ENQUEUE + JSON + LARGE + b"\r\n")
+        for _ in range(64):
+            writer.write(b" " * 65536)
+            await writer.drain()
+        assert (await answer(reader)).status == 401
+        assert await at_end(reader)
+        writer.close()
+
+
+@pytest.mark.parametrize("request_head", [ENQUEUE + JSON, ENQUEUE + AUTH, b"POST /nowhere HTTP/1.1\r\n" + HOST])
+async def test_a_body_that_came_whole_keeps_the_connection(request_head: bytes) -> None:
+    async with served() as server:
+        reader, writer = await connected(server, request_head + b'Content-Length: 2\r\n\r\n{}' + LIVE)
+        assert not (await answer(reader)).ends
+        assert (await answer(reader)).status == 200
+        writer.close()
+
+
+async def test_a_poll_ends_with_its_client_whatever_was_sent_behind_it() -> None:
+    async with served() as server:
+        await server.made_queue("q")
+        polls = server.app.partition._polls
+        _, writer = await connected(server, POLL + LIVE)
+        await until(lambda: polls.parked == 1)
+        writer.write(LIVE)
+        await server.call("GET", "/health/live")  # by now the other was read
+        writer.transport.abort()
+        await until(lambda: polls.parked == 0)
+        await server.enqueued("q")
+        (message,) = await server.received("q")
+        assert message["deliveries"] == 1
+
+
+async def test_leases_are_given_back_when_the_client_never_read_so_far() -> None:
+    """The answer waits for a client that does not read the one before it, and then goes."""
+    async with served() as server:
+        await server.made_queue("big")
+        await server.made_queue("q")
+        for _ in range(8):
+            await server.enqueued("big", payload="x" * 900_000)
+        identity = await server.enqueued("q")
+        peek = b"GET /v1/queues/big/peek?limit=8 HTTP/1.1\r\n" + HOST + AUTH + b"\r\n"
+        receive = b"GET /v1/queues/q/messages HTTP/1.1\r\n" + HOST + AUTH + b"\r\n"
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
+        writer.write(peek + receive)
+        while (await server.call("GET", f"/v1/messages/{identity}")).json["state"] != "leased":
+            pass
+        writer.transport.abort()
+        (message,) = await server.received("q", "?waitTime=5")
+        assert (message["deliveries"], message["attempts"]) == (2, 0)
+
+
+class Stuck(MemoryJournal):
+    """Appends nothing once it is stuck."""
+
+    def __init__(self) -> None:
+        super().__init__(batch_bytes_max=BATCH_BYTES_MAX)
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+        self.appending = asyncio.Event()
+
+    async def append(self, batch: bytes, expected_last_sequence: int) -> None:
+        self.appending.set()
+        await self.goes_on.wait()
+        await super().append(batch, expected_last_sequence)
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "outcome"),
+    [
+        (ENQUEUE + AUTH + JSON + b'Content-Length: 13\r\n\r\n{"payload":1}', "unknown"),
+        (b"DELETE /v1/queues/q HTTP/1.1\r\n" + HOST + AUTH + b"\r\n", "unknown"),
+        (ENQUEUE + AUTH + JSON + b'Content-Length: 13\r\n\r\n{"payl', "none"),
+        (b"GET /v1/queues/q/messages HTTP/1.1\r\n" + HOST + AUTH + b"\r\n", "none"),
+    ],
+    ids=["enqueue", "delete", "half a body", "receive"],
+)
+async def test_what_the_drain_cuts_off_is_told(
+    request_bytes: bytes, outcome: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(serve, "DRAIN_S", 0.1)
+    journal = Stuck()
+    async with served(journal=journal) as server:
+        await server.made_queue("q")
+        await server.enqueued("q")
+        journal.appending.clear()
+        journal.goes_on.clear()
+        enqueue = ENQUEUE + AUTH + JSON + b'Content-Length: 13\r\n\r\n{"payload":1}'
+        first, first_writer = await connected(server, enqueue)
+        await journal.appending.wait()
+        reader, writer = await connected(server, request_bytes)
+        await until(lambda: len(server.http.server_state.tasks) == 2)
+        await server.stop()
+        try:
+            got = await answer(reader)
+            assert (await answer(first)).status == got.status == 503
+        finally:
+            journal.goes_on.set()
+            writer.close()
+            first_writer.close()
+        problem = orjson.loads(got.body)
+        assert (problem["code"], problem["outcome"], got.ends) == ("shutting_down", outcome, True)
+    assert "Traceback" not in caplog.text
+
+
+def request_of(head_bytes: int) -> bytes:
+    """A request whose line and headers have `head_bytes` bytes, counted as the server does: without the line's end,
+    method and version."""
+    path = b"/health/live"
+    spent = len(path) + len(HOST) + len(b"X: \r\n")
+    return b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"X: " + b"a" * (head_bytes - spent) + b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is sent, and what comes back; with a code the connection ends."""
+
+    name: str
+    sent: bytes
+    status: int
+    code: str = ""
+
+
+CASES = [
+    Case("the most", request_of(LIMIT), 200),
+    Case("one byte more", request_of(LIMIT + 1), 431, "headers_too_large"),
+    Case("one endless header", b"GET / HTTP/1.1\r\nX: " + b"a" * 4_000_000, 431, "headers_too_large"),
+    Case("endless headers", b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 600_000, 431, "headers_too_large"),
+    Case("an endless path", b"GET /" + b"a" * 4_000_000, 431, "headers_too_large"),
+    Case("a large head with a large body",
+         ENQUEUE + b"X: " + b"a" * LIMIT + b"\r\nContent-Length: 1000000\r\n\r\n" + b" " * 1_000_000,
+         431, "headers_too_large"),
+    Case("many small requests in one piece", LIVE * 2000, 200),
+    Case("no HTTP", b"hello\r\n\r\n", 400, "http_malformed"),
+    Case("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "http_malformed"),
+    Case("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "http_malformed"),
+    Case("two lengths", ENQUEUE + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "http_malformed"),
+    Case("a length that is none", ENQUEUE + b"Content-Length: -1\r\n\r\n", 400, "http_malformed"),
+    Case("a header without a name", b"GET / HTTP/1.1\r\n: x\r\n\r\n", 400, "http_malformed"),
+    Case("a malformed chunk", ENQUEUE + AUTH + JSON + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400,
+         "http_malformed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_a_head_is_bounded_and_well_formed(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    async with served() as server:
+        reader, writer = await connected(server, case.sent)
+        got = await answer(reader)
+        assert got.status == case.status
+        assert got.ends == bool(case.code)
+        if case.code:
+            assert got.body == (await _problem(got, case.code))
+            assert await at_end(reader)
+        writer.close()
+    assert "Traceback" not in caplog.text
+
+
+async def _problem(got: Raw, code: str) -> bytes:
+    problem = orjson.loads(got.body)
+    assert (problem["code"], problem["status"]) == (code, KINDS[code].status)
+    assert b"\r\ncontent-type: application/problem+json\r\n" in got.head
+    assert f"\r\nx-request-id: {problem['requestId']}\r\n".encode() in got.head
+    return got.body
+
+
+@pytest.mark.parametrize("behind", [b"hello\r\n\r\n", request_of(LIMIT + 1)], ids=["malformed", "too large"])
+async def test_what_is_refused_takes_no_answer_from_the_request_before(behind: bytes) -> None:
+    async with served() as server:
+        await server.made_queue("q")
+        reader, writer = await connected(server, POLL)
+        await until(lambda: server.app.partition._polls.parked == 1)
+        writer.write(behind)
+        identity = await server.enqueued("q")
+        got = await answer(reader)
+        assert (got.status, got.ends) == (200, True)
+        assert identity.encode() in got.body
+        assert await at_end(reader)
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "then"), [(b"", b""), (b"GET /health", b""), (LIVE + b"GET /health", b"/live"), (LIVE, b"\r\n")]
+)
+async def test_a_connection_without_a_request_is_closed(
+    sent: bytes, then: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.05)
+    async with served() as server:
+        reader, writer = await connected(server, sent)
+        if LIVE in sent:
+            assert (await answer(reader)).status == 200
+        writer.write(then)
+        assert await at_end(reader)
+        writer.close()
+
+
+async def test_a_poll_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The head behind it may be cut anywhere: its rest is read when the poll is answered."""
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.05)
+    async with served() as server:
+        await server.made_queue("q")
+        reader, writer = await connected(server, POLL.replace(b"=30", b"=0.3") + LIVE[:-4])
+        assert (await answer(reader)).body == b'{"messages":[]}'
+        writer.write(LIVE[-4:])
+        assert (await answer(reader)).status == 200
+        writer.close()
+
+
+async def test_malformed_requests_leave_no_line_of_a_library_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with served() as server:
+        with caplog.at_level(logging.ERROR):
+            reader, writer = await connected(server, b"\x00\r\n\r\n")
+            await answer(reader)
+            writer.close()
+    assert not caplog.records
