@@ -15,9 +15,10 @@ pub(crate) fn delay_ms(backoff: Backoff, number: u64, attempts: u32) -> u64 {
     delay - (draw % (spread + 1)) as u64
 }
 
+/// Grows in thousandths of a millisecond, so that a small delay grows too.
 fn grown_ms(backoff: Backoff, attempts: u32) -> u64 {
-    let max = u128::from(backoff.max_ms);
-    let mut delay = u128::from(backoff.initial_ms).min(max);
+    let max = u128::from(backoff.max_ms) * WHOLE;
+    let mut delay = (u128::from(backoff.initial_ms) * WHOLE).min(max);
     for _ in 1..attempts {
         let next = (delay * u128::from(backoff.multiplier_permille) / WHOLE).min(max);
         if next == delay {
@@ -25,7 +26,7 @@ fn grown_ms(backoff: Backoff, attempts: u32) -> u64 {
         }
         delay = next;
     }
-    delay as u64
+    (delay / WHOLE) as u64
 }
 
 #[cfg(test)]
@@ -46,6 +47,17 @@ mod tests {
             .collect();
         assert_eq!(delays[..4], [1000, 2000, 4000, 8000]);
         assert_eq!(delays[9..], [512_000, 600_000, 600_000]);
+    }
+
+    #[test]
+    fn a_delay_of_a_millisecond_grows() {
+        let small = Backoff {
+            initial_ms: 1,
+            multiplier_permille: 1500,
+            ..BACKOFF
+        };
+        let delays = [1, 2, 3, 4, 20].map(|attempts| delay_ms(small, 1, attempts));
+        assert_eq!(delays, [1, 1, 2, 3, 2216]);
     }
 
     #[test]
