@@ -104,3 +104,28 @@ fn a_pointer_holds_the_beginning_of_a_long_name() {
         faults(requests().enqueue("q", format!(r#"{{"payload":1,"{name}":0}}"#).as_bytes()));
     assert_eq!(found[0].0, format!("/{}", "\u{e9}".repeat(128)));
 }
+
+#[test]
+fn what_a_backoff_leaves_out_fits_what_it_gives() {
+    let of = |backoff: &str| {
+        let ask = created(&format!(r#"{{"backoff":{backoff}}}"#))
+            .expect("accepted")
+            .ask;
+        let Ask::Plain(Command::CreateQueue { config, .. }) = ask else {
+            panic!("a queue")
+        };
+        (config.backoff.initial_ms, config.backoff.max_ms)
+    };
+    assert_eq!(of(r#"{"max":0.5}"#), (500, 500));
+    assert_eq!(of(r#"{"max":2}"#), (1000, 2000));
+    assert_eq!(of(r#"{"initial":900}"#), (900_000, 900_000));
+    assert_eq!(of("{}"), (1000, 600_000));
+    let found = faults(created(r#"{"backoff":{"initial":3,"max":2}}"#));
+    assert_eq!(
+        found,
+        [(
+            "/config/backoff/max".into(),
+            "must not be less than initial".into()
+        )]
+    );
+}

@@ -110,6 +110,7 @@ impl Faults {
 }
 
 fn cut(name: &str) -> &str {
-    let end = name.floor_char_boundary(NAME_BYTES_MAX);
-    &name[..end]
+    let mut ends = (0..=name.len().min(NAME_BYTES_MAX)).rev();
+    let end = ends.find(|end| name.is_char_boundary(*end));
+    &name[..end.unwrap_or(0)]
 }

@@ -230,16 +230,19 @@ fn backoff(raw: &str, limits: &Limits, faults: &mut Faults) -> Option<Backoff> {
     };
     let share = |raw: &str, faults: &mut Faults| thousandths(raw, "a number", 0, 1000, faults);
     let plain = BACKOFF_DEFAULT;
-    let initial_ms = fields.read(0, faults, delay).unwrap_or(plain.initial_ms);
+    let initial_ms = fields.read(0, faults, delay);
     let multiplier = fields
         .read(1, faults, factor)
         .unwrap_or(plain.multiplier_permille);
-    let max_ms = fields
-        .read(2, faults, delay)
-        .unwrap_or(plain.max_ms.max(initial_ms));
+    let max_ms = fields.read(2, faults, delay);
     let jitter = fields
         .read(3, faults, share)
         .unwrap_or(plain.jitter_permille);
+    // One that is left out makes room for the one that is given.
+    let (initial_ms, max_ms) = (
+        initial_ms.unwrap_or(plain.initial_ms.min(max_ms.unwrap_or(u64::MAX))),
+        max_ms.unwrap_or(plain.max_ms.max(initial_ms.unwrap_or(0))),
+    );
     if initial_ms > max_ms {
         faults.at("max", |faults| faults.add("must not be less than initial"));
     }
