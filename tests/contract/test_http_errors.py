@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from hanzo_queues.server.byte_budget import ByteBudget
 from hanzo_queues.server.faults import JournalUnavailable, Overloaded
 from hanzo_queues.server.journal.base import Journal
 from hanzo_queues.server.journal.memory import MemoryJournal
@@ -314,3 +315,45 @@ async def test_a_request_whose_records_fill_a_batch_is_refused() -> None:
 async def test_a_journal_too_small_for_any_message_is_told(caplog: pytest.LogCaptureFixture) -> None:
     async with served(journal=MemoryJournal(batch_bytes_max=100_000)):
         await until(lambda: "max_payload" in caplog.text)
+
+
+PIECES = [b'{"payload": "', b"x" * 600, b'"}']
+
+
+async def sent_in_pieces(server: Served, declared: bool) -> int:
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in PIECES:
+            yield piece
+
+    length = {"Content-Length": str(sum(map(len, PIECES)))} if declared else {}
+    headers = {**AUTHORIZED, "Content-Type": "application/json", **length}
+    async with server.session.post(server.url + MESSAGES, data=pieces(), headers=headers) as response:
+        return response.status
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_bodies_in_flight_share_a_budget_of_bytes(server: Served, declared: bool) -> None:
+    bodies = ByteBudget(1000)
+    server.app.edge.bodies, whole = bodies, server.app.edge.bodies
+    try:
+        bodies.take(500)  # another request's
+        assert await sent_in_pieces(server, declared) == 503
+        reply = await server.call("POST", MESSAGES, {"payload": "x" * 500})
+        assert "inflight_bytes_max" in check_problem(reply, "overloaded")["detail"]
+        assert bodies.taken == 500
+        bodies.give_back(500)
+        assert await sent_in_pieces(server, declared) == 201
+        assert bodies.taken == 0
+    finally:
+        server.app.edge.bodies = whole
+
+
+async def test_the_budget_is_given_back_however_a_request_ends(server: Served) -> None:
+    for body in ({"payload": 1}, {"payload": "x" * 5000}, b"{", {}):
+        await server.call("POST", MESSAGES, body)
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    head = f"POST {MESSAGES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer test-api-key\r\n"
+    writer.write(head.encode() + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+    await until(lambda: server.app.edge.bodies.taken == 100)
+    writer.transport.abort()
+    await until(lambda: server.app.edge.bodies.taken == 0)

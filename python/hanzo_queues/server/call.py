@@ -13,10 +13,11 @@ from starlette.types import Receive, Scope
 class Call:
     """A request. `query` holds the parsed parameters, `headers` the last value of each header, by lower-case name.
 
-    `body_is_read`: the body was read whole. `on_unsent` is called when the answer did not reach its client.
+    `body_is_read`: the body was read whole. `body_bytes`: what it holds of the budget for bodies. `on_unsent` is
+    called when the answer did not reach its client.
     """
 
-    __slots__ = ("body_is_read", "headers", "on_unsent", "path", "query", "receive")
+    __slots__ = ("body_bytes", "body_is_read", "headers", "on_unsent", "path", "query", "receive")
 
     def __init__(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> None:
         self.path: dict[str, str] = scope.get("path_params", {})
@@ -24,6 +25,7 @@ class Call:
         self.headers = headers
         self.query: dict[str, str | int] = {}
         self.body_is_read = False
+        self.body_bytes = 0
         self.on_unsent: Callable[[], None] | None = None
 
     def text(self, name: str) -> str | None:

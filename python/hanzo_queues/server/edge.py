@@ -1,4 +1,4 @@
-"""What every route works with: the router, the parser, the keys. Made by the composition root, once.
+"""What every route works with: the router, the parser, the keys, the room for bodies. Made once, by the composition root.
 
 The parser exists only when the journal is open, since the journal bounds what a request may carry; until then every
 request that needs it is told to come back.
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from hanzo_queues._core import Command, Parser
 from hanzo_queues.server.auth import ApiKeys
+from hanzo_queues.server.byte_budget import ByteBudget
 from hanzo_queues.server.faults import PartitionRecovering
 from hanzo_queues.server.problems import Refused
 from hanzo_queues.server.router import Router
@@ -22,6 +23,7 @@ class Edge:
         self.router = router
         self.keys = keys
         self.limits = limits
+        self.bodies = ByteBudget(limits["inflight_bytes_max"])
         self._command_bytes_max = 0
         self._parser: Parser | None = None
 

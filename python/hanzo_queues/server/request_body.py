@@ -1,6 +1,6 @@
 """The body of a request: declared as JSON, within its limit, whole.
 
-Nothing beyond the limit is ever held: a declared length is checked before a byte is read, an undeclared one while
+Nothing beyond the limits is ever held: a declared length is checked before a byte is read, an undeclared one while
 reading. A body that came in one piece is passed on as it is.
 """
 
@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from hanzo_queues.server.call import Call, ClientGone
 from hanzo_queues.server.connection import arrived
+from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.problems import Refused
 
 JSON = b"application/json"
 
 
-async def read_json_body(call: Call, bytes_max: int) -> bytes:
-    """The body's bytes, not parsed. Raises Refused (`unsupported_media_type`, `request_too_large`) and ClientGone."""
+async def read_json_body(edge: Edge, call: Call) -> bytes:
+    """The body's bytes, not parsed; the edge's budget holds them until the call ends. Raises Refused
+    (`unsupported_media_type`, `request_too_large`), Overloaded and ClientGone."""
     headers = call.headers
+    bytes_max = edge.request_bytes_max
     if headers.get(b"content-type") != JSON or b"content-encoding" in headers:
         _check_media_type(headers)
     length = headers.get(b"content-length")
-    if length is not None and int(length) > bytes_max:
-        raise _too_large(bytes_max)
-    message = await call.receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        body = await _rest_of_body(call, body, bytes_max)
-    if len(body) > bytes_max:
-        raise _too_large(bytes_max)
+    if length is None:
+        body = await _undeclared_body(edge, call, bytes_max)
+    else:
+        if int(length) > bytes_max:
+            raise _too_large(bytes_max)
+        _hold(edge, call, int(length))
+        body = await _declared_body(call)
     call.body_is_read = True
     return body
 
@@ -47,19 +47,40 @@ def is_unread(call: Call) -> bool:
     return True
 
 
-async def _rest_of_body(call: Call, first: bytes, bytes_max: int) -> bytes:
-    pieces = [first]
-    size = len(first)
-    more = True
-    while more and size <= bytes_max:
-        message = await call.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        piece: bytes = message.get("body", b"")
-        pieces.append(piece)
-        size += len(piece)
-        more = message.get("more_body", False)
+async def _declared_body(call: Call) -> bytes:
+    body, more = await _piece(call)
+    if not more:
+        return body
+    pieces = [body]
+    while more:
+        body, more = await _piece(call)
+        pieces.append(body)
     return b"".join(pieces)
+
+
+async def _undeclared_body(edge: Edge, call: Call, bytes_max: int) -> bytes:
+    pieces = []
+    more = True
+    while more:
+        piece, more = await _piece(call)
+        _hold(edge, call, len(piece))
+        if call.body_bytes > bytes_max:
+            raise _too_large(bytes_max)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def _piece(call: Call) -> tuple[bytes, bool]:
+    """What came, and whether there is more."""
+    message = await call.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _hold(edge: Edge, call: Call, count: int) -> None:
+    edge.bodies.take(count)
+    call.body_bytes += count
 
 
 def _too_large(bytes_max: int) -> Refused:

@@ -80,6 +80,7 @@ class Endpoint:
         finally:
             if not sent and call.on_unsent is not None:
                 call.on_unsent()
+            self._edge.bodies.give_back(call.body_bytes)
 
     async def _answer(self, scope: Scope, call: Call, name: bytes) -> Rendered:
         method = scope["method"]

@@ -13,7 +13,7 @@ LIST_QUEUES: Parameters = {"after": text, "limit": whole}
 
 async def create_queue(edge: Edge, call: Call) -> Answer:
     """POST /v1/queues"""
-    body = await read_json_body(call, edge.request_bytes_max)
+    body = await read_json_body(edge, call)
     parser = edge.parser
     command = parser.create_queue(body)
     return await edge.router.partition_of_queue(parser.queue_of_body(body)).submit(command)
@@ -34,7 +34,7 @@ async def get_queue(edge: Edge, call: Call) -> Answer:
 async def update_queue(edge: Edge, call: Call) -> Answer:
     """PATCH /v1/queues/{queue}"""
     queue = call.path["queue"]
-    command = edge.parser.update_queue(queue, await read_json_body(call, edge.request_bytes_max))
+    command = edge.parser.update_queue(queue, await read_json_body(edge, call))
     return await edge.router.partition_of_queue(queue).submit(command)
 
 

@@ -13,7 +13,7 @@ async def ack(edge: Edge, call: Call) -> Answer:
     """POST /v1/messages/{message}/ack"""
     message = call.path["message"]
     partition = partition_of_message(edge, message)
-    command = edge.parser.ack(message, await read_json_body(call, edge.request_bytes_max))
+    command = edge.parser.ack(message, await read_json_body(edge, call))
     return await partition.submit(command)
 
 
@@ -21,7 +21,7 @@ async def nack(edge: Edge, call: Call) -> Answer:
     """POST /v1/messages/{message}/nack"""
     message = call.path["message"]
     partition = partition_of_message(edge, message)
-    command = edge.parser.nack(message, await read_json_body(call, edge.request_bytes_max))
+    command = edge.parser.nack(message, await read_json_body(edge, call))
     return await partition.submit(command)
 
 
@@ -29,12 +29,12 @@ async def extend(edge: Edge, call: Call) -> Answer:
     """POST /v1/messages/{message}/extend"""
     message = call.path["message"]
     partition = partition_of_message(edge, message)
-    command = edge.parser.extend(message, await read_json_body(call, edge.request_bytes_max))
+    command = edge.parser.extend(message, await read_json_body(edge, call))
     return await partition.submit(command)
 
 
 async def settle(edge: Edge, call: Call) -> Answer:
     """POST /v1/queues/{queue}/settle"""
     queue = call.path["queue"]
-    command = edge.parser.settle(queue, await read_json_body(call, edge.request_bytes_max))
+    command = edge.parser.settle(queue, await read_json_body(edge, call))
     return await edge.router.partition_of_queue(queue).submit(edge.fitting(command))
