@@ -10,16 +10,18 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hanzo_queues.server import nats_binary
+from hanzo_queues.server import embedded_nats, nats_binary
 from hanzo_queues.server.data_directory import DataDirectory, DataDirectoryTaken
 from hanzo_queues.server.embedded_nats import EmbeddedNats
 from hanzo_queues.server.journal.base import AppendUnknown, JournalError
 from hanzo_queues.server.journal.jetstream import JetStreamJournal
 from hanzo_queues.server.nats_binary import NoNatsServer
 from hanzo_queues.server.nats_connection import NatsEndpoint
+from hanzo_queues.server.nats_probe import Heard, probe_jetstream
 
 PATIENCE_S = 20.0
 SERVER = """
@@ -189,8 +191,124 @@ def test_an_old_nats_server_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     old.write_text("#!/bin/sh\necho nats-server: v2.11.9\n")
     old.chmod(0o755)
     monkeypatch.setattr(nats_binary, "_places", lambda: iter([old]))
-    with pytest.raises(NoNatsServer, match=r"2\.12 or newer, and .*nats-server has 2\.11\.9"):
+    with pytest.raises(NoNatsServer, match=r"2\.12\.7 or newer, and .*nats-server has 2\.11\.9"):
         nats_binary.find_nats_server()
+
+
+class SlowProgram:
+    """A nats-server that does `before` for as long as the file it makes is there, as one that reads a large store."""
+
+    def __init__(self, directory: Path, before: str) -> None:
+        self.path = directory / "slow-nats-server"
+        self.started, self._go_on = directory / "started", directory / "go-on"
+        real = nats_binary.find_nats_server()
+        self.path.write_text(
+            f'#!/bin/sh\n: > {self.started}\nwhile [ ! -e {self._go_on} ]; do {before}; done\nexec {real} "$@"\n'
+        )
+        self.path.chmod(0o755)
+
+    def go_on(self) -> None:
+        self._go_on.touch()
+
+
+@pytest.fixture
+def impatience(monkeypatch: pytest.MonkeyPatch) -> float:
+    """The minute that a start may be still, as this many seconds."""
+    monkeypatch.setattr(embedded_nats, "START_STILL_S_MAX", 0.5)
+    monkeypatch.setattr(embedded_nats, "START_TOLD_EVERY_S", 0.1)
+    return 0.5
+
+
+async def test_a_start_that_works_is_waited_for_and_told(
+    directory: DataDirectory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    impatience: float,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    program = SlowProgram(tmp_path, "true")
+    monkeypatch.setattr(embedded_nats, "find_nats_server", lambda: program.path)
+    caplog.set_level("INFO")
+    nats = EmbeddedNats(directory)
+    starting = asyncio.create_task(nats.start())
+    done, _ = await asyncio.wait([starting], timeout=4 * impatience)
+    assert not done
+    assert "starting for" in caplog.text
+    program.go_on()
+    await asyncio.wait_for(starting, PATIENCE_S)
+    await nats.stop()
+
+
+async def test_a_start_that_is_still_is_given_up(
+    directory: DataDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impatience: float
+) -> None:
+    program = SlowProgram(tmp_path, "sleep 1000")
+    monkeypatch.setattr(embedded_nats, "find_nats_server", lambda: program.path)
+    with pytest.raises(NoNatsServer, match="did not start"):
+        await asyncio.wait_for(EmbeddedNats(directory).start(), PATIENCE_S)
+
+
+async def test_a_start_can_be_stopped(
+    directory: DataDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = SlowProgram(tmp_path, "true")
+    monkeypatch.setattr(embedded_nats, "find_nats_server", lambda: program.path)
+    nats = EmbeddedNats(directory)
+    starting = asyncio.create_task(nats.start())
+    await until(program.started.exists)
+    starting.cancel()
+    await asyncio.wait([starting])
+    await asyncio.wait_for(nats.stop(), 2)
+    assert nats.process_id is None
+
+
+async def test_a_restart_does_not_kill_what_is_starting(nats: EmbeddedNats, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = True
+
+    async def probe(*arguments: Any, **options: Any) -> Heard:
+        return Heard.NOTHING if silent else await probe_jetstream(*arguments, **options)
+
+    first = nats.process_id
+    monkeypatch.setattr(embedded_nats, "probe_jetstream", probe)
+    await until(lambda: nats.process_id not in (first, None))
+    second = nats.process_id
+    restarting = asyncio.create_task(nats.restart())
+    done, _ = await asyncio.wait([restarting], timeout=0.3)
+    assert not done
+    silent = False
+    await asyncio.wait_for(restarting, PATIENCE_S)
+    assert nats.process_id == second
+
+
+async def test_the_watch_outlives_what_nobody_foresaw(nats: EmbeddedNats, monkeypatch: pytest.MonkeyPatch) -> None:
+    met = asyncio.Event()
+
+    async def probe(*arguments: Any, **options: Any) -> Heard:
+        if not met.is_set():
+            met.set()
+            raise AttributeError("nobody foresaw it")
+        return await probe_jetstream(*arguments, **options)
+
+    monkeypatch.setattr(embedded_nats, "probe_jetstream", probe)
+    await asyncio.wait_for(met.wait(), PATIENCE_S)
+    first = nats.process_id
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: nats.process_id not in (first, None))
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"INFO []\r\n", b"INFO {\r\n", b"INFO null\r\n", b"\xff\r\n", b"INFO {}\r\n", b""]
+)
+async def test_whoever_else_listens_is_not_our_server(greeting: bytes) -> None:
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as stranger:
+        port = stranger.sockets[0].getsockname()[1]
+        assert await probe_jetstream(port, server_name="ours", token="t", timeout_s=5) is Heard.NOTHING
+    assert await probe_jetstream(port, server_name="ours", token="t", timeout_s=5) is Heard.CLOSED_PORT
 
 
 def is_running(pid: int) -> bool:

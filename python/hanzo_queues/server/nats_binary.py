@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-VERSION_MIN = (2, 12)
+VERSION_MIN = (2, 12, 7)  # from here on the limit of its store can be raised while it runs
 VERSION_TIMEOUT_S = 10
 
 

@@ -12,6 +12,7 @@ import ctypes
 import json
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 LOG_BYTES_MAX = 10 * 1024 * 1024
+LAST_WORDS_BYTES = 4096
+CONFIG_BYTES = 8192  # more than any configuration has
 TERMINATE_TIMEOUT_S = 5.0
 MEMORY_BYTES_MIN = 128 * 1024 * 1024
 MEMORY_BYTES_MAX = 2 * 1024 * 1024 * 1024
@@ -42,6 +45,7 @@ class NatsProcess:
         self._config_path = directory.path / "nats-server.conf"
         self._pid_path = directory.path / "nats-server.pid"
         self._log_path = directory.path / "nats-server.log"
+        self.store_path = directory.path / "jetstream"
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -49,8 +53,15 @@ class NatsProcess:
         """Of the process, while it runs."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
-    def configure(self, *, server_name: str, port: int, token: str) -> None:
-        """Writes the configuration the next start reads. Loopback only, no monitoring port, every write synced."""
+    @property
+    def processor_ticks(self) -> int | None:
+        """How much processor time it has used, in a unit of the system's: a process that works uses more and more.
+        None when that can't be told."""
+        return None if self.process_id is None else _processor_ticks(self.process_id)
+
+    def configure(self, *, server_name: str, port: int, token: str, store_bytes_max: int) -> None:
+        """Writes the configuration that the next `start` or `reload` reads. Loopback only, no monitoring port, every
+        write synced. Raises OSError."""
         config = {
             "server_name": server_name,
             "host": "127.0.0.1",
@@ -61,9 +72,13 @@ class NatsProcess:
             "log_file": str(self._log_path),
             "logfile_size_limit": LOG_BYTES_MAX,
             "logfile_max_num": 3,
-            "jetstream": {"store_dir": str(self._directory.path / "jetstream"), "sync_interval": "always"},
+            "jetstream": {
+                "store_dir": str(self.store_path),
+                "sync_interval": "always",
+                "max_file_store": store_bytes_max,
+            },
         }
-        self._directory.write(self._config_path.name, json.dumps(config, indent=2, ensure_ascii=False))
+        _overwrite(self._config_path, json.dumps(config, indent=2, ensure_ascii=False).encode())
 
     async def start(self) -> None:
         """Starts it, in a session of its own: a Ctrl-C at the terminal is ours, and ends it after us."""
@@ -78,6 +93,12 @@ class NatsProcess:
             start_new_session=True,
             preexec_fn=die_with_parent(),
         )
+
+    def reload(self) -> None:
+        """Has it read its configuration again, while it runs."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGHUP)
 
     async def ended(self) -> int:
         """Returns its exit code when it ends; at once when it does not run."""
@@ -111,15 +132,14 @@ class NatsProcess:
             return
         logger.warning("embedded nats-server: ending process %d, left by an earlier server", pid)
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + TERMINATE_TIMEOUT_S
-        while self._is_ours(pid) and time.monotonic() < deadline:
-            time.sleep(0.01)
+            _kill_and_wait(pid)
 
     def last_words(self) -> str:
-        """The end of its log, for an error's text."""
+        """The end of its log, for people."""
         try:
-            lines = self._log_path.read_text(errors="replace").splitlines()
+            with self._log_path.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
+                lines = log.read().decode(errors="replace").splitlines()
         except OSError:
             return "it wrote no log"
         return " | ".join(lines[-3:])
@@ -143,6 +163,43 @@ def die_with_parent() -> Callable[[], None] | None:
             os._exit(1)
 
     return before_exec
+
+
+def _overwrite(path: Path, text: bytes) -> None:
+    """In place and always as long, so that a full disk has room for it: it is written before every use, and need not
+    survive a crash."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text.ljust(CONFIG_BYTES - 1) + b"\n")
+        file.truncate()
+
+
+def _processor_ticks(pid: int) -> int | None:
+    if sys.platform == "linux":
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return int(fields[11]) + int(fields[12])  # utime and stime
+    told = subprocess.run(["ps", "-p", str(pid), "-o", "time="], capture_output=True, text=True, check=False).stdout
+    digits = "".join(filter(str.isdigit, told))
+    return int(digits) if digits else None
+
+
+def _kill_and_wait(pid: int) -> None:
+    """Returns when all its threads are gone, and its port is free: in /proc it seems to be gone before."""
+    if sys.platform == "linux":
+        process = os.pidfd_open(pid)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            select.select([process], [], [], TERMINATE_TIMEOUT_S)
+        finally:
+            os.close(process)
+        return
+    deadline = time.monotonic() + TERMINATE_TIMEOUT_S
+    while time.monotonic() < deadline:
+        os.kill(pid, signal.SIGKILL)  # raises ProcessLookupError when it is gone
+        time.sleep(0.01)
 
 
 def _command_line(pid: int) -> str:

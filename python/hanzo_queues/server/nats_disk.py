@@ -1,0 +1,42 @@
+"""How much an embedded nats-server may store: what it has stored, and what the disk has free, less a reserve.
+
+Its own default is three quarters of what is free at its start, whatever it holds by then: on a disk that is more than
+half full of its own store it refuses everything. Without a limit it writes until the disk refuses, and a stream that
+saw a write fail is mute until the process is restarted. A limit just below the disk's refuses cleanly, and can be
+raised while the process runs. It can't be lowered: when others fill the disk, a restart is what finds the new limit.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+RESERVE_BYTES_MAX = 256 * 1024 * 1024
+RESERVE_SHARE = 16  # of a small disk
+STORE_BYTES_MIN = 1024 * 1024  # 0 would mean no storage at all
+BLOCK_BYTES = 512  # the unit of st_blocks
+
+
+def store_bytes_max(store: Path) -> int:
+    """What the nats-server that keeps its store in the directory `store` may hold in it, in bytes. Raises OSError."""
+    store.mkdir(mode=0o700, exist_ok=True)
+    disk = os.statvfs(store)
+    free = disk.f_bavail * disk.f_frsize
+    return max(STORE_BYTES_MIN, _stored(store) + free - reserve_bytes(store))
+
+
+def reserve_bytes(store: Path) -> int:
+    """What is kept free: for a last batch, logs, and what else has to be written there. Raises OSError."""
+    disk = os.statvfs(store)
+    return min(RESERVE_BYTES_MAX, disk.f_blocks * disk.f_frsize // RESERVE_SHARE)
+
+
+def _stored(store: Path) -> int:
+    total = 0
+    for folder, _, names in os.walk(store):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(folder, name), follow_symlinks=False).st_blocks * BLOCK_BYTES
+            except FileNotFoundError:  # nats-server replaced it meanwhile
+                continue
+    return total
