@@ -150,7 +150,8 @@ pub struct DeadLetter {
     pub reason: DeathReason,
     /// Where the last error's text lies; `lsn` 0 when there was none.
     pub error: Location,
-    /// The queue it died in, and its id there. For a message in state `dead`: its own.
+    /// The queue it died in first, though it died again as a dead letter. For a message in state `dead` that
+    /// never moved: its own.
     pub source_queue: Box<str>,
     /// Its id there.
     pub source_message: MessageId,

@@ -16,15 +16,23 @@ impl State {
         error_bytes: u32,
     ) -> (u32, Death) {
         let slot = self.slot(id);
-        if self.messages[slot].place() == Place::Leased {
-            self.fail(slot, error_bytes);
+        match self.messages[slot].place() {
+            Place::Leased => self.fail(slot, error_bytes),
+            // It may have stood before others when a receive looked.
+            Place::Ready => self.wake(self.messages[slot].queue),
+            _ => {}
         }
         let message = &self.messages[slot];
         assert!(message.place() != Place::Dead, "a message dies once");
+        // A dead letter that dies again still comes from where it came from.
+        let (source_queue, source_message) = match self.history.death(slot, message) {
+            Some(earlier) => (earlier.source_queue.clone(), earlier.source_message),
+            None => (self.queues.get(message.queue).name.clone(), id),
+        };
         let death = Death {
             reason,
-            source_queue: self.queues.get(message.queue).name.clone(),
-            source_message: id,
+            source_queue,
+            source_message,
             deliveries: message.deliveries,
             attempts: u32::from(message.attempts),
             failures: self.history.failures(slot, message),

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_queue_deleted_since_is_made_again_and_its_own_dead_stay() {
+    fn a_dead_letter_queue_deleted_since_is_made_again_and_its_own_dead_keep_their_source() {
         let mut twin = twin(QueueConfig {
             max_retries: 0,
             dead_letter_queue: Some("dead".into()),
@@ -170,6 +170,7 @@ mod tests {
             name: "dead".into(),
         });
         let lease = twin.receive("q", 1)[0].lease;
+        let source = lease.message;
         let Nacked::DeadLettered { message: letter } = twin.nack(lease, None) else {
             panic!("not dead")
         };
@@ -179,9 +180,11 @@ mod tests {
             ..nack(lease)
         }));
         let view = twin.message(letter);
+        let story = view.dead_letter.unwrap();
         assert_eq!(
-            (view.state, &*view.dead_letter.unwrap().source_queue),
-            (State::Dead, "dead")
+            (view.state, &*story.source_queue, story.source_message),
+            (State::Dead, "q", source)
         );
+        assert_eq!((story.reason, story.attempts), (DeathReason::Rejected, 1));
     }
 }

@@ -287,4 +287,25 @@ mod tests {
         assert_eq!(numbers(&twin.wait(5).receive("q", 9)), [last]);
         assert_eq!(twin.queue("q").counts.dead, count as u64);
     }
+
+    #[test]
+    fn a_queue_wakes_when_what_hid_a_message_is_gone() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let expiring = NewMessage {
+            ttl_ms: Some(5),
+            ..message()
+        };
+        let fired = (STEP_BYTES_MAX / FIRED_BYTES_MAX) as usize;
+        let messages = vec![expiring; fired + EXPIRED_PASSED_MAX + 1];
+        twin.step(vec![Command::Enqueue {
+            queue: "q".into(),
+            messages,
+            atomic: false,
+        }]);
+        twin.enqueue("q", message());
+        assert_eq!(twin.wait(5).receive("q", 1), [], "hidden behind too many");
+        assert_eq!(twin.step(vec![]).woken, [("q".into(), 1)]);
+        assert_eq!(twin.receive("q", 1).len(), 1);
+    }
 }
