@@ -25,6 +25,7 @@ class GatedJournal(MemoryJournal):
         self.gate = asyncio.Event()
         self.gate.set()
         self.held_from = 0
+        self.under_way = 0
         self.waiting = asyncio.Event()
         self.appends: list[int] = []
         self.fail_next: list[tuple[Exception, bool]] = []
@@ -32,7 +33,9 @@ class GatedJournal(MemoryJournal):
     async def append(self, batch: bytes, expected_last_sequence: int) -> None:
         if expected_last_sequence >= self.held_from:
             self.waiting.set()
+            self.under_way += 1
             await self.gate.wait()
+            self.under_way -= 1
             self.waiting.clear()
         error, committed = self.fail_next.pop(0) if self.fail_next else (None, True)
         if committed:

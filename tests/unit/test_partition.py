@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
+from hanzo_queues.server.journal.memory import MemoryJournal
+from hanzo_queues.server.partition import Partition
 from tests.unit.served_partition import (
     PARSER,
     GatedJournal,
@@ -44,6 +46,58 @@ async def test_no_answer_leaves_before_its_batch_is_durable_not_even_an_empty_on
         journal.gate.set()
         await write
         assert json.loads((await look).body)["counts"]["ready"] == 1
+
+
+async def test_appends_follow_each_other_and_replies_leave_in_order() -> None:
+    journal = GatedJournal()
+    async with serving(journal) as partition:
+        journal.gate.clear()
+        order: list[int] = []
+        writes = []
+        for n in range(4):
+            writes.append(asyncio.ensure_future(noted(partition, n, order)))
+            for _ in range(10):
+                await asyncio.sleep(0)
+        assert journal.under_way == 2, "two in flight; the rest becomes the next batch"
+        journal.gate.set()
+        await asyncio.gather(*writes)
+        assert order == [0, 1, 2, 3]
+
+
+async def noted(partition: Partition, number: int, order: list[int]) -> None:
+    await partition.submit(enqueue(number))
+    order.append(number)
+
+
+class Overtaking(MemoryJournal):
+    """A journal that acknowledges the second of two appends first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.second = asyncio.Event()
+        self.holding = False
+
+    async def append(self, batch: bytes, expected_last_sequence: int) -> None:
+        await super().append(batch, expected_last_sequence)
+        if self.holding:
+            self.holding = False
+            await self.second.wait()
+
+
+async def test_no_reply_overtakes_the_batch_before_its_own() -> None:
+    journal = Overtaking()
+    async with serving(journal) as partition:
+        journal.holding = True
+        first = asyncio.ensure_future(partition.submit(enqueue("first")))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        second = asyncio.ensure_future(partition.submit(enqueue("second")))
+        look = asyncio.ensure_future(partition.submit(PARSER.get_queue("mail")))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (first.done(), second.done(), look.done()) == (False, False, False)
+        journal.second.set()
+        await asyncio.gather(first, second, look)
 
 
 async def test_a_receive_and_an_enqueue_in_one_batch_miss_each_other_never() -> None:

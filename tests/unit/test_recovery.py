@@ -97,6 +97,34 @@ async def test_two_owners_of_one_journal_never_both_write() -> None:
         assert await ready(first) == 1
 
 
+@pytest.mark.parametrize("committed", [True, False])
+async def test_leases_of_a_receive_in_doubt_cost_no_attempt(committed: bool) -> None:
+    journal = GatedJournal()
+    async with serving(journal) as partition:
+        await partition.submit(enqueue("only"))
+        journal.fail_next = [(AppendUnknown("no answer"), committed)]
+        with pytest.raises(JournalUnavailable):
+            await partition.receive("mail", receive(), 0)
+        (message,) = json.loads((await partition.receive("mail", receive(), 5)).body)["messages"]
+        assert (message["attempts"], message["deliveries"]) == (0, 2 if committed else 1)
+
+
+async def test_a_batch_behind_one_in_doubt_is_in_doubt_too() -> None:
+    journal = GatedJournal()
+    async with serving(journal) as partition:
+        journal.gate.clear()
+        first = asyncio.ensure_future(partition.submit(enqueue("first")))
+        await journal.waiting.wait()
+        second = asyncio.ensure_future(partition.submit(enqueue("second")))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        journal.fail_next = [(AppendUnknown("no answer"), False)]
+        journal.gate.set()
+        results = await asyncio.gather(first, second, return_exceptions=True)
+        assert [type(result) for result in results] == [JournalUnavailable, JournalUnavailable]
+        assert await ready(partition) == 0
+
+
 class Damaged(GatedJournal):
     """A journal one of whose replicas, the one that serves fetches, has damaged copies."""
 

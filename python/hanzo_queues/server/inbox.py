@@ -55,10 +55,16 @@ class Inbox:
         self._requests.append(request)
         self.wake()
 
+    def put_first(self, request: Request) -> None:
+        """A kept request goes before all others."""
+        assert request.kept, "only what no client waits for overtakes"
+        self._requests.appendleft(request)
+        self.wake()
+
     def fail(self, request: Request, fault: Fault) -> None:
         """A request that was taken out was not carried out, or may not have been."""
         if request.kept:
-            self._requests.append(request)
+            self.put_first(request)
         else:
             self._fail(request, fault)
 

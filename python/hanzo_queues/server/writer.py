@@ -1,27 +1,35 @@
 """The writer: one engine, one journal, one epoch. The only code that changes a partition.
 
-    inbox -> take -> step -> append -> release replies, park polls, wake polls -> inbox
-                                |
-                                '-- doubt: the batch's requests are told, and this writer ends
+    inbox -> take -> step -> append -> release replies
+      ^               |        '-- doubt: the batches in flight are told, and this writer ends
+      '- woken polls -'
 
-What arrived during one append becomes the next batch: no timer, no linger. Knows no ownership and no recovery.
+What arrived while appends were in flight becomes the next batch: no timer, no linger. Appends follow each other
+without waiting, each expecting the one before; replies leave in order, each when everything before it is durable.
+So a poll is woken by the step that made its message ready: its lease is written right behind. Knows no ownership
+and no recovery.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 from hanzo_queues._core import Engine, Reply, Step, step_batch_bytes_min
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.faults import Fault, JournalUnavailable
 from hanzo_queues.server.inbox import Inbox, Request
-from hanzo_queues.server.journal.base import AppendRefused, Journal, JournalError
+from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, Journal, JournalError
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.polls import Polls
 
 STEP_COMMANDS_MAX = 2048  # bounds how long one step keeps the loop
+APPENDS_MAX = 2  # in flight: one is written to the disk while the next is on its way; more make smaller batches
 TIMER_S_MAX = 60.0  # look again at least this often: the clock may run up to a tenth faster than the loop's
+
+
+Decided = list[tuple[Request, Reply]]
 
 
 class Writer:
@@ -47,6 +55,7 @@ class Writer:
         self._budget = journal.batch_bytes_max - step_batch_bytes_min()
         self._timer: asyncio.TimerHandle | None = None
         self._timers_due = True
+        self._in_flight: deque[asyncio.Task[None]] = deque()
         self._stopped: Exception | None = None
         self._draining = False
         self.parking = True
@@ -57,19 +66,20 @@ class Writer:
         engine, and what `stop` was given."""
         try:
             while True:
-                while not self._has_work():
+                while not self._can_step():
                     await self._inbox.arrival()
                 if self._stopped is not None:
                     raise self._stopped
                 if self._draining and not self._inbox:
                     return
-                await self._commit(self._take())
+                self._advance(self._take())
         finally:
             self._cancel_timer()
+            await asyncio.gather(*self._in_flight, return_exceptions=True)
 
     def stop(self, error: Exception) -> None:
-        """Ends `run` with `error` before its next step."""
-        self._stopped = error
+        """Ends `run` with `error`, or the one before it, instead of its next step."""
+        self._stopped = self._stopped or error
         self._inbox.wake()
 
     def drain(self) -> None:
@@ -77,8 +87,11 @@ class Writer:
         self._draining = True
         self._inbox.wake()
 
-    def _has_work(self) -> bool:
-        return bool(self._inbox) or self._timers_due or self._draining or self._stopped is not None
+    def _can_step(self) -> bool:
+        if self._stopped is not None:
+            return True
+        has_work = bool(self._inbox) or self._timers_due or self._draining
+        return has_work and len(self._in_flight) < APPENDS_MAX
 
     def _take(self) -> list[Request]:
         """What waits, in order, as far as one batch can hold it."""
@@ -101,37 +114,88 @@ class Writer:
             self._polls.leave(request)
             self._polls.wake(request.queue, 1)
 
-    async def _commit(self, requests: list[Request]) -> None:
+    def _advance(self, requests: list[Request]) -> None:
+        """One step, and its append on its way."""
         try:
             now_ms = self._clock.now_ms()
             step = self._engine.step(now_ms, [request.command for request in requests])
-            if step.batch is not None:
-                self._payloads.put(step.lsn, step.batch)
-                await self._journal.append(step.batch, step.lsn - 1)
-                self.batches += 1
         except BaseException as error:
-            fault = _fault_of(error)
             for request in requests:
-                self._inbox.fail(request, fault)
-                self._polls.leave(request)
+                self._fail(request, _fault_of(error))
             raise
         self._schedule(step, now_ms)
-        self._release(requests, step)
-
-    def _release(self, requests: list[Request], step: Step) -> None:
-        now = asyncio.get_running_loop().time()
-        for request, reply in zip(requests, step.replies, strict=True):
-            if request.reply.done():
-                self._give_back(reply)
-            elif self._must_park(request, reply, now):
-                self._polls.park(request, reply.retry_after_ms)
-                continue
-            else:
-                request.reply.set_result(reply)
-            if request.queue:
-                self._polls.leave(request)
+        decided = self._park_or_decide(requests, step.replies)
         for queue, ready in step.woken:
             self._polls.wake(queue, ready)
+        if step.batch is None and not self._in_flight:
+            self._release(decided)
+            return
+        if step.batch is not None:
+            self._payloads.put(step.lsn, step.batch)
+        earlier = self._in_flight[-1] if self._in_flight else None
+        commit = asyncio.create_task(self._commit(step, decided, earlier))
+        self._in_flight.append(commit)
+        commit.add_done_callback(self._committed)
+
+    async def _commit(self, step: Step, decided: Decided, earlier: asyncio.Task[None] | None) -> None:
+        try:
+            if step.batch is not None:
+                await self._journal.append(step.batch, step.lsn - 1)
+            if earlier is not None:
+                await earlier
+        except BaseException as error:
+            self._doubt(decided, error)
+            raise
+        self.batches += step.batch is not None
+        self._release(decided)
+
+    def _committed(self, commit: asyncio.Task[None]) -> None:
+        if commit.cancelled():
+            self.stop(AppendUnknown("an append was cancelled"))
+        elif (error := commit.exception()) is not None:
+            self.stop(error if isinstance(error, Exception) else AppendUnknown(repr(error)))
+        if self._stopped is None:
+            self._in_flight.popleft()
+        self._inbox.wake()
+
+    def _park_or_decide(self, requests: list[Request], replies: list[Reply]) -> Decided:
+        """Polls that found nothing are parked; the others' replies wait for their batch."""
+        now = asyncio.get_running_loop().time()
+        decided: Decided = []
+        for request, reply in zip(requests, replies, strict=True):
+            if self._must_park(request, reply, now):
+                self._polls.park(request, reply.retry_after_ms)
+            else:
+                decided.append((request, reply))
+                if request.queue:
+                    self._polls.leave(request)
+        return decided
+
+    def _release(self, decided: Decided) -> None:
+        for request, reply in decided:
+            if request.reply.done():
+                self._give_back(reply)
+            else:
+                request.reply.set_result(reply)
+
+    def _doubt(self, decided: Decided, error: BaseException) -> None:
+        """These replies may be durable or not. Leases nobody will see are given back first thing by the next writer,
+        before it can make others of the same messages; a poll whose time is not over asks it again."""
+        fault = _fault_of(error)
+        now = asyncio.get_running_loop().time()
+        for request, reply in decided:
+            unseen = reply.release()
+            if unseen is not None:
+                self._inbox.put_first(Request(unseen, asyncio.get_running_loop().create_future(), kept=True))
+            if request.wait_until > now and self.parking:
+                self._inbox.put(request)
+            else:
+                self._fail(request, fault)
+
+    def _fail(self, request: Request, fault: Fault) -> None:
+        self._inbox.fail(request, fault)
+        if request.queue:
+            self._polls.leave(request)
 
     def _must_park(self, request: Request, reply: Reply, now: float) -> bool:
         return request.wait_until > now and self.parking and reply.message_count == 0 and reply.rejection is None

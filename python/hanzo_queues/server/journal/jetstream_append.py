@@ -1,4 +1,4 @@
-"""The append: one request at a time on a subscription that lives as long as the connection.
+"""The append: a few requests in flight on a subscription that lives as long as the connection.
 
 Cheaper than `Client.request`: no id, no queue, no task and no copy of the batch for each append. An acknowledgement is
 read strictly: whatever does not say "stored there, at that sequence" is no success.
@@ -26,7 +26,8 @@ NO_RESPONDERS_STATUS = "503"
 
 
 class Appender:
-    """Appends to one subject, one batch in flight."""
+    """Appends to one subject. Batches in flight are stored in the order they were sent, or not at all: each expects
+    the one before."""
 
     def __init__(self, client: Client, stream: str, subject: str) -> None:
         self._client = client
@@ -34,8 +35,7 @@ class Appender:
         self._subject = subject.encode()
         self._inbox = client.new_inbox()
         self._sent = 0
-        self._reply_subject = ""
-        self._acknowledged: asyncio.Future[Msg] | None = None
+        self._waiting: dict[str, asyncio.Future[Msg]] = {}
 
     async def start(self) -> None:
         """Subscribes to the acknowledgements. Raises nats.errors.Error."""
@@ -44,24 +44,25 @@ class Appender:
 
     async def append(self, batch: bytes, expected_last_sequence: int, timeout_s: float) -> None:
         """See `Journal.append`."""
-        if self._acknowledged is not None:
-            raise RuntimeError("a journal has one append in flight")
         self._refuse_what_cannot_be_sent(batch)
         loop = asyncio.get_running_loop()
-        self._acknowledged = loop.create_future()
-        deadline = loop.call_later(timeout_s, self.give_up, f"no acknowledgement within {timeout_s:g} s")
+        self._sent += 1
+        reply_subject = f"{self._inbox}.{self._sent}"
+        acknowledged: asyncio.Future[Msg] = loop.create_future()
+        self._waiting[reply_subject] = acknowledged
+        deadline = loop.call_later(timeout_s, _give_up, acknowledged, f"no acknowledgement within {timeout_s:g} s")
         try:
-            self._send(batch, expected_last_sequence)
-            message = await self._acknowledged
+            self._send(batch, expected_last_sequence, reply_subject)
+            message = await acknowledged
         finally:
             deadline.cancel()
-            self._acknowledged = None
+            del self._waiting[reply_subject]
         self._read(message, expected_last_sequence)
 
     def give_up(self, reason: str) -> None:
-        """The append under way, if any, raises AppendUnknown."""
-        if self._acknowledged is not None and not self._acknowledged.done():
-            self._acknowledged.set_exception(AppendUnknown(reason))
+        """The appends under way, if any, raise AppendUnknown."""
+        for acknowledged in self._waiting.values():
+            _give_up(acknowledged, reason)
 
     def _refuse_what_cannot_be_sent(self, batch: bytes) -> None:
         if not self._client.is_connected:
@@ -73,20 +74,18 @@ class Appender:
                 "max_payload leaves; give every nats-server of the cluster the same max_payload"
             )
 
-    def _send(self, batch: bytes, expected_last_sequence: int) -> None:
-        self._sent += 1
-        self._reply_subject = f"{self._inbox}.{self._sent}"
+    def _send(self, batch: bytes, expected_last_sequence: int, reply_subject: str) -> None:
         header = HEADER % expected_last_sequence
         sizes = b"%d %d" % (len(header), len(header) + len(batch))
-        line = b"HPUB %b %b %b\r\n" % (self._subject, self._reply_subject.encode(), sizes)
+        line = b"HPUB %b %b %b\r\n" % (self._subject, reply_subject.encode(), sizes)
         try:
             write_at_once(self._client, (line + header, batch, b"\r\n"))
         except Exception as error:  # whatever the transport raises: a part may have left
             raise AppendUnknown(f"the append could not be written: {error}") from error
 
     def _receive(self, message: Msg) -> None:
-        waiting = self._acknowledged
-        if waiting is not None and not waiting.done() and message.subject == self._reply_subject:
+        waiting = self._waiting.get(message.subject)
+        if waiting is not None and not waiting.done():
             waiting.set_result(message)
 
     def _read(self, message: Msg, expected_last_sequence: int) -> None:
@@ -102,6 +101,11 @@ class Appender:
             raise _failure(error)
         if stored != (self._stream, expected_last_sequence + 1) or answer.get("duplicate"):
             raise AppendUnknown(f"the acknowledgement is not of this append: {message.data[:200]!r}")
+
+
+def _give_up(acknowledged: asyncio.Future[Msg], reason: str) -> None:
+    if not acknowledged.done():
+        acknowledged.set_exception(AppendUnknown(reason))
 
 
 def _failure(error: dict[str, object]) -> JournalError:
