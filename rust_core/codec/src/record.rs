@@ -29,4 +29,5 @@ mod tag {
     pub const RELEASED: u8 = 13;
     pub const DIED: u8 = 14;
     pub const DEAD_LETTERED: u8 = 15;
+    pub const FORGOTTEN: u8 = 16;
 }

@@ -185,6 +185,10 @@ fn records(blob_bytes: usize) -> Vec<Record> {
             queue: QueueNumber(1),
             dead_letter: message(7),
         },
+        Record::Forgotten {
+            queue,
+            dedup_entries: 1,
+        },
         Record::QueueDeleted { queue },
         Record::Reaped {
             queue,

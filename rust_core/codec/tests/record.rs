@@ -4,7 +4,9 @@ mod records;
 
 use codec::record::{self, bound};
 use codec::varint::{Malformed, Reader};
-use engine::budget::{DEAD_LETTER_QUEUE_BYTES_MAX, FIRED_BYTES_MAX, REAPED_BYTES_MAX};
+use engine::budget::{
+    DEAD_LETTER_QUEUE_BYTES_MAX, FIRED_BYTES_MAX, FORGOTTEN_BYTES_MAX, REAPED_BYTES_MAX,
+};
 use engine::config::{Backoff, QueueConfig, Scheduling};
 use engine::ids::QueueNumber;
 use engine::record::Record;
@@ -22,6 +24,7 @@ fn bytes_max(record: &Record) -> usize {
         Record::QueueCreated { .. } | Record::QueueUpdated { .. } => bound::queue(128),
         Record::QueueDeleted { .. } => bound::QUEUE_DELETED,
         Record::Reaped { .. } => REAPED_BYTES_MAX as usize,
+        Record::Forgotten { .. } => FORGOTTEN_BYTES_MAX as usize,
         Record::Enqueued(_) => bound::ENQUEUED,
         Record::Leased {
             consumer, messages, ..
@@ -43,7 +46,7 @@ proptest! {
     }
 
     #[test]
-    fn what_decodes_encodes_back(bytes in proptest::collection::vec(any::<u8>(), 0..80), tag in 0..17u8) {
+    fn what_decodes_encodes_back(bytes in proptest::collection::vec(any::<u8>(), 0..80), tag in 0..18u8) {
         let bytes = [&[tag], &bytes[..]].concat();
         let mut reader = Reader::new(&bytes);
         if let Ok(record) = record::decode(&mut reader) {
@@ -90,7 +93,7 @@ fn a_step_s_own_records_stay_within_the_engine_s_budget() {
 
 #[test]
 fn unknown_tags_and_flags_are_refused() {
-    for tag in [0, 16, 255] {
+    for tag in [0, 17, 255] {
         let read = record::decode(&mut Reader::new(&[tag, 1, 1, 1, 1, 1]));
         assert_eq!(read, Err(Malformed("a record has an unknown tag")));
     }

@@ -25,7 +25,11 @@ impl State {
                     .insert(queue, name, config.clone(), self.cursor.now_ms);
             }
             Record::QueueUpdated { queue, ref config } => self.update_queue(queue, config),
-            Record::QueueDeleted { queue } => self.queues.delete(queue),
+            Record::QueueDeleted { queue } => self.delete_queue(queue),
+            Record::Forgotten {
+                queue,
+                dedup_entries,
+            } => self.forget(queue, dedup_entries),
             Record::Reaped {
                 queue,
                 count,

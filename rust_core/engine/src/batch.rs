@@ -28,6 +28,11 @@ impl<'a> Batch<'a> {
         self.state
     }
 
+    /// Nothing was recorded yet.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
     pub fn commit(&mut self, record: Record) {
         self.state.apply(&record);
         self.records.push(record);

@@ -4,9 +4,13 @@
 //! free, and `FIRED_BYTES_MAX` with each message it brings. The engine knows no format; that a record takes no more
 //! than its cost here is a test of the codec, which does.
 
-/// Bytes a step's own records take at most, beside what the messages it brings allow. Room for two thousand
-/// timers, or for 250 deaths that each make a dead-letter queue; a step stays near a millisecond.
-pub const STEP_BYTES_MAX: u32 = 73_728;
+/// Bytes of timers and of taking away. Room for two thousand timers, or for 250 deaths that each make a
+/// dead-letter queue; a step stays near a millisecond.
+pub(crate) const TIMER_BYTES_MAX: u32 = 73_728;
+
+/// Bytes a step's own records take at most, beside what the messages it brings allow.
+pub const STEP_BYTES_MAX: u32 =
+    TIMER_BYTES_MAX + FORGOTTEN_QUEUES_PER_STEP_MAX * FORGOTTEN_BYTES_MAX;
 
 /// Cost of a timer's record: `Due`, `Retried`, `Died` or `DeadLettered`. A batch has room for one more with each
 /// message that is brought, so timers keep up with whatever rate delayed messages come at.
@@ -18,7 +22,13 @@ pub const DEAD_LETTER_QUEUE_BYTES_MAX: u32 = 120;
 /// Cost of one `Reaped`.
 pub const REAPED_BYTES_MAX: u32 = 16;
 
-/// See the module.
+/// Cost of one `Forgotten`.
+pub const FORGOTTEN_BYTES_MAX: u32 = 11;
+
+/// Queues that entries are forgotten of in one step, a record each.
+pub(crate) const FORGOTTEN_QUEUES_PER_STEP_MAX: u32 = 16;
+
+/// What is left for timers and taking away.
 pub(crate) struct Budget {
     bytes: u32,
 }
@@ -28,7 +38,7 @@ impl Budget {
     pub fn new(messages: usize) -> Self {
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
         Budget {
-            bytes: STEP_BYTES_MAX.saturating_add(messages.saturating_mul(FIRED_BYTES_MAX)),
+            bytes: TIMER_BYTES_MAX.saturating_add(messages.saturating_mul(FIRED_BYTES_MAX)),
         }
     }
 

@@ -1,14 +1,12 @@
-//! Dedup windows: which message was accepted under a dedup id. An entry is true until it expires, whether it
-//! has been purged or not; purging only gives memory back, a few entries with each enqueue, the same at replay.
+//! Dedup windows: which message was accepted under a dedup id. An entry is true until it expires, whether it was
+//! forgotten or not; forgetting only gives memory back. How many entries go is recorded, so a replay keeps step.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 
+use crate::expiries::{Expiries, Expiry};
 use crate::ids::{MessageId, QueueNumber};
 use crate::record::DedupEntry;
 use crate::segmented::{Segmented, mix};
-
-/// Purged at most, with each message accepted: more than one, so that purging overtakes.
-const PURGED_PER_ENQUEUE: usize = 4;
 
 /// What is remembered of one dedup id.
 #[derive(Clone, Copy, Debug)]
@@ -22,12 +20,15 @@ pub(crate) struct Remembered {
 /// The windows of all queues.
 pub(crate) struct Dedup {
     table: Segmented<Remembered>,
+    /// Queues that can be named and remember something, by their earliest expiry.
+    queues: BTreeSet<(u64, QueueNumber)>,
 }
 
 impl Dedup {
     pub fn new() -> Self {
         Dedup {
             table: Segmented::new(),
+            queues: BTreeSet::new(),
         }
     }
 
@@ -63,21 +64,50 @@ impl Dedup {
             |old| old.key == key,
             |old| old.key as u64,
         );
-        expiries.push(Expiry {
-            key_high: (key >> 64) as u64,
-            key_low: key as u64,
-            expires_at_ms,
-        });
+        let before = expiries.first_ms();
+        expiries.push(Expiry::new(key, expires_at_ms));
+        self.rank(queue, before, expiries);
     }
 
-    /// Forgets a few entries whose time is over.
-    pub fn purge(&mut self, expiries: &mut Expiries, now_ms: u64) {
-        for _ in 0..PURGED_PER_ENQUEUE {
-            match expiries.first() {
-                Some(first) if first.expires_at_ms <= now_ms => self.drop_first(expiries),
-                _ => return,
-            }
+    /// A queue whose earliest entry's time is over.
+    pub fn first_due(&self, now_ms: u64) -> Option<QueueNumber> {
+        let first = self.queues.first();
+        first
+            .filter(|(first_ms, _)| *first_ms <= now_ms)
+            .map(|(_, queue)| *queue)
+    }
+
+    /// A deleted queue's entries are reaped, not forgotten.
+    pub fn delete(&mut self, queue: QueueNumber, expiries: &Expiries) {
+        if let Some(first_ms) = expiries.first_ms() {
+            self.queues.remove(&(first_ms, queue));
         }
+    }
+
+    fn rank(&mut self, queue: QueueNumber, before: Option<u64>, expiries: &Expiries) {
+        let after = expiries.first_ms();
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            self.queues.remove(&(before, queue));
+        }
+        if let Some(after) = after {
+            self.queues.insert((after, queue));
+        }
+    }
+
+    /// Forgets `count` entries whose time is over, the earliest first.
+    pub fn forget(&mut self, queue: QueueNumber, expiries: &mut Expiries, count: u32, now_ms: u64) {
+        let before = expiries.first_ms();
+        for _ in 0..count {
+            // One that is not over decides something still: it stays, whatever a record counts.
+            if expiries.first_ms().is_none_or(|first_ms| first_ms > now_ms) {
+                break;
+            }
+            self.drop_first(expiries);
+        }
+        self.rank(queue, before, expiries);
     }
 
     /// Forgets `count` entries of a deleted queue, whatever their time.
@@ -115,72 +145,21 @@ fn key(queue: QueueNumber, hash: u128) -> u128 {
     hash ^ (u128::from(mix(queue)) << 64 | u128::from(mix(!queue)))
 }
 
-/// When an entry's time is over.
-#[derive(Clone, Copy)]
-struct Expiry {
-    key_high: u64,
-    key_low: u64,
-    expires_at_ms: u64,
-}
-
-impl Expiry {
-    fn key(&self) -> u128 {
-        u128::from(self.key_high) << 64 | u128::from(self.key_low)
-    }
-}
-
-/// A queue's dedup entries in order of acceptance, in chunks, so that growing copies little.
-#[derive(Default)]
-pub(crate) struct Expiries {
-    chunks: VecDeque<Vec<Expiry>>,
-    /// Taken from the first chunk already.
-    taken: usize,
-    len: usize,
-}
-
-const CHUNK: usize = 1024;
-
-impl Expiries {
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    fn push(&mut self, expiry: Expiry) {
-        self.len += 1;
-        match self.chunks.back_mut() {
-            Some(chunk) if chunk.len() < CHUNK => chunk.push(expiry),
-            _ => self.chunks.push_back(vec![expiry]),
-        }
-    }
-
-    fn first(&self) -> Option<Expiry> {
-        self.chunks.front().map(|chunk| chunk[self.taken])
-    }
-
-    fn pop(&mut self) -> Option<Expiry> {
-        let first = self.first()?;
-        self.taken += 1;
-        self.len -= 1;
-        if self.taken == self.chunks[0].len() {
-            self.chunks.pop_front();
-            self.taken = 0;
-        }
-        Some(first)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Expiry> {
-        self.chunks.iter().flatten().skip(self.taken)
-    }
-}
-
 #[cfg(test)]
 impl Dedup {
     pub fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// Panics unless queues are ranked by their earliest expiry.
+    pub fn assert_ranked<'a>(&self, of: impl Iterator<Item = (QueueNumber, &'a Expiries)>) {
+        let ranks = of.filter_map(|(queue, expiries)| Some((expiries.first_ms()?, queue)));
+        assert!(
+            self.queues
+                .iter()
+                .copied()
+                .eq(ranks.collect::<BTreeSet<_>>())
+        );
     }
 }
 
@@ -222,24 +201,28 @@ mod tests {
         let (mut dedup, mut expiries) = (Dedup::new(), Expiries::default());
         remember(&mut dedup, &mut expiries, 7, 1, 100);
         remember(&mut dedup, &mut expiries, 7, 2, 200);
-        dedup.purge(&mut expiries, 150);
+        dedup.forget(QUEUE, &mut expiries, 9, 150);
         assert_eq!(
             dedup.find(QUEUE, 7, 150).map(|entry| entry.message.number),
             Some(2)
         );
-        dedup.purge(&mut expiries, 200);
+        dedup.forget(QUEUE, &mut expiries, 9, 200);
         assert_eq!(dedup.len(), 0);
         assert!(expiries.is_empty());
     }
 
     #[test]
-    fn a_purge_is_bounded() {
+    fn so_many_are_forgotten_as_are_counted_and_none_before_its_time() {
         let (mut dedup, mut expiries) = (Dedup::new(), Expiries::default());
         (0..3000).for_each(|i| remember(&mut dedup, &mut expiries, i, i as u64 + 1, 100));
-        dedup.purge(&mut expiries, 100);
-        assert_eq!(dedup.len(), 3000 - PURGED_PER_ENQUEUE);
-        let left = expiries.len() as u32;
-        dedup.reap(&mut expiries, left);
+        remember(&mut dedup, &mut expiries, 3000, 3001, 101);
+        dedup.forget(QUEUE, &mut expiries, 4, 100);
+        assert_eq!((dedup.len(), dedup.first_due(100)), (2997, Some(QUEUE)));
+        dedup.forget(QUEUE, &mut expiries, 5000, 100);
+        assert_eq!((dedup.len(), dedup.first_due(100)), (1, None));
+        dedup.delete(QUEUE, &expiries);
+        dedup.reap(&mut expiries, 1);
         assert_eq!((dedup.len(), expiries.is_empty()), (0, true));
+        assert_eq!(dedup.first_due(u64::MAX), None);
     }
 }

@@ -19,6 +19,7 @@ pub mod command;
 pub mod config;
 mod deadlines;
 mod dedup;
+mod expiries;
 mod fold;
 mod history;
 pub mod ids;

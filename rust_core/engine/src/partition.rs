@@ -49,13 +49,15 @@ impl Partition {
     /// The LSN advances by one when there are records, which must be journaled before a reply leaves.
     pub fn step(&mut self, now_ms: u64, commands: Vec<Command>) -> Step {
         self.begin(self.state.lsn + 1, now_ms);
-        let mut budget = Budget::new(commands.iter().map(Command::messages_brought).sum());
+        let messages = commands.iter().map(Command::messages_brought).sum();
+        let mut budget = Budget::new(messages);
         let mut batch = Batch::new(&mut self.state, now_ms);
         verbs::timers::run(&mut batch, &mut budget);
         let replies = commands
             .into_iter()
             .map(|command| verbs::run(&mut batch, command))
             .collect();
+        verbs::forget::run(&mut batch, messages);
         let (records, blobs) = batch.into_parts();
         self.finish(records, blobs, replies)
     }

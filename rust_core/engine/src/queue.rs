@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::config::QueueConfig;
-use crate::dedup::Expiries;
+use crate::expiries::Expiries;
 use crate::ids::QueueNumber;
 use crate::list::List;
 use crate::message::Place;

@@ -48,6 +48,13 @@ pub enum Record {
         /// Dedup entries dropped.
         dedup_entries: u32,
     },
+    /// Dedup entries whose time was over were dropped, the earliest first. What they said had ended before.
+    Forgotten {
+        /// The queue.
+        queue: QueueNumber,
+        /// Entries dropped.
+        dedup_entries: u32,
+    },
     /// A message was accepted.
     Enqueued(Enqueued),
     /// A delay is over: the message is ready.

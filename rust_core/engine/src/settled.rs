@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use crate::segmented::{Segmented, mix};
 
-/// Leases remembered. At 50,000 acks a second, more than two seconds: longer than a client's first retry.
+/// Leases remembered. At 50,000 acks a second, more than two seconds: longer than a client's first retry. It may be
+/// changed: no record and no apply depends on what is remembered, only the answer to a repeated ack or nack.
 pub(crate) const SETTLED_MAX: usize = 131_072;
 
 /// How a lease ended a message's life here.

@@ -33,6 +33,10 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
             count: reader.u32()?,
             dedup_entries: reader.u32()?,
         }),
+        tag::FORGOTTEN => Ok(Record::Forgotten {
+            queue: queue(reader)?,
+            dedup_entries: reader.u32()?,
+        }),
         tag::ENQUEUED => Ok(Record::Enqueued(enqueued::decode(reader)?)),
         tag::LEASED => leased(reader),
         other => decode_change(other, reader),

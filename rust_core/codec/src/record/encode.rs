@@ -35,6 +35,13 @@ pub fn encode(out: &mut Vec<u8>, record: &Record) {
             let fields = [queue.0, *count, *dedup_entries].map(u64::from);
             numbers(out, tag::REAPED, &fields);
         }
+        Record::Forgotten {
+            queue,
+            dedup_entries,
+        } => {
+            let fields = [queue.0, *dedup_entries].map(u64::from);
+            numbers(out, tag::FORGOTTEN, &fields);
+        }
         Record::Enqueued(message) => {
             out.push(tag::ENQUEUED);
             enqueued::encode(out, message);

@@ -133,6 +133,10 @@ fn rare() -> impl Strategy<Value = Record> {
         }),
         (queue(), config()).prop_map(|(queue, config)| Record::QueueUpdated { queue, config }),
         queue().prop_map(|queue| Record::QueueDeleted { queue }),
+        (queue(), any::<u32>()).prop_map(|(queue, dedup_entries)| Record::Forgotten {
+            queue,
+            dedup_entries
+        }),
         (queue(), any::<u32>(), any::<u32>()).prop_map(|(queue, count, dedup_entries)| {
             Record::Reaped {
                 queue,

@@ -7,7 +7,6 @@ use crate::state::{End, State};
 
 impl State {
     pub(super) fn enqueue(&mut self, enqueued: &Enqueued) {
-        let now_ms = self.cursor.now_ms;
         let envelope = self.cursor.take(enqueued.blob_bytes);
         let mut message = self.message(
             enqueued.message,
@@ -22,9 +21,8 @@ impl State {
                 .set_retries_max(slot, &mut message, retries_max);
         }
         self.messages.insert(slot, message);
-        let queue = self.queues.get_mut(enqueued.queue);
-        self.dedup.purge(&mut queue.dedup, now_ms);
         if let Some(entry) = enqueued.dedup {
+            let queue = self.queues.get_mut(enqueued.queue);
             self.dedup
                 .put(enqueued.queue, entry, enqueued.message, &mut queue.dedup);
         }

@@ -33,6 +33,17 @@ impl State {
         self.wake(number);
     }
 
+    pub(super) fn delete_queue(&mut self, number: QueueNumber) {
+        self.dedup.delete(number, &self.queues.get(number).dedup);
+        self.queues.delete(number);
+    }
+
+    pub(super) fn forget(&mut self, number: QueueNumber, dedup_entries: u32) {
+        let (queue, now_ms) = (self.queues.get_mut(number), self.cursor.now_ms);
+        self.dedup
+            .forget(number, &mut queue.dedup, dedup_entries, now_ms);
+    }
+
     pub(super) fn reap(&mut self, number: QueueNumber, count: u32, dedup_entries: u32) {
         assert!(
             self.queues.get(number).deleted,

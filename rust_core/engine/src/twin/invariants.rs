@@ -25,6 +25,10 @@ impl Partition {
         check_deadlines(state, &seen);
         check_keys(state, &seen);
         state.history.assert_of(&state.messages);
+        let named = state.queues.iter().filter(|queue| !queue.deleted);
+        state
+            .dedup
+            .assert_ranked(named.map(|queue| (queue.number, &queue.dedup)));
         let windows = state.queues.iter().map(|queue| queue.dedup.len()).sum();
         assert!(state.dedup.len() <= windows, "a dedup entry has an end");
     }

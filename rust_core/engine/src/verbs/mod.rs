@@ -7,6 +7,7 @@ mod death;
 mod delete_queue;
 mod enqueue;
 mod extend;
+pub(crate) mod forget;
 mod get_message;
 mod get_queue;
 mod lease;

@@ -108,7 +108,7 @@ fn limited(queue: &Queue, now_ms: u64) -> Option<Limited> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::{FIRED_BYTES_MAX, STEP_BYTES_MAX};
+    use crate::budget::{FIRED_BYTES_MAX, TIMER_BYTES_MAX};
     use crate::command::{Blob, Command, NewMessage};
     use crate::config::{QueueConfig, Scheduling};
     use crate::twin::{SECOND, Twin, config, limit, message, receive};
@@ -276,7 +276,7 @@ mod tests {
             ttl_ms: Some(5),
             ..message()
         };
-        let count = (STEP_BYTES_MAX / FIRED_BYTES_MAX) as usize + 2;
+        let count = (TIMER_BYTES_MAX / FIRED_BYTES_MAX) as usize + 2;
         let messages = vec![expiring; count];
         twin.step(vec![Command::Enqueue {
             queue: "q".into(),
@@ -296,7 +296,7 @@ mod tests {
             ttl_ms: Some(5),
             ..message()
         };
-        let fired = (STEP_BYTES_MAX / FIRED_BYTES_MAX) as usize;
+        let fired = (TIMER_BYTES_MAX / FIRED_BYTES_MAX) as usize;
         let messages = vec![expiring; fired + EXPIRED_PASSED_MAX + 1];
         twin.step(vec![Command::Enqueue {
             queue: "q".into(),

@@ -113,7 +113,7 @@ fn lease_ended(message: &Message, queue: &Queue, slot: u32, now_ms: u64) -> Reco
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::{DEAD_LETTER_QUEUE_BYTES_MAX, STEP_BYTES_MAX};
+    use crate::budget::{DEAD_LETTER_QUEUE_BYTES_MAX, TIMER_BYTES_MAX};
     use crate::command::{Command, NewMessage};
     use crate::config::QueueConfig;
     use crate::reply::State as Shown;
@@ -212,7 +212,7 @@ mod tests {
     fn a_step_fires_a_bounded_number_and_asks_to_come_back() {
         let mut twin = Twin::new();
         twin.create("q", config());
-        let fired = STEP_BYTES_MAX / FIRED_BYTES_MAX;
+        let fired = TIMER_BYTES_MAX / FIRED_BYTES_MAX;
         twin.step(vec![late(5, fired + 1)]);
         let step = twin.wait(5).step(vec![]);
         assert_eq!(step.woken, [("q".into(), u64::from(fired))]);
@@ -225,7 +225,7 @@ mod tests {
     fn timers_keep_up_with_whatever_comes_delayed() {
         let mut twin = Twin::new();
         twin.create("q", config());
-        let each = STEP_BYTES_MAX / FIRED_BYTES_MAX + 500;
+        let each = TIMER_BYTES_MAX / FIRED_BYTES_MAX + 500;
         (0..4).for_each(|_| {
             twin.step(vec![late(10, each)]);
             twin.wait(10);
@@ -240,7 +240,7 @@ mod tests {
     fn deaths_that_make_queues_take_more_of_the_budget() {
         let mut twin = Twin::new();
         let each = FIRED_BYTES_MAX + DEAD_LETTER_QUEUE_BYTES_MAX + "dead000".len() as u32;
-        let count = STEP_BYTES_MAX / each + 1;
+        let count = TIMER_BYTES_MAX / each + 1;
         for i in 0..count {
             let name = format!("q{i}");
             let dead_letter_queue = Some(format!("dead{i:03}").into());

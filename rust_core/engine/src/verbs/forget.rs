@@ -1,0 +1,94 @@
+//! Forgetting: with each batch of records some dedup entries go whose time is over, of whatever queue. A batch that
+//! brings messages takes more with it than it brings, so the windows of busy queues shrink as they should.
+
+use crate::batch::Batch;
+use crate::budget::FORGOTTEN_QUEUES_PER_STEP_MAX;
+use crate::record::Record;
+
+/// Entries that go with any batch.
+const FORGOTTEN_PER_STEP: usize = 64;
+
+/// And with each message it brings: more than one, so that forgetting overtakes.
+const FORGOTTEN_PER_MESSAGE: usize = 4;
+
+/// A step that records nothing forgets nothing: it would be the only reason to journal.
+pub(crate) fn run(batch: &mut Batch, messages_brought: usize) {
+    if batch.is_empty() {
+        return;
+    }
+    let mut left = FORGOTTEN_PER_STEP + FORGOTTEN_PER_MESSAGE * messages_brought;
+    for _ in 0..FORGOTTEN_QUEUES_PER_STEP_MAX {
+        let state = batch.state();
+        let Some(queue) = state.dedup.first_due(batch.now_ms).filter(|_| left > 0) else {
+            return;
+        };
+        let due = state.queues.get(queue).dedup.due(batch.now_ms, left);
+        left -= due;
+        batch.commit(Record::Forgotten {
+            queue,
+            dedup_entries: due as u32,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::{Command, ConfigPatch, NewMessage};
+    use crate::config::QueueConfig;
+    use crate::twin::{SECOND, Twin, config, message, with_dedup};
+
+    fn enqueue(queue: &str, messages: Vec<NewMessage>) -> Command {
+        Command::Enqueue {
+            queue: queue.into(),
+            messages,
+            atomic: false,
+        }
+    }
+
+    fn remembered(twin: &Twin) -> usize {
+        let sizes = [&twin.live, &twin.replica].map(|partition| partition.state().dedup.len());
+        assert_eq!(sizes[0], sizes[1], "a replica forgets as much");
+        sizes[0]
+    }
+
+    #[test]
+    fn an_idle_queue_s_window_is_forgotten_too() {
+        let mut twin = Twin::new();
+        twin.create("idle", config());
+        twin.create("busy", config());
+        let messages = (0..1000).map(|id| with_dedup(id, 1)).collect();
+        twin.step(vec![enqueue("idle", messages)]);
+        twin.wait(300 * SECOND - 1).enqueue("busy", message());
+        assert_eq!(remembered(&twin), 1000, "the window is not over");
+        twin.wait(1).step(vec![]);
+        assert_eq!(remembered(&twin), 1000, "nothing is journaled for it alone");
+        (0..15).for_each(|_| {
+            twin.enqueue("busy", message());
+        });
+        assert_eq!(remembered(&twin), 0);
+    }
+
+    #[test]
+    fn a_shortened_window_is_not_held_up_by_older_entries() {
+        let mut twin = Twin::new();
+        let week = QueueConfig {
+            dedup_window_ms: 7 * 86_400 * SECOND,
+            ..config()
+        };
+        twin.create("q", week);
+        twin.enqueue("q", with_dedup(u128::MAX, 1));
+        let patch = ConfigPatch {
+            dedup_window_ms: Some(SECOND),
+            ..ConfigPatch::default()
+        };
+        twin.ask(Command::UpdateQueue {
+            name: "q".into(),
+            patch,
+        });
+        for id in 0..50 {
+            twin.wait(2 * SECOND).enqueue("q", with_dedup(id, 1));
+        }
+        assert_eq!(remembered(&twin), 2, "the old one and the last one");
+        assert!(twin.enqueue("q", with_dedup(u128::MAX, 1)).duplicate);
+    }
+}
