@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import orjson
 
+from hanzo_queues.server.faults import Outcome
 from hanzo_queues.server.spec_files import read_spec_table
 
-Outcome = Literal["none", "unknown"]
 Header = tuple[bytes, bytes]
 
 
