@@ -9,10 +9,11 @@ import orjson
 import pytest
 from openapi_spec_validator import validate
 
-from hanzo_queues.server.limits_table import BATCH_ENTRIES_MAX_MAX, LIMITS
+from hanzo_queues.server.limits_table import LIMITS
 from hanzo_queues.server.problems import KINDS
 from hanzo_queues.server.routes import OPERATIONS
 from hanzo_queues.server.routes.openapi import openapi_json
+from hanzo_queues.server.settings import BATCH_ENTRIES_MAX_MOST
 
 SPEC: dict[str, Any] = orjson.loads(openapi_json())
 SPEC_OPERATIONS = [
@@ -106,7 +107,7 @@ def test_every_reference_leads_somewhere() -> None:
     ("place", "keyword", "value"),
     [
         ("paths//v1/queues/{queue}/messages/get/parameters/1/schema", "maximum", LIMITS["wait_time_ms_max"] / 1000),
-        ("paths//v1/queues/{queue}/messages/get/parameters/0/schema", "maximum", BATCH_ENTRIES_MAX_MAX),
+        ("paths//v1/queues/{queue}/messages/get/parameters/0/schema", "maximum", BATCH_ENTRIES_MAX_MOST),
         ("paths//v1/queues/get/parameters/1/schema", "maximum", LIMITS["list_limit_max"]),
         ("components/schemas/VisibilityTimeout", "maximum", LIMITS["visibility_timeout_ms_max"] / 1000),
         ("components/schemas/QueueConfig/properties/maxRetries", "maximum", LIMITS["max_retries_max"]),

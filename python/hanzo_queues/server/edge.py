@@ -1,4 +1,4 @@
-"""What every route works with: the router, the parser, the keys, the room for bodies. Made once, by the composition root.
+"""What every route works with: router, parser, keys, room for bodies. Made once, by the composition root.
 
 The parser exists only when the journal is open, since the journal bounds what a request may carry; until then every
 request that needs it is told to come back.

@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
+from hanzo_queues.server.limits_table import LIMITS
 from hanzo_queues.server.problems import Refused
 
 Read = Callable[[str], str | int]
 Parameters = Mapping[str, Read]
 
-PARAMETERS_MAX = 32  # bounds the work a query can cause
+PARAMETERS_MAX = LIMITS["query_parameters_max"]
 NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 SECONDS = re.compile(r"(\d{1,12})(?:\.(\d{1,3}))?", re.ASCII)
 
@@ -64,7 +65,9 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
     try:
         return parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=PARAMETERS_MAX)
     except ValueError as error:
-        raise Refused("request_invalid", f"The query has more than {PARAMETERS_MAX} parameters.") from error
+        raise Refused(
+            "request_invalid", f"The query has more than {PARAMETERS_MAX} parameters (query_parameters_max)."
+        ) from error
 
 
 def _fault(name: str, seen: Mapping[str, object], parameters: Parameters) -> str | None:
