@@ -13,6 +13,7 @@ import pytest
 from hanzo_queues.server.settings import VARIABLES, Settings, SettingsError, read_settings
 
 MIB = 1024 * 1024
+KEYS = {"HANZO_API_KEYS": "test-api-key"}
 
 
 def refused(environ: dict[str, str]) -> list[str]:
@@ -66,7 +67,7 @@ def test_the_defaults() -> None:
     ],
 )
 def test_a_variable_is_read(variable: str, text: str, field: str, value: object) -> None:
-    assert getattr(read_settings({variable: text}), field) == value
+    assert getattr(read_settings({**KEYS, variable: text}), field) == value
 
 
 @pytest.mark.parametrize(
@@ -119,14 +120,20 @@ def test_a_malformed_variable_is_refused_in_one_sentence(variable: str, text: st
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(environ: dict[str, str], variable: str, why: str) -> None:
-    (sentence,) = refused(environ)
+    (sentence,) = refused({**KEYS, **environ})
     assert sentence.startswith(f"{variable}: ")
     assert why in sentence
 
 
+def test_a_cluster_is_given_its_keys() -> None:
+    """Each node would make one that the others refuse."""
+    (sentence,) = refused({"NATS_URL": "nats://a:4222"})
+    assert sentence.startswith("HANZO_API_KEYS: it is not set")
+
+
 def test_a_cluster_keeps_three_copies() -> None:
-    assert read_settings({"NATS_URL": "nats://a:4222"}).nats_replicas == 3
-    assert read_settings({"NATS_URL": "nats://a:4222", "NATS_REPLICAS": "1"}).nats_replicas == 1
+    assert read_settings({**KEYS, "NATS_URL": "nats://a:4222"}).nats_replicas == 3
+    assert read_settings({**KEYS, "NATS_URL": "nats://a:4222", "NATS_REPLICAS": "1"}).nats_replicas == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hanzo_queues.data_path import data_directory
-from hanzo_queues.server.limits_table import BATCH_ENTRIES_MAX_MAX, ENVELOPE_BYTES_MAX, LIMITS
+from hanzo_queues.server.limits_table import LIMITS, payload_room
 from hanzo_queues.server.units import (
     DURATION_FORM,
     SIZE_FORM,
@@ -26,6 +26,7 @@ from hanzo_queues.server.units import (
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 API_KEY_LENGTH_MIN = 8
+BATCH_ENTRIES_MAX_MOST = 10_000
 DIGITS_MAX = 20
 PAYLOAD_MEMORY_BYTES_MIN = 16 * 1024 * 1024
 
@@ -159,11 +160,18 @@ VARIABLES = (
     Variable(
         "MAX_BATCH_SIZE",
         "batch_entries_max",
-        _whole_number(1, BATCH_ENTRIES_MAX_MAX, 100),
+        _whole_number(1, BATCH_ENTRIES_MAX_MOST, 100),
         "100",
         "messages of one batch, receive or settle",
     ),
-    Variable("HANZO_API_KEYS", "api_keys", _api_keys, "unset: one is generated", "keys that clients may use", True),
+    Variable(
+        "HANZO_API_KEYS",
+        "api_keys",
+        _api_keys,
+        "unset: one is generated",
+        "keys that clients may use; needed with NATS_URL",
+        True,
+    ),
     Variable(
         "HANZO_DATA_DIR", None, Path, "~/.local/share/hanzo-queues", "where the journal and the generated key lie"
     ),
@@ -228,12 +236,16 @@ def _unknown_sentence(name: str, known: list[str]) -> str:
 def _contradictions(settings: Settings) -> list[str]:
     """Settings that are right alone and wrong together."""
     faults = []
-    around_payload = LIMITS["metadata_bytes_max"] + ENVELOPE_BYTES_MAX
-    payload_most = LIMITS["request_bytes_max"] - around_payload
+    payload_most = payload_room(LIMITS, LIMITS["request_bytes_max"])
     if settings.payload_bytes_max > payload_most:
         faults.append(
             f"HANZO_MAX_PAYLOAD: {format_size(settings.payload_bytes_max)} leaves no room for a message's metadata in "
             f"a request; it must be at most {payload_most} bytes."
+        )
+    if settings.nats_url is not None and not settings.api_keys:
+        faults.append(
+            "HANZO_API_KEYS: it is not set, and with NATS_URL every node would make a key of its own that the others "
+            "refuse; set the same keys on every node."
         )
     if settings.nats_replicas > 1 and settings.nats_url is None:
         faults.append(
