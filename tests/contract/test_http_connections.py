@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from dataclasses import dataclass
 
@@ -295,12 +294,3 @@ async def test_a_poll_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
         writer.write(LIVE[-4:])
         assert (await answer(reader)).status == 200
         writer.close()
-
-
-async def test_malformed_requests_leave_no_line_of_a_library_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    async with served() as server:
-        with caplog.at_level(logging.ERROR):
-            reader, writer = await connected(server, b"\x00\r\n\r\n")
-            await answer(reader)
-            writer.close()
-    assert not caplog.records
