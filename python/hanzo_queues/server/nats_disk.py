@@ -13,7 +13,7 @@ from pathlib import Path
 
 RESERVE_BYTES_MAX = 256 * 1024 * 1024
 RESERVE_SHARE = 16  # of a small disk
-STORE_BYTES_MIN = 1024 * 1024  # 0 would mean no storage at all
+STORE_BYTES_MIN = 1  # 0 would mean no storage at all
 BLOCK_BYTES = 512  # the unit of st_blocks
 
 

@@ -81,5 +81,7 @@ class JetStreamApi:
             raise JournalError(f"{subject}: no answer within {self._timeout_s:g} s") from None
         except nats.errors.NoRespondersError:
             raise JournalError(f"{subject}: nobody answers; is JetStream enabled there?") from None
+        except nats.errors.OutboundBufferLimitError:  # there is no buffer: see nats_connection
+            raise JournalError(f"{subject}: not sent: there is no connection to nats-server") from None
         except (nats.errors.Error, OSError) as error:
             raise JournalError(f"{subject}: {error}") from error

@@ -1,0 +1,233 @@
+"""A disk that is full, and then is not: nothing that was acknowledged is lost, and nobody has to restart anything.
+
+The disk is a small one in memory, so these tests need to be root, on Linux.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from hanzo_queues._core import Command, Parser
+from hanzo_queues.server.data_directory import DataDirectory
+from hanzo_queues.server.embedded_nats import EmbeddedNats
+from hanzo_queues.server.faults import Fault, JournalUnavailable
+from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, JournalError, JournalFull
+from hanzo_queues.server.journal.jetstream import JetStreamJournal
+from hanzo_queues.server.limits_table import LIMITS
+from hanzo_queues.server.nats_connection import NatsEndpoint
+from hanzo_queues.server.nats_disk import reserve_bytes, store_bytes_max
+from hanzo_queues.server.partition import Partition
+from hanzo_queues.server.settings import Settings
+from hanzo_queues.server.storage import StartRefused, open_storage
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a disk small enough to be filled"
+)
+
+PATIENCE_S = 15.0
+DISK_MB = 48
+BATCH = bytes(100_000)
+PARSER = Parser(dict(LIMITS), visibility_timeout_ms=30_000, max_retries=3)
+
+
+def enqueue() -> Command:
+    return PARSER.enqueue("q", json.dumps({"payload": "x" * 100_000}).encode())
+
+
+class Disk:
+    """A small disk, and a file of somebody else's on it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._ballast = path / "ballast"
+
+    @property
+    def free_bytes(self) -> int:
+        disk = os.statvfs(self.path)
+        return disk.f_bavail * disk.f_frsize
+
+    def fill(self, leave_bytes: int = 0) -> None:
+        with self._ballast.open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, self._ballast.stat().st_size + self.free_bytes - leave_bytes)
+
+    def clear(self) -> None:
+        self._ballast.unlink()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    path = tmp_path / "disk"
+    path.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", path], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield Disk(path)
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+@asynccontextmanager
+async def embedded(disk: Disk) -> AsyncIterator[tuple[EmbeddedNats, JetStreamJournal]]:
+    with DataDirectory(disk.path / "data") as directory:
+        nats = EmbeddedNats(directory, probe_every_s=0.1, disk_every_s=0.1)
+        try:
+            await nats.start()
+            endpoint = NatsEndpoint((nats.url,), nats.token)
+            journal = JetStreamJournal(endpoint, partition=0, replicas=1, append_timeout_s=0.5, call_timeout_s=1)
+            await journal.open()
+            yield nats, journal
+            await journal.close()
+        finally:
+            await nats.stop()
+
+
+async def append_until_refused(journal: JetStreamJournal) -> tuple[int, JournalError]:
+    """How many batches lie in the journal, and why no more."""
+    count = await journal.last_sequence()
+    while True:
+        try:
+            await journal.append(BATCH, count)
+            count += 1
+        except JournalError as error:
+            return count, error
+
+
+async def why_not_appended(journal: JetStreamJournal) -> JournalError:
+    """Why one batch more is not stored."""
+    try:
+        await journal.append(BATCH, await journal.last_sequence())
+    except JournalError as error:
+        await asyncio.sleep(0.02)  # a connection comes again, with no event of its own
+        return error
+    raise AssertionError("there was room")
+
+
+async def append_again(journal: JetStreamJournal) -> int:
+    """Goes on until a batch is stored. Returns its sequence."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                last = await journal.last_sequence()
+                await journal.append(BATCH, last)
+                return last + 1
+            except JournalError:
+                await asyncio.sleep(0.05)  # what happens meanwhile happens on the disk
+
+
+async def assert_whole(journal: JetStreamJournal, count: int) -> None:
+    assert [batch async for _, batch in journal.read(1, await journal.last_sequence())] == [BATCH] * count
+
+
+async def test_a_full_disk_refuses_cleanly_and_takes_again_what_becomes_free(disk: Disk) -> None:
+    disk.fill(leave_bytes=10_000_000)
+    async with embedded(disk) as (nats, journal):
+        process = nats.process_id
+        count, error = await append_until_refused(journal)
+        assert isinstance(error, JournalFull)
+        assert isinstance(error, AppendRefused)
+        assert disk.free_bytes < 2 * reserve_bytes(disk.path), "the disk is the limit, no guess"
+        disk.clear()
+        assert await append_again(journal) == count + 1
+        assert nats.process_id == process, "no restart was needed"
+        await assert_whole(journal, count + 1)
+
+
+async def test_a_store_of_most_of_the_disk_goes_on_after_a_restart(disk: Disk) -> None:
+    async with embedded(disk) as (_, journal):
+        for number in range(300):
+            await journal.append(BATCH, number)
+    assert disk.free_bytes < DISK_MB * 1024 * 1024 / 2
+    async with embedded(disk) as (_, journal):
+        await journal.append(BATCH, 300)
+
+
+async def test_a_stream_made_mute_by_a_failed_write_is_whole_after_a_restart_and_full_until_there_is_room(
+    disk: Disk,
+) -> None:
+    async with embedded(disk) as (nats, journal):
+        await journal.append(BATCH, 0)
+        disk.fill()
+        count, error = await append_until_refused(journal)
+        assert isinstance(error, AppendUnknown), "nats-server does not even answer"
+        await nats.restart()
+        async with asyncio.timeout(PATIENCE_S):
+            while not isinstance(error, JournalFull):
+                error = await why_not_appended(journal)
+        disk.clear()
+        last = await append_again(journal)
+        assert last in (count + 1, count + 2)  # the append that was not answered may have been stored
+        await assert_whole(journal, last)
+
+
+async def test_a_partition_serves_again_by_itself_when_a_full_disk_has_room(disk: Disk) -> None:
+    async with embedded(disk) as (nats, journal):
+        partition = Partition(
+            0, journal, payload_memory_bytes=1 << 20, requests_max=100, polls_max=10, on_stuck=nats.restart
+        )
+        partition.start()
+        await ask_until_done(partition, PARSER.create_queue(b'{"name": "q"}'))
+        done = 0
+        await partition.submit(enqueue())
+        disk.fill()
+        with pytest.raises(JournalUnavailable):  # noqa: PT012  some may still find room in what is written already
+            while True:
+                done += 1
+                await partition.submit(enqueue())
+        disk.clear()
+        await ask_until_done(partition, enqueue())
+        counts = json.loads((await partition.submit(PARSER.get_queue("q"))).body)["counts"]
+        assert counts["ready"] in (done + 1, done + 2)  # as above
+        await partition.close()
+
+
+async def ask_until_done(partition: Partition, command: Command) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                assert (await partition.submit(command)).rejection is None
+                return
+            except Fault:
+                await asyncio.sleep(0.05)  # a client would wait longer
+
+
+def test_the_limit_counts_what_is_stored_and_what_is_free(disk: Disk) -> None:
+    store = disk.path / "store"
+    empty = store_bytes_max(store)
+    (store / "block").write_bytes(bytes(5_000_000))
+    assert abs(store_bytes_max(store) - empty) < 100_000
+    disk.fill()
+    assert store_bytes_max(store) < 5_000_000
+
+
+async def test_a_server_starts_on_a_full_disk_with_what_it_has(disk: Disk) -> None:
+    settings = Settings(data_dir=disk.path / "data")
+    async with open_storage(settings) as storage:
+        await storage.journal.open()
+        await storage.journal.append(BATCH, 0)
+        await storage.journal.close()
+    disk.fill()
+    async with open_storage(settings) as storage:
+        await storage.journal.open()
+        assert await storage.journal.fetch(1) == BATCH
+        await storage.journal.close()
+
+
+async def test_a_new_server_on_a_full_disk_says_so(disk: Disk) -> None:
+    settings = Settings(data_dir=disk.path / "data")
+    settings.data_dir.mkdir()
+    disk.fill()
+    with pytest.raises(StartRefused, match=r"(?i)no space left"):
+        async with open_storage(settings):
+            pass
