@@ -168,6 +168,7 @@ fn records(blob_bytes: usize) -> Vec<Record> {
         Record::Released {
             message: message(2),
             group,
+            since_ms: 1_700_000_000_000,
         },
         retried(1, FailureCause::Nack, error_bytes),
         retried(2, FailureCause::LeaseEnded, 0),

@@ -60,7 +60,9 @@ impl State {
             Record::Extended {
                 message, until_ms, ..
             } => self.extend(message, until_ms),
-            Record::Released { message, .. } => self.release(message),
+            Record::Released {
+                message, since_ms, ..
+            } => self.release(message, since_ms),
             Record::Died {
                 message,
                 reason,

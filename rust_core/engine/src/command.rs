@@ -122,7 +122,7 @@ pub enum Command {
     /// before it saw the message.
     Release {
         /// The leases, in the order they were handed out.
-        leases: Vec<LeaseId>,
+        leases: Vec<Release>,
     },
     /// Read one message.
     GetMessage {
@@ -159,6 +159,16 @@ impl Command {
 pub struct Ack {
     /// The lease it ends.
     pub lease: LeaseId,
+}
+
+/// See [`Command::Release`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The lease it ends.
+    pub lease: LeaseId,
+    /// [`Delivered::ready_since_ms`](crate::reply::Delivered::ready_since_ms): nobody saw the message, so it
+    /// waits since then.
+    pub ready_since_ms: u64,
 }
 
 /// See [`Command::Nack`].

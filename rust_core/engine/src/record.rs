@@ -106,12 +106,14 @@ pub enum Record {
         /// When the lease ends, an instant.
         until_ms: u64,
     },
-    /// Given back; no attempt counted.
+    /// Given back, to the front of its level; no attempt counted.
     Released {
         /// The message.
         message: MessageId,
         /// The consumer group.
         group: GroupNumber,
+        /// Since when it waits, an instant: not after that of the one behind it.
+        since_ms: u64,
     },
     /// Can't be delivered; stays in its queue, in state `dead`.
     Died {

@@ -98,6 +98,8 @@ pub struct Delivered {
     pub priority: u8,
     /// Failed attempts before this delivery.
     pub attempts: u32,
+    /// Since when it had been ready, an instant. Only a release needs it.
+    pub ready_since_ms: u64,
     /// When the lease ends, an instant.
     pub leased_until_ms: u64,
     /// 0: never.

@@ -77,7 +77,7 @@ impl Reply {
 
     /// For a receive that leased messages: the command that gives them back, no attempt counted.
     fn release(&self) -> Option<Command> {
-        let leases = self.answer.leases();
+        let leases = self.answer.releases();
         (!leases.is_empty()).then(|| Command::bare(release(leases)))
     }
 }

@@ -17,9 +17,9 @@ pub use batches::Batches;
 use super::request::{Ask, Refusal, Refused};
 use crate::batch::Fault;
 use crate::receipt::Secret;
-use engine::command::Command;
-use engine::ids::{LeaseId, PartitionNumber};
-use engine::reply::Reply;
+use engine::command::{Command, Release};
+use engine::ids::PartitionNumber;
+use engine::reply::{Delivered, Reply};
 use std::borrow::Cow;
 use write::Json;
 
@@ -146,12 +146,14 @@ impl Answer {
         }
     }
 
-    /// The leases that a receive made.
-    pub fn leases(&self) -> Vec<LeaseId> {
+    /// What gives the leases back that a receive made.
+    pub fn releases(&self) -> Vec<Release> {
+        let release = |message: &Delivered| Release {
+            lease: message.lease,
+            ready_since_ms: message.ready_since_ms,
+        };
         match self.reply() {
-            Some(Reply::Received { messages, .. }) => {
-                messages.iter().map(|message| message.lease).collect()
-            }
+            Some(Reply::Received { messages, .. }) => messages.iter().map(release).collect(),
             _ => Vec::new(),
         }
     }

@@ -64,6 +64,7 @@ fn decode_change(tag: u8, reader: &mut Reader<'_>) -> Result<Record, Malformed> 
         tag::RELEASED => Record::Released {
             message,
             group: group(reader)?,
+            since_ms: reader.u64()?,
         },
         tag::DIED => Record::Died {
             message,

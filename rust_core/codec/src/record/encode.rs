@@ -94,8 +94,17 @@ fn encode_change(out: &mut Vec<u8>, record: &Record) {
                 &[u64::from(group.0), *until_ms],
             );
         }
-        Record::Released { message, group } => {
-            about(out, tag::RELEASED, *message, &[u64::from(group.0)])
+        Record::Released {
+            message,
+            group,
+            since_ms,
+        } => {
+            about(
+                out,
+                tag::RELEASED,
+                *message,
+                &[u64::from(group.0), *since_ms],
+            );
         }
         Record::Died {
             message,

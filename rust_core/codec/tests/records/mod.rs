@@ -163,7 +163,13 @@ pub fn record() -> impl Strategy<Value = Record> {
                 until_ms,
             }
         }),
-        (message(), group()).prop_map(|(message, group)| Record::Released { message, group }),
+        (message(), group(), any::<u64>()).prop_map(|(message, group, since_ms)| {
+            Record::Released {
+                message,
+                group,
+                since_ms,
+            }
+        }),
         (message(), reason(), any::<u32>()).prop_map(|(message, reason, error_bytes)| {
             Record::Died {
                 message,

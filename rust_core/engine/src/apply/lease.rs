@@ -86,13 +86,9 @@ impl State {
         self.deadlines.set(slot, id.number, Some(until_ms));
     }
 
-    /// Back to the front, before what became ready later; its wait begins with that of the one behind it.
-    pub(super) fn release(&mut self, id: MessageId) {
+    /// Back to the front, before what became ready later.
+    pub(super) fn release(&mut self, id: MessageId, since_ms: u64) {
         let slot = self.leased_slot(id);
-        let message = &self.messages[slot];
-        let behind = self.queues.get(message.queue).ready.head(message.priority);
-        let now_ms = self.cursor.now_ms;
-        let since_ms = behind.map_or(now_ms, |slot| self.messages[slot].at_ms.min(now_ms));
         self.relocate(slot, Place::Ready, since_ms, End::Front);
     }
 }

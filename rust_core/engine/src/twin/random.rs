@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::ledger::Ledger;
 use super::{Twin, config, limit, nack, peek};
 use crate::command::{
-    Ack, Blob, Command, ConfigPatch, DedupKey, Extend, Nack, NewMessage, PeekState,
+    Ack, Blob, Command, ConfigPatch, DedupKey, Extend, Nack, NewMessage, PeekState, Release,
 };
 use crate::config::{QueueConfig, Scheduling};
 use crate::ids::LeaseId;
@@ -236,6 +236,10 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
             leases: [lease(which)?]
                 .into_iter()
                 .chain(lease(which + 1))
+                .map(|lease| Release {
+                    lease,
+                    ready_since_ms: 1_700_000_000_000 + which as u64 * 100,
+                })
                 .collect(),
         },
         Move::Look { queue, which: 0 } => {

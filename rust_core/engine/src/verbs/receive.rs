@@ -88,6 +88,7 @@ fn deliver(state: &State, lease: Lease, leased_until_ms: u64) -> Delivered {
         },
         priority: message.priority,
         attempts: u32::from(message.attempts),
+        ready_since_ms: message.at_ms,
         leased_until_ms,
         expires_at_ms: message.expires_at_ms,
         envelope: message.envelope,

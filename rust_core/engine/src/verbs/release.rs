@@ -1,32 +1,52 @@
-//! release: leases nobody saw are given back. The messages are ready at once, before those behind them, and no
-//! attempt is counted. Leases that ended meanwhile are passed over.
+//! release: leases nobody saw are given back. The messages are ready at once, before those behind them, as if they
+//! had waited all the time, and no attempt is counted. Leases that ended meanwhile are passed over.
 
 use super::lease;
 use crate::batch::Batch;
-use crate::ids::LeaseId;
+use crate::command::Release;
 use crate::record::Record;
 use crate::reply::Reply;
+use crate::state::State;
 
 /// Each goes to the front, so the last one goes first and their order is kept.
-pub(super) fn run(batch: &mut Batch, leases: &[LeaseId]) -> Reply {
+pub(super) fn run(batch: &mut Batch, leases: &[Release]) -> Reply {
     let mut messages = 0;
-    for &lease in leases.iter().rev() {
-        if lease::held(batch.state(), lease).is_ok() {
-            batch.commit(Record::Released {
-                message: lease.message,
-                group: lease.group,
-            });
+    for &release in leases.iter().rev() {
+        if let Some(record) = decide(batch.state(), batch.now_ms, release) {
+            batch.commit(record);
             messages += 1;
         }
     }
     Reply::Released { messages }
 }
 
+/// None: the lease has ended.
+fn decide(state: &State, now_ms: u64, release: Release) -> Option<Record> {
+    let (message, queue) = lease::held(state, release.lease).ok()?;
+    let behind = queue.ready.head(message.priority);
+    let behind_ms = behind.map_or(now_ms, |slot| state.messages[slot].at_ms);
+    Some(Record::Released {
+        message: release.lease.message,
+        group: release.lease.group,
+        since_ms: release.ready_since_ms.min(behind_ms).min(now_ms),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::command::Command;
-    use crate::twin::{Twin, ack, config, message};
+    use crate::command::NewMessage;
+    use crate::config::{QueueConfig, Scheduling};
+    use crate::reply::Delivered;
+    use crate::twin::{SECOND, Twin, ack, config, message};
+
+    fn release(delivered: &Delivered) -> Release {
+        Release {
+            lease: delivered.lease,
+            ready_since_ms: delivered.ready_since_ms,
+        }
+    }
 
     #[test]
     fn messages_come_back_in_front_in_order_with_no_attempt_counted() {
@@ -35,12 +55,8 @@ mod tests {
         let ids: Vec<_> = (0..4)
             .map(|_| twin.enqueue("q", message()).message)
             .collect();
-        let leases: Vec<_> = twin
-            .receive("q", 3)
-            .iter()
-            .map(|delivered| delivered.lease)
-            .collect();
-        twin.ask(ack(leases[1]));
+        let leases: Vec<_> = twin.receive("q", 3).iter().map(release).collect();
+        twin.ask(ack(leases[1].lease));
         let step = twin.wait(1000).step(vec![Command::Release {
             leases: leases.clone(),
         }]);
@@ -52,5 +68,29 @@ mod tests {
             [ids[0], ids[2], ids[3]]
         );
         assert_eq!((again[0].attempts, again[0].lease.delivery), (0, 2));
+    }
+
+    #[test]
+    fn what_nobody_saw_has_waited_all_the_time() {
+        let mut twin = Twin::new();
+        let scheduling = Scheduling::Fair { aging_ms: SECOND };
+        twin.create(
+            "q",
+            QueueConfig {
+                scheduling,
+                ..config()
+            },
+        );
+        let of = |priority| NewMessage {
+            priority,
+            ..message()
+        };
+        let low = twin.enqueue("q", of(0)).message;
+        let since_ms = twin.now_ms;
+        let leases = [release(&twin.wait(600 * SECOND).receive("q", 1)[0])].into();
+        twin.wait(SECOND).ask(Command::Release { leases });
+        assert_eq!(twin.message(low).at_ms, since_ms);
+        twin.enqueue("q", of(5));
+        assert_eq!(twin.receive("q", 1)[0].lease.message, low);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Request, Requests, Settle};
 use crate::record::bound;
-use engine::command::Command;
+use engine::command::{Command, Release};
 
 impl Requests {
     fn queue_record(&self) -> usize {
@@ -37,7 +37,7 @@ pub fn receive(consumer_bytes: usize, messages: usize) -> usize {
 }
 
 /// The command that gives leases back.
-pub fn release(leases: Vec<engine::ids::LeaseId>) -> Request {
+pub fn release(leases: Vec<Release>) -> Request {
     let bytes = leases.len() * bound::CHANGE;
     Request::plain(Command::Release { leases }, bytes)
 }
