@@ -159,7 +159,18 @@ class Engine:
     """One partition's state. After an `EngineBug`, every further use raises RuntimeError: drop it and replay the
     journal."""
 
-    def __new__(cls, partition: int) -> Self: ...
+    def __new__(
+        cls,
+        partition: int,
+        *,
+        visibility_timeout_ms: int = 30_000,
+        max_retries: int = 3,
+        queues_max: int = 100_000,
+    ) -> Self:
+        """An empty partition. A dead-letter queue that is made because a queue names it gets
+        `visibility_timeout_ms` and `max_retries`: pass what the `Parser` has. `queues_max`: with so many queues
+        further ones are refused (`queues_exhausted`), and a message whose dead-letter queue isn't there dies in
+        its own."""
     @property
     def lsn(self) -> int: ...
     @property

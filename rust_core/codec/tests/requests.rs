@@ -1,8 +1,9 @@
 //! Bodies: what is accepted, and what is said of what isn't.
 
-use codec::json::request::{Ask, Request, Requests, config_default};
+use codec::json::request::{Ask, Request, Requests};
 use codec::json::{Invalid, Limits};
 use engine::command::Command;
+use engine::config::QueueConfig;
 
 fn requests() -> Requests {
     let limits = Limits::from_table(|name| match name {
@@ -11,7 +12,7 @@ fn requests() -> Requests {
     });
     Requests {
         limits: limits.expect("every limit is there"),
-        config_default: config_default(30_000, 3),
+        config_default: QueueConfig::new(30_000, 3),
         payload_limit_source: "HANZO_MAX_PAYLOAD".into(),
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine::Partition;
 use engine::command::{Ack, Blob, Command, NewMessage};
-use engine::config::QueueConfig;
+use engine::config::{QueueConfig, Settings};
 use engine::ids::{LeaseId, PartitionNumber};
 use engine::reply::Reply;
 
@@ -28,12 +28,12 @@ struct Broker {
 impl Broker {
     fn with_a_million() -> Self {
         let mut broker = Broker {
-            partition: Partition::new(PartitionNumber(0)),
+            partition: Partition::new(PartitionNumber(0), settings()),
             now_ms: 1_700_000_000_000,
         };
         let config = QueueConfig {
             visibility_timeout_ms: 43_200_000,
-            ..QueueConfig::of_dead_letter_queue()
+            ..QueueConfig::new(30_000, 3)
         };
         broker.step(Command::CreateQueue {
             name: QUEUE.into(),
@@ -68,6 +68,13 @@ impl Broker {
         for leases in leases.chunks(each as usize) {
             black_box(self.step(ack(leases)));
         }
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        queue_config: QueueConfig::new(30_000, 3),
+        queues_max: 100_000,
     }
 }
 

@@ -53,7 +53,7 @@ pub enum Command {
         /// Its settings.
         config: QueueConfig,
     },
-    /// Replace a queue's settings.
+    /// Replace a queue's settings. A rate limit that changes starts empty; a new queue's starts full.
     UpdateQueue {
         /// The queue's name.
         name: Box<str>,
@@ -216,6 +216,27 @@ pub struct ConfigPatch {
     pub delay_ms: Option<u64>,
     /// Time to live of a message that names none; 0: for ever.
     pub ttl_ms: Option<u64>,
+}
+
+impl ConfigPatch {
+    /// The settings it makes of `config`.
+    pub fn over(self, config: &QueueConfig) -> QueueConfig {
+        QueueConfig {
+            max_retries: self.max_retries.unwrap_or(config.max_retries),
+            visibility_timeout_ms: self
+                .visibility_timeout_ms
+                .unwrap_or(config.visibility_timeout_ms),
+            dead_letter_queue: self
+                .dead_letter_queue
+                .unwrap_or_else(|| config.dead_letter_queue.clone()),
+            rate_limit: self.rate_limit.unwrap_or(config.rate_limit),
+            scheduling: self.scheduling.unwrap_or(config.scheduling),
+            backoff: self.backoff.unwrap_or(config.backoff),
+            dedup_window_ms: self.dedup_window_ms.unwrap_or(config.dedup_window_ms),
+            delay_ms: self.delay_ms.unwrap_or(config.delay_ms),
+            ttl_ms: self.ttl_ms.unwrap_or(config.ttl_ms),
+        }
+    }
 }
 
 /// Which of a queue's messages to look at.

@@ -13,6 +13,15 @@ pub enum Scheduling {
     Strict,
 }
 
+impl Scheduling {
+    /// A minute of waiting is a level.
+    pub const AGING_MS_DEFAULT: u64 = 60_000;
+    /// A new queue's.
+    pub const DEFAULT: Scheduling = Scheduling::Fair {
+        aging_ms: Scheduling::AGING_MS_DEFAULT,
+    };
+}
+
 /// Delay before the next delivery after a failed attempt: `initial * multiplier^(attempts - 1)`, at most
 /// `max`, then spread by jitter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +34,16 @@ pub struct Backoff {
     pub max_ms: u64,
     /// Spread, in thousandths of the delay: the delay is drawn from `delay * (1 - jitter) ..= delay`.
     pub jitter_permille: u16,
+}
+
+impl Backoff {
+    /// A new queue's.
+    pub const DEFAULT: Backoff = Backoff {
+        initial_ms: 1000,
+        multiplier_permille: 2000,
+        max_ms: 600_000,
+        jitter_permille: 200,
+    };
 }
 
 /// A rate as GCRA sees it: one message every `per_ms / requests`, with `burst` at once.
@@ -62,26 +81,29 @@ pub struct QueueConfig {
 }
 
 impl QueueConfig {
-    /// Settings of a dead-letter queue that is made because somebody named it: the documented defaults of a
-    /// queue. Three retries, leases of 30 s, fair scheduling with 60 s of aging, backoff from 1 s, doubling, to
-    /// 600 s with a jitter of a fifth, a dedup window of 300 s; no limit, no delay, no time to live, and no
-    /// dead-letter queue of its own, so what dies there stays there.
-    pub fn of_dead_letter_queue() -> Self {
+    /// A new queue's settings where its creator names none: fair scheduling with 60 s of aging, backoff from 1 s,
+    /// doubling, to 600 s with a jitter of a fifth, a dedup window of 300 s; no limit, no delay, no time to live,
+    /// and no dead-letter queue, so what dies there stays there.
+    pub fn new(visibility_timeout_ms: u64, max_retries: u32) -> Self {
         QueueConfig {
-            max_retries: 3,
-            visibility_timeout_ms: 30_000,
+            max_retries,
+            visibility_timeout_ms,
             dead_letter_queue: None,
             rate_limit: None,
-            scheduling: Scheduling::Fair { aging_ms: 60_000 },
-            backoff: Backoff {
-                initial_ms: 1000,
-                multiplier_permille: 2000,
-                max_ms: 600_000,
-                jitter_permille: 200,
-            },
+            scheduling: Scheduling::DEFAULT,
+            backoff: Backoff::DEFAULT,
             dedup_window_ms: 300_000,
             delay_ms: 0,
             ttl_ms: 0,
         }
     }
+}
+
+/// What a partition's owner sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// A new queue's settings: also those of a dead-letter queue that is made because somebody named it.
+    pub queue_config: QueueConfig,
+    /// Queues at most.
+    pub queues_max: u64,
 }

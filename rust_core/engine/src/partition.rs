@@ -4,6 +4,7 @@
 use crate::batch::Batch;
 use crate::budget::Budget;
 use crate::command::Command;
+use crate::config::Settings;
 use crate::ids::PartitionNumber;
 use crate::record::Record;
 use crate::reply::Reply;
@@ -37,10 +38,10 @@ pub struct Partition {
 
 impl Partition {
     /// An empty partition, as before the first batch of its journal.
-    pub fn new(partition: PartitionNumber) -> Self {
+    pub fn new(partition: PartitionNumber, settings: Settings) -> Self {
         Partition {
             number: partition,
-            state: State::new(),
+            state: State::new(settings),
             now_ms: 0,
         }
     }

@@ -19,6 +19,27 @@ pub enum Rejection {
         /// The name asked for.
         queue: Box<str>,
     },
+    /// Dead letters of the queue would come back to it through the dead-letter queue named.
+    DeadLetterQueueLeadsBack {
+        /// The name asked for.
+        queue: Box<str>,
+        /// The first of those that lead back.
+        dead_letter_queue: Box<str>,
+    },
+    /// Dead letters of the queue would pass too many queues.
+    DeadLetterQueueChainTooLong {
+        /// The name asked for.
+        queue: Box<str>,
+        /// The first of them.
+        dead_letter_queue: Box<str>,
+        /// How many are allowed.
+        queues_max: u32,
+    },
+    /// There are as many queues as may be.
+    QueuesExhausted {
+        /// How many that is.
+        queues_max: u64,
+    },
     /// The queue has no such consumer group.
     GroupNotFound {
         /// The name asked for.
@@ -47,7 +68,10 @@ impl Rejection {
         match self {
             Rejection::QueueNotFound { .. } => "queue_not_found",
             Rejection::QueueConflict { .. } => "queue_conflict",
-            Rejection::DeadLetterQueueIsItself { .. } => "dead_letter_queue_invalid",
+            Rejection::DeadLetterQueueIsItself { .. }
+            | Rejection::DeadLetterQueueLeadsBack { .. }
+            | Rejection::DeadLetterQueueChainTooLong { .. } => "dead_letter_queue_invalid",
+            Rejection::QueuesExhausted { .. } => "queues_exhausted",
             Rejection::GroupNotFound { .. } => "group_not_found",
             Rejection::MessageNotFound => "message_not_found",
             Rejection::LeaseLost => "lease_lost",

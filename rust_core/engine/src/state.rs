@@ -3,6 +3,7 @@
 //!
 //! Only `apply` changes the state; verbs read it.
 
+use crate::config::Settings;
 use crate::deadlines::Deadlines;
 use crate::dedup::Dedup;
 use crate::history::History;
@@ -16,6 +17,8 @@ use crate::slab::Slab;
 
 /// See the module.
 pub(crate) struct State {
+    /// What the owner set; decisions follow it, records don't.
+    pub settings: Settings,
     pub lsn: u64,
     pub epoch: u64,
     pub secret: Option<[u8; 32]>,
@@ -64,8 +67,9 @@ pub(crate) enum End {
 }
 
 impl State {
-    pub fn new() -> Self {
+    pub fn new(settings: Settings) -> Self {
         State {
+            settings,
             lsn: 0,
             epoch: 0,
             secret: None,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::Partition;
 use engine::command::{Blob, Command, DedupKey, NewMessage};
-use engine::config::QueueConfig;
+use engine::config::{QueueConfig, Settings};
 use engine::ids::PartitionNumber;
 
 /// Bytes held now.
@@ -34,6 +34,13 @@ static ALLOCATOR: Counting = Counting;
 const MESSAGES: u64 = 1_000_000;
 const NOW_MS: u64 = 1_700_000_000_000;
 
+fn settings() -> Settings {
+    Settings {
+        queue_config: QueueConfig::new(30_000, 3),
+        queues_max: 100_000,
+    }
+}
+
 fn message() -> NewMessage {
     NewMessage {
         priority: 1,
@@ -53,10 +60,10 @@ fn message() -> NewMessage {
 /// Bytes a message in a partition that holds a million made by `make`, leased when asked for.
 fn bytes_a_message(make: impl Fn(u64) -> NewMessage, leased: bool) -> usize {
     let before = HELD.load(Ordering::Relaxed);
-    let mut partition = Partition::new(PartitionNumber(0));
+    let mut partition = Partition::new(PartitionNumber(0), settings());
     let create = Command::CreateQueue {
         name: "q".into(),
-        config: QueueConfig::of_dead_letter_queue(),
+        config: QueueConfig::new(30_000, 3),
     };
     partition.step(NOW_MS, vec![create]);
     for first in (0..MESSAGES).step_by(1000) {

@@ -13,6 +13,7 @@ use codec::json::request::{Admitted, Authority};
 use codec::receipt::Secret;
 use codec::record;
 use engine::Partition;
+use engine::config::{QueueConfig, Settings};
 use engine::ids::PartitionNumber;
 use engine::record::Record;
 use pyo3::exceptions::PyRuntimeError;
@@ -224,9 +225,14 @@ fn answers(
 #[pymethods]
 impl Engine {
     #[new]
-    fn new(partition: u16) -> Self {
+    #[pyo3(signature = (partition, *, visibility_timeout_ms=30_000, max_retries=3, queues_max=100_000))]
+    fn new(partition: u16, visibility_timeout_ms: u64, max_retries: u32, queues_max: u64) -> Self {
         let number = PartitionNumber(partition);
-        let partition = Partition::new(number);
+        let settings = Settings {
+            queue_config: QueueConfig::new(visibility_timeout_ms, max_retries),
+            queues_max,
+        };
+        let partition = Partition::new(number, settings);
         Engine {
             number,
             partition,

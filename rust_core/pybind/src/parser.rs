@@ -2,8 +2,9 @@
 
 use crate::command::Command;
 use crate::errors;
-use codec::json::request::{Receive, Request, Requests, config_default};
+use codec::json::request::{Receive, Request, Requests};
 use codec::json::{Invalid, Limits};
+use engine::config::QueueConfig;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyMapping};
@@ -66,7 +67,7 @@ impl Parser {
     ) -> PyResult<Self> {
         let requests = Requests {
             limits: self::limits(limits)?,
-            config_default: config_default(visibility_timeout_ms, max_retries),
+            config_default: QueueConfig::new(visibility_timeout_ms, max_retries),
             payload_limit_source: payload_limit_source.to_owned(),
         };
         Ok(Parser { requests })

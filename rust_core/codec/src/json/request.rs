@@ -13,7 +13,7 @@ mod settle;
 
 pub use admit::{Admitted, Authority, Refusal, Refused, Signed};
 pub use bytes_max::release;
-pub use config::{PERIODS, default as config_default};
+pub use config::PERIODS;
 pub use receive::Receive;
 
 use super::limits::Limits;

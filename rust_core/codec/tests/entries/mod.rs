@@ -3,11 +3,12 @@
 
 use codec::batch::{Batch, Draft, View, verify};
 use codec::hash;
-use codec::json::request::{Receive, Request, Requests, config_default};
+use codec::json::request::{Receive, Request, Requests};
 use codec::json::{Invalid, Limits, partition_of_message};
 use codec::receipt::Receipt;
 use codec::varint::Reader;
 use codec::{envelope, id, record};
+use engine::config::QueueConfig;
 
 /// A batch as it comes, and the same bytes under the hash they would need.
 pub fn batch(bytes: &[u8]) {
@@ -100,7 +101,7 @@ pub fn requests() -> Requests {
     });
     Requests {
         limits: limits.expect("every limit is there"),
-        config_default: config_default(1000, 3),
+        config_default: QueueConfig::new(1000, 3),
         payload_limit_source: "HANZO_MAX_PAYLOAD".into(),
     }
 }

@@ -6,7 +6,7 @@ mod ledger;
 mod random;
 
 use crate::command::{Ack, Blob, Command, DedupKey, Extend, Nack, NewMessage, PeekState};
-use crate::config::{Backoff, QueueConfig, RateLimit, Scheduling};
+use crate::config::{QueueConfig, RateLimit, Settings};
 use crate::ids::{GROUP_DEFAULT, LeaseId, MessageId, PartitionNumber};
 use crate::partition::{Partition, Step};
 use crate::reply::{Accepted, Delivered, MessageView, Nacked, QueueView, Reply};
@@ -24,9 +24,13 @@ pub(crate) struct Twin {
 impl Twin {
     /// A founded partition, at an instant of our century.
     pub fn new() -> Self {
+        Twin::with(settings())
+    }
+
+    pub fn with(settings: Settings) -> Self {
         let (live, replica) = (
-            Partition::new(PartitionNumber(0)),
-            Partition::new(PartitionNumber(0)),
+            Partition::new(PartitionNumber(0), settings.clone()),
+            Partition::new(PartitionNumber(0), settings),
         );
         let mut twin = Twin {
             live,
@@ -131,23 +135,14 @@ pub(crate) fn folded(partition: &Partition) -> Vec<u8> {
 }
 
 pub(crate) fn config() -> QueueConfig {
-    QueueConfig {
-        max_retries: 3,
-        visibility_timeout_ms: 30 * SECOND,
-        dead_letter_queue: None,
-        rate_limit: None,
-        scheduling: Scheduling::Fair {
-            aging_ms: 60 * SECOND,
-        },
-        backoff: Backoff {
-            initial_ms: SECOND,
-            multiplier_permille: 2000,
-            max_ms: 600 * SECOND,
-            jitter_permille: 200,
-        },
-        dedup_window_ms: 300 * SECOND,
-        delay_ms: 0,
-        ttl_ms: 0,
+    QueueConfig::new(30 * SECOND, 3)
+}
+
+/// A dead-letter queue made by name is told from one made by `config()`.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        queue_config: QueueConfig::new(20 * SECOND, 5),
+        queues_max: 1000,
     }
 }
 

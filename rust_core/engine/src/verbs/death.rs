@@ -1,7 +1,7 @@
 //! Where a message goes that can't be delivered: to the dead-letter queue its queue names, made when it is not
-//! there, or into state `dead`.
+//! there, or into state `dead`: also when there are as many queues as may be.
 
-use super::create_queue::dead_letter_queue_created;
+use super::dead_letter_queue;
 use crate::batch::Batch;
 use crate::budget::{DEAD_LETTER_QUEUE_BYTES_MAX, FIRED_BYTES_MAX};
 use crate::ids::MessageId;
@@ -36,7 +36,11 @@ pub(super) fn decide(
     error_bytes: u32,
 ) -> Death {
     let queue = state.queues.get(state.messages[message.slot].queue);
-    let Some(name) = &queue.config.dead_letter_queue else {
+    let existing = |name: &str| state.queues.find(name).map(|queue| queue.number);
+    let can_go = |name: &&Box<str>| {
+        existing(name).is_some() || dead_letter_queue::check_room(state, 1).is_ok()
+    };
+    let Some(name) = queue.config.dead_letter_queue.as_ref().filter(can_go) else {
         let record = Record::Died {
             message,
             reason,
@@ -48,11 +52,11 @@ pub(super) fn decide(
             dead_letter: None,
         };
     };
-    let existing = state.queues.find(name).map(|queue| queue.number);
+    let existing = existing(name);
     let queue = existing.unwrap_or(state.queues.next_number());
     let queue_created = existing
         .is_none()
-        .then(|| dead_letter_queue_created(queue, name.clone()));
+        .then(|| dead_letter_queue::created(state, queue, name.clone()));
     let dead_letter = state.next_id();
     let record = Record::DeadLettered {
         message,

@@ -3,6 +3,7 @@
 
 mod ack;
 mod create_queue;
+mod dead_letter_queue;
 mod death;
 mod delete_queue;
 mod enqueue;

@@ -1,12 +1,12 @@
 //! update queue: replaces settings. What they decide from now on follows the new ones; deadlines that are set
 //! (leases, delays, expiries, dedup windows) stay.
+//!
+//! A changed rate limit starts empty, so that changing it never lets more through than either limit allows; that of
+//! a new queue starts full, because nothing has gone yet.
 
-use super::create_queue::{
-    check_dead_letter_queue, dead_letter_queue_created, missing_dead_letter_queue,
-};
+use super::dead_letter_queue;
 use crate::batch::Batch;
 use crate::command::ConfigPatch;
-use crate::config::QueueConfig;
 use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::reply::Reply;
@@ -21,35 +21,20 @@ pub(super) fn run(batch: &mut Batch, name: &str, patch: ConfigPatch) -> Result<R
 
 fn decide(state: &State, name: &str, patch: ConfigPatch) -> Result<Vec<Record>, Rejection> {
     let queue = state.queues.named(name)?;
-    let config = patched(queue.config.clone(), patch);
-    check_dead_letter_queue(state, name, &config)?;
+    let config = patch.over(&queue.config);
     if config == queue.config {
         return Ok(Vec::new());
     }
-    let next = state.queues.next_number();
-    let created =
-        missing_dead_letter_queue(state, &config).map(|name| dead_letter_queue_created(next, name));
+    if config.dead_letter_queue != queue.config.dead_letter_queue {
+        dead_letter_queue::check(state, name, &config)?;
+    }
+    let created = dead_letter_queue::missing(state, &config, state.queues.next_number());
+    dead_letter_queue::check_room(state, created.iter().count())?;
     let updated = Record::QueueUpdated {
         queue: queue.number,
         config,
     };
     Ok(created.into_iter().chain([updated]).collect())
-}
-
-fn patched(config: QueueConfig, patch: ConfigPatch) -> QueueConfig {
-    QueueConfig {
-        max_retries: patch.max_retries.unwrap_or(config.max_retries),
-        visibility_timeout_ms: patch
-            .visibility_timeout_ms
-            .unwrap_or(config.visibility_timeout_ms),
-        dead_letter_queue: patch.dead_letter_queue.unwrap_or(config.dead_letter_queue),
-        rate_limit: patch.rate_limit.unwrap_or(config.rate_limit),
-        scheduling: patch.scheduling.unwrap_or(config.scheduling),
-        backoff: patch.backoff.unwrap_or(config.backoff),
-        dedup_window_ms: patch.dedup_window_ms.unwrap_or(config.dedup_window_ms),
-        delay_ms: patch.delay_ms.unwrap_or(config.delay_ms),
-        ttl_ms: patch.ttl_ms.unwrap_or(config.ttl_ms),
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,20 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
         Rejection::DeadLetterQueueIsItself { queue } => {
             format!("queue {queue} can't be its own dead-letter queue; name another").into()
         }
+        Rejection::DeadLetterQueueLeadsBack { queue, dead_letter_queue } => {
+            format!("dead letters of queue {queue} would come back to it through {dead_letter_queue}; name another").into()
+        }
+        Rejection::DeadLetterQueueChainTooLong { queue, dead_letter_queue, queues_max } => {
+            format!(
+                "dead letters of queue {queue} could pass more than {queues_max} queues, beginning with \
+                 {dead_letter_queue}; name another"
+            )
+            .into()
+        }
+        Rejection::QueuesExhausted { queues_max } => {
+            format!("there are {queues_max} queues already, or would be more with the dead-letter queue; delete one first")
+                .into()
+        }
         Rejection::GroupNotFound { queue, group } => {
             format!("queue {queue} has no consumer group {group}").into()
         }

@@ -6,7 +6,7 @@ use crate::json::limits::Limits;
 use crate::json::object::{Fields, Schema, read_raw};
 use crate::json::scalar::{any_text, integer, is_null, seconds, thousandths};
 use engine::command::ConfigPatch;
-use engine::config::{Backoff, QueueConfig, RateLimit, Scheduling};
+use engine::config::{Backoff, RateLimit, Scheduling};
 
 struct Config;
 
@@ -57,50 +57,6 @@ pub const PERIODS: [(&str, u64); 4] = [
     ("hour", 3_600_000),
     ("day", 86_400_000),
 ];
-
-/// Settings of the wire that no setting of the server changes.
-pub const SCHEDULING_DEFAULT: Scheduling = Scheduling::Fair { aging_ms: 60_000 };
-/// See `SCHEDULING_DEFAULT`.
-pub const BACKOFF_DEFAULT: Backoff = Backoff {
-    initial_ms: 1000,
-    multiplier_permille: 2000,
-    max_ms: 600_000,
-    jitter_permille: 200,
-};
-
-/// A new queue's settings, when its creator names none.
-pub fn default(visibility_timeout_ms: u64, max_retries: u32) -> QueueConfig {
-    QueueConfig {
-        max_retries,
-        visibility_timeout_ms,
-        dead_letter_queue: None,
-        rate_limit: None,
-        scheduling: SCHEDULING_DEFAULT,
-        backoff: BACKOFF_DEFAULT,
-        dedup_window_ms: 300_000,
-        delay_ms: 0,
-        ttl_ms: 0,
-    }
-}
-
-/// The settings a patch makes of `config`.
-pub fn apply(patch: ConfigPatch, config: &QueueConfig) -> QueueConfig {
-    QueueConfig {
-        max_retries: patch.max_retries.unwrap_or(config.max_retries),
-        visibility_timeout_ms: patch
-            .visibility_timeout_ms
-            .unwrap_or(config.visibility_timeout_ms),
-        dead_letter_queue: patch
-            .dead_letter_queue
-            .unwrap_or_else(|| config.dead_letter_queue.clone()),
-        rate_limit: patch.rate_limit.unwrap_or(config.rate_limit),
-        scheduling: patch.scheduling.unwrap_or(config.scheduling),
-        backoff: patch.backoff.unwrap_or(config.backoff),
-        dedup_window_ms: patch.dedup_window_ms.unwrap_or(config.dedup_window_ms),
-        delay_ms: patch.delay_ms.unwrap_or(config.delay_ms),
-        ttl_ms: patch.ttl_ms.unwrap_or(config.ttl_ms),
-    }
-}
 
 impl Requests {
     /// Reads settings. Nested objects replace what is set as a whole.
@@ -197,15 +153,9 @@ fn scheduling(raw: &str, aging_ms_max: u64, faults: &mut Faults) -> Option<Sched
     let aging_ms = fields.read(1, faults, |raw, faults| {
         seconds(raw, 1, aging_ms_max, faults)
     });
-    let Scheduling::Fair {
-        aging_ms: aging_ms_default,
-    } = SCHEDULING_DEFAULT
-    else {
-        unreachable!()
-    };
     match mode.as_deref() {
         None | Some("fair") => Some(Scheduling::Fair {
-            aging_ms: aging_ms.unwrap_or(aging_ms_default),
+            aging_ms: aging_ms.unwrap_or(Scheduling::AGING_MS_DEFAULT),
         }),
         Some("strict") if aging_ms.is_some() => {
             faults.at("agingSeconds", |faults| {
@@ -229,7 +179,7 @@ fn backoff(raw: &str, limits: &Limits, faults: &mut Faults) -> Option<Backoff> {
         thousandths(raw, "a number", 1000, multiplier_permille_max, faults)
     };
     let share = |raw: &str, faults: &mut Faults| thousandths(raw, "a number", 0, 1000, faults);
-    let plain = BACKOFF_DEFAULT;
+    let plain = Backoff::DEFAULT;
     let initial_ms = fields.read(0, faults, delay);
     let multiplier = fields
         .read(1, faults, factor)

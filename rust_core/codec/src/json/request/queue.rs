@@ -1,6 +1,6 @@
 //! Requests about queues.
 
-use super::{Request, Requests, config};
+use super::{Request, Requests};
 use crate::json::faults::Faults;
 use crate::json::invalid::Invalid;
 use crate::json::object::{Schema, read_fields};
@@ -34,7 +34,7 @@ impl Requests {
         let name = fields.read(0, &mut faults, |raw, faults| self.new_name(raw, faults));
         let patch = fields.read(1, &mut faults, |raw, faults| self.config(raw, faults));
         let name = faults.finish(name)?;
-        let config = config::apply(patch.unwrap_or_default(), &self.config_default);
+        let config = patch.unwrap_or_default().over(&self.config_default);
         Ok(Request::plain(
             Command::CreateQueue { name, config },
             self.queue_bytes_max(),
