@@ -1,5 +1,11 @@
 //! A queue's ready messages: one FIFO per priority level. A bitmap says which levels hold any; only those
 //! take memory, lowest first, so a queue that uses one priority costs one list.
+//!
+//! A level knows since when its first message waits, so choosing among levels touches no message.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 use crate::config::Scheduling;
 use crate::list::List;
@@ -10,66 +16,95 @@ use crate::slab::Slab;
 #[derive(Default)]
 pub(crate) struct Ready {
     bitmap: [u64; 4],
-    levels: Vec<List>,
+    levels: Vec<Level>,
+}
+
+/// The messages of one priority, never none.
+struct Level {
+    list: List,
+    /// Of the first one.
+    since_ms: u64,
+    priority: u8,
 }
 
 impl Ready {
     pub fn push_back(&mut self, slab: &mut Slab, priority: u8, slot: u32) {
         let level = self.level_or_new(priority);
-        level.push_back(slab, slot);
+        level.list.push_back(slab, slot);
+        level.since_ms = slab[level.list.head].at_ms;
     }
 
     pub fn push_front(&mut self, slab: &mut Slab, priority: u8, slot: u32) {
         let level = self.level_or_new(priority);
-        level.push_front(slab, slot);
+        level.list.push_front(slab, slot);
+        level.since_ms = slab[slot].at_ms;
     }
 
     pub fn remove(&mut self, slab: &mut Slab, priority: u8, slot: u32) {
         assert!(self.holds(priority), "a ready message's level is empty");
         let rank = self.rank(priority);
-        self.levels[rank].remove(slab, slot);
-        if self.levels[rank].is_empty() {
+        let level = &mut self.levels[rank];
+        level.list.remove(slab, slot);
+        if level.list.is_empty() {
             self.levels.remove(rank);
             self.bitmap[usize::from(priority >> 6)] &= !(1 << (priority & 63));
+        } else {
+            level.since_ms = slab[level.list.head].at_ms;
         }
     }
 
-    /// The first message of a level.
-    pub fn head(&self, priority: u8) -> Option<u32> {
+    /// Since when the first message of a level waits.
+    pub fn since_ms(&self, priority: u8) -> Option<u64> {
         self.holds(priority)
-            .then(|| self.levels[self.rank(priority)].head)
+            .then(|| self.levels[self.rank(priority)].since_ms)
     }
 
     /// The first message of the highest level that is at or below this one.
     pub fn first_at_or_below(&self, priority: u8) -> Option<u32> {
         let levels = self.rank(priority) + usize::from(self.holds(priority));
-        levels.checked_sub(1).map(|rank| self.levels[rank].head)
+        levels
+            .checked_sub(1)
+            .map(|rank| self.levels[rank].list.head)
     }
 
     /// The last in line: lowest level first.
     pub fn any(&self) -> Option<u32> {
-        self.levels.first().map(|level| level.head)
+        self.levels.first().map(|level| level.list.head)
     }
 
     /// All messages: highest level first, then first in first out.
     pub fn iter<'a>(&'a self, slab: &'a Slab) -> impl Iterator<Item = u32> + 'a {
-        self.levels.iter().rev().flat_map(|level| level.iter(slab))
+        self.levels
+            .iter()
+            .rev()
+            .flat_map(|level| level.list.iter(slab))
     }
 
     /// All messages in the order they would be delivered now.
     pub fn line<'a>(&self, slab: &'a Slab, scheduling: Scheduling) -> Line<'a> {
+        let head = |level: &Level| Head {
+            rank: rank(scheduling, level.since_ms, level.priority),
+            priority: Reverse(level.priority),
+            slot: level.list.head,
+        };
+        let heads: Vec<_> = self.levels.iter().map(head).map(Reverse).collect();
         Line {
             slab,
             scheduling,
-            heads: self.levels.iter().rev().map(|level| level.head).collect(),
+            heads: heads.into(),
         }
     }
 
-    fn level_or_new(&mut self, priority: u8) -> &mut List {
+    fn level_or_new(&mut self, priority: u8) -> &mut Level {
         let rank = self.rank(priority);
         if !self.holds(priority) {
             self.bitmap[usize::from(priority >> 6)] |= 1 << (priority & 63);
-            self.levels.insert(rank, List::EMPTY);
+            let level = Level {
+                list: List::EMPTY,
+                since_ms: 0,
+                priority,
+            };
+            self.levels.insert(rank, level);
         }
         &mut self.levels[rank]
     }
@@ -93,37 +128,44 @@ impl Ready {
 pub(crate) struct Line<'a> {
     slab: &'a Slab,
     scheduling: Scheduling,
-    /// The next message of each level, highest level first.
-    heads: Vec<u32>,
+    /// The next message of each level: the first in line on top.
+    heads: BinaryHeap<Reverse<Head>>,
+}
+
+/// Compared field by field: rank, then the higher level.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Head {
+    rank: i128,
+    priority: Reverse<u8>,
+    slot: u32,
 }
 
 impl Iterator for Line<'_> {
     type Item = u32;
 
     fn next(&mut self) -> Option<u32> {
-        let level = self.next_level()?;
-        let slot = self.heads[level];
+        let mut top = self.heads.peek_mut()?;
+        let slot = top.0.slot;
         match self.slab[slot].next {
-            NONE => drop(self.heads.remove(level)),
-            next => self.heads[level] = next,
+            NONE => drop(PeekMut::pop(top)),
+            next => {
+                let message = &self.slab[next];
+                top.0.slot = next;
+                top.0.rank = rank(self.scheduling, message.at_ms, message.priority);
+            }
         }
         Some(slot)
     }
 }
 
-impl Line<'_> {
-    fn next_level(&self) -> Option<usize> {
-        let Scheduling::Fair { aging_ms } = self.scheduling else {
-            return (!self.heads.is_empty()).then_some(0);
-        };
-        // `min_by_key` keeps the first of equals: the higher level.
-        (0..self.heads.len()).min_by_key(|&level| rank(&self.slab[self.heads[level]], aging_ms))
+/// The smallest goes first. Fair: ready time minus priority times aging. Strict: levels alone decide.
+fn rank(scheduling: Scheduling, since_ms: u64, priority: u8) -> i128 {
+    match scheduling {
+        Scheduling::Fair { aging_ms } => {
+            i128::from(since_ms) - i128::from(priority) * i128::from(aging_ms)
+        }
+        Scheduling::Strict => 0,
     }
-}
-
-/// Ready time minus priority times aging: the smallest goes first.
-fn rank(message: &crate::message::Message, aging_ms: u64) -> i128 {
-    i128::from(message.at_ms) - i128::from(message.priority) * i128::from(aging_ms)
 }
 
 #[cfg(test)]
@@ -184,12 +226,27 @@ mod tests {
         assert_eq!(ready.levels.len(), 2);
         ready.remove(&mut slab, 200, 1);
         assert_eq!(
-            (ready.levels.len(), ready.head(200), ready.head(1)),
+            (ready.levels.len(), ready.since_ms(200), ready.since_ms(1)),
             (1, None, Some(0))
         );
         assert_eq!(ready.iter(&slab).collect::<Vec<_>>(), [0, 2]);
         ready.remove(&mut slab, 1, 0);
         ready.remove(&mut slab, 1, 2);
         assert_eq!(ready.any(), None);
+    }
+
+    #[test]
+    fn a_line_of_many_levels_is_the_one_that_looking_at_all_of_them_gives() {
+        let aging_ms = 7;
+        let of = |i: u64| ((i * 37 % 256) as u8, i / 3);
+        let messages: Vec<(u8, u64)> = (0..2000).map(of).collect();
+        let (slab, ready) = ready(&messages);
+        let line: Vec<u32> = ready.line(&slab, Scheduling::Fair { aging_ms }).collect();
+        let mut expected: Vec<u32> = (0..2000).collect();
+        expected.sort_by_key(|&slot| {
+            let (priority, since_ms) = messages[slot as usize];
+            (since_ms as i64 - i64::from(priority) * 7, Reverse(priority))
+        });
+        assert_eq!(line, expected);
     }
 }

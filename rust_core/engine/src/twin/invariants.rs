@@ -58,6 +58,11 @@ fn check_queue(state: &State, queue: &Queue, seen: &mut BTreeSet<u32>) {
     assert_eq!(queue.counts, counts, "a queue's counts");
     let since = |slot: u32| (slab[slot].priority, slab[slot].at_ms);
     let ready: Vec<(u8, u64)> = queue.ready.iter(slab).map(since).collect();
+    for level in ready.chunk_by(|one, other| one.0 == other.0) {
+        let (priority, since_ms) = level[0];
+        let known = queue.ready.since_ms(priority);
+        assert_eq!(known, Some(since_ms), "since when level {priority} waits");
+    }
     let in_order = |pair: &[(u8, u64)]| {
         pair[0].0 > pair[1].0 || (pair[0].0 == pair[1].0 && pair[0].1 <= pair[1].1)
     };

@@ -23,8 +23,7 @@ pub(super) fn run(batch: &mut Batch, leases: &[Release]) -> Reply {
 /// None: the lease has ended.
 fn decide(state: &State, now_ms: u64, release: Release) -> Option<Record> {
     let (message, queue) = lease::held(state, release.lease).ok()?;
-    let behind = queue.ready.head(message.priority);
-    let behind_ms = behind.map_or(now_ms, |slot| state.messages[slot].at_ms);
+    let behind_ms = queue.ready.since_ms(message.priority).unwrap_or(now_ms);
     Some(Record::Released {
         message: release.lease.message,
         group: release.lease.group,
