@@ -1,9 +1,9 @@
 """How much an embedded nats-server may store: what it has stored, and what the disk has free, less a reserve.
 
-Its own default, three quarters of what it finds at its start, leaves a quarter of the disk unused and never notices that
-space returns. Without a limit it writes until the disk refuses, and a stream that saw a write fail is mute until the
-process is restarted. A limit just below the disk's refuses cleanly, and can be raised while the process runs. It can't
-be lowered: when others fill the disk, a restart is what finds the new limit.
+Its own default, three quarters of what it finds at its start, leaves a quarter of the disk unused and never notices
+that space returns. Without a limit it writes until the disk refuses, and a stream that saw a write fail is mute until
+the process is restarted. A limit just below the disk's refuses cleanly, and can be raised while the process runs. It
+can't be lowered: when others fill the disk, a restart is what finds the new limit.
 """
 
 from __future__ import annotations
