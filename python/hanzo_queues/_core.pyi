@@ -53,6 +53,11 @@ class Command:
     def batch_bytes_max(self) -> int:
         """Upper bound of the journal bytes this command can cause."""
 
+    @property
+    def messages_max(self) -> int:
+        """Messages, or queues, that the command touches at most, at least 1: a step takes about a microsecond for
+        each, so a writer bounds how long a step keeps its loop by their sum."""
+
 @final
 class Parser:
     """Turns requests into commands. `limits` is the table of spec/limits.toml (name -> integer) with the

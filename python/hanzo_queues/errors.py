@@ -176,6 +176,12 @@ class QueueConflict(ApiError):
     default_status, default_code = 409, "queue_conflict"
 
 
+class QueuesExhausted(ApiError):
+    """The server has as many queues as it takes, dead-letter queues included."""
+
+    default_status, default_code = 409, "queues_exhausted"
+
+
 class DedupConflict(ApiError):
     """The dedup id was used within the window with another payload."""
 

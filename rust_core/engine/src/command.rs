@@ -145,6 +145,30 @@ pub enum Command {
 }
 
 impl Command {
+    /// Messages, or queues, that carrying it out touches at most: what bounds how long it takes.
+    pub fn messages_max(&self) -> usize {
+        match self {
+            Command::Enqueue { messages, .. } => messages.len(),
+            Command::Receive { messages_max, .. } => *messages_max as usize,
+            Command::Settle {
+                acks,
+                nacks,
+                extends,
+                ..
+            } => acks.len() + nacks.len() + extends.len(),
+            Command::Release { leases } => leases.len(),
+            Command::ListQueues { limit, .. } | Command::Peek { limit, .. } => *limit as usize,
+            Command::CreateQueue { .. }
+            | Command::UpdateQueue { .. }
+            | Command::DeleteQueue { .. }
+            | Command::GetQueue { .. }
+            | Command::Ack(_)
+            | Command::Nack(_)
+            | Command::Extend(_)
+            | Command::GetMessage { .. } => 1,
+        }
+    }
+
     /// Messages it asks to accept.
     pub(crate) fn messages_brought(&self) -> usize {
         match self {

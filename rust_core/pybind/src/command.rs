@@ -45,4 +45,10 @@ impl Command {
     fn batch_bytes_max(&self) -> usize {
         self.request.batch_bytes_max
     }
+
+    /// Messages, or queues, that the command touches at most.
+    #[getter]
+    fn messages_max(&self) -> usize {
+        self.request.ask.messages_max()
+    }
 }

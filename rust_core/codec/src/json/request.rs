@@ -73,6 +73,17 @@ pub struct Settle {
     pub extends: Vec<Result<Signed<Extend>, Refusal>>,
 }
 
+impl Ask {
+    /// Messages, or queues, that carrying it out touches at most: what bounds how long it takes.
+    pub fn messages_max(&self) -> usize {
+        match self {
+            Ask::Plain(command) | Ask::EnqueueOne(command) => command.messages_max(),
+            Ask::Ack(_) | Ask::Nack(_) | Ask::Extend(_) => 1,
+            Ask::Settle(settle) => settle.acks.len() + settle.nacks.len() + settle.extends.len(),
+        }
+    }
+}
+
 impl Request {
     fn plain(command: Command, batch_bytes_max: usize) -> Self {
         Request {
