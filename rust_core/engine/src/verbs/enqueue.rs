@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::batch::Batch;
-use crate::command::NewMessage;
+use crate::command::{DedupKey, NewMessage};
 use crate::ids::{MessageId, QueueNumber};
 use crate::queue::Queue;
 use crate::record::{DedupEntry, Enqueued, Record};
@@ -109,16 +109,16 @@ fn refusals(
     messages: &[NewMessage],
 ) -> Option<Vec<Outcome>> {
     let remembers = state.queues.get(queue).config.dedup_window_ms > 0;
-    let mut earlier_entries = BTreeMap::new();
+    let mut firsts = BTreeMap::new();
     let mut conflicts = |message: &NewMessage| {
-        let Some(dedup) = message.dedup else {
+        let Some(DedupKey { hash, fingerprint }) = message.dedup else {
             return false;
         };
-        let first = *earlier_entries
-            .entry(dedup.hash)
-            .or_insert(dedup.fingerprint);
-        (remembers && first != dedup.fingerprint)
-            || duplicate(state, now_ms, queue, message).is_err()
+        // What an entry is compared with: the message in the window, or else the batch's first of its id.
+        match state.dedup.find(queue, hash, now_ms) {
+            Some(earlier) => earlier.fingerprint != fingerprint,
+            None => remembers && *firsts.entry(hash).or_insert(fingerprint) != fingerprint,
+        }
     };
     let conflicting: Vec<bool> = messages.iter().map(&mut conflicts).collect();
     let refusal = |conflict: bool| {
@@ -214,6 +214,22 @@ mod tests {
         ));
         assert!(matches!(reply, Reply::Enqueued(results) if results.iter().all(Result::is_ok)));
         assert_eq!(twin.live.message_count(), 2);
+    }
+
+    #[test]
+    fn an_aborted_batch_blames_only_what_conflicts() {
+        let mut twin = twin();
+        twin.enqueue("q", with_dedup(7, 1));
+        let entries = vec![with_dedup(7, 2), with_dedup(7, 1), with_dedup(8, 1)];
+        let refused = [
+            Rejection::DedupConflict,
+            Rejection::BatchAborted,
+            Rejection::BatchAborted,
+        ];
+        assert_eq!(
+            twin.ask(batch(entries, true)),
+            Reply::Enqueued(refused.map(Err).into())
+        );
     }
 
     #[test]

@@ -17,7 +17,14 @@ pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
             json.object(|json| json.number("messages", u64::from(*messages)))
         }
         Reply::Rejected(refused) => rejection::put(json, refused),
-        _ => json.object(|_| {}),
+        Reply::QueueCreated { .. }
+        | Reply::Queue(_)
+        | Reply::QueueDeleted { .. }
+        | Reply::Queues { .. }
+        | Reply::Enqueued(_)
+        | Reply::Received { .. }
+        | Reply::Message(_)
+        | Reply::Peeked { .. } => unreachable!("other files write these"),
     }
 }
 
