@@ -25,13 +25,13 @@ PIPELINED_MAX = 16  # with more, reading pauses and a client's end is noticed la
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One connection. `_running` is the request that is being answered; those behind it wait in `pipeline`."""
+    """One connection. `cycle` is the newest request; older ones that have no answer yet are `_ahead` of it."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._running: Any = None
+        self._ahead: list[Any] = []
         self._deadline: asyncio.TimerHandle | None = None
-        self._in_head = False
+        self._scope_with_head: Any = None
         self._chunk_bytes = 0  # of what came last
         self._head_bytes = 0  # of the chunks since the one in which the unfinished head began
         self._oversized = False
@@ -45,22 +45,21 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_expecting()
-        for cycle in (self._running, *(waiting for waiting, _ in self.pipeline)):
-            if cycle is not None and not cycle.response_complete:
-                cycle.disconnected = True
-                cycle.message_event.set()
+        for cycle in self._ahead:
+            _tell_gone(cycle)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._discarding:
             return
         self._chunk_bytes = len(data)
-        if self._in_head:
+        if self.scope is not self._scope_with_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > HEADER_BYTES_MAX:
+        in_head = self.scope is not self._scope_with_head
+        if in_head and self._head_bytes > HEADER_BYTES_MAX:
             self._refuse("headers_too_large")
-        elif self._deadline is None and (self._in_head or not self._is_answering()):
+        elif self._deadline is None and (in_head or not self._is_answering()):
             self._expect_head()
 
     def discard_rest(self) -> None:
@@ -75,25 +74,20 @@ class HttpProtocol(HttpToolsProtocol):
 
     # -- a request's head
 
-    def on_message_begin(self) -> None:
-        self._in_head = True
-        self._head_bytes = 0
-        super().on_message_begin()
-
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._scope_with_head = self.scope
         if self._deadline is not None:
             self._stop_expecting()
         if self._head_bytes + self._chunk_bytes > HEADER_BYTES_MAX and self._head_size() > HEADER_BYTES_MAX:
             self._oversized = True
             raise ValueError("the head is too large")  # the parser stops, and its caller sends the answer
+        self._head_bytes = 0
+        before = self.cycle
         super().on_headers_complete()
-        if 0 < len(self.pipeline) <= PIPELINED_MAX:
-            self.flow.resume_reading()
-
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        if self.pipeline:
+            self._ahead = [*(cycle for cycle in self._ahead if not cycle.response_complete), before]
+            if len(self.pipeline) <= PIPELINED_MAX:
+                self.flow.resume_reading()
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -105,25 +99,22 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _refuse(self, code: str) -> None:
         """Answers what can't be read on from. Requests before it get their answers first: then that is the end."""
-        self._in_head = False
-        if self._is_answering() and not self._is_reading_body():
-            self._discarding = True
-            self.cycle.keep_alive = False
-            return
-        if self._running is not None:
-            self._running.disconnected = True
-            self._running.message_event.set()
+        if self._is_answering():
+            if self.pipeline or not self.cycle.more_body:
+                self._discarding = True
+                self.cycle.keep_alive = False
+                return
+            _tell_gone(self.cycle)
         name = request_id(None)
         refused = problem(code, "", name.decode())
-        headers = (*self.server_state.default_headers, *refused.headers, (b"x-request-id", name))
-        self.transport.write(answer_bytes(refused.status, headers, refused.body, keep_alive=False))
+        headers = (*refused.headers, (b"x-request-id", name))
+        default_headers = self.server_state.default_headers
+        self.transport.write(answer_bytes(refused.status, default_headers, headers, refused.body, keep_alive=False))
         self.discard_rest()
 
     def _is_answering(self) -> bool:
-        return self._running is not None and not self._running.response_complete
-
-    def _is_reading_body(self) -> bool:
-        return self._running is self.cycle and self.cycle.more_body and not self.cycle.response_started
+        # Answers leave in order: with the newest, all have left.
+        return self.cycle is not None and not self.cycle.response_complete
 
     # -- time
 
@@ -141,3 +132,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._expect_head()  # reading may pause until the answer is sent
         else:
             self.transport.close()
+
+
+def _tell_gone(cycle: Any) -> None:
+    if not cycle.response_complete:
+        cycle.disconnected = True
+        cycle.message_event.set()

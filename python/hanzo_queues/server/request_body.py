@@ -6,6 +6,8 @@ reading. A body that came in one piece is passed on as it is.
 
 from __future__ import annotations
 
+from starlette.types import Message
+
 from hanzo_queues.server.call import Call, ClientGone
 from hanzo_queues.server.connection import arrived
 from hanzo_queues.server.edge import Edge
@@ -22,13 +24,18 @@ async def read_json_body(edge: Edge, call: Call) -> bytes:
     if headers.get(b"content-type") != JSON or b"content-encoding" in headers:
         _check_media_type(headers)
     length = headers.get(b"content-length")
-    if length is None:
-        body = await _undeclared_body(edge, call, bytes_max)
-    else:
-        if int(length) > bytes_max:
+    if length is not None:
+        size = int(length)
+        if size > bytes_max:
             raise _too_large(bytes_max)
-        _hold(edge, call, int(length))
-        body = await _declared_body(call)
+        edge.bodies.take(size)
+        call.body_bytes = size
+    message = await call.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    if length is None or message.get("more_body"):
+        body = await _rest_of_body(edge, call, message, bytes_max)
     call.body_is_read = True
     return body
 
@@ -47,40 +54,22 @@ def is_unread(call: Call) -> bool:
     return True
 
 
-async def _declared_body(call: Call) -> bytes:
-    body, more = await _piece(call)
-    if not more:
-        return body
-    pieces = [body]
-    while more:
-        body, more = await _piece(call)
-        pieces.append(body)
-    return b"".join(pieces)
-
-
-async def _undeclared_body(edge: Edge, call: Call, bytes_max: int) -> bytes:
+async def _rest_of_body(edge: Edge, call: Call, message: Message, bytes_max: int) -> bytes:
+    """The whole body; `message` brought its first piece. A declared length is held already."""
+    declared = call.body_bytes > 0
     pieces = []
-    more = True
-    while more:
-        piece, more = await _piece(call)
-        _hold(edge, call, len(piece))
-        if call.body_bytes > bytes_max:
-            raise _too_large(bytes_max)
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-async def _piece(call: Call) -> tuple[bytes, bool]:
-    """What came, and whether there is more."""
-    message = await call.receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    return message.get("body", b""), message.get("more_body", False)
-
-
-def _hold(edge: Edge, call: Call, count: int) -> None:
-    edge.bodies.take(count)
-    call.body_bytes += count
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        pieces.append(message.get("body", b""))
+        if not declared:
+            edge.bodies.take(len(pieces[-1]))
+            call.body_bytes += len(pieces[-1])
+            if call.body_bytes > bytes_max:
+                raise _too_large(bytes_max)
+        if not message.get("more_body"):
+            return b"".join(pieces)
+        message = await call.receive()
 
 
 def _too_large(bytes_max: int) -> Refused:

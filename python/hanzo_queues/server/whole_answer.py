@@ -52,17 +52,24 @@ async def send_whole(
 
 
 def answer_bytes(
-    status: int, headers: Iterable[Header], body: bytes, *, keep_alive: bool, with_body: bool = True
+    status: int, default_headers: Iterable[Header], headers: Iterable[Header], body: bytes, keep_alive: bool
 ) -> bytes:
-    """An HTTP/1.1 answer. Without its body it is the answer to HEAD."""
+    """An HTTP/1.1 answer, whole."""
+    return b"".join(_parts(status, default_headers, headers, body, keep_alive))
+
+
+def _parts(
+    status: int, default_headers: Iterable[Header], headers: Iterable[Header], body: bytes, keep_alive: bool
+) -> list[bytes]:
     parts = [STATUS_LINES[status]]
+    for name, value in default_headers:
+        parts += (name, b": ", value, b"\r\n")
     for name, value in headers:
         parts += (name, b": ", value, b"\r\n")
     parts.append(b"content-length: %d\r\n" % len(body))
     parts.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
-    if with_body:
-        parts.append(body)
-    return b"".join(parts)
+    parts.append(body)
+    return parts
 
 
 async def _send(send: Send, status: int, headers: Sequence[Header], body: bytes, last: bool) -> None:
@@ -75,15 +82,16 @@ def _write(cycle: Any, status: int, headers: Sequence[Header], body: bytes, last
     """What the cycle's own `send` does for two messages, in one go."""
     cycle.response_started = True
     cycle.waiting_for_100_continue = False
-    cycle.keep_alive = cycle.keep_alive and not last
-    transport = cycle.transport
-    all_headers = [*cycle.default_headers, *headers]
-    with_body = cycle.scope["method"] != "HEAD"
-    transport.write(answer_bytes(status, all_headers, body, keep_alive=cycle.keep_alive, with_body=with_body))
+    if last:
+        cycle.keep_alive = False
+    parts = _parts(status, cycle.default_headers, headers, body, cycle.keep_alive)
+    if cycle.scope["method"] == "HEAD":
+        parts.pop()
+    cycle.transport.write(b"".join(parts))
     cycle.response_complete = True
     cycle.message_event.set()
     if not cycle.keep_alive:
-        _end(transport, last)
+        _end(cycle.transport, last)
     cycle.on_response()
 
 

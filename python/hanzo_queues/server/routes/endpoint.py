@@ -73,35 +73,26 @@ class Endpoint:
         call = Call(scope, receive, headers)
         sent = False
         try:
-            status, kinds, body = await self._answer(scope, call, name)
-            sent = await send_whole(send, status, (*kinds, (b"x-request-id", name)), body, last=is_unread(call))
+            try:
+                operation = self.operations.get(scope["method"])
+                if operation is None:
+                    raise Refused("method_not_allowed", "", headers=self._allow)
+                if not operation.public:
+                    self._edge.keys.admit(headers.get(b"authorization"))
+                if query := scope["query_string"]:
+                    call.query = parse_query(query, operation.query)
+                status, kinds, body = _shape(await operation.verb(self._edge, call), operation, name)
+            except (Exception, asyncio.CancelledError) as error:
+                status, kinds, body = _failed(error, scope["method"], call, name)
+            last = not call.body_is_read and is_unread(call)
+            sent = await send_whole(send, status, (*kinds, (b"x-request-id", name)), body, last=last)
         except ClientGone:
             return
         finally:
             if not sent and call.on_unsent is not None:
                 call.on_unsent()
-            self._edge.bodies.give_back(call.body_bytes)
-
-    async def _answer(self, scope: Scope, call: Call, name: bytes) -> Rendered:
-        method = scope["method"]
-        try:
-            operation = self.operations.get(method)
-            if operation is None:
-                raise Refused("method_not_allowed", "", headers=self._allow)
-            if not operation.public:
-                self._edge.keys.admit(call.headers.get(b"authorization"))
-            if query := scope["query_string"]:
-                call.query = parse_query(query, operation.query)
-            return _shape(await operation.verb(self._edge, call), operation, name)
-        except ClientGone:
-            raise
-        except asyncio.CancelledError:
-            # Only a server that has waited long enough for its requests cancels them.
-            error: Exception = _cut_off(method, call)
-        except Exception as raised:
-            error = raised
-        failed = problem_of(error, name.decode())
-        return failed.status, failed.headers, failed.body
+            if call.body_bytes:
+                self._edge.bodies.give_back(call.body_bytes)
 
 
 class NotFound:
@@ -115,10 +106,16 @@ class NotFound:
         await send_whole(send, failed.status, headers, failed.body, last=is_unread(call))
 
 
-def _cut_off(method: str, call: Call) -> ShuttingDown:
-    harmless = method in READING or is_unread(call)
-    outcome: Outcome = "none" if harmless else "unknown"
-    return ShuttingDown("The server stopped before the request was answered.", outcome=outcome)
+def _failed(error: Exception | asyncio.CancelledError, method: str, call: Call, name: bytes) -> Rendered:
+    """The problem that `error` becomes. Raises ClientGone again: nobody waits for one."""
+    if isinstance(error, ClientGone):
+        raise error
+    if isinstance(error, asyncio.CancelledError):
+        # Only a server that has waited long enough for its requests cancels them.
+        outcome: Outcome = "none" if method in READING or is_unread(call) else "unknown"
+        error = ShuttingDown("The server stopped before the request was answered.", outcome=outcome)
+    failed = problem_of(error, name.decode())
+    return failed.status, failed.headers, failed.body
 
 
 def _shape(answer: Answer | Page, operation: Operation, name: bytes) -> Rendered:
