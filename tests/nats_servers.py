@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hanzo_queues.server.child_process import die_with_parent
 from hanzo_queues.server.nats_binary import find_nats_server
 from hanzo_queues.server.nats_connection import NatsEndpoint
-from hanzo_queues.server.nats_process import die_with_parent
 
 READY_TIMEOUT_S = 20.0
 POLL_S = 0.01

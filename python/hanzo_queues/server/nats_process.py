@@ -8,19 +8,14 @@ Knows nothing of why it is started or ended.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import logging
 import os
-import select
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from hanzo_queues.server.child_process import command_line, die_with_parent, kill_and_wait, processor_ticks
 from hanzo_queues.server.data_directory import DataDirectory
 
 logger = logging.getLogger(__name__)
@@ -33,7 +28,6 @@ TERMINATE_TIMEOUT_S = 5.0
 MEMORY_BYTES_MIN = 128 * 1024 * 1024
 MEMORY_BYTES_MAX = 2 * 1024 * 1024 * 1024
 CGROUP_MEMORY_MAX = Path("/sys/fs/cgroup/memory.max")
-PR_SET_PDEATHSIG = 1
 
 
 class NatsProcess:
@@ -57,7 +51,7 @@ class NatsProcess:
     def processor_ticks(self) -> int | None:
         """How much processor time it has used, in a unit of the system's: a process that works uses more and more.
         None when that can't be told."""
-        return None if self.process_id is None else _processor_ticks(self.process_id)
+        return None if self.process_id is None else processor_ticks(self.process_id)
 
     def configure(self, *, server_name: str, port: int, token: str, store_bytes_max: int) -> None:
         """Writes the configuration that the next `start` or `reload` reads. Loopback only, no monitoring port, every
@@ -132,7 +126,7 @@ class NatsProcess:
             return
         logger.warning("embedded nats-server: ending process %d, left by an earlier server", pid)
         with suppress(ProcessLookupError):
-            _kill_and_wait(pid)
+            kill_and_wait(pid)
 
     def last_words(self) -> str:
         """The end of its log, for people."""
@@ -146,23 +140,7 @@ class NatsProcess:
 
     def _is_ours(self, pid: int) -> bool:
         """Whether process `pid` runs with our configuration file: a pid alone may have gone to somebody else."""
-        return str(self._config_path) in _command_line(pid)
-
-
-def die_with_parent() -> Callable[[], None] | None:
-    """What a child runs before exec so that Linux kills it when its parent ends. "Parent" is the thread that starts it:
-    the one of the event loop, which has to outlive the child."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl
-    parent = os.getpid()
-
-    def before_exec() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return before_exec
+        return str(self._config_path) in command_line(pid)
 
 
 def _overwrite(path: Path, text: bytes) -> None:
@@ -172,45 +150,6 @@ def _overwrite(path: Path, text: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(text.ljust(CONFIG_BYTES - 1) + b"\n")
         file.truncate()
-
-
-def _processor_ticks(pid: int) -> int | None:
-    if sys.platform == "linux":
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return None
-        return int(fields[11]) + int(fields[12])  # utime and stime
-    told = subprocess.run(["ps", "-p", str(pid), "-o", "time="], capture_output=True, text=True, check=False).stdout
-    digits = "".join(filter(str.isdigit, told))
-    return int(digits) if digits else None
-
-
-def _kill_and_wait(pid: int) -> None:
-    """Returns when all its threads are gone, and its port is free: in /proc it seems to be gone before."""
-    if sys.platform == "linux":
-        process = os.pidfd_open(pid)
-        try:
-            os.kill(pid, signal.SIGKILL)
-            select.select([process], [], [], TERMINATE_TIMEOUT_S)
-        finally:
-            os.close(process)
-        return
-    deadline = time.monotonic() + TERMINATE_TIMEOUT_S
-    while time.monotonic() < deadline:
-        os.kill(pid, signal.SIGKILL)  # raises ProcessLookupError when it is gone
-        time.sleep(0.01)
-
-
-def _command_line(pid: int) -> str:
-    proc = Path("/proc")
-    if (proc / "self").exists():
-        try:
-            return (proc / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            return ""
-    listed = subprocess.run(["ps", "-p", str(pid), "-o", "args="], capture_output=True, text=True, check=False)
-    return listed.stdout
 
 
 def _memory_bytes() -> int:
