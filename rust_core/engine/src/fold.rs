@@ -1,5 +1,8 @@
 //! Feeds the state to a hasher, for tests: everything a later decision could depend on, in an order that follows
 //! from the state alone. Links are fed as they are; they are what the lists' order is.
+//!
+//! Every field is named here, so a new one is not forgotten. Left out is what follows from the rest (timers, the
+//! ordering keys' table and free slots), what is no state (the batch at hand, who woke), and the owner's settings.
 
 use crate::message::{Message, NONE};
 use crate::queue::Queue;
@@ -8,18 +11,32 @@ use crate::state::State;
 impl State {
     /// See [`Partition::fold_state`](crate::partition::Partition::fold_state).
     pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
-        [self.lsn, self.epoch, self.numbered]
+        let State {
+            settings: _,
+            lsn,
+            epoch,
+            secret,
+            numbered,
+            messages,
+            deadlines: _,
+            keys: _,
+            queues,
+            dedup: _,
+            settled,
+            history,
+            cursor: _,
+            woken: _,
+        } = self;
+        [lsn, epoch, numbered]
             .iter()
             .for_each(|n| fold(&n.to_le_bytes()));
-        fold(&self.secret.unwrap_or_default());
-        self.queues.fold_reaping(fold);
-        self.queues
-            .iter()
-            .for_each(|queue| self.fold_queue(queue, fold));
-        fold(&self.messages.first_free().to_le_bytes());
-        (0..self.messages.slots()).for_each(|slot| self.fold_message(slot, fold));
-        self.settled.fold(fold);
-        self.history.fold(fold);
+        fold(&secret.unwrap_or_default());
+        queues.fold_reaping(fold);
+        queues.iter().for_each(|queue| self.fold_queue(queue, fold));
+        fold(&messages.first_free().to_le_bytes());
+        (0..messages.slots()).for_each(|slot| self.fold_message(slot, fold));
+        settled.fold(fold);
+        history.fold(fold);
     }
 
     fn fold_queue(&self, queue: &Queue, fold: &mut impl FnMut(&[u8])) {
@@ -29,34 +46,27 @@ impl State {
             config,
             created_at_ms,
             counts,
+            ready,
             delayed,
             leased,
             dead,
+            limiter,
+            dedup,
             deleted,
-            ..
+            woken: _,
         } = queue;
-        let facts = (
-            number,
-            name,
-            config,
-            created_at_ms,
-            counts,
-            delayed,
-            leased,
-            dead,
-            deleted,
-        );
-        fold(format!("{facts:?}").as_bytes());
-        queue
-            .ready
+        let facts = (number, name, config, created_at_ms, counts, deleted);
+        fold(format!("{facts:?} {delayed:?} {leased:?} {dead:?}").as_bytes());
+        ready
             .iter(&self.messages)
             .for_each(|slot| fold(&slot.to_le_bytes()));
-        queue.limiter.fold(fold);
-        self.dedup.fold(&queue.dedup, fold);
+        limiter.fold(fold);
+        self.dedup.fold(dedup, fold);
     }
 
     fn fold_message(&self, slot: u32, fold: &mut impl FnMut(&[u8])) {
         let message = &self.messages[slot];
+        // Twice, for the widths. `..` is the status alone, fed by its method: a message's 64 bytes are full.
         let Message {
             number,
             envelope,
@@ -89,6 +99,110 @@ impl State {
         fold(&[priority, message.status()]);
         if key != NONE {
             fold(format!("{:?}", self.keys[key]).as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::NewMessage;
+    use crate::config::QueueConfig;
+    use crate::ids::{MessageId, QueueNumber};
+    use crate::message::Flag;
+    use crate::record::DedupEntry;
+    use crate::settled::Ending;
+    use crate::state::State;
+    use crate::twin::{SECOND, Twin, config, folded, limit, message, nack};
+
+    const QUEUE: QueueNumber = QueueNumber(0);
+
+    type Change = fn(&mut State);
+
+    /// A limited queue with a leased, a failed, a dead and a keyed message.
+    fn twin() -> Twin {
+        let mut twin = Twin::new();
+        let rate_limit = limit(100, SECOND, 9);
+        twin.create(
+            "q",
+            QueueConfig {
+                rate_limit,
+                ..config()
+            },
+        );
+        let keyed = NewMessage {
+            ordering_key: Some(1),
+            ..message()
+        };
+        (0..4).for_each(|_| {
+            twin.enqueue("q", keyed.clone());
+            twin.enqueue("q", message());
+        });
+        let leases = twin.receive("q", 4);
+        twin.nack(leases[0].lease, Some(SECOND));
+        twin.ask(crate::command::Command::Nack(crate::command::Nack {
+            reject: true,
+            ..nack(leases[1].lease)
+        }));
+        twin
+    }
+
+    #[test]
+    fn a_change_of_anything_shows() {
+        let changes: [(&str, Change); 11] = [
+            ("limiter", |state| {
+                let queue = state.queues.get_mut(QUEUE);
+                let limit = queue.config.rate_limit.unwrap();
+                queue.limiter.take(limit, 1_700_000_100_000, 1);
+            }),
+            ("dedup entry", |state| {
+                let id = MessageId { number: 1, slot: 0 };
+                let entry = DedupEntry {
+                    hash: 1,
+                    fingerprint: 1,
+                    expires_at_ms: u64::MAX,
+                };
+                let queue = state.queues.get_mut(QUEUE);
+                state.dedup.put(QUEUE, entry, id, &mut queue.dedup);
+            }),
+            ("settled lease", |state| {
+                state.settled.put(1, 1, Ending::Acked)
+            }),
+            ("failures", |state| {
+                let message = &mut state.messages[0];
+                state.history.fail(0, message, 5, None);
+                message.attempts -= 1;
+            }),
+            ("own retries", |state| {
+                let message = &mut state.messages[2];
+                state.history.set_retries_max(2, message, 7);
+                message.set(Flag::OwnRetries, false);
+            }),
+            ("expiry", |state| state.messages[0].expires_at_ms += 1),
+            ("deliveries", |state| state.messages[0].deliveries += 1),
+            ("created at", |state| {
+                state.queues.get_mut(QUEUE).created_at_ms += 1;
+            }),
+            ("config", |state| {
+                state.queues.get_mut(QUEUE).config.delay_ms += 1;
+            }),
+            ("key", |state| {
+                let key = state.messages[0].key;
+                state.keys[key].hash += 1;
+            }),
+            ("numbered", |state| state.numbered += 1),
+        ];
+        let before = folded(&twin().live);
+        assert!(
+            before == folded(&twin().live),
+            "equal states feed equal bytes"
+        );
+        for (what, change) in changes {
+            let mut twin = twin();
+            change(twin.live.state_mut());
+            assert!(
+                folded(&twin.live) != before,
+                "a change of its {what} doesn't show"
+            );
         }
     }
 }

@@ -184,4 +184,8 @@ impl Partition {
     pub(crate) fn state(&self) -> &State {
         &self.state
     }
+
+    pub(crate) fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
 }

@@ -37,10 +37,9 @@ pub(super) fn decide(
 ) -> Death {
     let queue = state.queues.get(state.messages[message.slot].queue);
     let existing = |name: &str| state.queues.find(name).map(|queue| queue.number);
-    let can_go = |name: &&Box<str>| {
-        existing(name).is_some() || dead_letter_queue::check_room(state, 1).is_ok()
-    };
-    let Some(name) = queue.config.dead_letter_queue.as_ref().filter(can_go) else {
+    let can_go =
+        |name: &&str| existing(name).is_some() || dead_letter_queue::check_room(state, 1).is_ok();
+    let Some(name) = queue.config.dead_letter_queue.as_deref().filter(can_go) else {
         let record = Record::Died {
             message,
             reason,
@@ -56,7 +55,7 @@ pub(super) fn decide(
     let queue = existing.unwrap_or(state.queues.next_number());
     let queue_created = existing
         .is_none()
-        .then(|| dead_letter_queue::created(state, queue, name.clone()));
+        .then(|| dead_letter_queue::created(state, queue, name.into()));
     let dead_letter = state.next_id();
     let record = Record::DeadLettered {
         message,

@@ -20,6 +20,7 @@ pub(super) fn run(batch: &mut Batch, name: &str) -> Result<Reply, Rejection> {
 mod tests {
     use super::super::timers::REAPED_PER_STEP_MAX;
     use crate::command::{Command, NewMessage};
+    use crate::ids::QueueNumber;
     use crate::record::Record;
     use crate::rejection::Rejection;
     use crate::reply::Reply;
@@ -110,5 +111,37 @@ mod tests {
         twin.wait(SECOND);
         assert_eq!(twin.queue("other").counts.ready, 1);
         assert_eq!(twin.step(vec![]).next_deadline_ms, None);
+    }
+
+    #[test]
+    fn parts_of_any_size_are_replayed() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let messages = (0..10).map(|id| with_dedup(id, 1)).collect();
+        twin.step(vec![Command::Enqueue {
+            queue: "q".into(),
+            messages,
+            atomic: false,
+        }]);
+        let (queue, now_ms) = (QueueNumber(0), twin.now_ms);
+        let reaped = |count, dedup_entries| Record::Reaped {
+            queue,
+            count,
+            dedup_entries,
+        };
+        // As a server with other bounds would have it.
+        let batches = [
+            vec![Record::QueueDeleted { queue }, reaped(3, 1)],
+            vec![reaped(7, 0)],
+            vec![reaped(0, 8), reaped(0, 1)],
+        ];
+        for records in batches {
+            twin.replica
+                .replay(twin.replica.lsn() + 1, now_ms, &records);
+            twin.replica.assert_invariants();
+        }
+        let state = twin.replica.state();
+        assert_eq!((state.messages.count(), state.dedup.len()), (0, 0));
+        assert!(state.queues.reaping().is_none());
     }
 }
