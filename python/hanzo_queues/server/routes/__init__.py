@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starlette.routing import Router
+from starlette.types import ASGIApp
 
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.routes import enqueue, health, messages, openapi, peek, queues, receive, settle
 from hanzo_queues.server.routes.endpoint import Endpoint, NotFound, Operation, reading
-from hanzo_queues.server.routes.path_route import PathRoute
+from hanzo_queues.server.routes.path_table import PathTable
 
 # A receive leases, so it has no HEAD; neither has anything that changes something.
 SAFE = frozenset(
@@ -54,10 +54,9 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
 }
 
 
-def build_routes(edge: Edge) -> Router:
+def build_routes(edge: Edge) -> ASGIApp:
     """The ASGI application of the API."""
-    table = [PathRoute(path, Endpoint(edge, with_head(path)), name=path) for path in OPERATIONS]
-    return Router(table, redirect_slashes=False, default=NotFound())
+    return PathTable({path: Endpoint(edge, with_head(path)) for path in OPERATIONS}, NotFound())
 
 
 def with_head(path: str) -> dict[str, Operation]:
