@@ -11,7 +11,7 @@ import pytest
 
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.faults import JournalUnavailable, PartitionRecovering
-from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, JournalError
+from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, JournalError, JournalFull, WrongLastSequence
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.partition import Partition
 from hanzo_queues.server.payloads import Payloads
@@ -123,6 +123,61 @@ async def test_a_batch_behind_one_in_doubt_is_in_doubt_too() -> None:
         results = await asyncio.gather(first, second, return_exceptions=True)
         assert [type(result) for result in results] == [JournalUnavailable, JournalUnavailable]
         assert await ready(partition) == 0
+
+
+class LosesOne(MemoryJournal):
+    """A journal that loses the next append, which is noticed only when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losing = False
+        self.noticed = asyncio.Event()
+        self.refused = asyncio.Event()
+
+    async def append(self, batch: bytes, expected_last_sequence: int) -> None:
+        if self.losing:
+            self.losing = False
+            await self.noticed.wait()
+            raise AppendUnknown("lost")
+        try:
+            await super().append(batch, expected_last_sequence)
+        except WrongLastSequence:
+            self.refused.set()
+            raise
+
+
+async def test_what_failed_first_says_why() -> None:
+    journal = LosesOne()
+    turns = Turns()
+    async with serving(journal, ownership=turns) as partition:
+        journal.losing = True
+        writes = [asyncio.ensure_future(partition.submit(enqueue("first")))]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        writes.append(asyncio.ensure_future(partition.submit(enqueue("second"))))
+        await asyncio.wait_for(journal.refused.wait(), 5)
+        journal.noticed.set()
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        assert ["lost" in str(result) for result in results] == [True, True]
+        assert await ready(partition) == 0
+        assert not turns.released, "a stranger would have been stood back for"
+
+
+async def test_a_full_journal_is_waited_for_and_not_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hanzo_queues.server.partition.FULL_DELAY_S", 0.02)
+    restarts: list[None] = []
+
+    async def on_stuck() -> None:
+        restarts.append(None)
+
+    journal = GatedJournal()
+    async with serving(journal, on_stuck=on_stuck) as partition:
+        journal.fail_next = [(JournalFull("no room left"), False)] * 5
+        with pytest.raises(JournalUnavailable) as caught:
+            await partition.submit(enqueue("no room"))
+        assert caught.value.outcome == "none"
+        assert await ready(partition) == 0
+        assert not restarts
 
 
 class Damaged(GatedJournal):

@@ -21,7 +21,14 @@ from hanzo_queues._core import Command, Reply
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.faults import Fault, JournalUnavailable, Overloaded, PartitionRecovering, ShuttingDown
 from hanzo_queues.server.inbox import Inbox, Request
-from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, WrongLastSequence
+from hanzo_queues.server.journal.base import (
+    Journal,
+    JournalCorrupt,
+    JournalError,
+    JournalFull,
+    JournalRefused,
+    WrongLastSequence,
+)
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.polls import Polls
 from hanzo_queues.server.recovery import take_over
@@ -33,6 +40,7 @@ State = Literal["standby", "recovering", "serving", "failed", "closed"]
 
 PATIENCE_S = 5.0  # requests wait this long for a writer before they are told to come back
 RETRY_DELAYS_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+FULL_DELAY_S = 5.0  # a recovery makes no space
 FAILURES_UNTIL_STUCK = 2
 
 
@@ -215,7 +223,7 @@ class Partition:
             try:
                 await self._own()
                 await self._recover_and_serve()
-            except JournalCorrupt as error:
+            except (JournalCorrupt, JournalRefused) as error:
                 return self._fail(str(error))
             except OwnershipLost as error:
                 logger.warning("partition %d: %s; standing by", self.number, error)
@@ -256,6 +264,8 @@ class Partition:
         logger.log(level, "partition %d: poisoned: %s; recovering", self.number, error, exc_info=is_bug)
         if self.state == "closed":
             return
+        if isinstance(error, JournalFull):
+            return await asyncio.sleep(FULL_DELAY_S)
         if isinstance(error, WrongLastSequence):
             await self._stand_back()
         elif self._failures >= FAILURES_UNTIL_STUCK and not is_bug:

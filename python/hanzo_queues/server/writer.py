@@ -139,10 +139,12 @@ class Writer:
 
     async def _commit(self, step: Step, decided: Decided, earlier: asyncio.Task[None] | None) -> None:
         try:
-            if step.batch is not None:
-                await self._journal.append(step.batch, step.lsn - 1)
-            if earlier is not None:
-                await earlier
+            try:
+                if step.batch is not None:
+                    await self._journal.append(step.batch, step.lsn - 1)
+            finally:
+                if earlier is not None:
+                    await earlier  # replies leave in order; and if it failed, this append only failed for it
         except BaseException as error:
             self._doubt(decided, error)
             raise
