@@ -106,6 +106,12 @@ fn encode_change(out: &mut Vec<u8>, record: &Record) {
                 &[u64::from(group.0), *since_ms],
             );
         }
+        other => encode_death(out, other),
+    }
+}
+
+fn encode_death(out: &mut Vec<u8>, record: &Record) {
+    match record {
         Record::Died {
             message,
             reason,
@@ -133,7 +139,7 @@ fn encode_change(out: &mut Vec<u8>, record: &Record) {
             about(out, tag::DEAD_LETTERED, *message, &fields);
             put_message(out, *dead_letter);
         }
-        _ => unreachable!("`encode` writes every other record itself"),
+        _ => unreachable!("every other record is written above"),
     }
 }
 
