@@ -226,14 +226,14 @@ mod tests {
         let mut twin = Twin::new();
         twin.create("q", config());
         let each = TIMER_BYTES_MAX / FIRED_BYTES_MAX + 500;
-        (0..4).for_each(|_| {
+        (0..8).for_each(|_| {
             twin.step(vec![late(10, each)]);
             twin.wait(10);
         });
         assert_eq!(twin.step(vec![]).next_deadline_ms, Some(twin.now_ms));
         twin.step(vec![]);
         let counts = twin.queue("q").counts;
-        assert_eq!((counts.delayed, counts.ready), (0, u64::from(4 * each)));
+        assert_eq!((counts.delayed, counts.ready), (0, u64::from(8 * each)));
     }
 
     #[test]
