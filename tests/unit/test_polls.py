@@ -64,7 +64,7 @@ async def test_a_poll_cancelled_while_its_lease_is_written_gives_it_back() -> No
 
 
 async def test_a_woken_poll_that_is_cancelled_passes_its_turn_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hanzo_queues.server.writer.STEP_COMMANDS_MAX", 1)
+    monkeypatch.setattr("hanzo_queues.server.writer.STEP_MESSAGES_MAX", 1)
     journal = GatedJournal()
     async with serving(journal) as partition:
         await created(partition, "other")

@@ -6,11 +6,13 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
+from hanzo_queues._core import Engine
 from hanzo_queues.server.clock import Clock
-from hanzo_queues.server.faults import JournalUnavailable, PartitionRecovering
+from hanzo_queues.server.faults import Fault, JournalUnavailable, PartitionRecovering
 from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, JournalError, JournalFull, WrongLastSequence
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.partition import Partition
@@ -146,6 +148,18 @@ class LosesOne(MemoryJournal):
             raise
 
 
+async def test_a_bug_of_the_engine_poisons_and_is_told() -> None:
+    clock = Clock()
+    async with serving(GatedJournal(), clock=clock) as partition:
+        await partition.submit(enqueue("before"))
+        now_ms, clock.now_ms = clock.now_ms, lambda: 1  # type: ignore[method-assign]
+        with pytest.raises(Fault) as caught:
+            await partition.submit(enqueue("meets the bug"))
+        assert (caught.value.code, caught.value.outcome) == ("internal_error", "none")
+        clock.now_ms = now_ms  # type: ignore[method-assign]
+        assert await until_served(partition) == 1
+
+
 async def test_what_failed_first_says_why() -> None:
     journal = LosesOne()
     turns = Turns()
@@ -227,13 +241,13 @@ class Contested(GatedJournal):
 
     async def append(self, batch: bytes, expected_last_sequence: int) -> None:
         if expected_last_sequence == 0:
-            await take_over(0, MemoryJournal(self.store), Payloads(self, 1), Clock())
+            await take_over(partial(Engine, 0), MemoryJournal(self.store), Payloads(self, 1), Clock())
         await super().append(batch, expected_last_sequence)
 
 
 async def test_a_refused_fence_is_followed_by_a_replay_of_what_refused_it() -> None:
     journal = Contested()
-    engine = await take_over(0, journal, Payloads(journal, 1), Clock())
+    engine = await take_over(partial(Engine, 0), journal, Payloads(journal, 1), Clock())
     assert (engine.lsn, engine.epoch) == (journal.store.last_sequence, 2)
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.types import ASGIApp
 
-from hanzo_queues._core import Parser, step_batch_bytes_min
+from hanzo_queues._core import Engine, Parser, step_batch_bytes_min
 from hanzo_queues.server.auth import ApiKeys
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.faults import Fault, ShuttingDown
@@ -29,6 +30,7 @@ from hanzo_queues.server.storage import StartRefused, only_wait
 
 logger = logging.getLogger(__name__)
 
+PARTITION = 0  # the only one: docs/adr/0003
 OPEN_RETRY_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 PAYLOAD_BYTES_MAX_LEAST = 1024
 
@@ -60,8 +62,15 @@ class App:
         self._on_failed = on_failed
         self._on_serving = on_serving
         self.partition = Partition(
-            0,
+            PARTITION,
             journal,
+            new_engine=partial(
+                Engine,
+                PARTITION,
+                visibility_timeout_ms=settings.visibility_timeout_ms,
+                max_retries=settings.max_retries,
+                queues_max=limits["queues_max"],
+            ),
             ownership=ownership,
             payload_memory_bytes=settings.payload_memory_bytes,
             requests_max=limits["inflight_requests_max"],

@@ -15,9 +15,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
-from hanzo_queues._core import Command, Reply
+from hanzo_queues._core import Command, Engine, Reply
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.faults import Fault, JournalUnavailable, Overloaded, PartitionRecovering, ShuttingDown
 from hanzo_queues.server.inbox import Inbox, Request
@@ -76,6 +77,7 @@ async def _nothing() -> None:
 class Partition:
     """One partition. Start it with `start`, end it with `close`.
 
+    `new_engine` makes an empty engine of this partition.
     `ownership` says when this node may try to write; None: nobody else can.
     `on_stuck` is awaited when the journal keeps failing (an embedded nats-server is restarted by it).
     `on_failed` is called once with a sentence when the partition can't serve any more.
@@ -89,6 +91,7 @@ class Partition:
         payload_memory_bytes: int,
         requests_max: int,
         polls_max: int,
+        new_engine: Callable[[], Engine] | None = None,
         clock: Clock | None = None,
         ownership: Ownership | None = None,
         on_stuck: Callable[[], Awaitable[None]] = _nothing,
@@ -98,6 +101,7 @@ class Partition:
         self.state: State = "standby"
         self._journal = journal
         self._payloads = Payloads(journal, payload_memory_bytes)
+        self._new_engine = new_engine or partial(Engine, number)
         self._clock = clock or Clock()
         self._requests_max = requests_max
         self._polls_max = polls_max
@@ -240,7 +244,7 @@ class Partition:
 
     async def _recover_and_serve(self) -> None:
         self.state = "recovering"
-        engine = await take_over(self.number, self._journal, self._payloads, self._clock)
+        engine = await take_over(self._new_engine, self._journal, self._payloads, self._clock)
         writer = Writer(engine, self._journal, self._payloads, self._clock, self._inbox, self._polls, self._give_back)
         writer.parking = self._parking
         self._writer = writer

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Callable
 
 from hanzo_queues._core import BatchError, Engine
 from hanzo_queues.server.clock import Clock
@@ -22,25 +23,24 @@ logger = logging.getLogger(__name__)
 PROGRESS_EVERY_S = 2.0
 
 
-async def take_over(partition: int, journal: Journal, payloads: Payloads, clock: Clock) -> Engine:
+async def take_over(new_engine: Callable[[], Engine], journal: Journal, payloads: Payloads, clock: Clock) -> Engine:
     """An engine that holds the journal's whole state and owns it. Raises JournalError (retry: the outcome of the
     fence is open and the next call settles it) and JournalCorrupt (don't)."""
     while True:
-        engine = await _replay(partition, journal, payloads)
+        engine = await _replay(new_engine(), journal, payloads)
         clock.not_before(engine.now_ms)
         fence = engine.fence(clock.now_ms(), secrets.token_bytes(32))
         assert fence.batch is not None
         try:
             await journal.append(fence.batch, fence.lsn - 1)
         except WrongLastSequence as refused:
-            logger.warning("partition %d: the journal grew during take-over (%s); replaying", partition, refused)
+            logger.warning("the journal grew during take-over (%s); replaying", refused)
             continue
         payloads.put(fence.lsn, fence.batch)
         return engine
 
 
-async def _replay(partition: int, journal: Journal, payloads: Payloads) -> Engine:
-    engine = Engine(partition)
+async def _replay(engine: Engine, journal: Journal, payloads: Payloads) -> Engine:
     payloads.clear()
     last = await journal.last_sequence()
     started = reported = time.monotonic()
@@ -49,15 +49,15 @@ async def _replay(partition: int, journal: Journal, payloads: Payloads) -> Engin
             engine.replay(sequence, batch)
         except BatchError as error:
             raise JournalCorrupt(
-                f"partition {partition}: journal batch {sequence} of {last} can't be trusted: {error}. "
+                f"journal batch {sequence} of {last} can't be trusted: {error}. "
                 "Nothing was changed. Restore the journal's stream from a backup or another replica."
             ) from error
         payloads.put(sequence, batch)
         if time.monotonic() - reported > PROGRESS_EVERY_S:
             reported = time.monotonic()
-            logger.info("partition %d: replayed %d of %d batches", partition, sequence, last)
+            logger.info("replayed %d of %d batches", sequence, last)
     logger.info(
-        "partition %d: replayed %d batches, %d messages in %d queues, in %.0f ms",
-        partition, last, engine.message_count, engine.queue_count, (time.monotonic() - started) * 1000,
+        "replayed %d batches, %d messages in %d queues, in %.0f ms",
+        last, engine.message_count, engine.queue_count, (time.monotonic() - started) * 1000,
     )  # fmt: skip
     return engine

@@ -24,7 +24,7 @@ from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, Journ
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.polls import Polls
 
-STEP_COMMANDS_MAX = 2048  # bounds how long one step keeps the loop
+STEP_MESSAGES_MAX = 4096  # touched by one step, at about a microsecond each: bounds how long it keeps the loop
 APPENDS_MAX = 2  # in flight: one is written to the disk while the next is on its way; more make smaller batches
 TIMER_S_MAX = 60.0  # look again at least this often: the clock may run up to a tenth faster than the loop's
 
@@ -96,8 +96,8 @@ class Writer:
     def _take(self) -> list[Request]:
         """What waits, in order, as far as one batch can hold it."""
         requests: list[Request] = []
-        budget = self._budget
-        while self._inbox and len(requests) < STEP_COMMANDS_MAX:
+        budget, messages = self._budget, 0
+        while self._inbox and messages < STEP_MESSAGES_MAX:
             request = self._inbox.first
             if request.reply.cancelled():
                 self._leave_unasked(self._inbox.pop())
@@ -105,6 +105,7 @@ class Writer:
             budget -= request.command.batch_bytes_max
             if budget < 0 and requests:
                 break
+            messages += request.command.messages_max
             requests.append(self._inbox.pop())
         return requests
 
