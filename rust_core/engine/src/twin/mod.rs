@@ -41,7 +41,9 @@ impl Twin {
         twin
     }
 
+    /// A takeover: what was replayed decides from here on, and what decided is its replica.
     pub fn fence(&mut self) {
+        std::mem::swap(&mut self.live, &mut self.replica);
         let step = self.live.fence(self.now_ms, [7; 32]);
         self.compare(&step);
     }
