@@ -38,14 +38,24 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._requests)
 
-    @property
-    def first(self) -> Request:
-        """The request that waits longest. There must be one."""
-        return self._requests[0]
-
-    def pop(self) -> Request:
-        """Takes the first one out."""
-        return self._requests.popleft()
+    def take(self, batch_bytes_max: int, messages_max: int) -> tuple[list[Request], list[Request]]:
+        """Takes out what one step can hold of what waits, in order: at least one request, and then as long as the
+        sums keep within both bounds. Second: those on the way whose client is gone."""
+        waiting = self._requests
+        taken: list[Request] = []
+        gone: list[Request] = []
+        while waiting and messages_max > 0:
+            request = waiting[0]
+            if request.reply.cancelled():
+                gone.append(waiting.popleft())
+                continue
+            command = request.command
+            batch_bytes_max -= command.batch_bytes_max
+            if batch_bytes_max < 0 and taken:
+                break
+            messages_max -= command.messages_max
+            taken.append(waiting.popleft())
+        return taken, gone
 
     def put(self, request: Request) -> None:
         """Appends `request`, or fails it when the inbox refuses."""
@@ -53,7 +63,8 @@ class Inbox:
             self._fail(request, self._refusal)
             return
         self._requests.append(request)
-        self.wake()
+        if self._arrival is not None:
+            self.wake()
 
     def put_first(self, request: Request) -> None:
         """A kept request goes before all others."""
@@ -81,8 +92,9 @@ class Inbox:
 
     def wake(self) -> None:
         """Something else than a request is to be done."""
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None and not arrival.done():
+            arrival.set_result(None)
 
     async def arrival(self) -> None:
         """Returns at the next `put` or `wake`."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, Protocol
@@ -122,7 +122,8 @@ class Partition:
 
     async def submit(self, command: Command) -> Answer:
         """Carries out one command, whose `batch_bytes_max` one batch can hold. Durable on return. Raises Fault."""
-        return await self._answer(await self._ask(Request(command, _future())))
+        reply = await self._ask(Request(command, _future()))
+        return await self._answer(reply) if reply.lsns else self._rendered(reply, {})
 
     async def receive(self, queue: str, command: Command, wait_s: float) -> Answer:
         """Carries out a receive, waiting up to `wait_s` seconds for a message. Cancelling it is safe: leases that
@@ -180,22 +181,24 @@ class Partition:
 
     # -- requests in, answers out
 
-    async def _ask(self, request: Request) -> Reply:
+    def _ask(self, request: Request) -> asyncio.Future[Reply]:
         if self.state == "closed":
             raise ShuttingDown("the server stops")
         if len(self._inbox) >= self._requests_max:
             raise Overloaded("too many requests are waiting", retry_after_s=1.0)
         self._inbox.put(request)
-        return await request.reply
+        return request.reply
 
     async def _answer(self, reply: Reply) -> Answer:
         try:
-            lsns = reply.lsns
-            body = reply.render(await self._payloads.load(lsns) if lsns else {})
+            return self._rendered(reply, await self._payloads.load(reply.lsns))
         except BaseException as error:
             self._give_back(reply)
             raise self._unreadable(error) from error
-        return Answer(reply.rejection, reply.created, reply.message_count, body, reply)
+
+    @staticmethod
+    def _rendered(reply: Reply, batches: Mapping[int, bytes]) -> Answer:
+        return Answer(reply.rejection, reply.created, reply.message_count, reply.render(batches), reply)
 
     def _unreadable(self, error: BaseException) -> BaseException:
         """What a client is told whose answer can't be built: it changed nothing that was not given back."""

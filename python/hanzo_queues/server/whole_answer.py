@@ -9,7 +9,8 @@ answer goes the way of ASGI. Both ways send the same bytes; a test compares them
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -27,11 +28,10 @@ STATUS_LINES = {kind.value: f"HTTP/1.1 {kind.value} {kind.phrase}\r\n".encode() 
 CLOSE = (b"connection", b"close")
 
 
-async def send_whole(
-    send: Send, status: int, headers: Sequence[Header], body: bytes, *, last: bool = False
-) -> bool:
+async def send_whole(send: Send, status: int, headers: tuple[Header, ...], body: bytes, *, last: bool = False) -> bool:
     """Sends status, headers (beside content-length, which is added) and body. The headers' bytes must be safe: no
-    control characters. `last`: the connection ends with this answer. Returns False when the client had gone."""
+    control characters; the last one names the request. `last`: the connection ends with this answer. Returns False
+    when the client had gone."""
     cycle: Any = getattr(send, "__self__", None)
     if type(cycle) is not Cycle:
         await _send(send, status, headers, body, last)
@@ -52,33 +52,39 @@ async def send_whole(
 
 
 def answer_bytes(
-    status: int, default_headers: Iterable[Header], headers: Iterable[Header], body: bytes, keep_alive: bool
+    status: int, default_headers: Iterable[Header], headers: tuple[Header, ...], body: bytes, keep_alive: bool
 ) -> bytes:
     """An HTTP/1.1 answer, whole."""
     return b"".join(_parts(status, default_headers, headers, body, keep_alive))
 
 
 def _parts(
-    status: int, default_headers: Iterable[Header], headers: Iterable[Header], body: bytes, keep_alive: bool
+    status: int, default_headers: Iterable[Header], headers: tuple[Header, ...], body: bytes, keep_alive: bool
 ) -> list[bytes]:
     parts = [STATUS_LINES[status]]
     for name, value in default_headers:
         parts += (name, b": ", value, b"\r\n")
-    for name, value in headers:
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"content-length: %d\r\n" % len(body))
+    # The last one names the request; what stands before it is the same for all answers of a kind.
+    name, value = headers[-1]
+    parts += (_lines(headers[:-1]), name, b": ", value)
+    parts.append(b"\r\ncontent-length: %d\r\n" % len(body))
     parts.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
     parts.append(body)
     return parts
 
 
-async def _send(send: Send, status: int, headers: Sequence[Header], body: bytes, last: bool) -> None:
+@lru_cache(256)
+def _lines(headers: tuple[Header, ...]) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
+
+
+async def _send(send: Send, status: int, headers: tuple[Header, ...], body: bytes, last: bool) -> None:
     sized = [*headers, (b"content-length", b"%d" % len(body)), *((CLOSE,) if last else ())]
     await send({"type": "http.response.start", "status": status, "headers": sized})
     await send({"type": "http.response.body", "body": body})
 
 
-def _write(cycle: Any, status: int, headers: Sequence[Header], body: bytes, last: bool) -> None:
+def _write(cycle: Any, status: int, headers: tuple[Header, ...], body: bytes, last: bool) -> None:
     """What the cycle's own `send` does for two messages, in one go."""
     cycle.response_started = True
     cycle.waiting_for_100_continue = False

@@ -94,19 +94,9 @@ class Writer:
         return has_work and len(self._in_flight) < APPENDS_MAX
 
     def _take(self) -> list[Request]:
-        """What waits, in order, as far as one batch can hold it."""
-        requests: list[Request] = []
-        budget, messages = self._budget, 0
-        while self._inbox and messages < STEP_MESSAGES_MAX:
-            request = self._inbox.first
-            if request.reply.cancelled():
-                self._leave_unasked(self._inbox.pop())
-                continue
-            budget -= request.command.batch_bytes_max
-            if budget < 0 and requests:
-                break
-            messages += request.command.messages_max
-            requests.append(self._inbox.pop())
+        requests, gone = self._inbox.take(self._budget, STEP_MESSAGES_MAX)
+        for request in gone:
+            self._leave_unasked(request)
         return requests
 
     def _leave_unasked(self, request: Request) -> None:
