@@ -1,9 +1,18 @@
 //! One keep-alive connection that sends a request and reads the whole answer. HTTP/1.1 with `Content-Length` only,
 //! which is what the servers measured here answer with; anything else is an error, not a guess.
 
-use std::io::{Error, ErrorKind, Read, Result, Write};
-use std::net::TcpStream;
+use std::io::{Error, ErrorKind, Result};
 use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// An answer that takes longer is an error.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Room for what the next read brings.
+const READ_AHEAD: usize = 65536;
 
 /// An answer's status; its body stays in [`Connection::body`].
 pub type Status = u16;
@@ -17,26 +26,31 @@ pub struct Connection {
 
 impl Connection {
     /// Connects to `address` (`host:port`).
-    pub fn open(address: &str) -> Result<Connection> {
-        let stream = TcpStream::connect(address)?;
+    pub async fn open(address: &str) -> Result<Connection> {
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(Connection {
             stream,
-            buffer: Vec::with_capacity(1 << 20),
+            buffer: Vec::with_capacity(READ_AHEAD),
             body_start: 0,
         })
     }
 
     /// Sends a complete request and reads its answer.
-    pub fn send(&mut self, request: &[u8]) -> Result<Status> {
-        self.stream.write_all(request)?;
+    pub async fn send(&mut self, request: &[u8]) -> Result<Status> {
+        timeout(PATIENCE, self.exchange(request)).await?
+    }
+
+    async fn exchange(&mut self, request: &[u8]) -> Result<Status> {
+        self.stream.write_all(request).await?;
         self.buffer.clear();
-        let head_end = self.read_head()?;
-        let head = String::from_utf8_lossy(&self.buffer[..head_end]).to_ascii_lowercase();
-        let status = parse_status(&head)?;
+        let head_end = self.read_head().await?;
+        let head =
+            std::str::from_utf8(&self.buffer[..head_end]).map_err(|_| invalid("no UTF-8"))?;
+        let status = parse_status(head)?;
+        let length = parse_length(head)?;
         self.body_start = head_end;
-        self.read_until(head_end + parse_length(&head)?)?;
+        self.read_until(head_end + length).await?;
         Ok(status)
     }
 
@@ -45,10 +59,10 @@ impl Connection {
         &self.buffer[self.body_start..]
     }
 
-    fn read_head(&mut self) -> Result<usize> {
+    async fn read_head(&mut self) -> Result<usize> {
         let mut searched = 0;
         loop {
-            self.read_some()?;
+            self.read_some().await?;
             let from = searched.min(self.buffer.len());
             if let Some(at) = self.buffer[from..]
                 .windows(4)
@@ -60,23 +74,21 @@ impl Connection {
         }
     }
 
-    fn read_until(&mut self, length: usize) -> Result<()> {
+    async fn read_until(&mut self, length: usize) -> Result<()> {
         while self.buffer.len() < length {
-            self.read_some()?;
+            self.read_some().await?;
         }
         Ok(())
     }
 
-    fn read_some(&mut self) -> Result<()> {
-        let mut chunk = [0; 65536];
-        let count = self.stream.read(&mut chunk)?;
-        if count == 0 {
+    async fn read_some(&mut self) -> Result<()> {
+        self.buffer.reserve(READ_AHEAD);
+        if self.stream.read_buf(&mut self.buffer).await? == 0 {
             return Err(Error::new(
                 ErrorKind::UnexpectedEof,
                 "the server closed the connection",
             ));
         }
-        self.buffer.extend_from_slice(&chunk[..count]);
         Ok(())
     }
 }
@@ -102,8 +114,9 @@ fn parse_status(head: &str) -> Result<Status> {
 
 fn parse_length(head: &str) -> Result<usize> {
     head.lines()
-        .find_map(|line| line.strip_prefix("content-length:"))
-        .and_then(|value| value.trim().parse().ok())
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse().ok())
         .ok_or_else(|| invalid("no Content-Length"))
 }
 

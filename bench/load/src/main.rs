@@ -9,7 +9,7 @@ mod modes;
 mod report;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Instant;
 
 use arguments::Arguments;
@@ -27,18 +27,14 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> ExitCode {
-    let plan = Arc::new(Plan::new(arguments));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let started = Instant::now();
-    let workers: Vec<_> = (0..arguments.number("connections", 8))
-        .map(|_| {
-            let (plan, mode) = (Arc::clone(&plan), arguments.mode.clone());
-            std::thread::spawn(move || modes::work(&mode, &plan))
-        })
-        .collect();
-    let mut total = Tally::default();
-    for worker in workers {
-        total.add(worker.join().expect("a worker ends"));
-    }
+    let mut total = tokio::task::LocalSet::new().block_on(
+        &runtime.expect("a runtime can be made"),
+        all_connections(arguments),
+    );
     let seconds = started.elapsed().as_secs_f64();
     let ids_path = arguments.text("ids", "");
     if !ids_path.is_empty() {
@@ -50,4 +46,19 @@ fn run(arguments: &Arguments) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+async fn all_connections(arguments: &Arguments) -> Tally {
+    let plan = Rc::new(Plan::new(arguments));
+    let workers: Vec<_> = (0..arguments.number("connections", 8))
+        .map(|_| {
+            let (plan, mode) = (Rc::clone(&plan), arguments.mode.clone());
+            tokio::task::spawn_local(async move { modes::work(&mode, &plan).await })
+        })
+        .collect();
+    let mut total = Tally::default();
+    for worker in workers {
+        total.add(worker.await.expect("a worker ends"));
+    }
+    total
 }

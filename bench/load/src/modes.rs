@@ -42,24 +42,27 @@ impl Plan {
 }
 
 /// Runs one worker of `mode`.
-pub fn work(mode: &str, plan: &Plan) -> Tally {
+pub async fn work(mode: &str, plan: &Plan) -> Tally {
     let mut tally = Tally::default();
     let outcome = match mode {
-        "noop-get" => repeat(plan, plan.request("GET", "/noop", b""), 200, 1, &mut tally),
-        "noop-post" => repeat(
-            plan,
-            plan.request("POST", "/noop", single(plan).as_bytes()),
-            200,
-            1,
-            &mut tally,
-        ),
+        "noop-get" => repeat(plan, plan.request("GET", "/noop", b""), 200, 1, &mut tally).await,
+        "noop-post" => {
+            repeat(
+                plan,
+                plan.request("POST", "/noop", single(plan).as_bytes()),
+                200,
+                1,
+                &mut tally,
+            )
+            .await
+        }
         "enqueue" => {
             let request = plan.request(
                 "POST",
                 &plan.messages_target("messages"),
                 single(plan).as_bytes(),
             );
-            repeat(plan, request, 201, 1, &mut tally)
+            repeat(plan, request, 201, 1, &mut tally).await
         }
         "enqueue-batch" => {
             let target = plan.messages_target("messages/batch");
@@ -70,8 +73,9 @@ pub fn work(mode: &str, plan: &Plan) -> Tally {
                 plan.batch,
                 &mut tally,
             )
+            .await
         }
-        "drain" => drain(plan, &mut tally),
+        "drain" => drain(plan, &mut tally).await,
         _ => panic!("unknown mode {mode}"),
     };
     if let Err(error) = outcome {
@@ -91,17 +95,17 @@ fn batch(plan: &Plan) -> String {
     )
 }
 
-fn repeat(
+async fn repeat(
     plan: &Plan,
     request: Vec<u8>,
     status: u16,
     messages: usize,
     tally: &mut Tally,
 ) -> Result<()> {
-    let mut connection = Connection::open(&plan.address)?;
+    let mut connection = Connection::open(&plan.address).await?;
     while Instant::now() < plan.until {
         let sent = Instant::now();
-        let got = connection.send(&request)?;
+        let got = connection.send(&request).await?;
         let ids = fields::strings(connection.body(), "id");
         if got == status
             && (ids.len() == messages || ids.is_empty() && connection.body().is_empty())
@@ -119,8 +123,8 @@ fn repeat(
 }
 
 /// Receives and acknowledges, `batch` at a time, until the queue is empty. Its clock is the work, not `--seconds`.
-fn drain(plan: &Plan, tally: &mut Tally) -> Result<()> {
-    let mut connection = Connection::open(&plan.address)?;
+async fn drain(plan: &Plan, tally: &mut Tally) -> Result<()> {
+    let mut connection = Connection::open(&plan.address).await?;
     let receive = plan.request(
         "GET",
         &plan.messages_target(&format!("messages?maxMessages={}", plan.batch)),
@@ -129,7 +133,7 @@ fn drain(plan: &Plan, tally: &mut Tally) -> Result<()> {
     let settle = plan.messages_target("settle");
     loop {
         let sent = Instant::now();
-        let status = connection.send(&receive)?;
+        let status = connection.send(&receive).await?;
         if status != 200 {
             tally.fail(format!(
                 "receive: {status} {}",
@@ -149,7 +153,9 @@ fn drain(plan: &Plan, tally: &mut Tally) -> Result<()> {
             .collect();
         let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
         let body = format!("{{\"acks\":[{}]}}", acks.join(","));
-        let status = connection.send(&plan.request("POST", &settle, body.as_bytes()))?;
+        let status = connection
+            .send(&plan.request("POST", &settle, body.as_bytes()))
+            .await?;
         if status == 200 && fields::integer(connection.body(), "failed") == Some(0) {
             tally.count(sent.elapsed(), ids.len() as u64);
             tally.ids.extend(ids);
