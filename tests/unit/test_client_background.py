@@ -68,6 +68,21 @@ def test_close_ends_the_thread(queues: Queues) -> None:
     assert "hanzo-queues" not in [thread.name for thread in threading.enumerate()]
 
 
+def test_close_ends_calls_that_wait_in_other_threads(server: StandIn, queues: Queues) -> None:
+    begun = threading.Event()
+
+    async def deaf(client: AsyncQueues) -> None:
+        begun.set()
+        await asyncio.Event().wait()  # which no close of the client ends
+
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(queues._background.call, deaf)
+        assert begun.wait(10)
+        queues.close()
+        with pytest.raises(errors.ClientClosed):
+            call.result(10)
+
+
 def test_a_call_on_the_clients_own_loop_is_an_error_and_no_deadlock(queues: Queues) -> None:
     async def inside(client: AsyncQueues) -> Any:
         return queues.enqueue("q", 1)

@@ -208,3 +208,53 @@ async def test_close_ends_the_calls_that_wait() -> None:
     assert [getattr(result, "outcome", "") for result in results] == ["unknown", "none"]
     with pytest.raises(errors.ClientClosed):
         await client.enqueue("q", "late")
+
+
+async def test_close_ends_a_call_that_has_only_just_begun() -> None:
+    client = StandIn(accepted).client()
+    call = asyncio.create_task(client.enqueue("q", 1))
+    await asyncio.sleep(0)
+    await client.close()
+    async with asyncio.timeout(10):
+        with pytest.raises(errors.ClientClosed):
+            await call
+
+
+async def test_close_ends_the_wait_between_two_tries() -> None:
+    client = StandIn(lambda asked: problem(503, "overloaded", retryAfter=20)).client()
+    client._transport._sleep = client._pause
+    call = asyncio.create_task(client.get("q"))
+    await asyncio.sleep(0)
+    await client.close()
+    async with asyncio.timeout(10):
+        with pytest.raises(errors.ClientClosed):
+            await call
+
+
+async def test_an_answer_in_another_shape_is_not_called_a_closed_client() -> None:
+    client = StandIn(lambda asked: {"hello": "world"}).client()
+    calls = [client.enqueue("q", number) for number in range(2)]
+    for result in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(result, errors.ApiError)
+        assert result.outcome == "unknown"
+
+
+def test_the_next_event_loop_may_use_the_client_and_one_beside_it_may_not() -> None:
+    client = StandIn(accepted).client()
+    client._connection.abandon = lambda: None  # type: ignore[method-assign]
+
+    async def interrupted() -> None:
+        call = asyncio.create_task(client.enqueue("q", 1))
+        await asyncio.sleep(0)
+        del call
+
+    asyncio.run(interrupted())
+
+    async def whole() -> str:
+        result = await client.enqueue("q", 2)
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, client.get("q"))
+        await client.close()
+        return result.id
+
+    assert asyncio.run(whole()) == "2"

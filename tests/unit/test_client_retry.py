@@ -95,6 +95,14 @@ async def test_an_unknown_outcome_is_said_and_not_tried_again() -> None:
     assert len(server.asked) == 1
 
 
+async def test_an_earlier_tries_doubt_is_the_last_errors_too() -> None:
+    """The first try may have stored the message, though the last one did not even get through."""
+    tries = [REFUSED, REFUSED, BROKEN]
+    with pytest.raises(ServerUnreachable) as caught:
+        await StandIn(lambda asked: tries.pop()).client(retries_max=2).enqueue("q", 1, dedup_id="1")
+    assert (str(caught.value), caught.value.outcome) == ("refused", "unknown")
+
+
 async def test_an_enqueue_that_never_arrived_is_tried_again() -> None:
     tries = [ServerUnreachable("refused")]
     server = StandIn(lambda a: tries.pop() if tries else {"id": "1", "state": "ready", "duplicate": False})

@@ -2,13 +2,14 @@
 
 Puts the parts together: arguments to JSON (wire), calls to shared requests (coalescer), requests to answers
 (transport), answers to values (models), receipts kept (leases). Holds no rule of its own. Belongs to the event loop
-of its first call.
+of its first call; when that has ended, to the loop of the next one.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -67,6 +68,7 @@ class AsyncQueues(DeclaresConsumers):
 
     Every method raises a `QueuesError`: an `ApiError` of the server, or `ServerUnreachable` when no answer came.
     The client repeats by itself what is safe to repeat. Close it, or use it as `async with AsyncQueues() as queues`.
+    It serves one event loop at a time: in a second one that runs beside the first, calls raise RuntimeError.
     """
 
     def __init__(
@@ -81,16 +83,42 @@ class AsyncQueues(DeclaresConsumers):
         super().__init__()
         self.batch_entries_max = batch_entries_max
         self._connection = Connection(find_access(url, api_key), USER_AGENT)
-        self._transport = Transport(self._exchange, RetryPolicy(retries_max), timeout=timeout)
+        self._transport = Transport(self._exchange, RetryPolicy(retries_max), timeout=timeout, sleep=self._pause)
         self._leases = Leases()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._enqueues = Coalescer(lambda queue: requests.enqueues_to(self._transport, queue), batch_entries_max)
-        self._settles = Coalescer(lambda queue: requests.settlements_of(self._transport, queue), batch_entries_max)
+        self._begin()
 
-    async def _exchange(self, method: str, target: str, body: bytes | None, within: float) -> Any:
+    def _begin(self) -> None:
+        """What belongs to one event loop, anew."""
+        entries_max = self.batch_entries_max
+        self._closing = asyncio.Event()
+        self._enqueues = Coalescer(lambda queue: requests.enqueues_to(self._transport, queue), entries_max)
+        self._settles = Coalescer(lambda queue: requests.settlements_of(self._transport, queue), entries_max)
+
+    def _enter(self) -> None:
+        """A call begins. Raises ClientClosed, and RuntimeError where another running loop has this client."""
         if self._closed:
             raise ClientClosed
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        if self._loop is not None:
+            if not self._loop.is_closed():
+                raise RuntimeError("this client belongs to another event loop: make one client in each loop")
+            self._connection.abandon()
+            self._begin()
+        self._loop = loop
+
+    async def _exchange(self, method: str, target: str, body: bytes | None, within: float) -> Any:
+        self._enter()
         return await self._connection.exchange(method, target, body, within)
+
+    async def _pause(self, delay: float) -> None:
+        """A wait between two tries, which `close` ends."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._closing.wait()
 
     # Queues
 
@@ -177,7 +205,7 @@ class AsyncQueues(DeclaresConsumers):
             }
         )
         entry: Entry[EnqueueResult] = Entry(body, safe=dedup_id is not None)
-        return await self._submit(self._enqueues, queue, entry)
+        return await self._enqueued(queue, entry)
 
     async def enqueue_batch(
         self, queue: str, messages: Iterable[Mapping[str, Any]], *, atomic: bool = False
@@ -257,7 +285,7 @@ class AsyncQueues(DeclaresConsumers):
         Repeating it is harmless. Raises LeaseLost, ReceiptUnknown."""
         queue, message_id, receipt = self._leases.find(message)
         entry: Entry[AckResult] = Entry(_lease(message_id, receipt), safe=True, kind="acks")
-        result = await self._submit(self._settles, queue, entry)
+        result = await self._settled(queue, entry)
         self._leases.forget(message_id, receipt)
         return result
 
@@ -289,7 +317,7 @@ class AsyncQueues(DeclaresConsumers):
             reject=reject or None,
         )
         entry: Entry[NackResult] = Entry(body, safe=True, kind="nacks")
-        result = await self._submit(self._settles, queue, entry)
+        result = await self._settled(queue, entry)
         self._leases.forget(message_id, receipt)
         return result
 
@@ -299,7 +327,7 @@ class AsyncQueues(DeclaresConsumers):
         queue, message_id, receipt = self._leases.find(message)
         body = encode_some(id=message_id, receipt=receipt, visibilityTimeout=visibility_timeout)
         entry: Entry[datetime] = Entry(body, safe=True, kind="extends")
-        return await self._submit(self._settles, queue, entry)
+        return await self._settled(queue, entry)
 
     async def get_message(self, message_id: str) -> MessageView:
         """A message by id, leased to nobody by looking. Raises MessageNotFound."""
@@ -314,10 +342,13 @@ class AsyncQueues(DeclaresConsumers):
         answer = await self._transport.call("GET", target, safe=True)
         return [MessageView.of(message) for message in answer["messages"]]
 
-    def _submit(self, coalescer: Coalescer, queue: str, entry: Entry[R]) -> asyncio.Future[R]:
-        if self._closed:
-            raise ClientClosed
-        return coalescer.submit(queue, entry)
+    def _enqueued(self, queue: str, entry: Entry[R]) -> asyncio.Future[R]:
+        self._enter()
+        return self._enqueues.submit(queue, entry)
+
+    def _settled(self, queue: str, entry: Entry[R]) -> asyncio.Future[R]:
+        self._enter()
+        return self._settles.submit(queue, entry)
 
     # Consumers: declared by `consumer`, see registration.py
 
@@ -339,7 +370,10 @@ class AsyncQueues(DeclaresConsumers):
 
     async def close(self) -> None:
         """Ends the consumers and the connections. Calls still waiting raise ClientClosed."""
+        if not self._closed:
+            self._enter()
         self._closed = True
+        self._closing.set()
         self.stop()
         await self._enqueues.close()
         await self._settles.close()

@@ -12,6 +12,7 @@ import atexit
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import CancelledError
 from typing import Any, Generic, TypeVar
 
 from hanzo_queues.errors import ClientClosed
@@ -42,38 +43,38 @@ class Background(Generic[C]):
 
     def _reset(self) -> None:
         self._pid = os.getpid()
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()  # a signal handler or a finalizer may call inside a call
         self._started: tuple[asyncio.AbstractEventLoop, threading.Thread, C] | None = None
         self._closed = False
 
     def call(self, work: Callable[[C], Coroutine[Any, Any, R]]) -> R:
         """Runs `work` on the loop and waits for its result. Interrupting the wait cancels it."""
-        loop, thread, content = self._start()
-        if threading.current_thread() is thread:
-            raise RuntimeError("a blocking call inside the client's own event loop would wait for itself")
-        future = asyncio.run_coroutine_threadsafe(work(content), loop)
+        if self._pid != os.getpid():
+            _inherited.append(self._started)
+            self._reset()
+        with self._guard:  # so that no work comes after the close that would see to it
+            loop, thread, content = self._start()
+            if threading.current_thread() is thread:
+                raise RuntimeError("a blocking call inside the client's own event loop would wait for itself")
+            future = asyncio.run_coroutine_threadsafe(work(content), loop)
         try:
             return future.result()
+        except CancelledError:  # nobody cancels it but a close that waited long enough
+            raise ClientClosed(outcome="unknown") from None
         except BaseException:
             future.cancel()
             raise
 
     def _start(self) -> tuple[asyncio.AbstractEventLoop, threading.Thread, C]:
-        if self._pid != os.getpid():
-            _inherited.append(self._started)
-            self._reset()
-        if self._started is not None:
-            return self._started
-        with self._guard:
-            if self._closed:
-                raise ClientClosed
-            if self._started is None:
-                loop = new_event_loop()
-                thread = threading.Thread(target=_run, args=(loop,), name="hanzo-queues", daemon=True)
-                thread.start()
-                self._started = (loop, thread, self._make())
-                atexit.register(self.close)
-            return self._started
+        if self._closed:
+            raise ClientClosed
+        if self._started is None:
+            loop = new_event_loop()
+            thread = threading.Thread(target=_run, args=(loop,), name="hanzo-queues", daemon=True)
+            thread.start()
+            self._started = (loop, thread, self._make())
+            atexit.register(self.close)
+        return self._started
 
     def close(self) -> None:
         """Ends the loop and its thread. Calls that wait in other threads raise ClientClosed."""
@@ -99,6 +100,7 @@ async def _closed(close: Callable[[C], Awaitable[object]], content: C) -> None:
         _, late = await asyncio.wait(rest, timeout=1.0)
         for task in late:
             task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

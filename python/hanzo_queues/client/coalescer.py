@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
-from hanzo_queues.errors import BatchTooLarge, ClientClosed, OutcomeUnknown, QueuesError, RequestTooLarge
+from hanzo_queues.errors import ApiError, BatchTooLarge, ClientClosed, OutcomeUnknown, QueuesError, RequestTooLarge
 
 R = TypeVar("R")
 
@@ -114,6 +114,10 @@ class Lane:
                 await self._deliver(batch[middle:])
             else:
                 self._fail(batch, error)
+        except Exception as error:  # an answer in another shape: of something that is not the server
+            strange = ApiError("the answer is not one of this API", outcome="unknown")
+            strange.__cause__ = error
+            self._fail(batch, strange)
 
     def _splits(self, error: QueuesError, batch: Batch) -> bool:
         """Whether halves may pass where the whole was refused: then one bad entry fails alone."""
@@ -134,6 +138,8 @@ class Lane:
         if sending is not None:
             sending.cancel()
             await asyncio.wait([sending])
+        self._fail(self._waiting, ClientClosed())  # had the sending not begun, it did not see to them
+        self._waiting.clear()
 
 
 class Coalescer:

@@ -78,6 +78,10 @@ class Connection:
         )
         return self._session
 
+    def abandon(self) -> None:
+        """Lets go of connections whose event loop has ended without closing them."""
+        self._session = None
+
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is not None:

@@ -64,6 +64,7 @@ class Transport:
         """The answer's JSON. `wait`: seconds the server may take on purpose. Raises QueuesError."""
         policy = policy or self._policy
         failures = 0
+        doubt = False
         while True:
             try:
                 answer = await self._exchange(method, target, body, self._timeout + wait)
@@ -71,14 +72,18 @@ class Transport:
                     return orjson.loads(answer.body)
                 raise error_of(answer)
             except orjson.JSONDecodeError as error:
-                raise ApiError("the answer is not JSON: is this the URL of a Hanzo Queues server?") from error
+                text = "the answer is not JSON: is this the URL of a Hanzo Queues server?"
+                raise ApiError(text, outcome="unknown") from error
             except QueuesError as error:
                 failures += 1
                 delay = policy.next_delay(failures, error, safe=safe)
+                if doubt:
+                    error.outcome = "unknown"  # whatever the last try met, an earlier one may have been carried out
                 if delay is None:
                     if safe or error.outcome == "none":
                         raise
                     raise OutcomeUnknown(f"{UNKNOWN} {error}") from error
+                doubt = error.outcome == "unknown"
             await self._sleep(delay)
 
 
