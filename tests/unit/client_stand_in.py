@@ -7,7 +7,8 @@ behaviour that is under test.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -185,3 +186,21 @@ class Broker(StandIn):
         """Returns when a settlement made it true."""
         async with asyncio.timeout(10), self.settled:
             await self.settled.wait_for(condition)
+
+
+@asynccontextmanager
+async def running(client: AsyncQueues, grace: float = 10) -> AsyncIterator[asyncio.Task[None]]:
+    run = asyncio.create_task(client.run(grace=grace))
+    try:
+        yield run
+    finally:
+        client.stop()
+        async with asyncio.timeout(10):
+            await asyncio.gather(run, return_exceptions=True)
+    run.result()
+
+
+async def turns(number: int) -> None:
+    """Lets everything that can go on without the outside do so."""
+    for _ in range(number):
+        await asyncio.sleep(0)

@@ -1,36 +1,16 @@
-"""Consumers: what a handler's end means to the message, leases kept alive, and a stop that loses nothing."""
+"""Consumers: what a handler's end means to the message, and leases kept alive."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from hanzo_queues import AsyncQueues, Handled, Message, Reject, Retry, errors
-from hanzo_queues.client.delivery import STOPPED, error_text, truncated
-from tests.unit.client_stand_in import Broker, StandIn, message, problem
-
-
-@asynccontextmanager
-async def running(client: AsyncQueues, grace: float = 10) -> AsyncIterator[asyncio.Task[None]]:
-    run = asyncio.create_task(client.run(grace=grace))
-    try:
-        yield run
-    finally:
-        client.stop()
-        async with asyncio.timeout(10):
-            await asyncio.gather(run, return_exceptions=True)
-    run.result()
-
-
-async def turns(number: int) -> None:
-    """Lets everything that can go on without the outside do so."""
-    for _ in range(number):
-        await asyncio.sleep(0)
+from hanzo_queues import Handled, Message, Reject, Retry, errors
+from hanzo_queues.client.delivery import error_text, truncated
+from tests.unit.client_stand_in import Asked, Broker, StandIn, answer, message, problem, running
 
 
 async def test_the_message_is_acked_on_return() -> None:
@@ -94,6 +74,45 @@ async def test_an_exception_is_a_nack_with_its_text_and_is_told() -> None:
     assert broker.nacks[0]["error"].startswith("ValueError: no such user\n\nTraceback")
     assert told == [("no such user", "m1")]
     assert sorted(event.outcome for event in handled) == ["acked", "retried"]
+
+
+class OutOfBand(BaseException):
+    """As test tools raise it, outside of Exception."""
+
+
+@pytest.mark.parametrize("kind", [OutOfBand, StopIteration, GeneratorExit, asyncio.CancelledError])
+@pytest.mark.parametrize("plain", [True, False])
+async def test_whatever_is_raised_is_a_nack(kind: type[BaseException], plain: bool) -> None:
+    broker = Broker()
+    client = broker.client()
+
+    def work(received: Message) -> None:
+        raise kind
+
+    async def work_async(received: Message) -> None:
+        raise kind
+
+    client.consumer("q", on_error=lambda *_: None)(work if plain else work_async)
+    broker.messages.put_nowait(message(1))
+    async with running(client):
+        await broker.until(lambda: len(broker.nacks) == 1)
+    assert broker.acks == []
+
+
+async def test_a_plain_wrapper_of_an_async_function_is_awaited_before_the_ack() -> None:
+    broker = Broker()
+    client = broker.client()
+    seen: list[Any] = []
+
+    async def work(received: Message) -> None:
+        await asyncio.sleep(0)
+        seen.append((received.payload, list(broker.acks)))
+
+    client.consumer("q")(lambda received: work(received))
+    broker.messages.put_nowait(message(1))
+    async with running(client):
+        await broker.until(lambda: len(broker.acks) == 1)
+    assert seen == [(1, [])]
 
 
 async def test_a_plain_function_runs_in_a_thread() -> None:
@@ -226,68 +245,6 @@ async def test_a_lost_lease_can_leave_the_handler_alone() -> None:
     assert (broker.acks, broker.nacks) == ([], [])
 
 
-async def test_stop_lets_handlers_finish() -> None:
-    broker = Broker()
-    client = broker.client()
-    started, release = asyncio.Event(), asyncio.Event()
-
-    @client.consumer("q")
-    async def work(received: Message) -> None:
-        started.set()
-        await release.wait()
-
-    broker.messages.put_nowait(message(1))
-    async with running(client) as run:
-        await started.wait()
-        client.stop()
-        await turns(20)
-        broker.messages.put_nowait(message(2))
-        await turns(20)
-        assert not run.done()
-        release.set()
-        await run
-    assert [ack["id"] for ack in broker.acks] == ["m1"]
-    assert broker.messages.qsize() == 1
-
-
-async def test_stop_gives_back_what_did_not_finish() -> None:
-    broker = Broker()
-    client = broker.client()
-    started = asyncio.Event()
-
-    @client.consumer("q", on_error=lambda *_: None)
-    async def work(received: Message) -> None:
-        started.set()
-        await asyncio.Event().wait()
-
-    broker.messages.put_nowait(message(1))
-    async with running(client, grace=0.01) as run:
-        await started.wait()
-        client.stop()
-        await run
-    assert broker.acks == []
-    assert broker.nacks == [{"id": "m1", "receipt": "r1", "delay": 0, "error": STOPPED}]
-
-
-async def test_cancelling_run_gives_back_too() -> None:
-    broker = Broker()
-    client = broker.client()
-    started = asyncio.Event()
-
-    @client.consumer("q", on_error=lambda *_: None)
-    async def work(received: Message) -> None:
-        started.set()
-        await asyncio.Event().wait()
-
-    broker.messages.put_nowait(message(1))
-    run = asyncio.create_task(client.run())
-    await started.wait()
-    run.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await run
-    assert [nack["error"] for nack in broker.nacks] == [STOPPED]
-
-
 async def test_it_goes_on_when_the_server_was_away() -> None:
     broker = Broker()
     client = broker.client()
@@ -311,6 +268,41 @@ async def test_a_queue_that_is_not_there_ends_run() -> None:
         await client.run()
 
 
+async def test_what_the_server_never_accepts_ends_run() -> None:
+    broker = Broker()
+    broker.messages.put_nowait(problem(400, "request_invalid"))
+    client = broker.client()
+    client.consumer("q", concurrency=1, visibility_timeout=99_999)(lambda received: None)
+    with pytest.raises(errors.RequestInvalid):
+        await client.run()
+
+
+async def test_a_server_with_smaller_batches_is_asked_for_fewer() -> None:
+    broker = Broker()
+
+    async def answers(asked: Asked) -> Any:
+        if int(asked.query.get("maxMessages", 1)) > 10:
+            return problem(400, "request_invalid")
+        return await broker._answer(asked)
+
+    client = StandIn(answers).client()
+    client.consumer("q", concurrency=50)(lambda received: None)
+    broker.messages.put_nowait(message(1))
+    async with running(client):
+        await broker.until(lambda: len(broker.acks) == 1)
+
+
+async def test_a_limit_of_a_day_is_asked_about_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be lifted, and an empty answer may come from a server that stops."""
+    broker = Broker()
+    client = broker.client()
+    client.consumer("q", wait_time=0.02)(lambda received: None)
+    broker.messages.put_nowait(answer({"messages": [], "limitedBy": "queue", "retryAfter": 86_400}))
+    broker.messages.put_nowait(message(1))
+    async with running(client):
+        await broker.until(lambda: len(broker.acks) == 1)
+
+
 async def test_run_without_consumers_is_an_error() -> None:
     with pytest.raises(ValueError, match="declare a consumer"):
         await StandIn(lambda asked: {}).client().run()
@@ -320,6 +312,22 @@ async def test_run_without_consumers_is_an_error() -> None:
 def test_options_are_checked_where_they_are_written(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         StandIn(lambda asked: {}).client().consumer("q", **wrong)
+
+
+def test_what_is_no_handler_is_refused_where_it_is_declared() -> None:
+    client = StandIn(lambda asked: {}).client()
+
+    def generator(received: Message) -> Any:
+        yield received
+
+    async def hook(*_: object) -> None: ...
+
+    with pytest.raises(TypeError, match="generator"):
+        client.consumer("q")(generator)
+    with pytest.raises(TypeError, match="name the queue"):
+        client.consumer(lambda received: None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="not awaited"):
+        client.consumer("q", on_handled=hook)
 
 
 def test_error_texts_fit_the_limit() -> None:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from hanzo_queues.client.delivery import Delivery, settle
 from hanzo_queues.client.keepalive import KeepAlive
 from hanzo_queues.client.models import Message, Received
-from hanzo_queues.client.registration import Handled, Registration
+from hanzo_queues.client.registration import Handled, Handler, Registration
 from hanzo_queues.client.retry import RetryPolicy, is_transient
-from hanzo_queues.errors import ApiError, ClientClosed, QueuesError
+from hanzo_queues.errors import ApiError, ClientClosed, QueuesError, RequestInvalid
 
 if TYPE_CHECKING:
     from hanzo_queues.client.async_queues import AsyncQueues
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 ONE_TRY = RetryPolicy(retries_max=0)
 SETTLE_SECONDS = 5.0
 """How long a stop waits for cancelled handlers and last nacks."""
+LAST_ANSWER_SECONDS = 0.3
+"""A poll younger than this at a stop may be answered at this moment: its messages are ours, and nobody else gets them
+before their leases end. An older one waits for a message to come, and is ended at once."""
 
 log = logging.getLogger("hanzo_queues")
 
@@ -45,6 +48,7 @@ class Consumer:
         self._room = asyncio.Event()
         self._room.set()
         self._policy = RetryPolicy()
+        self._ask_max = client.batch_entries_max
         self._visibility_timeout = 0.0
         self._leases: KeepAlive[Delivery] | None = None
 
@@ -88,30 +92,53 @@ class Consumer:
 
     async def _poll(self) -> None:
         failures = 0
+        answered = False
         while True:
             await self._room.wait()
             asked_at = time.monotonic()
+            asked = min(self._options.concurrency - len(self._running), self._ask_max)
             try:
-                received = await self._receive()
-            except ClientClosed:
-                raise
+                received = await self._receive_and_start(asked)
             except QueuesError as error:
+                if isinstance(error, RequestInvalid) and asked > 1:
+                    self._ask_max = asked // 2  # MAX_BATCH_SIZE is smaller there; if it isn't that, 1 is refused too
+                    continue
+                if isinstance(error, ClientClosed) or not (answered or is_transient(error)):
+                    raise
                 failures += 1
                 await self._back_off(failures, error)
                 continue
-            for message in received:
-                self._start(message)
+            answered = True
             if received or time.monotonic() - asked_at > self._options.wait_time / 2:
                 failures = 0
             else:  # an early empty answer: a limit holds the queue back, or the server stops
                 failures += 1
-                await asyncio.sleep(received.retry_after or self._policy.backoff(failures))
+                asked_to_wait = received.retry_after or self._policy.backoff(failures)
+                await asyncio.sleep(min(asked_to_wait, self._options.wait_time))
 
-    async def _receive(self) -> Received:
+    async def _receive_and_start(self, max_messages: int) -> Received:
+        """Starts the handlers of what is received, also of what arrives just when a stop interrupts the wait."""
+        began = time.monotonic()
+        asking = asyncio.create_task(self._receive(max_messages))
+        asking.add_done_callback(self._start_all)
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            await asyncio.wait([asking], timeout=max(0.0, began + LAST_ANSWER_SECONDS - time.monotonic()))
+            asking.cancel()
+            await asyncio.wait([asking])
+            raise
+
+    def _start_all(self, asking: asyncio.Task[Received]) -> None:
+        if not asking.cancelled() and asking.exception() is None:
+            for message in asking.result():
+                self._start(message)
+
+    async def _receive(self, max_messages: int) -> Received:
         options = self._options
         return await self._client._receive(
             options.queue,
-            min(options.concurrency - len(self._running), self._client.batch_entries_max),
+            max_messages,
             options.wait_time,
             self._visibility_timeout,
             options.consumer_group,
@@ -144,7 +171,9 @@ class Consumer:
         self._leases.track(delivery)
         try:
             await self._call(delivery.message)
-        except (Exception, asyncio.CancelledError) as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise  # ends the whole program; the message comes again when its lease ends
+        except BaseException as error:
             raised = error
         finally:
             delivery.running = None  # from here on nothing interrupts us
@@ -162,8 +191,11 @@ class Consumer:
     async def _call(self, message: Message) -> None:
         if self._threads is None:
             await self._options.handler(message)
-        else:
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._options.handler, message)
+            return
+        loop = asyncio.get_running_loop()
+        result = await loop.run_in_executor(self._threads, call_plain, self._options.handler, message)
+        if inspect.isawaitable(result):  # a plain wrapper around an async function: its work is still to do
+            await result
 
     # Leases
 
@@ -221,6 +253,14 @@ class Consumer:
 async def _all_of(tasks: Collection[asyncio.Task[None]]) -> None:
     """Waits for them, and leaves them alone when cancelled."""
     await asyncio.wait(tuple(tasks))
+
+
+def call_plain(handler: Handler, message: Message) -> object:
+    """Calls it. A StopIteration would end in no future at all (PEP 479), and its caller wait for ever."""
+    try:
+        return handler(message)
+    except StopIteration as error:
+        raise RuntimeError("the handler raised StopIteration") from error
 
 
 def is_async(handler: object) -> bool:

@@ -6,6 +6,7 @@ Declaring starts nothing; running.py does. Shared by both clients.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -104,13 +105,20 @@ class DeclaresConsumers:
         on_error              called with (error, message or None) for what failed; default: logged
         on_handled            called with `Handled` after every delivery
         """
+        if not isinstance(name, str):
+            raise TypeError('name the queue: @queues.consumer("emails")')
         if concurrency < 1:
             raise ValueError(f"concurrency is {concurrency}; it must be at least 1")
         if not 0 < seconds(wait_time) <= 30:
             raise ValueError(f"wait_time is {wait_time}; it must be above 0 and at most 30 seconds")
         visible = None if visibility_timeout is None else seconds(visibility_timeout)
 
+        if any(map(inspect.iscoroutinefunction, (on_error, on_handled))):
+            raise TypeError("on_error and on_handled are called, not awaited: give plain functions")
+
         def declare(handler: H) -> H:
+            if not callable(handler) or inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+                raise TypeError(f"a handler is a function, async or not, and no generator: {handler!r}")
             self._registrations.append(
                 Registration(
                     name,
