@@ -7,6 +7,7 @@ import json
 
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.partition import Partition
+from hanzo_queues.server.writer import APPENDS_MAX
 from tests.unit.served_partition import (
     PARSER,
     GatedJournal,
@@ -54,14 +55,14 @@ async def test_appends_follow_each_other_and_replies_leave_in_order() -> None:
         journal.gate.clear()
         order: list[int] = []
         writes = []
-        for n in range(4):
+        for n in range(APPENDS_MAX + 2):
             writes.append(asyncio.ensure_future(noted(partition, n, order)))
             for _ in range(10):
                 await asyncio.sleep(0)
-        assert journal.under_way == 2, "two in flight; the rest becomes the next batch"
+        assert journal.under_way == APPENDS_MAX, "the rest becomes the next batch"
         journal.gate.set()
         await asyncio.gather(*writes)
-        assert order == [0, 1, 2, 3]
+        assert order == list(range(APPENDS_MAX + 2))
 
 
 async def noted(partition: Partition, number: int, order: list[int]) -> None:

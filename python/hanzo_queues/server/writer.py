@@ -25,7 +25,7 @@ from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.polls import Polls
 
 STEP_MESSAGES_MAX = 4096  # touched by one step, at about a microsecond each: bounds how long it keeps the loop
-APPENDS_MAX = 2  # in flight: one is written to the disk while the next is on its way; more make smaller batches
+APPENDS_MAX = 4  # in flight; more make smaller batches and gain nothing: docs/adr/0005
 TIMER_S_MAX = 60.0  # look again at least this often: the clock may run up to a tenth faster than the loop's
 
 
