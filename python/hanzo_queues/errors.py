@@ -93,7 +93,8 @@ class ApiError(QueuesError):
         self.body = body or {}
 
     def __str__(self) -> str:
-        faults = "; ".join(f"{fault.get('pointer', '')}: {fault.get('detail', '')}" for fault in self.errors)
+        told = (f"{fault.get('pointer', '')}: {fault.get('detail', '')}".lstrip(": ") for fault in self.errors)
+        faults = "; ".join(fault for fault in told if fault not in self.detail)
         name = f"{self.code or self.status}: {self.detail}" + (f" ({faults})" if faults else "")
         return name + (f" [request {self.request_id}]" if self.request_id else "")
 

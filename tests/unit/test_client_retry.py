@@ -137,3 +137,16 @@ async def test_a_code_of_tomorrow_is_an_api_error() -> None:
         await StandIn(lambda asked: said).client().get("q")
     assert type(caught.value) is ApiError
     assert caught.value.code == "of_tomorrow"
+
+
+async def test_a_problem_of_something_before_the_server_is_an_api_error() -> None:
+    said = answer({"title": "Bad", "errors": {"body": ["x"]}, "retryAfter": "soon"}, 400)
+    with pytest.raises(ApiError) as caught:
+        await StandIn(lambda asked: said).client().get("q")
+    assert (str(caught.value), caught.value.retry_after) == ("400: Bad", None)
+
+
+def test_a_fault_is_told_once() -> None:
+    fault = {"pointer": "/priority", "detail": "0 to 255"}
+    assert str(errors.RequestInvalid("/priority: 0 to 255", errors=(fault,))) == "request_invalid: /priority: 0 to 255"
+    assert str(errors.RequestInvalid("bad", errors=(fault,))) == "request_invalid: bad (/priority: 0 to 255)"

@@ -262,3 +262,9 @@ async def test_an_empty_receive_says_why() -> None:
     client = StandIn(lambda asked: {"messages": [], "limitedBy": "queue", "retryAfter": 0.5}).client()
     empty = await client.receive("q", max_messages=5, wait_time=timedelta(seconds=2))
     assert (empty, empty.limited_by, empty.retry_after) == ([], "queue", 0.5)
+
+
+async def test_computed_durations_are_sent_with_the_three_decimals_that_a_query_takes() -> None:
+    server = StandIn(lambda asked: {"messages": []})
+    await server.client().receive("q", wait_time=0.1 + 0.2, visibility_timeout=10 / 3)
+    assert server.asked[0].query == {"maxMessages": "1", "waitTime": "0.3", "visibilityTimeout": "3.333"}

@@ -43,6 +43,7 @@ from hanzo_queues.client.wire import (
     encode_some,
     join,
     message_target,
+    milliseconds_kept,
     queue_target,
     seconds,
     with_query,
@@ -268,8 +269,8 @@ class AsyncQueues(DeclaresConsumers):
             queue,
             "/messages",
             maxMessages=max_messages,
-            waitTime=wait or None,
-            visibilityTimeout=None if visibility_timeout is None else seconds(visibility_timeout),
+            waitTime=milliseconds_kept(wait) or None,
+            visibilityTimeout=None if visibility_timeout is None else milliseconds_kept(visibility_timeout),
             consumerGroup=consumer_group,
             consumerId=consumer_id,
         )

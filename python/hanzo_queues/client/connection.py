@@ -63,7 +63,7 @@ class Connection:
             ) as response:
                 return Answer(response.status, response.headers, await response.read())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise ServerUnreachable(f"no connection to {self._base}: {error}") from error
+            raise ServerUnreachable(f"no connection to {self._base}: {error}. Does the server run there?") from error
         except TimeoutError as error:
             text = f"no answer from {self._base} within {within:g} s"
             raise ServerUnreachable(text, outcome="unknown") from error

@@ -101,8 +101,8 @@ def error_of(answer: Answer) -> ApiError:
         code=code,
         retryable=problem.get("retryable"),
         outcome=problem.get("outcome") or (None if code in BY_CODE else "none" if refused else "unknown"),
-        retry_after=float(asked) if asked is not None else retry_after_of(answer.headers),
-        errors=tuple(problem.get("errors", ())),
+        retry_after=float(asked) if isinstance(asked, int | float) else retry_after_of(answer.headers),
+        errors=tuple(fault for fault in problem.get("errors") or () if isinstance(fault, dict)),
         request_id=problem.get("requestId") or answer.headers.get("X-Request-Id"),
         body=problem,
     )

@@ -34,6 +34,11 @@ def seconds(duration: Seconds) -> float:
     return duration.total_seconds() if isinstance(duration, timedelta) else duration
 
 
+def milliseconds_kept(duration: Seconds) -> float:
+    """Seconds as a query takes them: computed ones, such as what is left of a deadline, have more decimals."""
+    return round(seconds(duration), 3)
+
+
 def encode(value: object) -> bytes:
     """JSON. Raises TypeError that says what can't be in it."""
     try:
