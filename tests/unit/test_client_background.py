@@ -91,6 +91,12 @@ def test_a_call_on_the_clients_own_loop_is_an_error_and_no_deadlock(queues: Queu
         queues._background.call(inside)
 
 
+async def test_run_where_a_loop_runs_says_what_to_do(queues: Queues) -> None:
+    queues.consumer("q")(lambda message: None)
+    with pytest.raises(RuntimeError, match="AsyncQueues"):
+        queues.run()
+
+
 def test_interrupting_the_wait_cancels_the_call(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
     cancelled = threading.Event()
 

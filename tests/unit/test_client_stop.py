@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Any
 
 import pytest
@@ -101,3 +102,19 @@ async def test_cancelling_run_gives_back_too() -> None:
     with pytest.raises(asyncio.CancelledError):
         await run
     assert [nack["error"] for nack in broker.nacks] == [STOPPED]
+
+
+@pytest.mark.parametrize("signals", [True, False])
+async def test_signals_can_be_left_to_the_program(signals: bool) -> None:
+    broker = Broker()
+    client = broker.client()
+    client.consumer("q")(lambda received: None)
+    before = signal.getsignal(signal.SIGTERM)
+    run = asyncio.create_task(client.run(signals=signals))
+    broker.messages.put_nowait(message(1))
+    await broker.until(lambda: len(broker.acks) == 1)
+    during = signal.getsignal(signal.SIGTERM)
+    client.stop()
+    await run
+    assert (during is before) is not signals
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -353,8 +353,9 @@ class AsyncQueues(DeclaresConsumers):
 
     # Consumers: declared by `consumer`, see registration.py
 
-    async def run(self, *, grace: Seconds = GRACE) -> None:
-        """Runs the declared consumers until SIGINT, SIGTERM or `stop()`.
+    async def run(self, *, grace: Seconds = GRACE, signals: bool = True) -> None:
+        """Runs the declared consumers until SIGINT, SIGTERM or `stop()`. With `signals=False` it leaves signals to
+        the program it is part of, such as a web server, which then calls `stop()` or cancels it.
 
         Then no more messages are received, and handlers may finish within `grace` seconds (default 30; a second
         signal ends it). Handlers still running are cancelled and their messages nacked, due at once. While the
@@ -365,7 +366,7 @@ class AsyncQueues(DeclaresConsumers):
         run = (asyncio.get_running_loop(), asyncio.Event())
         self._runs.add(run)
         try:
-            await run_consumers(self, tuple(self._registrations), run[1], seconds(grace))
+            await run_consumers(self, tuple(self._registrations), run[1], seconds(grace), signals)
         finally:
             self._runs.discard(run)
 

@@ -84,20 +84,22 @@ class Queues(DeclaresConsumers):
     get_message = _blocking(AsyncQueues.get_message)
     peek = _blocking(AsyncQueues.peek)
 
-    def run(self, *, grace: Seconds = GRACE) -> None:
+    def run(self, *, grace: Seconds = GRACE, signals: bool = True) -> None:
         """Runs the declared consumers until SIGINT, SIGTERM or `stop()`; see `AsyncQueues.run`.
 
         `async` handlers share one event loop in this thread: a blocking call in one, also of this client, holds up
         the others. Plain functions run in threads of their own.
         """
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError("run() blocks, and an event loop runs here: use AsyncQueues and `await queues.run()`")
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(self._run(grace))
+            runner.run(self._run(grace, signals))
 
-    async def _run(self, grace: Seconds) -> None:
+    async def _run(self, grace: Seconds, signals: bool) -> None:
         async with self._make() as client:
             client._registrations = self._registrations
             client._runs = self._runs
-            await client.run(grace=grace)
+            await client.run(grace=grace, signals=signals)
 
     def close(self) -> None:
         """Ends the connections and the background thread. Calls still waiting raise ClientClosed."""

@@ -10,7 +10,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from hanzo_queues.client.consumer import Consumer
@@ -24,7 +24,7 @@ GRACE = 30.0
 
 
 async def run_consumers(
-    client: AsyncQueues, registrations: Sequence[Registration], stopping: asyncio.Event, grace: float
+    client: AsyncQueues, registrations: Sequence[Registration], stopping: asyncio.Event, grace: float, signals: bool
 ) -> None:
     """Until `stopping` is set and every consumer has stopped. Raises what kept one from starting."""
     if not registrations:
@@ -35,7 +35,7 @@ async def run_consumers(
         for registration in registrations
     ]
     try:
-        with _signals(stopping, hurry):
+        with _signals(stopping, hurry) if signals else nullcontext():
             await asyncio.wait(runs, return_when=asyncio.FIRST_COMPLETED)
             stopping.set()
             await asyncio.wait(runs)
