@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from hanzo_queues.client.delivery import Delivery, settle
 from hanzo_queues.client.keepalive import KeepAlive
 from hanzo_queues.client.models import Message, Received
-from hanzo_queues.client.registration import Handled, Handler, Registration
+from hanzo_queues.client.registration import Handled, HandledAs, Handler, Registration
 from hanzo_queues.client.retry import RetryPolicy, is_transient
 from hanzo_queues.errors import ApiError, ClientClosed, QueuesError, RequestInvalid
 
@@ -181,12 +181,29 @@ class Consumer:
             self._running.discard(delivery)
             self._room.set()
         took = time.monotonic() - began
-        outcome, error_seen = await settle(self._client, delivery, raised)
+        outcome, error_seen = await self._settle(delivery, raised)
         self._client._leases.unwatch(delivery.message)
         if error_seen is not None:
             self._report(error_seen, delivery.message)
         if self._options.on_handled is not None:
             self._hook(self._options.on_handled, Handled(delivery.message, outcome, took, error_seen))
+
+    async def _settle(
+        self, delivery: Delivery, raised: BaseException | None
+    ) -> tuple[HandledAs, BaseException | None]:
+        """Goes on while the server is away and the lease, extended at a third, must still last: else work that is
+        done would be done again."""
+        until = time.monotonic() + self._visibility_timeout * 2 / 3
+        failures = 0
+        while True:
+            outcome, error = await settle(self._client, delivery, raised)
+            if outcome != "unsettled" or not isinstance(error, QueuesError) or not is_transient(error):
+                return outcome, error
+            failures += 1
+            wait = self._policy.backoff(failures)
+            if time.monotonic() + wait > until:
+                return outcome, error
+            await asyncio.sleep(wait)
 
     async def _call(self, message: Message) -> None:
         if self._threads is None:
