@@ -6,6 +6,7 @@ server's. Values are the server's to judge, but what JSON can't hold is refused 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -66,7 +67,7 @@ def encode_message(fields: Mapping[str, Any]) -> bytes:
         if name is None:
             raise ValueError(f"a message has no field {key!r}. Known: {', '.join(MESSAGE_NAMES)}")
         if value is not None or key == "payload":
-            wire[name] = value
+            wire[name] = value if key == "payload" else _finite(key, value)
     if "payload" not in wire:
         raise ValueError("a message needs a payload (it may be None)")
     return encode(wire)
@@ -74,7 +75,14 @@ def encode_message(fields: Mapping[str, Any]) -> bytes:
 
 def encode_some(**fields: object) -> bytes:
     """A JSON object of the fields that are not None, names as on the wire."""
-    return encode({name: value for name, value in fields.items() if value is not None})
+    return encode({name: _finite(name, value) for name, value in fields.items() if value is not None})
+
+
+def _finite(name: str, value: object) -> object:
+    """JSON would make it null, which means the default."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name} is {value}; it must be a number")
+    return value
 
 
 def join(entries: Iterable[bytes]) -> bytes:
