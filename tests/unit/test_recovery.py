@@ -194,6 +194,22 @@ async def test_a_full_journal_is_waited_for_and_not_restarted(monkeypatch: pytes
         assert not restarts
 
 
+async def test_a_journal_that_cannot_be_reached_is_not_restarted() -> None:
+    """Whoever restarts a nats-server that is away is its watch: one that is starting must not be killed for it."""
+    restarts: list[None] = []
+
+    async def on_stuck() -> None:
+        restarts.append(None)
+
+    journal = GatedJournal()
+    async with serving(journal, on_stuck=on_stuck) as partition:
+        journal.fail_next = [(JournalError("not sent: there is no connection"), False)] * 3
+        with pytest.raises(JournalUnavailable):
+            await partition.submit(enqueue("in doubt"))
+        assert await ready(partition) == 0
+        assert not restarts
+
+
 class Damaged(GatedJournal):
     """A journal one of whose replicas, the one that serves fetches, has damaged copies."""
 

@@ -23,6 +23,7 @@ from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.faults import Fault, JournalUnavailable, Overloaded, PartitionRecovering, ShuttingDown
 from hanzo_queues.server.inbox import Inbox, Request
 from hanzo_queues.server.journal.base import (
+    AppendUnknown,
     Journal,
     JournalCorrupt,
     JournalError,
@@ -79,7 +80,7 @@ class Partition:
 
     `new_engine` makes an empty engine of this partition.
     `ownership` says when this node may try to write; None: nobody else can.
-    `on_stuck` is awaited when the journal keeps failing (an embedded nats-server is restarted by it).
+    `on_stuck` is awaited when appends keep getting no answer (an embedded nats-server is restarted by it).
     `on_failed` is called once with a sentence when the partition can't serve any more.
     """
 
@@ -275,7 +276,7 @@ class Partition:
             return await asyncio.sleep(FULL_DELAY_S)
         if isinstance(error, WrongLastSequence):
             await self._stand_back()
-        elif self._failures >= FAILURES_UNTIL_STUCK and not is_bug:
+        elif self._failures >= FAILURES_UNTIL_STUCK and isinstance(error, AppendUnknown):
             await self._report_stuck()
         await asyncio.sleep(RETRY_DELAYS_S[min(self._failures, len(RETRY_DELAYS_S)) - 1])
 
