@@ -125,6 +125,21 @@ async def test_a_kill_during_an_append_is_told_at_once_and_settled_by_the_fence(
     await assert_settled(journal, [b"one"], b"doubtful")
 
 
+async def test_a_kill_during_a_question_is_told_at_once(journal: JetStreamJournal, servers: NatsServers) -> None:
+    for server in servers.servers:
+        server.freeze()
+    asking = asyncio.ensure_future(journal.last_sequence())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    started = time.monotonic()
+    servers.kill()
+    with pytest.raises(JournalError, match="connection"):
+        await asking
+    assert time.monotonic() - started < 0.8, "the timeout ended it, not the disconnect"
+    servers.start()
+    await persist(journal.last_sequence)
+
+
 async def test_an_append_to_a_frozen_server_is_settled_by_the_fence(
     journal: JetStreamJournal, servers: NatsServers
 ) -> None:

@@ -57,6 +57,7 @@ class JetStreamJournal:
         )
         self._client: Client | None = None
         self._appender: Appender | None = None
+        self._asking: JetStreamApi | None = None
 
     @property
     def batch_bytes_max(self) -> int:
@@ -114,11 +115,15 @@ class JetStreamJournal:
 
     def _api(self) -> JetStreamApi:
         assert self._client is not None
-        return JetStreamApi(self._client, self.stream, self._call_timeout_s)
+        if self._asking is None or self._asking.client is not self._client:
+            self._asking = JetStreamApi(self._client, self.stream, self._call_timeout_s)
+        return self._asking
 
     def _on_down(self, reason: str) -> None:
         if self._appender is not None:
             self._appender.give_up(reason)
+        if self._asking is not None:
+            self._asking.give_up()
 
     async def _connected(self) -> Client:
         """The client, with an appender of its own. Raises JournalError."""

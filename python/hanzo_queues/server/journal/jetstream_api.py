@@ -5,6 +5,7 @@ Knows the API's subjects and error codes, not what a journal is.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any, cast
 
@@ -40,9 +41,15 @@ class JetStreamApi:
     """The API as far as one stream needs it. `timeout_s` bounds each call."""
 
     def __init__(self, client: Client, stream: str, timeout_s: float) -> None:
-        self._client = client
+        self.client = client
         self._stream = stream
         self._timeout_s = timeout_s
+        self._asked: set[asyncio.Task[Msg]] = set()
+
+    def give_up(self) -> None:
+        """The calls under way raise JournalError now: their connection is lost, and no answer will come."""
+        for asked in self._asked:
+            asked.cancel()
 
     async def call(self, verb: str, body: object = None, suffix: str = "") -> dict[str, Any]:
         """`$JS.API.<verb>.<stream><suffix>`. Raises JetStreamRefusal, JournalError."""
@@ -75,8 +82,16 @@ class JetStreamApi:
 
     async def _request(self, subject: str, body: object) -> Msg:
         payload = b"" if body is None else orjson.dumps(body)
+        asked = asyncio.create_task(self.client.request(subject, payload, timeout=self._timeout_s))
+        self._asked.add(asked)
+        asked.add_done_callback(self._asked.discard)
         try:
-            return await self._client.request(subject, payload, timeout=self._timeout_s)
+            await asyncio.wait([asked])
+            return asked.result()
+        except asyncio.CancelledError:
+            if not asked.cancel():
+                raise JournalError(f"{subject}: the connection to nats-server was lost") from None
+            raise
         except nats.errors.TimeoutError:
             raise JournalError(f"{subject}: no answer within {self._timeout_s:g} s") from None
         except nats.errors.NoRespondersError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import nats.errors
 from nats.aio.client import Client
@@ -115,10 +115,11 @@ async def _consumer(client: Client, api: JetStreamApi, stream: str, first: int) 
     try:
         created = await api.call("CONSUMER.CREATE", {"stream_name": stream, "config": _config(inbox, first)})
         yield deliveries
-        await api.call("CONSUMER.DELETE", suffix=f".{created['name']}")
+        with suppress(JournalError):  # all was read; a consumer without a subscriber goes by itself
+            await api.call("CONSUMER.DELETE", suffix=f".{created['name']}")
     finally:
         if not client.is_closed:
-            await subscription.unsubscribe()  # a consumer without a subscriber goes by itself
+            await subscription.unsubscribe()
 
 
 def _config(inbox: str, first: int) -> dict[str, object]:
