@@ -190,8 +190,10 @@ class Engine:
     def queue_count(self) -> int: ...
     def replay(self, sequence: int, batch: bytes) -> None:
         """Verifies one batch and applies it. Batches come in order, from LSN 1; a batch's LSN equals its
-        sequence. Raises BatchError and changes nothing; but records that contradict the batches before them
-        (reason `malformed`) are found while they are applied, and then the engine must be dropped."""
+        sequence. One of an epoch before the last fence's is passed over: its writer was deposed while it was on its
+        way, and nobody was told that it counts. Raises BatchError and changes nothing; but records that contradict
+        the batches before them (reason `malformed`) are found while they are applied, and then the engine must be
+        dropped."""
 
     def fence(self, now_ms: int, secret: bytes) -> Step:
         """The batch that begins a new epoch. `secret` (32 random bytes) is kept when the journal is empty. Raises

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hanzo_queues.server.faults import Overloaded, ShuttingDown
+from hanzo_queues.server.faults import JournalUnavailable, Overloaded, PartitionRecovering, ShuttingDown
+from hanzo_queues.server.journal.base import AppendUnknown
 from hanzo_queues.server.partition import Partition
 from tests.unit.served_partition import (
     PARSER,
@@ -19,6 +20,7 @@ from tests.unit.served_partition import (
     ready,
     receive,
     serving,
+    until_served,
 )
 
 
@@ -161,3 +163,25 @@ async def test_a_limit_that_is_lifted_wakes_who_it_held_back() -> None:
         await ready(partition)
         await partition.submit(PARSER.update_queue("slow", b'{"config": {"rateLimit": null}}'))
         assert [payloads(poll) for poll in await asyncio.wait_for(asyncio.gather(*polls), 5)] == [[1], [2], [3]]
+
+
+async def test_turns_begin_anew_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The poll whose turn it was is refused during the outage; tokens must wake others afterwards."""
+    monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.02)
+    journal = GatedJournal()
+    async with serving(journal) as partition:
+        await limited_queue(partition, requests=10)
+        for n in range(4):
+            await partition.submit(enqueue(n, queue="slow"))
+        held = asyncio.ensure_future(partition.receive("slow", receive(1, "slow"), 30))
+        await ready(partition)
+        journal.fail_next = [(AppendUnknown("no answer"), False)] * 4
+        with pytest.raises(JournalUnavailable):
+            await partition.submit(enqueue("in doubt"))
+        with pytest.raises(PartitionRecovering):
+            await asyncio.wait_for(held, 5)
+        await until_served(partition)
+        polls = [asyncio.ensure_future(partition.receive("slow", receive(1, "slow"), 30)) for _ in range(3)]
+        answers = await asyncio.wait_for(asyncio.gather(*polls), 5)
+        assert [answer.message_count for answer in answers] == [1, 1, 1]
+        assert not partition._polls._lines

@@ -15,7 +15,6 @@ from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.faults import Fault, JournalUnavailable, PartitionRecovering
 from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, JournalError, JournalFull, WrongLastSequence
 from hanzo_queues.server.journal.memory import MemoryJournal
-from hanzo_queues.server.partition import Partition
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.recovery import take_over
 from tests.unit.served_partition import (
@@ -87,18 +86,6 @@ async def test_a_journal_that_stays_away_is_reported_and_requests_are_told_to_co
         assert await asyncio.wait_for(poll, 10) == 0
 
 
-async def test_two_owners_of_one_journal_never_both_write() -> None:
-    store = GatedJournal()
-    async with serving(store) as first:
-        second = Partition(0, store, payload_memory_bytes=1 << 20, requests_max=10, polls_max=10)
-        second.start()
-        await second.submit(enqueue("of the second"))
-        with pytest.raises(JournalUnavailable):
-            await first.submit(enqueue("of the deposed"))
-        await second.close()
-        assert await ready(first) == 1
-
-
 @pytest.mark.parametrize("committed", [True, False])
 async def test_leases_of_a_receive_in_doubt_cost_no_attempt(committed: bool) -> None:
     journal = GatedJournal()
@@ -125,6 +112,40 @@ async def test_a_batch_behind_one_in_doubt_is_in_doubt_too() -> None:
         results = await asyncio.gather(first, second, return_exceptions=True)
         assert [type(result) for result in results] == [JournalUnavailable, JournalUnavailable]
         assert await ready(partition) == 0
+
+
+async def test_a_failed_partition_never_serves_again() -> None:
+    why: list[str] = []
+    journal = GatedJournal()
+    async with serving(journal, on_failed=why.append) as partition:
+        journal.fail_next = [(AppendUnknown("no answer"), False)]
+        with pytest.raises(JournalUnavailable):
+            await partition.submit(enqueue("in doubt"))
+        journal.gate.clear()
+        await journal.waiting.wait()
+        partition._fail("a payload can't be trusted")
+        journal.gate.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (partition.state, why) == ("failed", ["a payload can't be trusted"])
+
+
+async def test_a_lease_nobody_sees_is_given_back_also_while_closing() -> None:
+    journal = GatedJournal()
+    async with serving(journal) as partition:
+        await partition.submit(enqueue("only"))
+        journal.gate.clear()
+        gone = asyncio.ensure_future(partition.receive("mail", receive(), 30))
+        await journal.waiting.wait()
+        closing = asyncio.ensure_future(partition.close())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        journal.gate.set()
+        await asyncio.wait_for(closing, 5)
+    async with serving(journal) as again:
+        assert await ready(again) == 1
 
 
 class LosesOne(MemoryJournal):
@@ -344,18 +365,3 @@ async def test_appends_that_keep_failing_are_reported_though_fences_succeed() ->
                 await partition.submit(enqueue("x" * 1000))
         assert stuck.is_set()
         assert journal.store.last_sequence - fenced <= 4
-
-
-async def test_a_partition_whose_ownership_is_lost_stands_by_until_it_is_granted_again() -> None:
-    turns = Turns()
-    async with serving(GatedJournal(), ownership=turns) as partition:
-        turns.granted.clear()
-        partition.lose_ownership()
-        waiting = asyncio.ensure_future(partition.submit(enqueue("later")))
-        for _ in range(20):
-            await asyncio.sleep(0)
-        assert (partition.state, waiting.done()) == ("standby", False)
-        turns.granted.set()
-        await asyncio.wait_for(waiting, 5)
-        assert await ready(partition) == 1
-    assert turns.released

@@ -161,7 +161,7 @@ class Partition:
     def lose_ownership(self) -> None:
         """Another node may own the partition: serve no more until it is acquired again."""
         self._owned = False
-        if self._writer is not None:
+        if self._writer is not None and self.state == "serving":
             self.state = "standby"
             self._writer.stop(OwnershipLost(f"another node may own partition {self.number}"))
 
@@ -227,7 +227,7 @@ class Partition:
     # -- one writer after the other
 
     async def _live(self) -> None:
-        while self.state != "closed":
+        while self.state not in ("closed", "failed"):
             try:
                 await self._own()
                 await self._recover_and_serve()
@@ -247,8 +247,14 @@ class Partition:
             self._owned = True
 
     async def _recover_and_serve(self) -> None:
+        if self._has_failed():
+            return
         self.state = "recovering"
         engine = await take_over(self._new_engine, self._journal, self._payloads, self._clock)
+        if self._has_failed():
+            return
+        if not self._owned:
+            raise OwnershipLost(f"another node may own partition {self.number}")
         writer = Writer(engine, self._journal, self._payloads, self._clock, self._inbox, self._polls, self._give_back)
         writer.parking = self._parking
         self._writer = writer
@@ -263,8 +269,12 @@ class Partition:
             if writer.batches:
                 self._failures = 0
 
+    def _has_failed(self) -> bool:
+        return self.state == "failed"
+
     async def _after_failure(self, error: Exception) -> None:
         """Doubt, or a bug: wait a little longer each time that no batch became durable in between."""
+        self._begin_patience()
         self._failures += 1
         self._trouble = str(error)
         is_bug = not isinstance(error, JournalError)

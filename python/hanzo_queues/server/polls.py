@@ -65,9 +65,13 @@ class Polls:
             self._wake_one(next(iter(line.polls)))
 
     def wake_all(self) -> None:
-        """Ask again for every parked poll."""
-        for request in [request for line in self._lines.values() for request in line.polls]:
-            self._wake_one(request)
+        """Ask again for every parked poll: a new writer begins, or the last one ends. Turns begin anew, since who had
+        one may have been refused meanwhile."""
+        for queue, line in list(self._lines.items()):
+            line.asking = None
+            for request in list(line.polls):
+                self._wake_one(request)
+            self._drop_if_idle(queue, line)
 
     def leave(self, request: Request) -> None:
         """`request` was answered or its client is gone, wherever it was: its turn, if it had one, goes to the next."""

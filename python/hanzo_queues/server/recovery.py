@@ -3,7 +3,8 @@
     last sequence -> replay 1..last, verifying the chain -> append Fence{epoch + 1} there -> serve
 
 The fence settles what a timed-out append left open: at its expected sequence either the fence lands, and the append
-never will, or the append has landed, the fence is refused, and the next replay reads it.
+never will, or the append has landed, the fence is refused, and the next replay reads it. One that was sent behind that
+append may still land behind the fence: it bears an older epoch, and replay passes it over.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Writer:
                     await self._inbox.arrival()
                 if self._stopped is not None:
                     raise self._stopped
-                if self._draining and not self._inbox:
+                if self._draining and not self._inbox and not self._in_flight:
                     return
                 self._advance(self._take())
         finally:
@@ -90,8 +90,8 @@ class Writer:
     def _can_step(self) -> bool:
         if self._stopped is not None:
             return True
-        has_work = bool(self._inbox) or self._timers_due or self._draining
-        return has_work and len(self._in_flight) < APPENDS_MAX
+        drained = self._draining and not self._in_flight
+        return drained or ((bool(self._inbox) or self._timers_due) and len(self._in_flight) < APPENDS_MAX)
 
     def _take(self) -> list[Request]:
         requests, gone = self._inbox.take(self._budget, STEP_MESSAGES_MAX)

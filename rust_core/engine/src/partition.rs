@@ -86,6 +86,16 @@ impl Partition {
         self.take_woken();
     }
 
+    /// The batch at `lsn` is a deposed owner's: it takes its place in the journal and changes nothing.
+    pub fn pass_over(&mut self, lsn: u64) {
+        assert_eq!(lsn, self.state.lsn + 1, "batches are replayed in order");
+        assert!(
+            self.state.epoch > 0,
+            "nobody was deposed before the first fence"
+        );
+        self.state.lsn = lsn;
+    }
+
     /// Which partition this is.
     pub fn number(&self) -> PartitionNumber {
         self.number

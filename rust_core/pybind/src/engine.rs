@@ -29,6 +29,8 @@ pub struct Engine {
     previous: BatchHash,
     /// An assertion failed: the state can't be trusted.
     broken: bool,
+    /// The last batch was void, and so is what follows until the next fence.
+    passed_over: bool,
     /// Encoded records of the batch being made; kept for its memory.
     records: Vec<u8>,
 }
@@ -238,6 +240,7 @@ impl Engine {
             partition,
             previous: BATCH_HASH_NONE,
             broken: false,
+            passed_over: false,
             records: Vec::new(),
         }
     }
@@ -281,6 +284,14 @@ impl Engine {
                 },
             ));
         }
+        // Behind a void batch its place was taken from the owner's own: what he sent behind that one is void too.
+        let epoch_min = self.partition.epoch() + u64::from(self.passed_over);
+        let deposed = Batch::is_deposed(batch, sequence, epoch_min);
+        if deposed.map_err(|fault| errors::batch(py, fault))? {
+            self.partition.pass_over(sequence);
+            self.passed_over = true;
+            return Ok(());
+        }
         let batch = Batch::decode(batch, sequence, &self.previous)
             .map_err(|fault| errors::batch(py, fault))?;
         self.check(&batch)
@@ -289,12 +300,14 @@ impl Engine {
         let applied = caught(|| self.partition.replay(sequence, now_ms, &batch.records));
         self.broken = applied.is_err();
         self.previous = batch.hash;
+        self.passed_over = false;
         applied.map_err(|text| errors::contradiction(py, &text))
     }
 
     /// The batch that begins a new epoch.
     fn fence(&mut self, py: Python<'_>, now_ms: u64, secret: Secret) -> PyResult<Step> {
         self.guarded(|engine| {
+            engine.passed_over = false;
             let step = engine.partition.fence(now_ms, secret);
             let batch = engine.frame(py, now_ms, &step, &[])?;
             step_of(py, batch, step, Vec::new())

@@ -26,8 +26,8 @@ NO_RESPONDERS_STATUS = "503"
 
 
 class Appender:
-    """Appends to one subject. Batches in flight are stored in the order they were sent, or not at all: each expects
-    the one before."""
+    """Appends to one subject. Of one writer's batches in flight, each is stored behind the one before or not at all;
+    behind a stranger's fence a second one can still land, which the epoch it bears makes void."""
 
     def __init__(self, client: Client, stream: str, subject: str) -> None:
         self._client = client

@@ -55,6 +55,15 @@ impl<'a> View<'a> {
         }
     }
 
+    fn check_sequence(&self, expected: u64) -> Result<(), Fault> {
+        let found = self.header.lsn;
+        if found == expected {
+            Ok(())
+        } else {
+            Err(Fault::Sequence { expected, found })
+        }
+    }
+
     fn records(&self) -> Result<Vec<Record>, Malformed> {
         let count = self.header.record_count as usize;
         if count > self.records.len() / RECORD_BYTES_MIN {
@@ -83,16 +92,24 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Whether the batch read at `sequence` bears an epoch below `epoch`: its writer was deposed. An append compares
+    /// sequences only, so one that was on its way can land behind the fence that refused the one before it. It was
+    /// never acknowledged to anybody: its bytes are proven, and what it says is void.
+    pub fn is_deposed(bytes: &[u8], sequence: u64, epoch: u64) -> Result<bool, Fault> {
+        let view = View::open(bytes)?;
+        if view.header.epoch >= epoch {
+            return Ok(false);
+        }
+        view.hash()?;
+        view.check_sequence(sequence)?;
+        Ok(true)
+    }
+
     /// Decodes the batch read at `sequence`, which must follow the batch whose hash is `previous`.
     pub fn decode(bytes: &[u8], sequence: u64, previous: &BatchHash) -> Result<Batch, Fault> {
         let view = View::open(bytes)?;
         let hash = view.hash()?;
-        if view.header.lsn != sequence {
-            return Err(Fault::Sequence {
-                expected: sequence,
-                found: view.header.lsn,
-            });
-        }
+        view.check_sequence(sequence)?;
         if view.header.previous != *previous {
             return Err(Fault::Chain { lsn: sequence });
         }

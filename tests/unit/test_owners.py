@@ -1,0 +1,106 @@
+"""Who may write: owners that lose their partition, and what they had on its way."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hanzo_queues.server.faults import JournalUnavailable
+from hanzo_queues.server.journal.memory import MemoryJournal
+from hanzo_queues.server.partition import Partition
+from tests.unit.served_partition import (
+    GatedJournal,
+    Turns,
+    enqueue,
+    payloads,
+    ready,
+    receive,
+    serving,
+    until_served,
+)
+
+
+async def test_two_owners_of_one_journal_never_both_write() -> None:
+    store = GatedJournal()
+    async with serving(store) as first:
+        second = Partition(0, store, payload_memory_bytes=1 << 20, requests_max=10, polls_max=10)
+        second.start()
+        await second.submit(enqueue("of the second"))
+        with pytest.raises(JournalUnavailable):
+            await first.submit(enqueue("of the deposed"))
+        await second.close()
+        assert await ready(first) == 1
+
+
+async def test_a_deposed_owners_second_append_is_void_behind_the_fence() -> None:
+    """The log compares sequences only: the fence takes the place of the first, and the second finds what it expects."""
+    deposed = GatedJournal()
+    async with serving(deposed) as first:
+        deposed.gate.clear()
+        writes = [asyncio.ensure_future(first.submit(enqueue("one")))]
+        await deposed.waiting.wait()
+        writes.append(asyncio.ensure_future(first.submit(enqueue("two"))))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert deposed.under_way == 2
+        async with serving(MemoryJournal(deposed.store)) as second:
+            fenced = deposed.store.last_sequence
+            first.lose_ownership()
+            deposed.gate.set()
+            results = await asyncio.gather(*writes, return_exceptions=True)
+            assert [type(result) for result in results] == [JournalUnavailable] * 2
+            assert deposed.store.last_sequence > fenced, "the second append has landed"
+            while True:
+                try:
+                    await second.submit(enqueue("three"))
+                    break
+                except JournalUnavailable:
+                    await until_served(second)
+            assert payloads(await second.submit(receive(10))) == ["three"]
+            await first.close()
+
+
+async def test_ownership_lost_during_recovery_is_noticed() -> None:
+    journal, turns = GatedJournal(), Turns()
+    await journal.open()
+    journal.gate.clear()
+    partition = Partition(0, journal, payload_memory_bytes=1, requests_max=10, polls_max=10, ownership=turns)
+    partition.start()
+    await journal.waiting.wait()
+    turns.granted.clear()
+    partition.lose_ownership()
+    journal.gate.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert partition.state == "standby"
+    await partition.close()
+
+
+async def test_ownership_lost_while_closing_does_not_keep_it_open() -> None:
+    journal, turns = GatedJournal(), Turns()
+    async with serving(journal, ownership=turns) as partition:
+        journal.gate.clear()
+        write = asyncio.ensure_future(partition.submit(enqueue("last")))
+        await journal.waiting.wait()
+        closing = asyncio.ensure_future(partition.close())
+        await asyncio.sleep(0)
+        partition.lose_ownership()
+        journal.gate.set()
+        await asyncio.wait_for(asyncio.gather(closing, write), 5)
+        assert partition.state == "closed"
+
+
+async def test_a_partition_whose_ownership_is_lost_stands_by_until_it_is_granted_again() -> None:
+    turns = Turns()
+    async with serving(GatedJournal(), ownership=turns) as partition:
+        turns.granted.clear()
+        partition.lose_ownership()
+        waiting = asyncio.ensure_future(partition.submit(enqueue("later")))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (partition.state, waiting.done()) == ("standby", False)
+        turns.granted.set()
+        await asyncio.wait_for(waiting, 5)
+        assert await ready(partition) == 1
+    assert turns.released
