@@ -54,7 +54,7 @@ class Answer:
     created: bool
     message_count: int
     body: bytes
-    reply: Reply | None
+    reply: Reply
 
 
 class Ownership(Protocol):
@@ -141,8 +141,7 @@ class Partition:
 
     def give_back(self, answer: Answer) -> None:
         """Nobody received this answer: its leases, if any, are released without an attempt counted."""
-        if answer.reply is not None:
-            self._give_back(answer.reply)
+        self._give_back(answer.reply)
 
     # -- its life
 
