@@ -190,14 +190,25 @@ def test_a_queue_is_shown_as_it_can_be_sent_again(core: CoreJournal) -> None:
         "dedupWindow": 0,
         "delay": 3600,
         "ttl": 86400.001,
+        "consumerRateLimit": {"requests": 1, "per": "second", "burst": 1},
+        "keyRateLimit": {"requests": 2, "per": "day", "burst": 3},
+        "ingressLimit": {"requests": 1000000, "per": "minute", "burst": 1000000},
+        "fairness": {"weights": {'"\u00e9"': 1000, "b": 2}, "maxInFlight": 5},
+        "maxMessages": 1000000000000,
+        "maxInFlight": 7,
+        "deadRetention": 60,
+        "resultRetention": 0,
+        "sessionTimeout": 3600,
     }
     queue = core.create("full", **config)
     assert queue["config"] == config
     assert queue["createdAt"] == NOW
     assert core.create("full", **queue["config"])["config"] == config
-    patch = {"config": {"deadLetterQueue": None, "rateLimit": None, "ttl": None, "maxRetries": 2}}
+    patch = {"config": {"deadLetterQueue": None, "rateLimit": None, "ttl": None, "maxRetries": 2, "maxMessages": None}}
     changed = core.ask(core.parser.update_queue("full", json.dumps(patch).encode()))["config"]
-    assert changed == config | {"deadLetterQueue": None, "rateLimit": None, "ttl": None, "maxRetries": 2}
+    assert changed == config | {"deadLetterQueue": None, "rateLimit": None, "ttl": None, "maxRetries": 2} | {
+        "maxMessages": None
+    }
     page = core.ask(core.parser.list_queues(None, 2))
     assert ([queue["name"] for queue in page["queues"]], page["next"]) == (["dlq", "full"], "full")
     assert [queue["name"] for queue in core.ask(core.parser.list_queues("full", None))["queues"]] == ["orders"]
@@ -326,7 +337,7 @@ def test_replay_refuses_what_does_not_follow_and_changes_nothing(core: CoreJourn
         (3, good[:-1], "truncated"),
         (3, b"", "truncated"),
         (3, b"HTTP" + good[4:], "magic"),
-        (3, good[:4] + b"\x02" + good[5:], "version"),
+        (3, good[:4] + b"\xff" + good[5:], "version"),
         (3, good[:-20] + bytes([good[-20] ^ 1]) + good[-19:], "hash"),
         (3, good + b"\x00", "malformed"),
     ]
@@ -338,7 +349,7 @@ def test_replay_refuses_what_does_not_follow_and_changes_nothing(core: CoreJourn
     engine.replay(3, good)
     verify_batch(good)
     with pytest.raises(BatchError, match="format 2, written by a newer server"):
-        verify_batch(good[:4] + b"\x02" + good[5:])
+        verify_batch(good[:4] + b"\xff" + good[5:])
 
 
 def test_render_refuses_other_batches(core: CoreJournal) -> None:

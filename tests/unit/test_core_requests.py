@@ -157,6 +157,15 @@ def test_queue_names(name: str) -> None:
         ({"backoff": {"initial": 5, "max": 4}}, "/backoff/max"),
         ({"dedupWindow": 604801}, "/dedupWindow"),
         ({"ttl": 0}, "/ttl"),
+        ({"keyRateLimit": {"requests": 1}}, "/keyRateLimit/per"),
+        ({"fairness": []}, "/fairness"),
+        ({"fairness": {"weights": [1]}}, "/fairness/weights"),
+        ({"fairness": {"weights": {"a/b": 0}}}, "/fairness/weights/a~1b"),
+        ({"fairness": {"weights": {"": 2}}}, "/fairness/weights/"),
+        ({"fairness": {"weights": {str(n): 2 for n in range(1001)}}}, "/fairness/weights"),
+        ({"maxMessages": 0}, "/maxMessages"),
+        ({"maxInFlight": 0}, "/maxInFlight"),
+        ({"sessionTimeout": 0.5}, "/sessionTimeout"),
     ],
 )
 def test_settings_with_a_fault(config: Any, pointer: str) -> None:

@@ -13,12 +13,20 @@ from typing import Any, Literal
 
 Names = dict[str, "tuple[str, Names] | str"]
 
+RATE_LIMIT: Names = {"requests": "requests", "per": "per", "burst": "burst"}
+
 # Python name -> wire name, with the names inside it for a nested one.
 NAMES: Names = {
     "max_retries": "maxRetries",
     "visibility_timeout": "visibilityTimeout",
     "dead_letter_queue": "deadLetterQueue",
-    "rate_limit": ("rateLimit", {"requests": "requests", "per": "per", "burst": "burst"}),
+    "rate_limit": ("rateLimit", RATE_LIMIT),
+    "consumer_rate_limit": ("consumerRateLimit", RATE_LIMIT),
+    "key_rate_limit": ("keyRateLimit", RATE_LIMIT),
+    "ingress_limit": ("ingressLimit", RATE_LIMIT),
+    "fairness": ("fairness", {"weights": "weights", "max_in_flight": "maxInFlight"}),
+    "max_messages": "maxMessages",
+    "max_in_flight": "maxInFlight",
     "scheduling": ("scheduling", {"mode": "mode", "aging_seconds": "agingSeconds"}),
     "backoff": (
         "backoff",
@@ -27,6 +35,9 @@ NAMES: Names = {
     "dedup_window": "dedupWindow",
     "delay": "delay",
     "ttl": "ttl",
+    "dead_retention": "deadRetention",
+    "result_retention": "resultRetention",
+    "session_timeout": "sessionTimeout",
 }
 
 
@@ -58,11 +69,20 @@ def _unknown(key: object, names: Names, inside: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """Limit on dispatch, retries included: `requests` per `per`, with `burst` at once after a pause."""
+    """So many `requests` per `per`, with `burst` at once after a pause. On dispatch, retries count too."""
 
     requests: int
     per: Literal["second", "minute", "hour", "day"]
     burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fairness:
+    """How the fairness keys of one priority share the queue: `weights` by key, 1 for every other key, and at most
+    `max_in_flight` messages of one key leased at the same time (None: no bound)."""
+
+    weights: Mapping[str, int] = field(default_factory=dict)
+    max_in_flight: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +115,18 @@ class QueueConfig:
     dead_letter_queue: str | None = None
     """Where a message goes that can't be delivered. None: it stays, in state "dead"."""
     rate_limit: RateLimit | None = None
-    """None: no limit."""
+    """Limit on dispatch. None: no limit."""
+    consumer_rate_limit: RateLimit | None = None
+    """Limit on dispatch to each consumer."""
+    key_rate_limit: RateLimit | None = None
+    """Limit on dispatch of each fairness key."""
+    ingress_limit: RateLimit | None = None
+    """Limit on acceptance."""
+    fairness: Fairness = field(default_factory=Fairness)
+    max_messages: int | None = None
+    """Messages the queue holds at most. None: no bound."""
+    max_in_flight: int | None = None
+    """Messages leased at the same time at most. None: no bound."""
     scheduling: Scheduling = field(default_factory=Scheduling)
     backoff: Backoff = field(default_factory=Backoff)
     dedup_window: float = 300
@@ -104,12 +135,29 @@ class QueueConfig:
     """Delay of a message whose enqueue names none."""
     ttl: float | None = None
     """Time to live of a message whose enqueue names none. None: for ever."""
+    dead_retention: float | None = None
+    """How long a message stays in state "dead". None: for ever."""
+    result_retention: float = 86400
+    """How long the result of an ack is kept. 0: not at all."""
+    session_timeout: float = 30
+    """After so long without a sign of life a member of a consumer group is gone."""
+
+
+KINDS: dict[str, type[Any]] = {
+    "rate_limit": RateLimit,
+    "consumer_rate_limit": RateLimit,
+    "key_rate_limit": RateLimit,
+    "ingress_limit": RateLimit,
+    "fairness": Fairness,
+    "scheduling": Scheduling,
+    "backoff": Backoff,
+}
 
 
 def from_wire(wire: Mapping[str, Any]) -> QueueConfig:
     """The config as Python sees it. Keys only a newer server knows are left out."""
     values = _renamed(wire, NAMES)
-    for key, kind in (("rate_limit", RateLimit), ("scheduling", Scheduling), ("backoff", Backoff)):
+    for key, kind in KINDS.items():
         if values.get(key) is not None:
             values[key] = kind(**values[key])
     return QueueConfig(**values)

@@ -26,7 +26,12 @@ pub const MAGIC: [u8; 4] = *b"HZQJ";
 /// 1. Add one to this number, and keep reading every older version, told apart by the header.
 /// 2. Record tests/golden/batch-v<N>.bin with every variant; leave the older recordings as they are.
 /// 3. Say in CHANGELOG.md that older servers can't read what this one writes: there is no way back.
-pub const FORMAT_VERSION: u16 = 1;
+///
+/// Format 2 only added tags, flags and tagged settings to format 1: what reads the one reads the other.
+pub const FORMAT_VERSION: u16 = 2;
+
+/// The oldest it reads.
+pub const FORMAT_VERSION_OLDEST: u16 = 1;
 
 /// Bytes of a batch beside its records and blobs.
 pub const FRAME_BYTES: usize = HEADER_BYTES + crate::hash::BATCH_HASH_BYTES;

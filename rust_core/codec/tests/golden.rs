@@ -2,12 +2,15 @@
 //! newest one when it is not there; an existing recording is never written again.
 #![allow(clippy::disallowed_methods)] // a test of files reads files
 
-use codec::batch::{Batch, Draft, Header, View};
+mod said;
+
+use codec::batch::{Batch, Draft, FORMAT_VERSION, FORMAT_VERSION_OLDEST, Header, View};
 use codec::hash::BATCH_HASH_NONE;
 use codec::{envelope, record};
-use engine::config::{Backoff, QueueConfig, RateLimit, Scheduling};
+use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling, Weight};
 use engine::ids::{GROUP_DEFAULT, Location, MessageId, QueueNumber};
 use engine::record::{DeathReason, DedupEntry, Enqueued, FailureCause, Lease, Record};
+use said::says;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -48,6 +51,38 @@ fn config() -> QueueConfig {
         dedup_window_ms: 300_000,
         delay_ms: 0,
         ttl_ms: 86_400_000,
+        ..QueueConfig::new(30_000, 3)
+    }
+}
+
+/// Every setting that came with format 2.
+fn tagged() -> QueueConfig {
+    let limit = |requests| {
+        Some(RateLimit {
+            requests,
+            per_ms: 60_000,
+            burst: 2 * requests,
+        })
+    };
+    let weight = |key: &str, hash, weight| Weight {
+        key: key.into(),
+        hash,
+        weight,
+    };
+    QueueConfig {
+        consumer_rate_limit: limit(10),
+        key_rate_limit: limit(11),
+        ingress_limit: limit(12),
+        fairness: Fairness {
+            weights: vec![weight("tenant-7", 5, 10), weight("tenant-8", 6, 2)],
+            in_flight_max: 4,
+        },
+        messages_max: 1_000_000,
+        in_flight_max: 500,
+        dead_retention_ms: 604_800_000,
+        result_retention_ms: 0,
+        session_timeout_ms: 10_000,
+        ..strict()
     }
 }
 
@@ -136,16 +171,20 @@ fn records(blob_bytes: usize) -> Vec<Record> {
         Record::QueueCreated {
             queue,
             name: "email-notifications".into(),
-            config: config(),
+            config: config().into(),
         },
         Record::QueueCreated {
             queue: QueueNumber(1),
             name: "email-dlq".into(),
-            config: strict(),
+            config: strict().into(),
         },
         Record::QueueUpdated {
             queue,
-            config: strict(),
+            config: strict().into(),
+        },
+        Record::QueueUpdated {
+            queue,
+            config: tagged().into(),
         },
     ];
     records.extend(enqueued(blob_bytes));
@@ -240,32 +279,48 @@ fn meaning(bytes: &[u8]) -> String {
     text
 }
 
-#[test]
-fn format_1_means_what_it_meant() {
-    let (batch, account) = (path("batch-v1.bin"), path("batch-v1.txt"));
+fn check(version: u16) {
+    let (batch, account) = (
+        path(&format!("batch-v{version}.bin")),
+        path(&format!("batch-v{version}.txt")),
+    );
     if std::env::var_os("HANZO_RECORD").is_some() && !batch.exists() {
-        std::fs::create_dir_all(path("")).expect("the folder can be made");
+        assert_eq!(version, FORMAT_VERSION, "only the newest format is written");
         std::fs::write(&batch, written()).expect("the recording can be written");
         std::fs::write(&account, meaning(&written())).expect("its account can be written");
     }
     let bytes = std::fs::read(batch).expect("the recording is there");
-    assert_eq!(
-        meaning(&bytes),
-        std::fs::read_to_string(account).expect("its account is there")
-    );
+    let then = std::fs::read_to_string(account).expect("its account is there");
+    let today = meaning(&bytes);
+    assert!(says(&today, &then), "then:\n{then}\ntoday:\n{today}");
+}
+
+#[test]
+fn every_format_means_what_it_meant() {
+    (FORMAT_VERSION_OLDEST..=FORMAT_VERSION).for_each(check);
+}
+
+#[test]
+fn an_account_that_lacks_something_is_told_from_one_that_grew() {
+    let then = "Due { message: 1, slot: 2 }";
+    assert!(says("Due { message: 1, slot: 2, group: 0 }", then));
+    assert!(!says("Due { message: 1, group: 0 }", then));
+    assert!(!says("Due { message: 1, slot: 3 }", then));
 }
 
 #[test]
 fn the_newest_recording_is_what_is_written_today() {
     assert_eq!(
-        std::fs::read(path("batch-v1.bin")).expect("the recording is there"),
+        std::fs::read(path(&format!("batch-v{FORMAT_VERSION}.bin")))
+            .expect("the recording is there"),
         written()
     );
 }
 
 #[test]
 fn its_blobs_are_where_they_were() {
-    let bytes = std::fs::read(path("batch-v1.bin")).expect("the recording is there");
+    let bytes = std::fs::read(path(&format!("batch-v{FORMAT_VERSION}.bin")))
+        .expect("the recording is there");
     let view = View::open(&bytes).expect("a recording opens");
     let length = blob().len() as u32;
     let envelope = envelope::decode(

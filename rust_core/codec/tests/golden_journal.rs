@@ -2,7 +2,9 @@
 //! on no constant of today. `HANZO_RECORD=1 cargo test -p codec --test golden_journal` writes it when it is not there.
 #![allow(clippy::disallowed_methods)] // a test of files reads files
 
-use codec::batch::{Batch, Draft, Header};
+mod said;
+
+use codec::batch::{Batch, Draft, FORMAT_VERSION, FORMAT_VERSION_OLDEST, Header};
 use codec::hash::{BATCH_HASH_NONE, BatchHash};
 use codec::record;
 use engine::command::{
@@ -13,6 +15,7 @@ use engine::ids::PartitionNumber;
 use engine::record::Record;
 use engine::reply::{Delivered, Reply};
 use engine::{Partition, Step};
+use said::says;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -326,17 +329,26 @@ fn account(journal: &[u8]) -> String {
     text
 }
 
-#[test]
-fn a_journal_of_format_1_answers_as_it_answered() {
-    let (journal, answers) = (path("journal-v1.bin"), path("journal-v1.txt"));
+fn check(version: u16) {
+    let (journal, answers) = (
+        path(&format!("journal-v{version}.bin")),
+        path(&format!("journal-v{version}.txt")),
+    );
     if std::env::var_os("HANZO_RECORD").is_some() && !journal.exists() {
+        assert_eq!(version, FORMAT_VERSION, "only the newest format is written");
         let written = written().journal;
         std::fs::write(&journal, &written).expect("the recording can be written");
         std::fs::write(&answers, account(&written)).expect("its account can be written");
     }
     let journal = std::fs::read(journal).expect("the recording is there");
-    let answers = std::fs::read_to_string(answers).expect("its account is there");
-    assert_eq!(account(&journal), answers);
+    let then = std::fs::read_to_string(answers).expect("its account is there");
+    let today = account(&journal);
+    assert!(says(&today, &then), "then:\n{then}\ntoday:\n{today}");
+}
+
+#[test]
+fn a_journal_of_every_format_answers_as_it_answered() {
+    (FORMAT_VERSION_OLDEST..=FORMAT_VERSION).for_each(check);
 }
 
 #[test]

@@ -46,7 +46,7 @@ proptest! {
 
     #[test]
     fn a_changed_batch(changes in changes(), cut in 0..3usize) {
-        let mut bytes = changed(include_bytes!("../../../tests/golden/batch-v1.bin").to_vec(), &changes);
+        let mut bytes = changed(include_bytes!("../../../tests/golden/batch-v2.bin").to_vec(), &changes);
         bytes.truncate(bytes.len() - cut);
         entries::batch(&bytes);
     }

@@ -73,20 +73,17 @@ fn a_step_s_own_records_stay_within_the_engine_s_budget() {
         jitter_permille: u16::MAX,
     };
     let config = QueueConfig {
-        max_retries: u32::MAX,
-        visibility_timeout_ms: u64::MAX,
-        dead_letter_queue: None,
-        rate_limit: None,
         scheduling: Scheduling::Fair { aging_ms: u64::MAX },
         backoff,
         dedup_window_ms: u64::MAX,
         delay_ms: u64::MAX,
         ttl_ms: u64::MAX,
+        ..QueueConfig::new(u64::MAX, u32::MAX)
     };
     let longest = Record::QueueCreated {
         queue: QueueNumber(u32::MAX),
         name: "q".repeat(128).into(),
-        config,
+        config: config.into(),
     };
     assert!(encoded(&longest).len() <= DEAD_LETTER_QUEUE_BYTES_MAX as usize + 128);
 }

@@ -22,7 +22,7 @@ impl State {
                 ref config,
             } => {
                 self.queues
-                    .insert(queue, name, config.clone(), self.cursor.now_ms);
+                    .insert(queue, name, (**config).clone(), self.cursor.now_ms);
             }
             Record::QueueUpdated { queue, ref config } => self.update_queue(queue, config),
             Record::QueueDeleted { queue } => self.delete_queue(queue),

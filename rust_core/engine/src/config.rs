@@ -57,6 +57,26 @@ pub struct RateLimit {
     pub burst: u32,
 }
 
+/// One fairness key's share of a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weight {
+    /// The key, for people to see.
+    pub key: Box<str>,
+    /// Its hash, as messages carry it.
+    pub hash: u64,
+    /// Its share, beside 1 for every key that is not named. At least 1.
+    pub weight: u32,
+}
+
+/// How the fairness keys of a queue share it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fairness {
+    /// Keys whose share is not 1, in order of their text.
+    pub weights: Vec<Weight>,
+    /// Messages of one key that may be leased at the same time. 0: no bound.
+    pub in_flight_max: u32,
+}
+
 /// A queue's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueConfig {
@@ -68,6 +88,18 @@ pub struct QueueConfig {
     pub dead_letter_queue: Option<Box<str>>,
     /// Limit on dispatch, retries included.
     pub rate_limit: Option<RateLimit>,
+    /// The same for each consumer.
+    pub consumer_rate_limit: Option<RateLimit>,
+    /// The same for each fairness key.
+    pub key_rate_limit: Option<RateLimit>,
+    /// Limit on acceptance.
+    pub ingress_limit: Option<RateLimit>,
+    /// How fairness keys share the queue.
+    pub fairness: Fairness,
+    /// Messages the queue holds at most. 0: no bound.
+    pub messages_max: u64,
+    /// Messages that may be leased at the same time. 0: no bound.
+    pub in_flight_max: u32,
     /// Choice among priority levels.
     pub scheduling: Scheduling,
     /// Delay after a failed attempt.
@@ -78,23 +110,43 @@ pub struct QueueConfig {
     pub delay_ms: u64,
     /// Time to live of a message whose enqueue names none, in milliseconds. 0: for ever.
     pub ttl_ms: u64,
+    /// How long a message stays in state `dead`, in milliseconds. 0: for ever.
+    pub dead_retention_ms: u64,
+    /// How long the result of an ack is kept, in milliseconds. 0: not at all.
+    pub result_retention_ms: u64,
+    /// How long a member stays in a consumer group that shows no sign of life, in milliseconds.
+    pub session_timeout_ms: u64,
 }
 
 impl QueueConfig {
+    /// A day.
+    pub const RESULT_RETENTION_MS_DEFAULT: u64 = 86_400_000;
+    /// Ten heartbeats of three seconds.
+    pub const SESSION_TIMEOUT_MS_DEFAULT: u64 = 30_000;
+
     /// A new queue's settings where its creator names none: fair scheduling with 60 s of aging, backoff from 1 s,
-    /// doubling, to 600 s with a jitter of a fifth, a dedup window of 300 s; no limit, no delay, no time to live,
-    /// and no dead-letter queue, so what dies there stays there.
+    /// doubling, to 600 s with a jitter of a fifth, a dedup window of 300 s, results kept for a day, sessions of 30 s;
+    /// no limit, no bound, no delay, no time to live, and no dead-letter queue, so what dies there stays there.
     pub fn new(visibility_timeout_ms: u64, max_retries: u32) -> Self {
         QueueConfig {
             max_retries,
             visibility_timeout_ms,
             dead_letter_queue: None,
             rate_limit: None,
+            consumer_rate_limit: None,
+            key_rate_limit: None,
+            ingress_limit: None,
+            fairness: Fairness::default(),
+            messages_max: 0,
+            in_flight_max: 0,
             scheduling: Scheduling::DEFAULT,
             backoff: Backoff::DEFAULT,
             dedup_window_ms: 300_000,
             delay_ms: 0,
             ttl_ms: 0,
+            dead_retention_ms: 0,
+            result_retention_ms: Self::RESULT_RETENTION_MS_DEFAULT,
+            session_timeout_ms: Self::SESSION_TIMEOUT_MS_DEFAULT,
         }
     }
 }

@@ -25,14 +25,14 @@ pub enum Record {
         /// The queue's name.
         name: Box<str>,
         /// Its settings.
-        config: QueueConfig,
+        config: Box<QueueConfig>,
     },
     /// A queue's settings were replaced.
     QueueUpdated {
         /// The queue.
         queue: QueueNumber,
         /// Its settings.
-        config: QueueConfig,
+        config: Box<QueueConfig>,
     },
     /// The name is free at once; its messages are taken away by `Reaped`.
     QueueDeleted {

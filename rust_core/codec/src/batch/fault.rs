@@ -1,6 +1,6 @@
 //! Why a batch can't be trusted.
 
-use super::FORMAT_VERSION;
+use super::{FORMAT_VERSION, FORMAT_VERSION_OLDEST};
 use std::fmt;
 
 /// What is wrong with a batch. Each kind has a reason that programs may compare; the text is for people.
@@ -74,7 +74,7 @@ impl fmt::Display for Fault {
             Fault::Version { found } => {
                 write!(
                     out,
-                    "the batch has format {found}, which never was; this server reads format {FORMAT_VERSION}"
+                    "the batch has format {found}, which never was; this server reads formats {FORMAT_VERSION_OLDEST} to {FORMAT_VERSION}"
                 )
             }
             Fault::Truncated { expected, found } => {

@@ -1,7 +1,7 @@
 //! A batch's header.
 
 use super::fault::Fault;
-use super::{FORMAT_VERSION, MAGIC};
+use super::{FORMAT_VERSION, FORMAT_VERSION_OLDEST, MAGIC};
 use crate::hash::{BATCH_HASH_BYTES, BatchHash};
 use crate::varint::Reader;
 
@@ -86,7 +86,7 @@ fn check_start(batch: &[u8]) -> Result<(), Fault> {
         });
     };
     let version = u16::from_le_bytes(*version);
-    if version != FORMAT_VERSION {
+    if !(FORMAT_VERSION_OLDEST..=FORMAT_VERSION).contains(&version) {
         return Err(Fault::Version { found: version });
     }
     if rest.len() >= 2 && rest[..2] != [0, 0] {

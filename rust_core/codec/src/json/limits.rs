@@ -54,6 +54,16 @@ limits! {
     rate_limit_requests_max,
     /// A backoff's growth a failed attempt.
     backoff_multiplier_max,
+    /// Fairness keys that have a weight.
+    fairness_weights_max,
+    /// A fairness key's weight.
+    fairness_weight_max,
+    /// A queue's bound on its messages.
+    queue_messages_max,
+    /// How long dead messages and results are kept.
+    retention_ms_max,
+    /// A group member's session.
+    session_timeout_ms_max,
 }
 
 impl Limits {

@@ -43,7 +43,7 @@ pub trait Schema {
     const NULLABLE: u32 = 0;
 }
 
-const FIELDS_MAX: usize = 12;
+const FIELDS_MAX: usize = 20;
 
 /// The raw fields of an object.
 pub struct Fields<'de, S> {

@@ -18,13 +18,19 @@ const fn text(bytes: usize) -> usize {
 const fn config(name_bytes_max: usize) -> usize {
     let rate_limit = U32 + U64 + U32;
     let backoff = U64 + U32 + U64 + U16;
-    FLAGS + U32 + U64 + text(name_bytes_max) + rate_limit + U64 + backoff + 3 * U64
+    let tagged = U32 + 3 * (TAG + rate_limit) + 5 * (TAG + U64) + TAG + U32 + U32;
+    FLAGS + U32 + U64 + text(name_bytes_max) + rate_limit + U64 + backoff + 3 * U64 + tagged
+}
+
+/// `weights` fairness keys of a queue's settings, whose texts have `key_bytes_max` bytes at most.
+pub const fn weights(weights: usize, key_bytes_max: usize) -> usize {
+    weights * (text(key_bytes_max) + 8 + U32)
 }
 
 /// The records that begin an epoch.
 pub const FENCE: usize = TAG + 32 + TAG + U64;
 
-/// `QueueCreated` or `QueueUpdated`, when names have at most `name_bytes_max` bytes.
+/// `QueueCreated` or `QueueUpdated`, when names have at most `name_bytes_max` bytes, beside its weights.
 pub const fn queue(name_bytes_max: usize) -> usize {
     TAG + U32 + text(name_bytes_max) + config(name_bytes_max)
 }

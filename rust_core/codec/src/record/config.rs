@@ -1,4 +1,7 @@
-//! The bytes of a queue's settings.
+//! The bytes of a queue's settings. What came with format 2 follows as tagged settings, each only when it is not as
+//! in a new queue.
+
+mod tagged;
 
 use crate::varint::{Malformed, Reader, put, put_text};
 use engine::config::{Backoff, QueueConfig, RateLimit, Scheduling};
@@ -6,13 +9,15 @@ use engine::config::{Backoff, QueueConfig, RateLimit, Scheduling};
 const DEAD_LETTER_QUEUE: u8 = 1;
 const RATE_LIMIT: u8 = 2;
 const STRICT: u8 = 4;
-const FLAGS: u8 = DEAD_LETTER_QUEUE | RATE_LIMIT | STRICT;
+const TAGGED: u8 = 8;
+const FLAGS: u8 = DEAD_LETTER_QUEUE | RATE_LIMIT | STRICT | TAGGED;
 
 fn flags(config: &QueueConfig) -> u8 {
     let flag = |present: bool, bit: u8| if present { bit } else { 0 };
     flag(config.dead_letter_queue.is_some(), DEAD_LETTER_QUEUE)
         | flag(config.rate_limit.is_some(), RATE_LIMIT)
         | flag(config.scheduling == Scheduling::Strict, STRICT)
+        | flag(tagged::are_any(config), TAGGED)
 }
 
 /// Appends `config`.
@@ -24,13 +29,7 @@ pub fn encode(out: &mut Vec<u8>, config: &QueueConfig) {
         put_text(out, name);
     }
     if let Some(limit) = &config.rate_limit {
-        for field in [
-            u64::from(limit.requests),
-            limit.per_ms,
-            u64::from(limit.burst),
-        ] {
-            put(out, field);
-        }
+        put_rate_limit(out, limit);
     }
     if let Scheduling::Fair { aging_ms } = config.scheduling {
         put(out, aging_ms);
@@ -48,6 +47,19 @@ pub fn encode(out: &mut Vec<u8>, config: &QueueConfig) {
     for field in [config.dedup_window_ms, config.delay_ms, config.ttl_ms] {
         put(out, field);
     }
+    if tagged::are_any(config) {
+        tagged::encode(out, config);
+    }
+}
+
+fn put_rate_limit(out: &mut Vec<u8>, limit: &RateLimit) {
+    for field in [
+        u64::from(limit.requests),
+        limit.per_ms,
+        u64::from(limit.burst),
+    ] {
+        put(out, field);
+    }
 }
 
 /// Reads what [`encode`] wrote.
@@ -57,9 +69,8 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<QueueConfig, Malformed> {
         return Err(Malformed("a queue's settings have an unknown flag"));
     }
     let has = |bit: u8| flags & bit != 0;
-    Ok(QueueConfig {
-        max_retries: reader.u32()?,
-        visibility_timeout_ms: reader.u64()?,
+    let (max_retries, visibility_timeout_ms) = (reader.u32()?, reader.u64()?);
+    let mut config = QueueConfig {
         dead_letter_queue: if has(DEAD_LETTER_QUEUE) {
             Some(reader.text()?.into())
         } else {
@@ -81,7 +92,12 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<QueueConfig, Malformed> {
         dedup_window_ms: reader.u64()?,
         delay_ms: reader.u64()?,
         ttl_ms: reader.u64()?,
-    })
+        ..tagged::absent(QueueConfig::new(visibility_timeout_ms, max_retries))
+    };
+    if has(TAGGED) {
+        tagged::decode(reader, &mut config)?;
+    }
+    Ok(config)
 }
 
 fn rate_limit(reader: &mut Reader<'_>) -> Result<RateLimit, Malformed> {

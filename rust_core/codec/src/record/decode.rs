@@ -19,11 +19,11 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
         tag::QUEUE_CREATED => Ok(Record::QueueCreated {
             queue: queue(reader)?,
             name: reader.text()?.into(),
-            config: config::decode(reader)?,
+            config: config::decode(reader)?.into(),
         }),
         tag::QUEUE_UPDATED => Ok(Record::QueueUpdated {
             queue: queue(reader)?,
-            config: config::decode(reader)?,
+            config: config::decode(reader)?.into(),
         }),
         tag::QUEUE_DELETED => Ok(Record::QueueDeleted {
             queue: queue(reader)?,

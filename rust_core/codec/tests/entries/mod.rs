@@ -1,7 +1,7 @@
 //! One entry a decoder: any bytes in, no panic out, and what was understood is understood the same way again.
 //! The fuzzer (rust_core/fuzz) and the property tests (hostile.rs) share them.
 
-use codec::batch::{Batch, Draft, View, verify};
+use codec::batch::{Batch, Draft, FORMAT_VERSION, View, verify};
 use codec::hash;
 use codec::json::request::{Receive, Request, Requests};
 use codec::json::{Invalid, Limits, partition_of_message};
@@ -28,6 +28,9 @@ fn decode_batch(bytes: &[u8]) {
     let Ok(batch) = Batch::decode(bytes, view.header.lsn, &view.header.previous) else {
         return;
     };
+    if bytes[4..6] != FORMAT_VERSION.to_le_bytes() {
+        return;
+    }
     let mut records = Vec::new();
     batch
         .records

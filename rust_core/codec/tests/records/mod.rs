@@ -1,6 +1,6 @@
 //! Any record, for tests of whatever holds records.
 
-use engine::config::{Backoff, QueueConfig, RateLimit, Scheduling};
+use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling, Weight};
 use engine::ids::{GroupNumber, MESSAGE_NUMBER_MAX, MessageId, QueueNumber};
 use engine::record::{DeathReason, DedupEntry, Enqueued, FailureCause, Lease, Record};
 use proptest::option;
@@ -49,14 +49,39 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn fairness()(
+        weights in prop::collection::vec((name(), any::<u64>(), any::<u32>()), 0..4), in_flight_max: u32,
+    ) -> Fairness {
+        let weight = |(key, hash, weight)| Weight { key, hash, weight };
+        Fairness { weights: weights.into_iter().map(weight).collect(), in_flight_max }
+    }
+}
+
+prop_compose! {
+    /// The settings that came with format 2.
+    fn tagged()(
+        limits in prop::array::uniform3(option::of(rate_limit())), fairness in fairness(),
+        messages_max: u64, in_flight_max: u32, dead_retention_ms: u64, result_retention_ms: u64,
+        session_timeout_ms: u64,
+    ) -> QueueConfig {
+        let [consumer_rate_limit, key_rate_limit, ingress_limit] = limits;
+        QueueConfig {
+            consumer_rate_limit, key_rate_limit, ingress_limit, fairness, messages_max, in_flight_max,
+            dead_retention_ms, result_retention_ms, session_timeout_ms, ..QueueConfig::new(1, 1)
+        }
+    }
+}
+
+prop_compose! {
     fn config()(
         max_retries: u32, visibility_timeout_ms: u64, dead_letter_queue in option::of(name()),
         rate_limit in option::of(rate_limit()), scheduling in scheduling(), backoff in backoff(),
         dedup_window_ms: u64, delay_ms: u64, ttl_ms: u64,
+        rest in prop_oneof![Just(QueueConfig::new(1, 1)), tagged()],
     ) -> QueueConfig {
         QueueConfig {
             max_retries, visibility_timeout_ms, dead_letter_queue, rate_limit, scheduling, backoff,
-            dedup_window_ms, delay_ms, ttl_ms,
+            dedup_window_ms, delay_ms, ttl_ms, ..rest
         }
     }
 }
@@ -129,9 +154,12 @@ fn rare() -> impl Strategy<Value = Record> {
         (queue(), name(), config()).prop_map(|(queue, name, config)| Record::QueueCreated {
             queue,
             name,
-            config
+            config: config.into(),
         }),
-        (queue(), config()).prop_map(|(queue, config)| Record::QueueUpdated { queue, config }),
+        (queue(), config()).prop_map(|(queue, config)| Record::QueueUpdated {
+            queue,
+            config: config.into()
+        }),
         queue().prop_map(|queue| Record::QueueDeleted { queue }),
         (queue(), any::<u32>()).prop_map(|(queue, dedup_entries)| Record::Forgotten {
             queue,

@@ -85,8 +85,6 @@ fn any_config() -> impl Strategy<Value = QueueConfig> {
             max_retries,
             (timeout, window, delay_ms, ttl_ms),
         )| QueueConfig {
-            max_retries,
-            visibility_timeout_ms: timeout,
             dead_letter_queue: dead_letter_queue.map(Into::into),
             rate_limit,
             scheduling,
@@ -98,6 +96,7 @@ fn any_config() -> impl Strategy<Value = QueueConfig> {
                 max_ms: 40,
                 ..config().backoff
             },
+            ..QueueConfig::new(timeout, max_retries)
         },
     )
 }

@@ -35,7 +35,7 @@ fn decide(state: &State, name: &str, config: QueueConfig) -> Result<Vec<Record>,
     let created = Record::QueueCreated {
         queue,
         name: name.into(),
-        config,
+        config: config.into(),
     };
     let records: Vec<Record> = [created].into_iter().chain(dead_letter_queue).collect();
     dead_letter_queue::check_room(state, records.len())?;

@@ -52,7 +52,7 @@ pub(super) fn created(state: &State, queue: QueueNumber, name: Box<str>) -> Reco
     Record::QueueCreated {
         queue,
         name,
-        config: state.settings.queue_config.clone(),
+        config: state.settings.queue_config.clone().into(),
     }
 }
 

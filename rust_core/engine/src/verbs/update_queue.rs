@@ -32,7 +32,7 @@ fn decide(state: &State, name: &str, patch: ConfigPatch) -> Result<Vec<Record>, 
     dead_letter_queue::check_room(state, created.iter().count())?;
     let updated = Record::QueueUpdated {
         queue: queue.number,
-        config,
+        config: config.into(),
     };
     Ok(created.into_iter().chain([updated]).collect())
 }

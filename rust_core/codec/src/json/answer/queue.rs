@@ -2,7 +2,7 @@
 
 use super::write::Json;
 use crate::json::request::PERIODS;
-use engine::config::{QueueConfig, RateLimit, Scheduling};
+use engine::config::{Fairness, QueueConfig, RateLimit, Scheduling};
 use engine::reply::QueueView;
 
 /// One queue.
@@ -44,26 +44,61 @@ fn put_config(json: &mut Json, config: &QueueConfig) {
             Some(name) => json.text("deadLetterQueue", name),
             None => json.null("deadLetterQueue"),
         }
-        match &config.rate_limit {
-            Some(limit) => put_rate_limit(json, limit),
-            None => json.null("rateLimit"),
-        }
+        put_rate_limit(json, "rateLimit", &config.rate_limit);
+        put_rate_limit(json, "consumerRateLimit", &config.consumer_rate_limit);
+        put_rate_limit(json, "keyRateLimit", &config.key_rate_limit);
+        put_rate_limit(json, "ingressLimit", &config.ingress_limit);
+        put_fairness(json, &config.fairness);
+        put_bound(json, "maxMessages", config.messages_max);
+        put_bound(json, "maxInFlight", u64::from(config.in_flight_max));
         put_rules(json, config);
         json.thousandths("dedupWindow", config.dedup_window_ms);
         json.thousandths("delay", config.delay_ms);
-        match config.ttl_ms {
-            0 => json.null("ttl"),
-            ttl_ms => json.thousandths("ttl", ttl_ms),
-        }
+        put_duration(json, "ttl", config.ttl_ms);
+        put_duration(json, "deadRetention", config.dead_retention_ms);
+        json.thousandths("resultRetention", config.result_retention_ms);
+        json.thousandths("sessionTimeout", config.session_timeout_ms);
     });
 }
 
-fn put_rate_limit(json: &mut Json, limit: &RateLimit) {
+/// 0: there is none.
+fn put_bound(json: &mut Json, name: &'static str, value: u64) {
+    match value {
+        0 => json.null(name),
+        value => json.number(name, value),
+    }
+}
+
+/// 0: for ever.
+fn put_duration(json: &mut Json, name: &'static str, ms: u64) {
+    match ms {
+        0 => json.null(name),
+        ms => json.thousandths(name, ms),
+    }
+}
+
+fn put_fairness(json: &mut Json, fairness: &Fairness) {
+    json.name("fairness");
+    json.object(|json| {
+        json.name("weights");
+        json.object(|json| {
+            for weight in &fairness.weights {
+                json.number_of(&weight.key, u64::from(weight.weight));
+            }
+        });
+        put_bound(json, "maxInFlight", u64::from(fairness.in_flight_max));
+    });
+}
+
+fn put_rate_limit(json: &mut Json, name: &'static str, limit: &Option<RateLimit>) {
+    let Some(limit) = limit else {
+        return json.null(name);
+    };
     let period = PERIODS
         .iter()
         .find(|(_, ms)| *ms == limit.per_ms)
         .map_or("second", |(name, _)| name);
-    json.name("rateLimit");
+    json.name(name);
     json.object(|json| {
         json.number("requests", u64::from(limit.requests));
         json.text("per", period);

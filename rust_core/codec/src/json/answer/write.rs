@@ -83,6 +83,14 @@ impl Json {
         self.digits(value);
     }
 
+    /// A number under a name that somebody else chose.
+    pub fn number_of(&mut self, name: &str, value: u64) {
+        self.comma();
+        serde_json::to_writer(&mut self.out, name).expect("writing to memory can't fail");
+        self.out.push(b':');
+        self.digits(value);
+    }
+
     fn digits(&mut self, mut value: u64) {
         let (mut digits, mut at) = ([0u8; 20], 20);
         loop {
@@ -166,10 +174,11 @@ mod tests {
             });
             json.text("c", "\"\n\u{1f600}");
             json.boolean("d", true);
+            json.number_of("\"e", 7);
         });
         assert_eq!(
             text,
-            "{\"a\":[{\"b\":null},{}],\"c\":\"\\\"\\n\u{1f600}\",\"d\":true}"
+            "{\"a\":[{\"b\":null},{}],\"c\":\"\\\"\\n\u{1f600}\",\"d\":true,\"\\\"e\":7}"
         );
     }
 }

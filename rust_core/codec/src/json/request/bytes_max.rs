@@ -2,16 +2,26 @@
 
 use super::{Request, Requests, Settle};
 use crate::record::bound;
-use engine::command::{Command, Release};
+use engine::command::{Command, ConfigPatch, Release};
 
 impl Requests {
     fn queue_record(&self) -> usize {
         bound::queue(self.limits.queue_name_bytes_max as usize)
     }
 
-    /// A queue and the dead-letter queue made with it.
-    pub(super) fn queue_bytes_max(&self) -> usize {
-        2 * self.queue_record()
+    /// A queue, with `weights` of its fairness keys, and the dead-letter queue made with it.
+    pub(super) fn queue_bytes_max(&self, weights: usize) -> usize {
+        let key_bytes_max = self.limits.key_bytes_max as usize;
+        2 * self.queue_record() + bound::weights(weights, key_bytes_max)
+    }
+
+    /// A changed queue keeps the weights it has when the change names none.
+    pub(super) fn queue_change_bytes_max(&self, patch: &ConfigPatch) -> usize {
+        let named = patch
+            .fairness
+            .as_ref()
+            .map(|fairness| fairness.weights.len());
+        self.queue_bytes_max(named.unwrap_or(self.limits.fairness_weights_max as usize))
     }
 
     /// `messages` messages whose blobs have `blob_bytes` bytes.

@@ -1,12 +1,22 @@
 //! A queue's settings, as sent: the fields that are there, to lay over the defaults or over what is set.
 
+mod fairness;
+mod rate_limit;
+
+pub use rate_limit::PERIODS;
+
 use super::Requests;
 use crate::json::faults::Faults;
 use crate::json::limits::Limits;
 use crate::json::object::{Fields, Schema, read_raw};
 use crate::json::scalar::{any_text, integer, is_null, seconds, thousandths};
 use engine::command::ConfigPatch;
-use engine::config::{Backoff, RateLimit, Scheduling};
+use engine::config::{Backoff, Scheduling};
+use fairness::fairness;
+use rate_limit::rate_limit;
+
+/// A shorter session would end between two polls.
+const SESSION_TIMEOUT_MS_MIN: u64 = 1000;
 
 struct Config;
 
@@ -22,19 +32,20 @@ impl Schema for Config {
         "dedupWindow",
         "delay",
         "ttl",
+        "consumerRateLimit",
+        "keyRateLimit",
+        "ingressLimit",
+        "fairness",
+        "maxMessages",
+        "maxInFlight",
+        "deadRetention",
+        "resultRetention",
+        "sessionTimeout",
     ];
 }
 
 /// Fields for which `null` means "none"; for any other it means nothing.
-const NULLABLE: [usize; 3] = [2, 3, 8];
-
-struct RateLimitFields;
-
-impl Schema for RateLimitFields {
-    const WHAT: &'static str = "a rate limit";
-    const FIELDS: &'static [&'static str] = &["requests", "per", "burst"];
-    const REQUIRED: u32 = 0b11;
-}
+const NULLABLE: [usize; 9] = [2, 3, 8, 9, 10, 11, 13, 14, 15];
 
 struct SchedulingFields;
 
@@ -50,14 +61,6 @@ impl Schema for BackoffFields {
     const FIELDS: &'static [&'static str] = &["initial", "multiplier", "max", "jitter"];
 }
 
-/// A rate's periods.
-pub const PERIODS: [(&str, u64); 4] = [
-    ("second", 1000),
-    ("minute", 60_000),
-    ("hour", 3_600_000),
-    ("day", 86_400_000),
-];
-
 impl Requests {
     /// Reads settings. Nested objects replace what is set as a whole.
     pub(super) fn config(&self, raw: &str, faults: &mut Faults) -> Option<ConfigPatch> {
@@ -65,35 +68,55 @@ impl Requests {
         let fields = read_raw::<Config>(raw, faults)?;
         refuse_null(&fields, faults);
         let cleared = |index: usize| fields.raw(index).is_some_and(is_null);
-        let ttl_ms = fields.read(8, faults, |raw, faults| {
-            seconds(raw, 1, limits.ttl_ms_max, faults)
+        let mut duration = |index, min_ms, max_ms| {
+            let ms = fields.read(index, faults, |raw, faults| {
+                seconds(raw, min_ms, max_ms, faults)
+            });
+            if cleared(index) { Some(0) } else { ms }
+        };
+        let patch = ConfigPatch {
+            visibility_timeout_ms: duration(1, 1, limits.visibility_timeout_ms_max),
+            dedup_window_ms: duration(6, 0, limits.dedup_window_ms_max),
+            delay_ms: duration(7, 0, limits.delay_ms_max),
+            ttl_ms: duration(8, 1, limits.ttl_ms_max),
+            dead_retention_ms: duration(15, 1, limits.retention_ms_max),
+            result_retention_ms: duration(16, 0, limits.retention_ms_max),
+            session_timeout_ms: duration(17, SESSION_TIMEOUT_MS_MIN, limits.session_timeout_ms_max),
+            ..ConfigPatch::default()
+        };
+        let mut limit = |index| {
+            let limit = fields.read(index, faults, |raw, faults| rate_limit(raw, limits, faults));
+            nullable(cleared(index), limit)
+        };
+        let patch = ConfigPatch {
+            rate_limit: limit(3),
+            consumer_rate_limit: limit(9),
+            key_rate_limit: limit(10),
+            ingress_limit: limit(11),
+            ..patch
+        };
+        let messages_max = fields.read(13, faults, |raw, faults| {
+            integer(raw, 1, limits.queue_messages_max, faults)
+        });
+        let in_flight_max = fields.read(14, faults, |raw, faults| {
+            integer(raw, 1, u64::from(u32::MAX), faults)
         });
         Some(ConfigPatch {
             max_retries: fields.read(0, faults, |raw, faults| {
                 integer(raw, 0, limits.max_retries_max, faults)
             }),
-            visibility_timeout_ms: fields.read(1, faults, |raw, faults| {
-                seconds(raw, 1, limits.visibility_timeout_ms_max, faults)
-            }),
             dead_letter_queue: nullable(
                 cleared(2),
                 fields.read(2, faults, |raw, faults| self.dead_letter_queue(raw, faults)),
-            ),
-            rate_limit: nullable(
-                cleared(3),
-                fields.read(3, faults, |raw, faults| rate_limit(raw, limits, faults)),
             ),
             scheduling: fields.read(4, faults, |raw, faults| {
                 scheduling(raw, limits.delay_ms_max, faults)
             }),
             backoff: fields.read(5, faults, |raw, faults| backoff(raw, limits, faults)),
-            dedup_window_ms: fields.read(6, faults, |raw, faults| {
-                seconds(raw, 0, limits.dedup_window_ms_max, faults)
-            }),
-            delay_ms: fields.read(7, faults, |raw, faults| {
-                seconds(raw, 0, limits.delay_ms_max, faults)
-            }),
-            ttl_ms: if cleared(8) { Some(0) } else { ttl_ms },
+            fairness: fields.read(12, faults, |raw, faults| fairness(raw, limits, faults)),
+            messages_max: if cleared(13) { Some(0) } else { messages_max },
+            in_flight_max: if cleared(14) { Some(0) } else { in_flight_max },
+            ..patch
         })
     }
 
@@ -122,29 +145,6 @@ fn refuse_null(fields: &Fields<'_, Config>, faults: &mut Faults) {
             });
         }
     }
-}
-
-fn rate_limit(raw: &str, limits: &Limits, faults: &mut Faults) -> Option<RateLimit> {
-    let fields = read_raw::<RateLimitFields>(raw, faults)?;
-    let requests_max = limits.rate_limit_requests_max;
-    let count = |raw: &str, faults: &mut Faults| integer(raw, 1, requests_max, faults);
-    let requests = fields.read(0, faults, count);
-    let per_ms = fields.read(1, faults, period);
-    let burst = fields.read(2, faults, count).or(requests);
-    Some(RateLimit {
-        requests: requests?,
-        per_ms: per_ms?,
-        burst: burst?,
-    })
-}
-
-fn period(raw: &str, faults: &mut Faults) -> Option<u64> {
-    let name = any_text(raw, faults)?;
-    let found = PERIODS.iter().find(|(period, _)| *period == name);
-    if found.is_none() {
-        faults.add("must be second, minute, hour or day");
-    }
-    found.map(|(_, ms)| *ms)
 }
 
 fn scheduling(raw: &str, aging_ms_max: u64, faults: &mut Faults) -> Option<Scheduling> {

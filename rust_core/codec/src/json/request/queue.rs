@@ -35,9 +35,10 @@ impl Requests {
         let patch = fields.read(1, &mut faults, |raw, faults| self.config(raw, faults));
         let name = faults.finish(name)?;
         let config = patch.unwrap_or_default().over(&self.config_default);
+        let bytes_max = self.queue_bytes_max(config.fairness.weights.len());
         Ok(Request::plain(
             Command::CreateQueue { name, config },
-            self.queue_bytes_max(),
+            bytes_max,
         ))
     }
 
@@ -68,9 +69,10 @@ impl Requests {
         let fields = read_fields::<QueuePatch>(body, &mut faults)?;
         let patch = fields.read(0, &mut faults, |raw, faults| self.config(raw, faults));
         let patch = faults.finish(patch)?;
+        let bytes_max = self.queue_change_bytes_max(&patch);
         Ok(Request::plain(
             Command::UpdateQueue { name, patch },
-            self.queue_bytes_max(),
+            bytes_max,
         ))
     }
 
