@@ -348,7 +348,7 @@ def test_replay_refuses_what_does_not_follow_and_changes_nothing(core: CoreJourn
         assert (engine.lsn, engine.state_hash()) == (2, before)
     engine.replay(3, good)
     verify_batch(good)
-    with pytest.raises(BatchError, match="format 2, written by a newer server"):
+    with pytest.raises(BatchError, match="format 255, written by a newer server"):
         verify_batch(good[:4] + b"\xff" + good[5:])
 
 

@@ -21,7 +21,9 @@ fn encoded(record: &Record) -> Vec<u8> {
 fn bytes_max(record: &Record) -> usize {
     match record {
         Record::Founded { .. } | Record::Fenced { .. } => bound::FENCE,
-        Record::QueueCreated { .. } | Record::QueueUpdated { .. } => bound::queue(128),
+        Record::QueueCreated { config, .. } | Record::QueueUpdated { config, .. } => {
+            bound::queue(128) + bound::weights(config.fairness.weights.len(), 128)
+        }
         Record::QueueDeleted { .. } => bound::QUEUE_DELETED,
         Record::Reaped { .. } => REAPED_BYTES_MAX as usize,
         Record::Forgotten { .. } => FORGOTTEN_BYTES_MAX as usize,
