@@ -183,6 +183,26 @@ class QueuesExhausted(ApiError):
     default_status, default_code = 409, "queues_exhausted"
 
 
+class QueuePaused(ApiError):
+    """The queue accepts no messages until it is resumed."""
+
+    default_status, default_code = 409, "queue_paused"
+    retryable = True
+
+
+class MessageLeased(ApiError):
+    """A consumer holds the message: it can't be changed or deleted until the lease ends."""
+
+    default_status, default_code = 409, "message_leased"
+    retryable = True
+
+
+class MessageDead(ApiError):
+    """The message is dead: redrive it, or delete it."""
+
+    default_status, default_code = 409, "message_dead"
+
+
 class DedupConflict(ApiError):
     """The dedup id was used within the window with another payload."""
 

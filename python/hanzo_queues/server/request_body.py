@@ -40,6 +40,14 @@ async def read_json_body(edge: Edge, call: Call) -> bytes:
     return body
 
 
+async def read_optional_body(edge: Edge, call: Call) -> bytes:
+    """As `read_json_body`; a request without a body counts as one with an empty object."""
+    headers = call.headers
+    if b"transfer-encoding" not in headers and headers.get(b"content-length", b"0") == b"0":
+        return b"{}"
+    return await read_json_body(edge, call)
+
+
 def is_unread(call: Call) -> bool:
     """Whether some of the body has yet to come: the connection can't carry another request. Never waits, and throws
     away what is there."""

@@ -8,6 +8,7 @@ mod config;
 mod decode;
 mod encode;
 mod enqueued;
+mod manage;
 
 pub use decode::decode;
 pub use encode::encode;
@@ -30,4 +31,8 @@ mod tag {
     pub const DIED: u8 = 14;
     pub const DEAD_LETTERED: u8 = 15;
     pub const FORGOTTEN: u8 = 16;
+    pub const QUEUE_PAUSED: u8 = 17;
+    pub const QUEUE_PURGED: u8 = 18;
+    pub const CHANGED: u8 = 19;
+    pub const DELETED: u8 = 20;
 }

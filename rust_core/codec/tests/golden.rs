@@ -9,7 +9,7 @@ use codec::hash::BATCH_HASH_NONE;
 use codec::{envelope, record};
 use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling, Weight};
 use engine::ids::{GROUP_DEFAULT, Location, MessageId, QueueNumber};
-use engine::record::{DeathReason, DedupEntry, Enqueued, FailureCause, Lease, Record};
+use engine::record::{DeathReason, DedupEntry, Enqueued, FailureCause, Lease, Paused, Record};
 use said::says;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -163,30 +163,7 @@ fn records(blob_bytes: usize) -> Vec<Record> {
             delivery: 130,
         },
     ];
-    let mut records = vec![
-        Record::Founded {
-            secret: std::array::from_fn(|index| index as u8),
-        },
-        Record::Fenced { epoch: 1 },
-        Record::QueueCreated {
-            queue,
-            name: "email-notifications".into(),
-            config: config().into(),
-        },
-        Record::QueueCreated {
-            queue: QueueNumber(1),
-            name: "email-dlq".into(),
-            config: strict().into(),
-        },
-        Record::QueueUpdated {
-            queue,
-            config: strict().into(),
-        },
-        Record::QueueUpdated {
-            queue,
-            config: tagged().into(),
-        },
-    ];
+    let mut records = founding(queue);
     records.extend(enqueued(blob_bytes));
     records.extend([
         Record::Due {
@@ -229,6 +206,9 @@ fn records(blob_bytes: usize) -> Vec<Record> {
             queue,
             dedup_entries: 1,
         },
+    ]);
+    records.extend(managed(queue));
+    records.extend([
         Record::QueueDeleted { queue },
         Record::Reaped {
             queue,
@@ -237,6 +217,60 @@ fn records(blob_bytes: usize) -> Vec<Record> {
         },
     ]);
     records
+}
+
+/// Owners, queues and their settings.
+fn founding(queue: QueueNumber) -> Vec<Record> {
+    vec![
+        Record::Founded {
+            secret: std::array::from_fn(|index| index as u8),
+        },
+        Record::Fenced { epoch: 1 },
+        Record::QueueCreated {
+            queue,
+            name: "email-notifications".into(),
+            config: config().into(),
+        },
+        Record::QueueCreated {
+            queue: QueueNumber(1),
+            name: "email-dlq".into(),
+            config: strict().into(),
+        },
+        Record::QueueUpdated {
+            queue,
+            config: strict().into(),
+        },
+        Record::QueueUpdated {
+            queue,
+            config: tagged().into(),
+        },
+    ]
+}
+
+/// What people do to queues and messages.
+fn managed(queue: QueueNumber) -> Vec<Record> {
+    let paused = |enqueue, receive| Record::QueuePaused {
+        queue,
+        paused: Paused { enqueue, receive },
+    };
+    let changed = |due_ms| Record::Changed {
+        message: message(2),
+        priority: 9,
+        due_ms,
+    };
+    vec![
+        paused(true, false),
+        paused(false, true),
+        Record::QueuePurged {
+            queue,
+            fresh: QueueNumber(2),
+        },
+        changed(None),
+        changed(Some(1_700_000_060_000)),
+        Record::Deleted {
+            message: message(2),
+        },
+    ]
 }
 
 fn written() -> Vec<u8> {

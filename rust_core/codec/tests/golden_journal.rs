@@ -12,7 +12,7 @@ use engine::command::{
 };
 use engine::config::{QueueConfig, RateLimit, Settings};
 use engine::ids::PartitionNumber;
-use engine::record::Record;
+use engine::record::{Paused, Record};
 use engine::reply::{Delivered, Reply};
 use engine::{Partition, Step};
 use said::says;
@@ -162,12 +162,16 @@ fn kind(record: &Record) -> &'static str {
         Record::Fenced { .. } => "Fenced",
         Record::QueueCreated { .. } => "QueueCreated",
         Record::QueueUpdated { .. } => "QueueUpdated",
+        Record::QueuePaused { .. } => "QueuePaused",
+        Record::QueuePurged { .. } => "QueuePurged",
         Record::QueueDeleted { .. } => "QueueDeleted",
         Record::Reaped { .. } => "Reaped",
         Record::Forgotten { .. } => "Forgotten",
         Record::Enqueued(_) => "Enqueued",
         Record::Due { .. } => "Due",
         Record::Leased { .. } => "Leased",
+        Record::Changed { .. } => "Changed",
+        Record::Deleted { .. } => "Deleted",
         Record::Acked { .. } => "Acked",
         Record::Retried { .. } => "Retried",
         Record::Extended { .. } => "Extended",
@@ -242,8 +246,39 @@ fn written() -> Writer {
     writer.step(11_000, vec![Command::UpdateQueue { name, patch }]);
     writer.step(0, vec![enqueue("mails", vec![with_dedup(3)])]);
     writer.step(30_000, vec![]);
+    managed(&mut writer);
     writer.fence();
     writer
+}
+
+/// What people do to queues and messages.
+fn managed(writer: &mut Writer) {
+    let enqueued = enqueue("managed", vec![message(), with_dedup(9)]);
+    let commands = vec![create("managed", QueueConfig::new(30_000, 3)), enqueued];
+    let Reply::Enqueued(accepted) = writer.step(1, commands).remove(1) else {
+        panic!("nothing was accepted")
+    };
+    let accepted = accepted
+        .into_iter()
+        .map(|one| one.expect("accepted").message);
+    let messages: Vec<_> = accepted.collect();
+    let change = Command::ChangeMessage {
+        message: messages[0],
+        delay_ms: Some(60_000),
+        priority: Some(7),
+    };
+    let delete = Command::DeleteMessage {
+        message: messages[1],
+    };
+    writer.step(1, vec![change, delete]);
+    let name: Box<str> = "managed".into();
+    let what = Paused {
+        enqueue: false,
+        receive: true,
+    };
+    let purge = Command::PurgeQueue { name: name.clone() };
+    let more = enqueue("managed", vec![with_dedup(9), message()]);
+    writer.step(1, vec![purge, Command::PauseQueue { name, what }, more]);
 }
 
 fn leases(writer: &mut Writer) {
@@ -304,7 +339,7 @@ fn account(journal: &[u8]) -> String {
         after: None,
         limit: 9,
     }];
-    for queue in ["mails", "mails-dlq", "limited"] {
+    for queue in ["mails", "mails-dlq", "limited", "managed"] {
         for state in [
             PeekState::Ready,
             PeekState::Delayed,
@@ -356,5 +391,5 @@ fn the_recording_has_every_kind_of_record() {
     let mut kinds = written().kinds;
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds.len(), 16, "{kinds:?}");
+    assert_eq!(kinds.len(), 20, "{kinds:?}");
 }

@@ -2,8 +2,10 @@
 //! same instants give the same state. It decides nothing; what contradicts the state is a bug, and asserted.
 
 mod accept;
+mod change;
 mod death;
 mod lease;
+mod manage;
 mod queue;
 
 use crate::ids::GROUP_DEFAULT;
@@ -77,6 +79,7 @@ impl State {
             } => {
                 self.dead_letter(message, reason, error_bytes, queue, dead_letter);
             }
+            ref other => self.manage(other),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling};
 use crate::ids::{LeaseId, MessageId};
+use crate::record::Paused;
 
 /// Index of a blob among those that came with this step's commands, and its length. The engine never sees
 /// a blob's bytes; `Step::blobs` says which of them the batch must carry, in order.
@@ -59,6 +60,25 @@ pub enum Command {
         name: Box<str>,
         /// What to change.
         patch: ConfigPatch,
+    },
+    /// Stop accepting messages, handing them out, or both. What is not named stays as it is.
+    PauseQueue {
+        /// The queue's name.
+        name: Box<str>,
+        /// What stops.
+        what: Paused,
+    },
+    /// Go on with what was paused. What is not named stays as it is.
+    ResumeQueue {
+        /// The queue's name.
+        name: Box<str>,
+        /// What goes on.
+        what: Paused,
+    },
+    /// Remove all messages of a queue, leased ones too. The queue stays, and what its dedup windows remember.
+    PurgeQueue {
+        /// The queue's name.
+        name: Box<str>,
     },
     /// Remove a queue and all its messages.
     DeleteQueue {
@@ -129,6 +149,20 @@ pub enum Command {
         /// The message.
         message: MessageId,
     },
+    /// Change when, or how soon, a message that nobody holds is delivered.
+    ChangeMessage {
+        /// The message.
+        message: MessageId,
+        /// Milliseconds until it may be delivered; 0: now. None: as it is.
+        delay_ms: Option<u64>,
+        /// 0 to 255. None: as it is.
+        priority: Option<u8>,
+    },
+    /// Remove a message that nobody holds, for good.
+    DeleteMessage {
+        /// The message.
+        message: MessageId,
+    },
     /// Look at messages of one state without leasing them, in the order of that state, after `after`.
     Peek {
         /// The queue.
@@ -160,12 +194,17 @@ impl Command {
             Command::ListQueues { limit, .. } | Command::Peek { limit, .. } => *limit as usize,
             Command::CreateQueue { .. }
             | Command::UpdateQueue { .. }
+            | Command::PauseQueue { .. }
+            | Command::ResumeQueue { .. }
+            | Command::PurgeQueue { .. }
             | Command::DeleteQueue { .. }
             | Command::GetQueue { .. }
             | Command::Ack(_)
             | Command::Nack(_)
             | Command::Extend(_)
-            | Command::GetMessage { .. } => 1,
+            | Command::GetMessage { .. }
+            | Command::ChangeMessage { .. }
+            | Command::DeleteMessage { .. } => 1,
         }
     }
 

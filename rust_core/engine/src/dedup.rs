@@ -32,8 +32,8 @@ impl Dedup {
         }
     }
 
-    pub fn find(&self, queue: QueueNumber, hash: u128, now_ms: u64) -> Option<&Remembered> {
-        let key = key(queue, hash);
+    pub fn find(&self, window: &Expiries, hash: u128, now_ms: u64) -> Option<&Remembered> {
+        let key = key(window.of, hash);
         self.table
             .find(key as u64, |entry| entry.key == key)
             .filter(|entry| entry.expires_at_ms > now_ms)
@@ -51,7 +51,7 @@ impl Dedup {
             fingerprint,
             expires_at_ms,
         } = entry;
-        let key = key(queue, hash);
+        let key = key(expiries.of, hash);
         let value = Remembered {
             key,
             fingerprint,
@@ -81,6 +81,14 @@ impl Dedup {
     pub fn delete(&mut self, queue: QueueNumber, expiries: &Expiries) {
         if let Some(first_ms) = expiries.first_ms() {
             self.queues.remove(&(first_ms, queue));
+        }
+    }
+
+    /// The queue goes on under another number.
+    pub fn renumber(&mut self, queue: QueueNumber, fresh: QueueNumber, expiries: &Expiries) {
+        if let Some(first_ms) = expiries.first_ms() {
+            self.queues.remove(&(first_ms, queue));
+            self.queues.insert((first_ms, fresh));
         }
     }
 
@@ -186,24 +194,26 @@ mod tests {
 
     #[test]
     fn an_entry_ends_with_its_window_purged_or_not() {
-        let (mut dedup, mut expiries) = (Dedup::new(), Expiries::default());
+        let (mut dedup, mut expiries) = (Dedup::new(), Expiries::new(QUEUE));
         remember(&mut dedup, &mut expiries, 7, 1, 100);
-        assert!(dedup.find(QUEUE, 7, 99).is_some());
+        assert!(dedup.find(&expiries, 7, 99).is_some());
         assert!(
-            dedup.find(QueueNumber(4), 7, 99).is_none(),
+            dedup.find(&Expiries::new(QueueNumber(4)), 7, 99).is_none(),
             "another queue's id"
         );
-        assert!(dedup.find(QUEUE, 7, 100).is_none());
+        assert!(dedup.find(&expiries, 7, 100).is_none());
     }
 
     #[test]
     fn purging_an_old_entry_leaves_its_successor() {
-        let (mut dedup, mut expiries) = (Dedup::new(), Expiries::default());
+        let (mut dedup, mut expiries) = (Dedup::new(), Expiries::new(QUEUE));
         remember(&mut dedup, &mut expiries, 7, 1, 100);
         remember(&mut dedup, &mut expiries, 7, 2, 200);
         dedup.forget(QUEUE, &mut expiries, 9, 150);
         assert_eq!(
-            dedup.find(QUEUE, 7, 150).map(|entry| entry.message.number),
+            dedup
+                .find(&expiries, 7, 150)
+                .map(|entry| entry.message.number),
             Some(2)
         );
         dedup.forget(QUEUE, &mut expiries, 9, 200);
@@ -213,7 +223,7 @@ mod tests {
 
     #[test]
     fn so_many_are_forgotten_as_are_counted_and_none_before_its_time() {
-        let (mut dedup, mut expiries) = (Dedup::new(), Expiries::default());
+        let (mut dedup, mut expiries) = (Dedup::new(), Expiries::new(QUEUE));
         (0..3000).for_each(|i| remember(&mut dedup, &mut expiries, i, i as u64 + 1, 100));
         remember(&mut dedup, &mut expiries, 3000, 3001, 101);
         dedup.forget(QUEUE, &mut expiries, 4, 100);

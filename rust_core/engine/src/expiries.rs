@@ -1,7 +1,9 @@
-//! When the dedup entries of one queue end. They are accepted in order of time, so with one window they end in
+//! When the dedup entries of one queue end, and whose ids they are of. They are accepted in order of time, so with one window they end in
 //! that order; a window that is shortened begins another run, and the ends of all runs are merged.
 
 use std::collections::VecDeque;
+
+use crate::ids::QueueNumber;
 
 /// Runs of one queue. Whoever changes a window more often while old entries last keeps some entries longer.
 const RUNS_MAX: usize = 8;
@@ -29,13 +31,22 @@ impl Expiry {
 }
 
 /// See the module.
-#[derive(Default)]
 pub(crate) struct Expiries {
+    /// The number the queue had when it was made: its ids are told from those of others by it for good.
+    pub of: QueueNumber,
     runs: Vec<Run>,
     len: usize,
 }
 
 impl Expiries {
+    pub fn new(of: QueueNumber) -> Self {
+        Expiries {
+            of,
+            runs: Vec::new(),
+            len: 0,
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -138,7 +149,7 @@ mod tests {
     use super::*;
 
     fn of(ends: &[u64]) -> Expiries {
-        let mut expiries = Expiries::default();
+        let mut expiries = Expiries::new(QueueNumber(0));
         let ends = (0..).zip(ends);
         ends.for_each(|(key, &end)| expiries.push(Expiry::new(key, end)));
         expiries

@@ -45,6 +45,7 @@ impl State {
             name,
             config,
             created_at_ms,
+            paused,
             counts,
             ready,
             delayed,
@@ -55,7 +56,7 @@ impl State {
             deleted,
             woken: _,
         } = queue;
-        let facts = (number, name, config, created_at_ms, counts, deleted);
+        let facts = (number, name, config, created_at_ms, paused, counts, deleted);
         fold(format!("{facts:?} {delayed:?} {leased:?} {dead:?}").as_bytes());
         ready
             .iter(&self.messages)
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_change_of_anything_shows() {
-        let changes: [(&str, Change); 11] = [
+        let changes: [(&str, Change); 12] = [
             ("limiter", |state| {
                 let queue = state.queues.get_mut(QUEUE);
                 let limit = queue.config.rate_limit.unwrap();
@@ -181,6 +182,9 @@ mod tests {
             ("deliveries", |state| state.messages[0].deliveries += 1),
             ("created at", |state| {
                 state.queues.get_mut(QUEUE).created_at_ms += 1;
+            }),
+            ("pause", |state| {
+                state.queues.get_mut(QUEUE).paused.receive = true;
             }),
             ("config", |state| {
                 state.queues.get_mut(QUEUE).config.delay_ms += 1;

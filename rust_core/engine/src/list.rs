@@ -40,6 +40,17 @@ impl List {
         self.head = slot;
     }
 
+    /// Right behind one that is in the list.
+    pub fn insert_after(&mut self, slab: &mut Slab, before: u32, slot: u32) {
+        let next = slab[before].next;
+        if next == NONE {
+            return self.push_back(slab, slot);
+        }
+        (slab[slot].previous, slab[slot].next) = (before, next);
+        slab[before].next = slot;
+        slab[next].previous = slot;
+    }
+
     pub fn remove(&mut self, slab: &mut Slab, slot: u32) {
         let (previous, next) = (slab[slot].previous, slab[slot].next);
         match previous {
@@ -90,6 +101,11 @@ mod tests {
         let (mut slab, mut list) = (slab(5), List::EMPTY);
         (1..5).for_each(|slot| list.push_back(&mut slab, slot));
         list.push_front(&mut slab, 0);
+        assert_eq!(list.iter(&slab).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        list.remove(&mut slab, 4);
+        list.insert_after(&mut slab, 3, 4);
+        list.remove(&mut slab, 3);
+        list.insert_after(&mut slab, 2, 3);
         assert_eq!(list.iter(&slab).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
         [2, 0, 4]
             .into_iter()

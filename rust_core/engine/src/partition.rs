@@ -24,7 +24,7 @@ pub struct Step {
     pub replies: Vec<Reply>,
     /// When to step again though nothing is asked; at or before now: at once.
     pub next_deadline_ms: Option<u64>,
-    /// Queues in which messages became ready (or whose settings changed), and how many are ready now.
+    /// Queues in which messages became ready (or which changed), and how many may be received now.
     pub woken: Vec<(Box<str>, u64)>,
 }
 
@@ -181,8 +181,8 @@ impl Partition {
                 continue;
             };
             queue.woken = false;
-            if queue.counts.ready > 0 && !queue.deleted {
-                woken.push(((*queue.name).into(), queue.counts.ready));
+            if queue.receivable() > 0 {
+                woken.push(((*queue.name).into(), queue.receivable()));
             }
         }
         woken

@@ -10,6 +10,7 @@ use crate::list::List;
 use crate::message::Place;
 use crate::rate::Limiter;
 use crate::ready::Ready;
+use crate::record::Paused;
 use crate::reply::Counts;
 
 /// See the module.
@@ -18,6 +19,7 @@ pub(crate) struct Queue {
     pub name: Arc<str>,
     pub config: QueueConfig,
     pub created_at_ms: u64,
+    pub paused: Paused,
     pub counts: Counts,
     pub ready: Ready,
     pub delayed: List,
@@ -25,7 +27,7 @@ pub(crate) struct Queue {
     pub dead: List,
     pub limiter: Limiter,
     pub dedup: Expiries,
-    /// Its name is free; its messages are being taken away.
+    /// Its name is free, or leads to its successor; its messages are being taken away.
     pub deleted: bool,
     /// A message became ready in this step. Not part of the state.
     pub woken: bool,
@@ -43,16 +45,31 @@ impl Queue {
             name,
             config,
             created_at_ms,
+            paused: Paused::default(),
             counts: Counts::default(),
             ready: Ready::default(),
             delayed: List::EMPTY,
             leased: List::EMPTY,
             dead: List::EMPTY,
             limiter: Limiter::default(),
-            dedup: Expiries::default(),
+            dedup: Expiries::new(number),
             deleted: false,
             woken: false,
         }
+    }
+
+    /// The same queue under a fresh number and without messages. Its limit and its dedup windows go on there.
+    pub fn successor(&mut self, fresh: QueueNumber) -> Queue {
+        let mut queue = Queue::new(
+            fresh,
+            self.name.clone(),
+            self.config.clone(),
+            self.created_at_ms,
+        );
+        queue.paused = self.paused;
+        queue.limiter = self.limiter;
+        queue.dedup = std::mem::replace(&mut self.dedup, Expiries::new(fresh));
+        queue
     }
 
     pub fn count_mut(&mut self, place: Place) -> &mut u64 {
@@ -92,6 +109,14 @@ impl Queue {
     /// Nothing of a deleted queue is left.
     pub fn is_reaped(&self) -> bool {
         self.messages() == 0 && self.dedup.is_empty()
+    }
+
+    /// Ready messages that may be leased, tokens permitting.
+    pub fn receivable(&self) -> u64 {
+        if self.deleted || self.paused.receive {
+            return 0;
+        }
+        self.counts.ready
     }
 
     /// Messages that may be leased now, by its rate limit.

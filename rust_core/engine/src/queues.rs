@@ -86,6 +86,24 @@ impl Queues {
             .push(Some(Box::new(Queue::new(number, name, config, now_ms))));
     }
 
+    /// The queue goes on as `fresh`, empty; what it held is taken away under the old number.
+    pub fn purge(&mut self, number: QueueNumber, fresh: QueueNumber) {
+        assert_eq!(
+            fresh,
+            self.next_number(),
+            "a record names a queue number that isn't the next"
+        );
+        let queue = self.get_mut(number);
+        assert!(!queue.deleted, "a deleted queue is purged");
+        queue.deleted = true;
+        let successor = queue.successor(fresh);
+        let name = successor.name.clone();
+        self.numbered.push(Some(Box::new(successor)));
+        let earlier = self.names.insert(name, fresh);
+        assert_eq!(earlier, Some(number), "a queue's name is another's");
+        self.bury(number);
+    }
+
     pub fn delete(&mut self, number: QueueNumber) {
         let queue = self.get_mut(number);
         assert!(!queue.deleted, "a queue is deleted twice");
@@ -96,6 +114,10 @@ impl Queues {
             Some(number),
             "a queue's name is another's"
         );
+        self.bury(number);
+    }
+
+    fn bury(&mut self, number: QueueNumber) {
         if self.get(number).is_reaped() {
             self.numbered[number.0 as usize] = None;
         } else {

@@ -12,6 +12,9 @@ use crate::list::List;
 use crate::message::NONE;
 use crate::slab::Slab;
 
+/// Messages that one passes on its way to its place.
+const PASSED_MAX: usize = 1000;
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Ready {
@@ -38,6 +41,29 @@ impl Ready {
         let level = self.level_or_new(priority);
         level.list.push_front(slab, slot);
         level.since_ms = slab[slot].at_ms;
+    }
+
+    /// Among those of its level by since when it waits. Where too many came later it is put before the last of them,
+    /// as if it had come with them.
+    pub fn insert(&mut self, slab: &mut Slab, priority: u8, slot: u32) {
+        let at_ms = slab[slot].at_ms;
+        if self
+            .since_ms(priority)
+            .is_none_or(|since_ms| at_ms < since_ms)
+        {
+            return self.push_front(slab, priority, slot);
+        }
+        let rank = self.rank(priority);
+        let list = &mut self.levels[rank].list;
+        let mut before = list.tail;
+        for _ in 0..PASSED_MAX {
+            if slab[before].at_ms <= at_ms {
+                break;
+            }
+            before = slab[before].previous;
+        }
+        slab[slot].at_ms = at_ms.max(slab[before].at_ms);
+        list.insert_after(slab, before, slot);
     }
 
     pub fn remove(&mut self, slab: &mut Slab, priority: u8, slot: u32) {
@@ -218,6 +244,34 @@ mod tests {
             "a tie goes to the higher level"
         );
         assert_eq!(order(&[(1, 0), (2, 101)]), [0, 1]);
+    }
+
+    #[test]
+    fn one_that_changes_its_level_keeps_its_time_unless_too_many_came_later() {
+        let (mut slab, mut ready) = ready(&[(1, 10), (2, 5), (2, 10), (2, 15), (2, 15)]);
+        ready.remove(&mut slab, 1, 0);
+        ready.insert(&mut slab, 2, 0);
+        assert_eq!(ready.iter(&slab).collect::<Vec<_>>(), [1, 2, 0, 3, 4]);
+        ready.remove(&mut slab, 2, 1);
+        slab[1].at_ms = 4;
+        ready.insert(&mut slab, 2, 1);
+        assert_eq!(ready.since_ms(2), Some(4));
+        ready.remove(&mut slab, 2, 4);
+        ready.insert(&mut slab, 3, 4);
+        assert_eq!(ready.iter(&slab).collect::<Vec<_>>(), [4, 1, 2, 0, 3]);
+
+        for later in [PASSED_MAX, PASSED_MAX + 1] {
+            let count = later + 2;
+            let of = |i: usize| (2, if i == 0 { 5 } else { 10 + i as u64 });
+            let (mut slab, mut ready) = self::ready(&(0..count).map(of).collect::<Vec<_>>());
+            let last = count as u32 - 1;
+            ready.remove(&mut slab, 2, last);
+            slab[last].at_ms = 6;
+            ready.insert(&mut slab, 2, last);
+            let passed = ready.iter(&slab).skip_while(|&slot| slot != last).count() - 1;
+            assert_eq!(passed, PASSED_MAX);
+            assert_eq!(slab[last].at_ms, if later > PASSED_MAX { 11 } else { 6 });
+        }
     }
 
     #[test]

@@ -34,12 +34,26 @@ pub enum Record {
         /// Its settings.
         config: Box<QueueConfig>,
     },
+    /// What of a queue is paused from here on.
+    QueuePaused {
+        /// The queue.
+        queue: QueueNumber,
+        /// All that is paused.
+        paused: Paused,
+    },
+    /// The queue goes on under a fresh number, without its messages: `Reaped` takes them away under the old one.
+    QueuePurged {
+        /// The number it had.
+        queue: QueueNumber,
+        /// The one it has from here on.
+        fresh: QueueNumber,
+    },
     /// The name is free at once; its messages are taken away by `Reaped`.
     QueueDeleted {
         /// The queue.
         queue: QueueNumber,
     },
-    /// Something of a deleted queue was dropped. With its last message and dedup entry the queue is gone.
+    /// Something of a deleted or purged queue was dropped. With its last message and dedup entry the queue is gone.
     Reaped {
         /// The queue.
         queue: QueueNumber,
@@ -74,6 +88,20 @@ pub enum Record {
         until_ms: u64,
         /// The messages, in order.
         messages: Vec<Lease>,
+    },
+    /// A message that nobody holds is to be delivered at another time, or sooner or later than others.
+    Changed {
+        /// The message.
+        message: MessageId,
+        /// Its priority from now on.
+        priority: u8,
+        /// When it may be delivered, an instant. None: as it was.
+        due_ms: Option<u64>,
+    },
+    /// Somebody removed it, for good.
+    Deleted {
+        /// The message.
+        message: MessageId,
     },
     /// Done, and gone.
     Acked {
@@ -162,6 +190,15 @@ pub struct Enqueued {
     pub max_retries: Option<u32>,
     /// Length of its blob.
     pub blob_bytes: u32,
+}
+
+/// Which of a queue's two ends stand still.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paused {
+    /// No message is accepted.
+    pub enqueue: bool,
+    /// No message is handed out.
+    pub receive: bool,
 }
 
 /// What the dedup window remembers.

@@ -40,6 +40,11 @@ pub enum Rejection {
         /// How many that is.
         queues_max: u64,
     },
+    /// The queue accepts nothing for now.
+    QueuePaused {
+        /// The name asked for.
+        queue: Box<str>,
+    },
     /// The queue has no such consumer group.
     GroupNotFound {
         /// The name asked for.
@@ -49,6 +54,10 @@ pub enum Rejection {
     },
     /// The message is gone, or never was.
     MessageNotFound,
+    /// A consumer holds the message.
+    MessageLeased,
+    /// The message is dead: it is delivered no more.
+    MessageDead,
     /// The lease ended and somebody else may hold the message, or it is gone.
     LeaseLost,
     /// The receipt is of another queue than the one named.
@@ -72,8 +81,11 @@ impl Rejection {
             | Rejection::DeadLetterQueueLeadsBack { .. }
             | Rejection::DeadLetterQueueChainTooLong { .. } => "dead_letter_queue_invalid",
             Rejection::QueuesExhausted { .. } => "queues_exhausted",
+            Rejection::QueuePaused { .. } => "queue_paused",
             Rejection::GroupNotFound { .. } => "group_not_found",
             Rejection::MessageNotFound => "message_not_found",
+            Rejection::MessageLeased => "message_leased",
+            Rejection::MessageDead => "message_dead",
             Rejection::LeaseLost => "lease_lost",
             Rejection::ReceiptOfOtherQueue { .. } => "receipt_invalid",
             Rejection::DedupConflict => "dedup_conflict",

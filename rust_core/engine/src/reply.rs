@@ -2,7 +2,7 @@
 
 use crate::config::QueueConfig;
 use crate::ids::{LeaseId, Location, MessageId};
-use crate::record::DeathReason;
+use crate::record::{DeathReason, Paused};
 use crate::rejection::Rejection;
 
 /// The answer to one command.
@@ -20,6 +20,11 @@ pub enum Reply {
     /// The queue is gone, with this many messages.
     QueueDeleted {
         /// Messages that went with it.
+        messages: u64,
+    },
+    /// The queue is empty.
+    QueuePurged {
+        /// Messages that are gone.
         messages: u64,
     },
     /// `more`: there are further queues after the last one.
@@ -65,8 +70,10 @@ pub enum Reply {
         /// Leases given back.
         messages: u32,
     },
-    /// Answer to get message.
+    /// Answer to get and change message.
     Message(MessageView),
+    /// The message is gone.
+    MessageDeleted,
     /// `more`: there are further messages after the last one.
     Peeked {
         /// In the order of their state.
@@ -110,18 +117,20 @@ pub struct Delivered {
     pub dead_letter: Option<Box<DeadLetter>>,
 }
 
-/// Why nothing was handed out although messages are ready.
+/// Why nothing was handed out although messages are, or may be, ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limited {
     /// Which limit.
     pub by: LimitedBy,
-    /// Milliseconds until a receive can succeed.
-    pub retry_after_ms: u64,
+    /// Milliseconds until a receive can succeed. None: no time does it.
+    pub retry_after_ms: Option<u64>,
 }
 
 /// Which limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitedBy {
+    /// The queue is paused.
+    Paused,
     /// The queue's `rate_limit`.
     QueueRateLimit,
 }
@@ -216,6 +225,8 @@ pub struct QueueView {
     pub config: QueueConfig,
     /// An instant.
     pub created_at_ms: u64,
+    /// What of it stands still.
+    pub paused: Paused,
     /// Its messages, by state.
     pub counts: Counts,
 }

@@ -59,11 +59,13 @@ impl Cursor {
     }
 }
 
-/// Which end of a list a message joins.
+/// Where in its list a message joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Back,
     Front,
+    /// Among ready ones: by since when it waits.
+    InOrder,
 }
 
 impl State {
@@ -178,8 +180,11 @@ impl State {
         *queue.count_mut(place) += 1;
         let messages = &mut self.messages;
         match place {
-            Place::Ready if end == End::Front => queue.ready.push_front(messages, priority, slot),
-            Place::Ready => queue.ready.push_back(messages, priority, slot),
+            Place::Ready => match end {
+                End::Back => queue.ready.push_back(messages, priority, slot),
+                End::Front => queue.ready.push_front(messages, priority, slot),
+                End::InOrder => queue.ready.insert(messages, priority, slot),
+            },
             Place::Delayed => queue.delayed.push_back(messages, slot),
             Place::Leased => queue.leased.push_back(messages, slot),
             Place::Dead => queue.dead.push_back(messages, slot),

@@ -11,6 +11,7 @@ pub(crate) fn queue(queue: &Queue) -> QueueView {
         name: (*queue.name).into(),
         config: queue.config.clone(),
         created_at_ms: queue.created_at_ms,
+        paused: queue.paused,
         counts: queue.counts,
     }
 }

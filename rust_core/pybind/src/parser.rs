@@ -81,6 +81,18 @@ impl Parser {
         with_body(body, self.requests.update_queue(queue, body.as_bytes()))
     }
 
+    fn pause_queue(&self, queue: &str, body: &Bound<'_, PyBytes>) -> PyResult<Command> {
+        with_body(body, self.requests.pause_queue(queue, body.as_bytes()))
+    }
+
+    fn resume_queue(&self, queue: &str, body: &Bound<'_, PyBytes>) -> PyResult<Command> {
+        with_body(body, self.requests.resume_queue(queue, body.as_bytes()))
+    }
+
+    fn purge_queue(&self, py: Python<'_>, queue: &str) -> PyResult<Command> {
+        bare(py, self.requests.purge_queue(queue))
+    }
+
     fn delete_queue(&self, py: Python<'_>, queue: &str) -> PyResult<Command> {
         bare(py, self.requests.delete_queue(queue))
     }
@@ -146,6 +158,17 @@ impl Parser {
 
     fn get_message(&self, py: Python<'_>, message_id: &str) -> PyResult<Command> {
         bare(py, self.requests.get_message(message_id))
+    }
+
+    fn change_message(&self, message_id: &str, body: &Bound<'_, PyBytes>) -> PyResult<Command> {
+        with_body(
+            body,
+            self.requests.change_message(message_id, body.as_bytes()),
+        )
+    }
+
+    fn delete_message(&self, py: Python<'_>, message_id: &str) -> PyResult<Command> {
+        bare(py, self.requests.delete_message(message_id))
     }
 
     #[pyo3(signature = (queue, *, state, after, limit))]

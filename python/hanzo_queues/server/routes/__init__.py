@@ -37,7 +37,11 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "/v1/queues/{queue}/settle": {"POST": Operation(settle.settle)},
     "/v1/messages/{message}/nack": {"POST": Operation(settle.nack)},
     "/v1/messages/{message}/extend": {"POST": Operation(settle.extend)},
-    "/v1/messages/{message}": {"GET": reading(messages.get_message)},
+    "/v1/messages/{message}": {
+        "GET": reading(messages.get_message),
+        "PATCH": Operation(messages.change_message),
+        "DELETE": Operation(messages.delete_message),
+    },
     "/v1/queues": {
         "POST": Operation(queues.create_queue),
         "GET": reading(queues.list_queues, queues.LIST_QUEUES),
@@ -47,6 +51,9 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
         "PATCH": Operation(queues.update_queue),
         "DELETE": Operation(queues.delete_queue),
     },
+    "/v1/queues/{queue}/pause": {"POST": Operation(queues.pause_queue)},
+    "/v1/queues/{queue}/resume": {"POST": Operation(queues.resume_queue)},
+    "/v1/queues/{queue}/purge": {"POST": Operation(queues.purge_queue)},
     "/v1/queues/{queue}/peek": {"GET": reading(peek.peek, peek.PEEK)},
     "/health/live": {"GET": reading(health.live, public=True)},
     "/health/ready": {"GET": reading(health.ready, public=True)},

@@ -1,4 +1,4 @@
-"""Creating, listing, reading, changing and deleting queues."""
+"""Creating, listing, reading, changing, pausing, purging and deleting queues."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hanzo_queues.server.call import Call
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.partition import Answer
 from hanzo_queues.server.query import Parameters, text, whole
-from hanzo_queues.server.request_body import read_json_body
+from hanzo_queues.server.request_body import read_json_body, read_optional_body
 
 LIST_QUEUES: Parameters = {"after": text, "limit": whole}
 
@@ -36,6 +36,26 @@ async def update_queue(edge: Edge, call: Call) -> Answer:
     queue = call.path["queue"]
     command = edge.parser.update_queue(queue, await read_json_body(edge, call))
     return await edge.router.partition_of_queue(queue).submit(command)
+
+
+async def pause_queue(edge: Edge, call: Call) -> Answer:
+    """POST /v1/queues/{queue}/pause"""
+    queue = call.path["queue"]
+    command = edge.parser.pause_queue(queue, await read_optional_body(edge, call))
+    return await edge.router.partition_of_queue(queue).submit(command)
+
+
+async def resume_queue(edge: Edge, call: Call) -> Answer:
+    """POST /v1/queues/{queue}/resume"""
+    queue = call.path["queue"]
+    command = edge.parser.resume_queue(queue, await read_optional_body(edge, call))
+    return await edge.router.partition_of_queue(queue).submit(command)
+
+
+async def purge_queue(edge: Edge, call: Call) -> Answer:
+    """POST /v1/queues/{queue}/purge"""
+    queue = call.path["queue"]
+    return await edge.router.partition_of_queue(queue).submit(edge.parser.purge_queue(queue))
 
 
 async def delete_queue(edge: Edge, call: Call) -> Answer:

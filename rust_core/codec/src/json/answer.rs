@@ -141,7 +141,7 @@ impl Answer {
             Some(Reply::Received {
                 limited: Some(limited),
                 ..
-            }) => Some(limited.retry_after_ms),
+            }) => limited.retry_after_ms,
             _ => None,
         }
     }
@@ -181,7 +181,7 @@ impl Answer {
     fn put(&self, json: &mut Json, reply: &Reply, batches: &Batches<'_>) -> Result<(), Fault> {
         match (reply, &self.asked) {
             (Reply::QueueCreated { queue, .. } | Reply::Queue(queue), _) => queue::put(json, queue),
-            (Reply::QueueDeleted { messages }, _) => {
+            (Reply::QueueDeleted { messages } | Reply::QueuePurged { messages }, _) => {
                 json.object(|json| json.number("messages", *messages))
             }
             (Reply::Queues { queues, more }, _) => queue::put_page(json, queues, *more),

@@ -35,6 +35,12 @@ pub const fn queue(name_bytes_max: usize) -> usize {
     TAG + U32 + text(name_bytes_max) + config(name_bytes_max)
 }
 
+/// `QueuePaused`.
+pub const QUEUE_PAUSED: usize = TAG + U32 + FLAGS;
+
+/// `QueuePurged`.
+pub const QUEUE_PURGED: usize = TAG + U32 + U32;
+
 /// `QueueDeleted`.
 pub const QUEUE_DELETED: usize = TAG + U32;
 

@@ -1,6 +1,6 @@
 //! Bytes to record.
 
-use super::{config, enqueued, tag};
+use super::{config, enqueued, manage, tag};
 use crate::varint::{Malformed, Reader};
 use engine::ids::{GroupNumber, MESSAGE_NUMBER_MAX, MessageId, QueueNumber};
 use engine::record::{DeathReason, FailureCause, Lease, Record};
@@ -46,7 +46,7 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
 /// Records about one message that was accepted earlier.
 fn decode_change(tag: u8, reader: &mut Reader<'_>) -> Result<Record, Malformed> {
     if !(tag::DUE..=tag::DEAD_LETTERED).contains(&tag) {
-        return Err(Malformed("a record has an unknown tag"));
+        return manage::decode(tag, reader)?.ok_or(Malformed("a record has an unknown tag"));
     }
     let message = message(reader)?;
     Ok(match tag {

@@ -1,6 +1,6 @@
 //! Record to bytes.
 
-use super::{config, enqueued, tag};
+use super::{config, enqueued, manage, tag};
 use crate::varint::{put, put_text};
 use engine::ids::{GroupNumber, MessageId, QueueNumber};
 use engine::record::{DeathReason, FailureCause, Lease, Record};
@@ -139,18 +139,23 @@ fn encode_death(out: &mut Vec<u8>, record: &Record) {
             about(out, tag::DEAD_LETTERED, *message, &fields);
             put_message(out, *dead_letter);
         }
-        _ => unreachable!("every other record is written above"),
+        other => assert!(
+            manage::encode(out, other),
+            "every other record is written above"
+        ),
     }
 }
 
-fn numbers(out: &mut Vec<u8>, tag: u8, fields: &[u64]) {
+/// Appends a tag and its fields.
+pub(super) fn numbers(out: &mut Vec<u8>, tag: u8, fields: &[u64]) {
     out.push(tag);
     for field in fields {
         put(out, *field);
     }
 }
 
-fn about(out: &mut Vec<u8>, tag: u8, message: MessageId, fields: &[u64]) {
+/// Appends a tag, the message it is about, and its fields.
+pub(super) fn about(out: &mut Vec<u8>, tag: u8, message: MessageId, fields: &[u64]) {
     out.push(tag);
     put_message(out, message);
     for field in fields {

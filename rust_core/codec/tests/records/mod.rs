@@ -2,7 +2,7 @@
 
 use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling, Weight};
 use engine::ids::{GroupNumber, MESSAGE_NUMBER_MAX, MessageId, QueueNumber};
-use engine::record::{DeathReason, DedupEntry, Enqueued, FailureCause, Lease, Record};
+use engine::record::{DeathReason, DedupEntry, Enqueued, FailureCause, Lease, Paused, Record};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -175,10 +175,33 @@ fn rare() -> impl Strategy<Value = Record> {
     ]
 }
 
+prop_compose! {
+    fn paused()(enqueue: bool, receive: bool) -> Paused {
+        Paused { enqueue, receive }
+    }
+}
+
+/// What people do to queues and messages.
+fn managed() -> impl Strategy<Value = Record> {
+    prop_oneof![
+        (queue(), paused()).prop_map(|(queue, paused)| Record::QueuePaused { queue, paused }),
+        (queue(), queue()).prop_map(|(queue, fresh)| Record::QueuePurged { queue, fresh }),
+        (message(), any::<u8>(), any::<Option<u64>>()).prop_map(|(message, priority, due_ms)| {
+            Record::Changed {
+                message,
+                priority,
+                due_ms,
+            }
+        }),
+        message().prop_map(|message| Record::Deleted { message }),
+    ]
+}
+
 /// Every variant.
 pub fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
         rare(),
+        managed(),
         enqueued().prop_map(Record::Enqueued),
         message().prop_map(|message| Record::Due { message }),
         leased(),

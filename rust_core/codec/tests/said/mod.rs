@@ -6,15 +6,18 @@ pub fn says(today: &str, then: &str) -> bool {
     pieces(then).all(|piece| today.any(|said| said == piece))
 }
 
-/// The fields of a text that `{:?}` wrote, a closing brace being one of its own.
+/// The fields of a text that `{:?}` wrote, each closing brace being one of its own. A field that became optional says
+/// what it said.
 fn pieces(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.lines()
-        .flat_map(|line| line.split(", ").map(str::to_owned).collect::<Vec<_>>())
+    let pieces = text.lines().flat_map(|line| line.split(", "));
+    pieces
+        .map(|piece| piece.replace("Some(", ""))
         .flat_map(|piece| {
             let field = piece.trim_end_matches([' ', '}', ')', ']']).to_owned();
-            let end = piece[field.len()..].to_owned();
-            [field, end]
+            let closing = piece[field.len()..].chars().map(String::from);
+            [field.clone()]
                 .into_iter()
+                .chain(closing)
                 .filter(|part| !part.trim().is_empty())
                 .collect::<Vec<_>>()
         })

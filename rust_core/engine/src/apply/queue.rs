@@ -3,6 +3,7 @@
 use crate::config::QueueConfig;
 use crate::ids::QueueNumber;
 use crate::rate::Limiter;
+use crate::record::Paused;
 use crate::state::State;
 
 impl State {
@@ -33,9 +34,21 @@ impl State {
         self.wake(number);
     }
 
+    /// Whoever waits may have it now.
+    pub(super) fn pause(&mut self, number: QueueNumber, paused: Paused) {
+        self.queues.get_mut(number).paused = paused;
+        self.wake(number);
+    }
+
     pub(super) fn delete_queue(&mut self, number: QueueNumber) {
         self.dedup.delete(number, &self.queues.get(number).dedup);
         self.queues.delete(number);
+    }
+
+    pub(super) fn purge_queue(&mut self, number: QueueNumber, fresh: QueueNumber) {
+        self.queues.purge(number, fresh);
+        self.dedup
+            .renumber(number, fresh, &self.queues.get(fresh).dedup);
     }
 
     pub(super) fn forget(&mut self, number: QueueNumber, dedup_entries: u32) {

@@ -7,7 +7,7 @@ use super::Twin;
 use crate::command::Command;
 use crate::ids::{LeaseId, MessageId};
 use crate::partition::Step;
-use crate::record::{Enqueued, FailureCause, Record};
+use crate::record::{Enqueued, FailureCause, Paused, Record};
 use crate::reply::{Delivered, Reply};
 
 /// A message that was accepted and isn't gone.
@@ -21,6 +21,12 @@ struct Entry {
     dead: bool,
 }
 
+/// Nothing comes in or goes out.
+const BOTH: Paused = Paused {
+    enqueue: true,
+    receive: true,
+};
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -29,6 +35,8 @@ pub(super) struct Ledger {
     pub leases: Vec<LeaseId>,
     /// Every message ever accepted, in order.
     pub messages: Vec<MessageId>,
+    /// By queue number.
+    paused: BTreeMap<u32, Paused>,
     now_ms: u64,
 }
 
@@ -51,6 +59,9 @@ impl Ledger {
     fn enter(&mut self, record: &Record) {
         match record {
             Record::Enqueued(enqueued) => self.accept(enqueued),
+            Record::QueuePaused { queue, paused } => {
+                self.paused.insert(queue.0, *paused);
+            }
             Record::Leased {
                 messages, until_ms, ..
             } => {
@@ -115,6 +126,22 @@ impl Ledger {
                 self.messages.push(*dead_letter);
                 self.entries.insert(dead_letter.number, entry);
             }
+            Record::Changed {
+                message, due_ms, ..
+            } => {
+                let entry = self.entry(*message);
+                assert!(entry.lease.is_none() && !entry.dead, "changed while held");
+                entry.due_ms = due_ms.unwrap_or(entry.due_ms);
+            }
+            Record::Deleted { message } => {
+                let entry = self.entries.remove(&message.number).expect("deleted once");
+                assert!(entry.lease.is_none(), "deleted while held");
+            }
+            Record::QueuePurged { queue, fresh } => {
+                let paused = self.paused(queue.0);
+                self.paused.insert(fresh.0, paused);
+                self.paused.insert(queue.0, BOTH);
+            }
             Record::Reaped { queue, count, .. } => self.reap(queue.0, *count),
             _ => {}
         }
@@ -124,6 +151,10 @@ impl Ledger {
         self.entries
             .get_mut(&id.number)
             .expect("a message that isn't gone")
+    }
+
+    fn paused(&self, queue: u32) -> Paused {
+        self.paused.get(&queue).copied().unwrap_or_default()
     }
 
     fn accept(&mut self, enqueued: &Enqueued) {
@@ -141,6 +172,7 @@ impl Ledger {
             lease: None,
             dead: false,
         };
+        assert!(!self.paused(queue.0).enqueue, "accepted while paused");
         assert!(
             self.entries.insert(message.number, entry).is_none(),
             "an id is used twice"
@@ -156,6 +188,7 @@ impl Ledger {
             "leased twice, or dead"
         );
         assert!(entry.due_ms <= self.now_ms, "delivered early");
+        assert!(!self.paused(entry.queue).receive, "delivered while paused");
         if let Some(key) = entry.ordering_key {
             let same = |e: &Entry| e.queue == entry.queue && e.ordering_key == Some(key) && !e.dead;
             let older = self.entries.range(..number).find(|(_, e)| same(e));

@@ -9,6 +9,7 @@ use crate::command::{
 };
 use crate::config::{QueueConfig, Scheduling};
 use crate::ids::LeaseId;
+use crate::record::Paused;
 
 const QUEUES: [&str; 3] = ["orders", "mails", "letters"];
 
@@ -22,6 +23,14 @@ enum Move {
     Update {
         queue: usize,
         patch: ConfigPatch,
+    },
+    Pause {
+        queue: usize,
+        what: Paused,
+        resume: bool,
+    },
+    Purge {
+        queue: usize,
     },
     Delete {
         queue: usize,
@@ -55,6 +64,14 @@ enum Move {
         which: usize,
     },
     Release {
+        which: usize,
+    },
+    Change {
+        which: usize,
+        delay_ms: Option<u64>,
+        priority: Option<u8>,
+    },
+    Cancel {
         which: usize,
     },
     Look {
@@ -148,6 +165,10 @@ fn any_move() -> impl Strategy<Value = Move> {
     prop_oneof![
         2 => (queue(), any_config()).prop_map(|(queue, config)| Move::Create { queue, config }),
         1 => (queue(), any_patch()).prop_map(|(queue, patch)| Move::Update { queue, patch }),
+        2 => (queue(), any::<[bool; 2]>(), prop::bool::weighted(0.7)).prop_map(|(queue, [enqueue, receive], resume)| {
+            Move::Pause { queue, what: Paused { enqueue, receive }, resume }
+        }),
+        1 => queue().prop_map(|queue| Move::Purge { queue }),
         1 => queue().prop_map(|queue| Move::Delete { queue }),
         8 => (queue(), prop::collection::vec(any_message(), 1..5), any::<bool>())
             .prop_map(|(queue, messages, atomic)| Move::Enqueue { queue, messages, atomic }),
@@ -159,6 +180,9 @@ fn any_move() -> impl Strategy<Value = Move> {
         2 => (which(), timeout()).prop_map(|(which, visibility_timeout_ms)| Move::Extend { which, visibility_timeout_ms }),
         1 => (queue(), which()).prop_map(|(queue, which)| Move::Settle { queue, which }),
         2 => which().prop_map(|which| Move::Release { which }),
+        4 => (which(), prop::option::of(0_u64..60), prop::option::of(any::<u8>()))
+            .prop_map(|(which, delay_ms, priority)| Move::Change { which, delay_ms, priority }),
+        1 => which().prop_map(|which| Move::Cancel { which }),
         2 => (queue(), which()).prop_map(|(queue, which)| Move::Look { queue, which }),
         1 => Just(Move::Fence),
     ]
@@ -166,6 +190,7 @@ fn any_move() -> impl Strategy<Value = Move> {
 
 fn command(ledger: &Ledger, next: Move) -> Option<Command> {
     let lease = |which: usize| ledger.leases.iter().rev().nth(which).copied();
+    let message = |which: usize| ledger.messages.iter().rev().nth(which).copied();
     let name = |queue: usize| QUEUES[queue].into();
     Some(match next {
         Move::Create { queue, config } => Command::CreateQueue {
@@ -251,9 +276,42 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
             limit: 1,
         },
         Move::Look { which, .. } => Command::GetMessage {
-            message: *ledger.messages.iter().rev().nth(which)?,
+            message: message(which)?,
         },
-        Move::Fence => return None,
+        other => return manage(ledger, other),
+    })
+}
+
+fn manage(ledger: &Ledger, next: Move) -> Option<Command> {
+    let message = |which: usize| ledger.messages.iter().rev().nth(which).copied();
+    let name = |queue: usize| QUEUES[queue].into();
+    Some(match next {
+        Move::Pause {
+            queue,
+            what,
+            resume: true,
+        } => Command::ResumeQueue {
+            name: name(queue),
+            what,
+        },
+        Move::Pause { queue, what, .. } => Command::PauseQueue {
+            name: name(queue),
+            what,
+        },
+        Move::Purge { queue } => Command::PurgeQueue { name: name(queue) },
+        Move::Change {
+            which,
+            delay_ms,
+            priority,
+        } => Command::ChangeMessage {
+            message: message(which)?,
+            delay_ms,
+            priority,
+        },
+        Move::Cancel { which } => Command::DeleteMessage {
+            message: message(which)?,
+        },
+        _ => return None,
     })
 }
 

@@ -2,7 +2,9 @@
 //! its own result; an atomic batch is checked as a whole before anything is accepted.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
+use super::admission;
 use crate::batch::Batch;
 use crate::command::{DedupKey, NewMessage};
 use crate::ids::{MessageId, QueueNumber};
@@ -44,7 +46,9 @@ fn accept(batch: &mut Batch, queue: QueueNumber, message: &NewMessage) -> Outcom
             due_ms: 0,
         });
     }
-    let enqueued = decide(state, batch.now_ms, state.queues.get(queue), message);
+    let queue = state.queues.get(queue);
+    admission::check(queue, 1)?;
+    let enqueued = decide(state, batch.now_ms, queue, message);
     let accepted = Accepted {
         message: enqueued.message,
         duplicate: false,
@@ -94,7 +98,8 @@ fn duplicate(
     let Some(dedup) = message.dedup else {
         return Ok(None);
     };
-    match state.dedup.find(queue, dedup.hash, now_ms) {
+    let window = &state.queues.get(queue).dedup;
+    match state.dedup.find(window, dedup.hash, now_ms) {
         Some(earlier) if earlier.fingerprint == dedup.fingerprint => Ok(Some(earlier.message)),
         Some(_) => Err(Rejection::DedupConflict),
         None => Ok(None),
@@ -108,32 +113,34 @@ fn refusals(
     queue: QueueNumber,
     messages: &[NewMessage],
 ) -> Option<Vec<Outcome>> {
-    let remembers = state.queues.get(queue).config.dedup_window_ms > 0;
-    let mut firsts = BTreeMap::new();
-    let mut conflicts = |message: &NewMessage| {
-        let Some(DedupKey { hash, fingerprint }) = message.dedup else {
-            return false;
-        };
-        // What an entry is compared with: the message in the window, or else the batch's first of its id.
-        match state.dedup.find(queue, hash, now_ms) {
-            Some(earlier) => earlier.fingerprint != fingerprint,
-            None => remembers && *firsts.entry(hash).or_insert(fingerprint) != fingerprint,
-        }
+    let queue = state.queues.get(queue);
+    let (mut firsts, mut new) = (BTreeMap::new(), 0);
+    // What an entry is compared with: the message in the window, or else the batch's first of its id.
+    let mut earlier = |dedup: DedupKey| match state.dedup.find(&queue.dedup, dedup.hash, now_ms) {
+        Some(earlier) => Some(earlier.fingerprint),
+        None if queue.config.dedup_window_ms == 0 => None,
+        None => match firsts.entry(dedup.hash) {
+            Entry::Occupied(first) => Some(*first.get()),
+            Entry::Vacant(none) => {
+                none.insert(dedup.fingerprint);
+                None
+            }
+        },
     };
-    let conflicting: Vec<bool> = messages.iter().map(&mut conflicts).collect();
-    let refusal = |conflict: bool| {
-        if conflict {
-            Rejection::DedupConflict
-        } else {
-            Rejection::BatchAborted
+    let mut check = |message: &NewMessage| {
+        let earlier = message.dedup.and_then(&mut earlier);
+        if earlier.is_none() {
+            new += 1;
+            return admission::check(queue, new);
         }
+        let is_equal = earlier == message.dedup.map(|dedup| dedup.fingerprint);
+        is_equal.then_some(()).ok_or(Rejection::DedupConflict)
     };
-    conflicting.contains(&true).then(|| {
-        conflicting
-            .into_iter()
-            .map(|conflict| Err(refusal(conflict)))
-            .collect()
-    })
+    let checks: Vec<_> = messages.iter().map(&mut check).collect();
+    let aborted =
+        |check: Result<(), Rejection>| Err(check.err().unwrap_or(Rejection::BatchAborted));
+    let refused = checks.iter().any(Result::is_err);
+    refused.then(|| checks.into_iter().map(aborted).collect())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! What ack, nack, extend and release share: is this lease held now, and by this receipt?
+//! What the verbs about one message share: is this lease held now, and by this receipt? Does nobody hold it?
 
-use crate::ids::{GROUP_DEFAULT, LeaseId};
+use crate::ids::{GROUP_DEFAULT, LeaseId, MessageId};
 use crate::message::{Message, Place};
 use crate::queue::Queue;
 use crate::rejection::Rejection;
@@ -30,5 +30,14 @@ pub(super) fn of_queue(
             Err(Rejection::ReceiptOfOtherQueue { queue: name.into() })
         }
         _ => Ok(()),
+    }
+}
+
+/// A message that is there and that nobody holds.
+pub(super) fn free(state: &State, id: MessageId) -> Result<&Message, Rejection> {
+    let (message, _) = state.find(id).ok_or(Rejection::MessageNotFound)?;
+    match message.place() {
+        Place::Leased => Err(Rejection::MessageLeased),
+        _ => Ok(message),
     }
 }

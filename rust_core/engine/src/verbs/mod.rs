@@ -2,9 +2,12 @@
 //! committing a record is what changes the state.
 
 mod ack;
+mod admission;
+mod change_message;
 mod create_queue;
 mod dead_letter_queue;
 mod death;
+mod delete_message;
 mod delete_queue;
 mod enqueue;
 mod extend;
@@ -14,7 +17,9 @@ mod get_queue;
 mod lease;
 mod list_queues;
 mod nack;
+mod pause_queue;
 mod peek;
+mod purge_queue;
 mod receive;
 mod release;
 mod settle;
@@ -35,6 +40,9 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
     match command {
         Command::CreateQueue { name, config } => create_queue::run(batch, name, config),
         Command::UpdateQueue { name, patch } => update_queue::run(batch, &name, patch),
+        Command::PauseQueue { name, what } => pause_queue::pause(batch, &name, what),
+        Command::ResumeQueue { name, what } => pause_queue::resume(batch, &name, what),
+        Command::PurgeQueue { name } => purge_queue::run(batch, &name),
         Command::DeleteQueue { name } => delete_queue::run(batch, &name),
         Command::GetQueue { name } => get_queue::run(batch.state(), &name),
         Command::ListQueues { after, limit } => {
@@ -75,6 +83,12 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
         } => settle::run(batch, &queue, &acks, &nacks, &extends),
         Command::Release { leases } => Ok(release::run(batch, &leases)),
         Command::GetMessage { message } => get_message::run(batch.state(), message),
+        Command::ChangeMessage {
+            message,
+            delay_ms,
+            priority,
+        } => change_message::run(batch, message, delay_ms, priority),
+        Command::DeleteMessage { message } => delete_message::run(batch, message),
         Command::Peek {
             queue,
             state,

@@ -31,6 +31,15 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
             group: request.group,
         });
     }
+    if queue.paused.receive {
+        return Ok(Reply::Received {
+            messages: Vec::new(),
+            limited: Some(Limited {
+                by: LimitedBy::Paused,
+                retry_after_ms: None,
+            }),
+        });
+    }
     let messages = choose(state, queue, now_ms, &request);
     if messages.is_empty() {
         return Ok(Reply::Received {
@@ -102,7 +111,7 @@ fn limited(queue: &Queue, now_ms: u64) -> Option<Limited> {
     let retry_after_ms = queue.limiter.retry_after_ms(limit, now_ms);
     (retry_after_ms > 0).then_some(Limited {
         by: LimitedBy::QueueRateLimit,
-        retry_after_ms,
+        retry_after_ms: Some(retry_after_ms),
     })
 }
 
@@ -185,7 +194,7 @@ mod tests {
         assert_eq!(twin.receive("q", 9).len(), 2);
         let limited = Some(Limited {
             by: LimitedBy::QueueRateLimit,
-            retry_after_ms: 100,
+            retry_after_ms: Some(100),
         });
         assert_eq!(twin.ask(receive("q", 1)), empty(limited));
         assert_eq!(twin.wait(99).receive("q", 1).len(), 0);

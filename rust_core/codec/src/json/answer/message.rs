@@ -65,12 +65,20 @@ pub fn put_received(
             }
         });
         if let Some(limited) = limited {
-            let LimitedBy::QueueRateLimit = limited.by;
-            json.plain("limitedBy", b"queue");
-            json.thousandths("retryAfter", limited.retry_after_ms);
+            json.plain("limitedBy", limit_name(limited.by));
+            if let Some(retry_after_ms) = limited.retry_after_ms {
+                json.thousandths("retryAfter", retry_after_ms);
+            }
         }
     });
     Ok(())
+}
+
+fn limit_name(by: LimitedBy) -> &'static [u8] {
+    match by {
+        LimitedBy::Paused => b"paused",
+        LimitedBy::QueueRateLimit => b"queue",
+    }
 }
 
 fn put_delivered(

@@ -12,6 +12,11 @@ pub fn put(json: &mut Json, queue: &QueueView) {
         json.name("config");
         put_config(json, &queue.config);
         json.instant("createdAt", queue.created_at_ms);
+        json.name("paused");
+        json.object(|json| {
+            json.boolean("enqueue", queue.paused.enqueue);
+            json.boolean("receive", queue.paused.receive);
+        });
         let counts = &queue.counts;
         json.name("counts");
         json.object(|json| {

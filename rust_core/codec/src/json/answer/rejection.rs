@@ -30,10 +30,17 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
             format!("there are {queues_max} queues already, or would be more with the dead-letter queue; delete one first")
                 .into()
         }
+        Rejection::QueuePaused { queue } => {
+            format!("queue {queue} is paused and accepts no messages until it is resumed").into()
+        }
         Rejection::GroupNotFound { queue, group } => {
             format!("queue {queue} has no consumer group {group}").into()
         }
         Rejection::MessageNotFound => "there is no message with this id: it was acked, expired, or moved".into(),
+        Rejection::MessageLeased => {
+            "a consumer holds the message; it is free again when its lease ends".into()
+        }
+        Rejection::MessageDead => "the message is dead: redrive it, or delete it".into(),
         Rejection::LeaseLost => {
             "the lease has ended: the message was settled, or its visibility timeout passed and it may be with \
              another consumer"

@@ -16,10 +16,12 @@ pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
         Reply::Released { messages } => {
             json.object(|json| json.number("messages", u64::from(*messages)))
         }
+        Reply::MessageDeleted => json.object(|json| json.plain("state", b"deleted")),
         Reply::Rejected(refused) => rejection::put(json, refused),
         Reply::QueueCreated { .. }
         | Reply::Queue(_)
         | Reply::QueueDeleted { .. }
+        | Reply::QueuePurged { .. }
         | Reply::Queues { .. }
         | Reply::Enqueued(_)
         | Reply::Received { .. }

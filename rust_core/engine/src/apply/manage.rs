@@ -1,0 +1,20 @@
+//! Applies what people do to queues and messages, beside making and settling them.
+
+use crate::record::Record;
+use crate::state::State;
+
+impl State {
+    pub(super) fn manage(&mut self, record: &Record) {
+        match *record {
+            Record::QueuePaused { queue, paused } => self.pause(queue, paused),
+            Record::QueuePurged { queue, fresh } => self.purge_queue(queue, fresh),
+            Record::Changed {
+                message,
+                priority,
+                due_ms,
+            } => self.change(message, priority, due_ms),
+            Record::Deleted { message } => self.delete(message),
+            _ => unreachable!("every other record is applied elsewhere"),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+"""Managing what is there: pausing and purging queues, changing and deleting messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import count
+
+import pytest
+import pytest_asyncio
+
+from tests.contract.http_server import PATIENCE_S, Served, served, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+names = (f"queue-{number}" for number in count())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[Served]:
+    async with served() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def queue(server: Served) -> str:
+    return await server.made_queue(next(names))
+
+
+async def parked(server: Served) -> None:
+    await until(lambda: server.app.partition._polls.parked == 1)
+
+
+async def test_a_paused_enqueue_is_refused_until_it_is_resumed(server: Served, queue: str) -> None:
+    path = f"/v1/queues/{queue}"
+    identity = await server.enqueued(queue, dedupId="early")
+    paused = await server.call("POST", f"{path}/pause", {"enqueue": True, "receive": False})
+    assert (paused.status, paused.json["paused"]) == (200, {"enqueue": True, "receive": False})
+    refused = await server.call("POST", f"{path}/messages", {"payload": 1})
+    assert (refused.status, refused.json["code"], refused.json["retryable"]) == (409, "queue_paused", True)
+    assert refused.headers["retry-after"] == "1"
+    again = await server.call("POST", f"{path}/messages", {"payload": 1, "dedupId": "early"})
+    assert (again.status, again.json["id"], again.json["duplicate"]) == (200, identity, True)
+    batch = await server.call("POST", f"{path}/messages/batch", {"messages": [{"payload": 1}]})
+    assert batch.json["results"][0]["error"]["code"] == "queue_paused"
+    assert len(await server.received(queue)) == 1
+    resumed = await server.call("POST", f"{path}/resume")
+    assert resumed.json["paused"] == {"enqueue": False, "receive": False}
+    await server.enqueued(queue)
+
+
+async def test_a_poll_of_a_paused_queue_waits_for_the_resume(server: Served, queue: str) -> None:
+    path = f"/v1/queues/{queue}"
+    await server.call("POST", f"{path}/pause")
+    identity = await server.enqueued(queue)
+    empty = (await server.call("GET", f"{path}/messages")).json
+    assert empty == {"messages": [], "limitedBy": "paused"}
+    polling = asyncio.create_task(server.received(queue, "?waitTime=30"))
+    await parked(server)
+    await server.enqueued(queue)
+    still = await server.call("POST", f"{path}/resume", {"receive": False})
+    assert still.json["paused"]["receive"] is True
+    assert not polling.done()
+    await server.call("POST", f"{path}/resume", {})
+    async with asyncio.timeout(PATIENCE_S):
+        assert [message["id"] for message in await polling] == [identity]
+
+
+async def test_a_purge_takes_everything_but_the_queue(server: Served, queue: str) -> None:
+    path = f"/v1/queues/{queue}"
+    identity = await server.enqueued(queue, dedupId="once")
+    await server.enqueued(queue, delay=60)
+    (message,) = await server.received(queue)
+    await server.enqueued(queue, orderingKey="k")
+    before = (await server.call("GET", path)).json
+    purged = await server.call("POST", f"{path}/purge")
+    assert (purged.status, purged.json) == (200, {"messages": 3})
+    after = (await server.call("GET", path)).json
+    assert after == {**before, "counts": dict.fromkeys(before["counts"], 0)}
+    assert (await server.call("GET", f"/v1/messages/{identity}")).json["code"] == "message_not_found"
+    late = await server.call("POST", f"/v1/messages/{identity}/ack", {"receipt": message["receipt"]})
+    assert (late.status, late.json["code"]) == (409, "lease_lost")
+    again = await server.call("POST", f"{path}/messages", {"payload": 1, "dedupId": "once"})
+    assert (again.json["duplicate"], again.json["id"]) == (True, identity)
+    assert (await server.call("POST", f"{path}/purge")).json == {"messages": 0}
+    await server.enqueued(queue, orderingKey="k")
+    assert len(await server.received(queue, "?maxMessages=9")) == 1
+
+
+async def test_a_delayed_message_runs_now(server: Served, queue: str) -> None:
+    identity = await server.enqueued(queue, delay=3600)
+    polling = asyncio.create_task(server.received(queue, "?waitTime=30"))
+    await parked(server)
+    changed = await server.call("PATCH", f"/v1/messages/{identity}", {"delay": 0, "priority": 9})
+    assert (changed.status, changed.json["state"], changed.json["priority"]) == (200, "ready", 9)
+    async with asyncio.timeout(PATIENCE_S):
+        assert [message["id"] for message in await polling] == [identity]
+
+
+async def test_a_message_that_is_ready_is_put_off(server: Served, queue: str) -> None:
+    identity = await server.enqueued(queue)
+    changed = await server.call("PATCH", f"/v1/messages/{identity}", {"delay": 60})
+    assert (changed.json["state"], "dueAt" in changed.json) == ("delayed", True)
+    assert await server.received(queue) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"), [({}, ""), ({"delay": -1}, "/delay"), ({"priority": 256}, "/priority"), ({"ttl": 1}, "/ttl")]
+)
+async def test_a_change_names_what_changes(server: Served, queue: str, body: object, pointer: str) -> None:
+    identity = await server.enqueued(queue)
+    refused = await server.call("PATCH", f"/v1/messages/{identity}", body)
+    assert (refused.status, refused.json["code"]) == (400, "request_invalid")
+    assert [error["pointer"] for error in refused.json["errors"]] == [pointer]
+
+
+async def test_a_deleted_message_is_gone_and_its_key_goes_on(server: Served, queue: str) -> None:
+    first, second = [await server.enqueued(queue, orderingKey="k") for _ in range(2)]
+    deleted = await server.call("DELETE", f"/v1/messages/{first}")
+    assert (deleted.status, deleted.json) == (200, {"state": "deleted"})
+    again = await server.call("DELETE", f"/v1/messages/{first}")
+    assert (again.status, again.json["code"]) == (404, "message_not_found")
+    assert [message["id"] for message in await server.received(queue, "?maxMessages=9")] == [second]
+
+
+async def test_what_somebody_holds_or_what_is_dead_stays_as_it_is(server: Served, queue: str) -> None:
+    identity = await server.enqueued(queue)
+    path = f"/v1/messages/{identity}"
+    (message,) = await server.received(queue)
+    for method, body in (("PATCH", {"delay": 0}), ("DELETE", None)):
+        refused = await server.call(method, path, body)
+        assert (refused.status, refused.json["code"]) == (409, "message_leased")
+    await server.call("POST", f"{path}/nack", {"receipt": message["receipt"], "reject": True})
+    refused = await server.call("PATCH", path, {"delay": 0})
+    assert (refused.status, refused.json["code"]) == (409, "message_dead")
+    assert (await server.call("DELETE", path)).status == 200
