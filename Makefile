@@ -60,8 +60,9 @@ bench: $(CORE) $(LOAD) ## Measure every figure of the README and check the ledge
 	$(BIN)/python -m bench $(BENCH_ARGS)
 	$(BIN)/pytest bench --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
 
-faults: $(CORE) ## Kill server and nats-server 100 times under load, and account for every message (FAULTS_SEED=n repeats one)
-	FAULTS_KILLS=$${FAULTS_KILLS:-100} $(BIN)/pytest -s --timeout 7200 tests/faults/test_ledger.py
+faults: $(CORE) ## Kill server and nats-server 100 times under load, account for every message; 2,000 slow clients (FAULTS_SEED=n repeats one)
+	FAULTS_KILLS=$${FAULTS_KILLS:-100} SLOW_CLIENTS=2000 $(BIN)/pytest -s --timeout 7200 \
+		tests/faults/test_ledger.py tests/faults/test_slow_crowd.py
 
 fuzz: ## Fuzz every decoder (a nightly toolchain is needed; FUZZ_SECONDS=60 for each)
 	scripts/fuzz $${FUZZ_SECONDS:-60}

@@ -246,6 +246,13 @@ class HttpMalformed(ApiError):
     default_status, default_code = 400, "http_malformed"
 
 
+class RequestTimeout(ApiError):
+    """The request's body came too slowly. Repeating it is safe: nothing was done."""
+
+    default_status, default_code = 408, "request_timeout"
+    retryable = True
+
+
 class HeadersTooLarge(ApiError):
     """The request line and the headers have more bytes than the server takes."""
 

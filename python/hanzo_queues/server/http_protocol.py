@@ -1,24 +1,30 @@
 """uvicorn's HTTP/1.1 protocol, with the bounds it lacks and no silent end.
 
-Owns one connection's framing: how large a request's head may be and how long it may take, what malformed HTTP is
-told, that every unfinished request learns that its client has gone, and that a client still sending sees the answer
-that ends its connection. Must not know the API. Overrides what uvicorn's own class calls; a test of each notices when
-an upgrade changes it.
+Owns one connection's framing: how large a request's head may be and how long it may take, how slowly a body may come
+and an answer may be read, what malformed HTTP is told, that every unfinished request learns that its client has gone,
+and that a client still sending sees the answer that ends its connection. Must not know the API. Overrides what
+uvicorn's own class calls; a test of each notices when an upgrade changes it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sys
+import termios
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hanzo_queues.server.limits_table import LIMITS
+from hanzo_queues.server.open_connections import OpenConnections
 from hanzo_queues.server.problems import problem
+from hanzo_queues.server.progress import Progress
 from hanzo_queues.server.request_ids import request_id
 from hanzo_queues.server.whole_answer import answer_bytes
 
 HEADER_BYTES_MAX = LIMITS["header_bytes_max"]
+HEADERS_MAX = LIMITS["headers_max"]
 HEAD_TIMEOUT_S = LIMITS["head_timeout_ms"] / 1000
 LINGER_S = 2.0  # for a client that still sends to read its answer
 PIPELINED_MAX = 16  # with more, reading pauses and a client's end is noticed late
@@ -27,8 +33,12 @@ PIPELINED_MAX = 16  # with more, reading pauses and a client's end is noticed la
 class HttpProtocol(HttpToolsProtocol):
     """One connection. `cycle` is the newest request; older ones that have no answer yet are `_ahead` of it."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, open_connections: OpenConnections, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._open = open_connections
+        self._body_bytes = 0  # of all bodies so far
+        self._body = Progress(self.loop, lambda: self._body_bytes, self._body_stalled)
+        self._reading = Progress(self.loop, self._bytes_read, self._reader_stalled)
         self._ahead: list[Any] = []
         self._deadline: asyncio.TimerHandle | None = None
         self._scope_with_head: Any = None
@@ -41,10 +51,16 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
-        self._expect_head()
+        if self._open.admit(self):
+            self._expect_head()
+        else:
+            self._refuse("overloaded")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_expecting()
+        self._body.stop()
+        self._reading.stop()
+        self._open.leave(self)
         for cycle in self._ahead:
             _tell_gone(cycle)
         super().connection_lost(exc)
@@ -61,24 +77,60 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse("headers_too_large")
         elif self._deadline is None and (in_head or not self._is_answering()):
             self._expect_head()
+        if not in_head and self.cycle is not None and self.cycle.more_body:
+            self._body.start()
 
     def discard_rest(self) -> None:
         """Ends the connection after what was written: whatever still comes is thrown away for a while, since a client
         that is cut off while it sends sees a reset instead of its answer."""
         self._discarding = True
         self._stop_expecting()
+        self._body.stop()
         if not self.transport.is_closing():
             self.flow.resume_reading()
             self.transport.write_eof()
             self._deadline = self.loop.call_later(LINGER_S, self.transport.close)
 
+    # -- an answer that is read slowly
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reading.start()
+        self._open.stall(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._reading.stop()
+        self._open.flow(self)
+
+    def unread_bytes(self) -> int:
+        """Of answers, not taken by the client yet."""
+        return self.transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        """Ends the connection at once; what was not read is lost to the client."""
+        self.transport.abort()
+
+    def _bytes_read(self) -> int:
+        return -(self.unread_bytes() + bytes_in_kernel(self.transport))
+
+    def _reader_stalled(self) -> None:
+        self.abort()
+
     # -- a request's head
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.scope is self._scope_with_head:
+            raise ValueError("a trailer")  # read by nobody, so held for nobody
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._scope_with_head = self.scope
         if self._deadline is not None:
             self._stop_expecting()
-        if self._head_bytes + self._chunk_bytes > HEADER_BYTES_MAX and self._head_size() > HEADER_BYTES_MAX:
+        if len(self.headers) > HEADERS_MAX or (
+            self._head_bytes + self._chunk_bytes > HEADER_BYTES_MAX and self._head_size() > HEADER_BYTES_MAX
+        ):
             self._oversized = True
             raise ValueError("the head is too large")  # the parser stops, and its caller sends the answer
         self._head_bytes = 0
@@ -91,6 +143,22 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    # -- a request's body
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._body.stop()
+        super().on_message_complete()
+
+    def _body_stalled(self) -> None:
+        if self.pipeline or self.flow.read_paused:
+            self._body.start()  # the server does not read: the client can't get on
+        elif self.cycle.more_body and self._is_answering():
+            self._refuse("request_timeout")
 
     # -- refusals
 
@@ -132,6 +200,16 @@ class HttpProtocol(HttpToolsProtocol):
             self._expect_head()  # reading may pause until the answer is sent
         else:
             self.transport.close()
+
+
+def bytes_in_kernel(transport: asyncio.BaseTransport) -> int:
+    """What was written to the socket of `transport` and its peer has not taken: megabytes can lie there, so without it
+    a client that reads slowly looks like one that does not read."""
+    try:
+        found = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except (OSError, AttributeError):
+        return 0
+    return int.from_bytes(found, sys.byteorder)
 
 
 def _tell_gone(cycle: Any) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -24,6 +26,8 @@ from hanzo_queues.server.app import App
 from hanzo_queues.server.auth import ApiKeys, local_key
 from hanzo_queues.server.data_directory import DataDirectory
 from hanzo_queues.server.http_protocol import HttpProtocol
+from hanzo_queues.server.limits_table import LIMITS
+from hanzo_queues.server.open_connections import OpenConnections
 from hanzo_queues.server.settings import Settings
 from hanzo_queues.server.storage import StartRefused, Storage, open_storage
 
@@ -34,15 +38,17 @@ KEEP_ALIVE_S = 75  # longer than the idle time of common client pools, so that t
 DRAIN_S = 10
 GC_THRESHOLDS = (20_000, 20, 50)  # a request's objects die by their count: cycles are rare, looking for them dear
 CLOSE_S = 10
+OTHER_FILES = 256  # descriptors that are no client's: journal, nats-server, libraries
 
 
 class HttpServer(uvicorn.Server):
     """uvicorn, with the polls answered before it waits for requests to end, and signals left to `serve`."""
 
     def __init__(self, app: App) -> None:
+        self.open_connections = OpenConnections(connections_max(), LIMITS["unread_answer_bytes_max"])
         config = uvicorn.Config(
             app.http,
-            http=HttpProtocol,
+            http=functools.partial(HttpProtocol, open_connections=self.open_connections),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -64,6 +70,20 @@ class HttpServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.stop_parking()
         await super().shutdown(sockets)
+
+
+def connections_max() -> int:
+    """How many connections there may be: as many as the limit says, or fewer where the process can't open so many
+    files. Asks for as many as it may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = LIMITS["connections_max"] + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    room = wanted if soft == resource.RLIM_INFINITY else min(soft, wanted)
+    if room < wanted:
+        logger.warning("this process may open %d files: %d connections at most", room, room - OTHER_FILES)
+    return max(room - OTHER_FILES, 1)
 
 
 class Stop:

@@ -1,0 +1,195 @@
+"""Clients that are slow or many: each costs the server a bound of time and memory, and the others nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import orjson
+import pytest
+
+from hanzo_queues.server import progress, serve
+from hanzo_queues.server.open_connections import OpenConnections
+from hanzo_queues.server.progress import Progress
+from tests.contract.http_server import PATIENCE_S, Served, served, until
+from tests.contract.test_http_connections import (
+    AUTH,
+    ENQUEUE,
+    HOST,
+    JSON,
+    LIVE,
+    POLL,
+    answer,
+    at_end,
+    connected,
+)
+
+BODY = b'{"payload": "' + b"x" * 1000 + b'"}'
+DECLARED = ENQUEUE + AUTH + JSON + b"Content-Length: %d\r\n\r\n" % len(BODY)
+CHUNKED = ENQUEUE + AUTH + JSON + b"Transfer-Encoding: chunked\r\n\r\n"
+EXPECTED = ENQUEUE + AUTH + JSON + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+RECEIVE = b"GET /v1/queues/q/messages?maxMessages=8 HTTP/1.1\r\n" + HOST + AUTH + b"\r\n"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judged every 50 ms: 100 bytes must have moved."""
+    monkeypatch.setattr(progress, "JUDGED_EVERY_S", 0.05)
+    monkeypatch.setattr(progress, "BYTES_PER_S_MIN", 2000)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [DECLARED, DECLARED + BODY[:500], CHUNKED, CHUNKED + b"5\r\n[1,2", CHUNKED + b"5;" + b"x" * 5000, LIVE + DECLARED],
+    ids=["no body", "half a body", "no chunk", "half a chunk", "an extension of a chunk", "behind another"],
+)
+async def test_a_body_that_stalls_is_given_up(sent: bytes) -> None:
+    async with served() as server:
+        await server.made_queue("q")
+        reader, writer = await connected(server, sent)
+        if sent.startswith(LIVE):
+            assert (await answer(reader)).status == 200
+        got = await answer(reader)
+        assert (got.status, orjson.loads(got.body)["code"], got.ends) == (408, "request_timeout", True)
+        assert await at_end(reader)
+        writer.close()
+        await until(lambda: len(server.http.open_connections) <= 1)
+        assert server.app.edge.bodies.taken == 0
+        assert (await server.call("GET", "/v1/queues/q")).json["counts"]["ready"] == 0
+
+
+async def test_a_body_that_nobody_asked_for_yet_is_waited_for() -> None:
+    """The server asks for it at once; a client that then sends is answered."""
+    async with served() as server:
+        await server.made_queue("q")
+        reader, writer = await connected(server, EXPECTED)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(BODY)
+        assert (await answer(reader)).status == 201
+        writer.close()
+
+
+async def test_a_body_that_gets_on_takes_its_time() -> None:
+    async with served() as server:
+        await server.made_queue("q")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        reader, writer = await connected(server, DECLARED)
+        for start in range(0, len(BODY), 250):
+            writer.write(BODY[start : start + 250])
+            await asyncio.sleep(0.04)  # slower than at once, faster than given up
+        assert (await answer(reader)).status == 201
+        assert loop.time() - began > progress.JUDGED_EVERY_S * 2
+        writer.close()
+
+
+async def test_a_body_behind_a_poll_is_not_judged_while_it_is_not_read() -> None:
+    async with served() as server:
+        await server.made_queue("q")
+        reader, writer = await connected(server, POLL.replace(b"=30", b"=0.3") + DECLARED + BODY[:10])
+        assert (await answer(reader)).body == b'{"messages":[]}'
+        writer.write(BODY[10:])
+        assert (await answer(reader)).status == 201
+        writer.close()
+
+
+async def unread(server: Served) -> socket.socket:
+    """A client that asked for 8 MB and reads nothing."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", server.port))
+    await asyncio.get_running_loop().sock_sendall(client, RECEIVE)
+    return client
+
+
+async def test_a_client_that_does_not_read_is_cut_off() -> None:
+    async with served() as server:
+        await server.made_queue("q", visibilityTimeout=600)
+        for _ in range(8):
+            await server.enqueued("q", payload="x" * 1_000_000)
+        client = await unread(server)
+        await until(lambda: len(server.http.open_connections) == 2)
+        await until(lambda: len(server.http.open_connections) == 1)
+        client.close()
+
+
+async def test_a_client_that_reads_slowly_gets_all() -> None:
+    """What it has taken counts, also while nothing moves between the server and the kernel."""
+    async with served() as server:
+        await server.made_queue("q", visibilityTimeout=600)
+        for _ in range(8):
+            await server.enqueued("q", payload="x" * 1_000_000)
+        client = await unread(server)
+        loop, got = asyncio.get_running_loop(), bytearray()
+        while piece := await loop.sock_recv(client, 65536):
+            got += piece
+            if got.endswith(b"]}"):
+                break
+            if len(got) < 400_000:
+                await asyncio.sleep(0.02)
+        assert len(got) > 8_000_000
+        client.close()
+
+
+async def test_one_connection_more_than_there_may_be_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "connections_max", lambda: 2)
+    async with served() as server:
+        first, second = await connected(server, LIVE), await connected(server, LIVE)
+        for reader, _ in (first, second):
+            assert (await answer(reader)).status == 200
+        reader, writer = await connected(server, LIVE)
+        got = await answer(reader)
+        assert (got.status, orjson.loads(got.body)["code"], got.ends) == (503, "overloaded", True)
+        assert await at_end(reader)
+        writer.close()
+        first[1].close()
+        await until(lambda: len(server.http.open_connections) == 1)
+        reader, writer = await connected(server, LIVE)
+        assert (await answer(reader)).status == 200
+        writer.close()
+
+
+class Stalled:
+    """A connection that holds `held` unread bytes."""
+
+    def __init__(self, held: int) -> None:
+        self.held = held
+        self.aborted = False
+
+    def unread_bytes(self) -> int:
+        return self.held
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_the_one_that_stalled_first_goes_when_all_hold_too_much() -> None:
+    open_connections = OpenConnections(10, 100)
+    caught_up, first, second, third = (Stalled(40) for _ in range(4))
+    for connection in (caught_up, first):
+        open_connections.stall(connection)
+    open_connections.flow(caught_up)
+    open_connections.stall(second)
+    assert not first.aborted
+    open_connections.stall(third)
+    assert (first.aborted, second.aborted, third.aborted, caught_up.aborted) == (True, False, False, False)
+
+
+def test_one_alone_may_hold_more_than_all_may() -> None:
+    """The largest answer is within its own limit: there is nobody it harms."""
+    open_connections, large = OpenConnections(10, 100), Stalled(400)
+    open_connections.stall(large)
+    assert not large.aborted
+
+
+async def test_what_is_stopped_is_not_judged() -> None:
+    stalled: list[str] = []
+    kept = Progress(asyncio.get_running_loop(), lambda: 0, lambda: stalled.append("kept"))
+    stopped = Progress(asyncio.get_running_loop(), lambda: 0, lambda: stalled.append("stopped"))
+    for each in (kept, stopped):
+        each.start()
+    stopped.stop()
+    await until(lambda: bool(stalled))
+    assert stalled == ["kept"]
