@@ -190,6 +190,13 @@ class QueuePaused(ApiError):
     retryable = True
 
 
+class QueueFull(ApiError):
+    """The queue holds as many messages as its `max_messages` allows."""
+
+    default_status, default_code = 429, "queue_full"
+    retryable = True
+
+
 class MessageLeased(ApiError):
     """A consumer holds the message: it can't be changed or deleted until the lease ends."""
 

@@ -66,6 +66,46 @@ async def test_a_poll_of_a_paused_queue_waits_for_the_resume(server: Served, que
         assert [message["id"] for message in await polling] == [identity]
 
 
+async def test_a_full_queue_says_so_until_there_is_room(server: Served) -> None:
+    queue = await server.made_queue(next(names), maxMessages=1)
+    path = f"/v1/queues/{queue}/messages"
+    await server.enqueued(queue)
+    refused = await server.call("POST", path, {"payload": 1})
+    assert (refused.status, refused.json["code"], refused.json["retryable"]) == (429, "queue_full", True)
+    assert refused.headers["retry-after"] == "1"
+    batch = await server.call("POST", f"{path}/batch", {"messages": [{"payload": 1}]})
+    assert batch.json["results"][0]["error"]["code"] == "queue_full"
+    (message,) = await server.received(queue)
+    await server.call("POST", f"/v1/messages/{message['id']}/ack", {"receipt": message["receipt"]})
+    await server.enqueued(queue)
+
+
+async def test_a_poll_waits_for_the_end_of_a_lease_where_leases_are_bounded(server: Served) -> None:
+    queue = await server.made_queue(next(names), maxInFlight=1)
+    _, second = [await server.enqueued(queue) for _ in range(2)]
+    (message,) = await server.received(queue, "?maxMessages=9")
+    empty = (await server.call("GET", f"/v1/queues/{queue}/messages")).json
+    assert empty == {"messages": [], "limitedBy": "inFlight"}
+    polling = asyncio.create_task(server.received(queue, "?waitTime=30"))
+    await parked(server)
+    await server.call("POST", f"/v1/messages/{message['id']}/ack", {"receipt": message["receipt"]})
+    async with asyncio.timeout(PATIENCE_S):
+        assert [message["id"] for message in await polling] == [second]
+
+
+async def test_a_dead_message_goes_when_it_was_kept_long_enough(server: Served) -> None:
+    queue = await server.made_queue(next(names), maxRetries=0, deadRetention=3600)
+    identity = await server.enqueued(queue)
+    (message,) = await server.received(queue)
+    await server.call("POST", f"/v1/messages/{identity}/nack", {"receipt": message["receipt"]})
+    dead = (await server.call("GET", f"/v1/messages/{identity}")).json
+    assert (dead["state"], dead["expiresAt"] > dead["deadAt"]) == ("dead", True)
+    await server.call("PATCH", f"/v1/queues/{queue}", {"config": {"deadRetention": 0.001}})
+    async with asyncio.timeout(PATIENCE_S):
+        while (await server.call("GET", f"/v1/messages/{identity}")).status != 404:
+            pass
+
+
 async def test_a_purge_takes_everything_but_the_queue(server: Served, queue: str) -> None:
     path = f"/v1/queues/{queue}"
     identity = await server.enqueued(queue, dedupId="once")

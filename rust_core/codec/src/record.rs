@@ -35,4 +35,5 @@ mod tag {
     pub const QUEUE_PURGED: u8 = 18;
     pub const CHANGED: u8 = 19;
     pub const DELETED: u8 = 20;
+    pub const RETIRED: u8 = 21;
 }

@@ -270,6 +270,7 @@ fn managed(queue: QueueNumber) -> Vec<Record> {
         Record::Deleted {
             message: message(2),
         },
+        Record::Retired { queue, count: 300 },
     ]
 }
 

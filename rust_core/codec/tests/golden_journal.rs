@@ -2,183 +2,26 @@
 //! on no constant of today. `HANZO_RECORD=1 cargo test -p codec --test golden_journal` writes it when it is not there.
 #![allow(clippy::disallowed_methods)] // a test of files reads files
 
+mod journal;
 mod said;
 
-use codec::batch::{Batch, Draft, FORMAT_VERSION, FORMAT_VERSION_OLDEST, Header};
-use codec::hash::{BATCH_HASH_NONE, BatchHash};
-use codec::record;
+use codec::batch::{Batch, FORMAT_VERSION, FORMAT_VERSION_OLDEST};
+use codec::hash::BATCH_HASH_NONE;
 use engine::command::{
-    Ack, Blob, Command, ConfigPatch, DedupKey, Extend, Nack, NewMessage, PeekState, Release,
+    Ack, Blob, Command, ConfigPatch, Extend, Nack, NewMessage, PeekState, Release,
 };
-use engine::config::{QueueConfig, RateLimit, Settings};
-use engine::ids::PartitionNumber;
-use engine::record::{Paused, Record};
+use engine::config::{QueueConfig, RateLimit};
+use engine::record::Paused;
 use engine::reply::{Delivered, Reply};
-use engine::{Partition, Step};
+use journal::{BLOB, Writer, create, enqueue, message, partition, receive, with_dedup};
 use said::says;
 use std::fmt::Write;
 use std::path::PathBuf;
-
-const FOUNDED_MS: u64 = 1_700_000_000_000;
-const BLOB: [u8; 10] = [b'7'; 10];
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/golden")
         .join(name)
-}
-
-fn partition() -> Partition {
-    let settings = Settings {
-        queue_config: QueueConfig::new(30_000, 3),
-        queues_max: 100,
-    };
-    Partition::new(PartitionNumber(0), settings)
-}
-
-fn message() -> NewMessage {
-    NewMessage {
-        priority: 1,
-        delay_ms: None,
-        ttl_ms: None,
-        dedup: None,
-        ordering_key: None,
-        fairness_key: None,
-        max_retries: None,
-        blob: Blob {
-            index: 0,
-            length: BLOB.len() as u32,
-        },
-    }
-}
-
-fn with_dedup(hash: u128) -> NewMessage {
-    let fingerprint = 1;
-    NewMessage {
-        dedup: Some(DedupKey { hash, fingerprint }),
-        ..message()
-    }
-}
-
-fn enqueue(queue: &str, messages: Vec<NewMessage>) -> Command {
-    Command::Enqueue {
-        queue: queue.into(),
-        messages,
-        atomic: false,
-    }
-}
-
-fn receive(queue: &str, messages_max: u32) -> Command {
-    Command::Receive {
-        queue: queue.into(),
-        group: "default".into(),
-        consumer: "worker-1".into(),
-        messages_max,
-        visibility_timeout_ms: None,
-        answer_bytes_max: 1 << 20,
-    }
-}
-
-fn create(name: &str, config: QueueConfig) -> Command {
-    Command::CreateQueue {
-        name: name.into(),
-        config,
-    }
-}
-
-/// Writes a journal while it makes one.
-struct Writer {
-    partition: Partition,
-    now_ms: u64,
-    previous: BatchHash,
-    journal: Vec<u8>,
-    kinds: Vec<&'static str>,
-}
-
-impl Writer {
-    fn new() -> Self {
-        let mut writer = Writer {
-            partition: partition(),
-            now_ms: FOUNDED_MS,
-            previous: BATCH_HASH_NONE,
-            journal: Vec::new(),
-            kinds: Vec::new(),
-        };
-        writer.fence();
-        writer
-    }
-
-    fn fence(&mut self) {
-        let step = self.partition.fence(self.now_ms, [7; 32]);
-        self.append(&step);
-    }
-
-    fn step(&mut self, wait_ms: u64, commands: Vec<Command>) -> Vec<Reply> {
-        self.now_ms += wait_ms;
-        let step = self.partition.step(self.now_ms, commands);
-        self.append(&step);
-        step.replies
-    }
-
-    fn received(&mut self, queue: &str, messages_max: u32) -> Vec<Delivered> {
-        match self.step(1, vec![receive(queue, messages_max)]).remove(0) {
-            Reply::Received { messages, .. } => messages,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn append(&mut self, step: &Step) {
-        if step.records.is_empty() {
-            return;
-        }
-        let mut records = Vec::new();
-        for record in &step.records {
-            record::encode(&mut records, record);
-            self.kinds.push(kind(record));
-        }
-        let blobs: Vec<[&[u8]; 3]> = step.blobs.iter().map(|_| [&BLOB[..], &[], &[]]).collect();
-        let header = Header {
-            lsn: step.lsn,
-            epoch: self.partition.epoch(),
-            now_ms: self.now_ms,
-            previous: self.previous,
-            record_count: step.records.len() as u32,
-        };
-        let draft = Draft {
-            header,
-            records: &records,
-            blobs: &blobs,
-        };
-        let (batch, hash) = draft.to_bytes();
-        self.previous = hash;
-        self.journal.extend((batch.len() as u32).to_le_bytes());
-        self.journal.extend(batch);
-    }
-}
-
-fn kind(record: &Record) -> &'static str {
-    match record {
-        Record::Founded { .. } => "Founded",
-        Record::Fenced { .. } => "Fenced",
-        Record::QueueCreated { .. } => "QueueCreated",
-        Record::QueueUpdated { .. } => "QueueUpdated",
-        Record::QueuePaused { .. } => "QueuePaused",
-        Record::QueuePurged { .. } => "QueuePurged",
-        Record::QueueDeleted { .. } => "QueueDeleted",
-        Record::Reaped { .. } => "Reaped",
-        Record::Forgotten { .. } => "Forgotten",
-        Record::Enqueued(_) => "Enqueued",
-        Record::Due { .. } => "Due",
-        Record::Leased { .. } => "Leased",
-        Record::Changed { .. } => "Changed",
-        Record::Deleted { .. } => "Deleted",
-        Record::Acked { .. } => "Acked",
-        Record::Retried { .. } => "Retried",
-        Record::Extended { .. } => "Extended",
-        Record::Released { .. } => "Released",
-        Record::Died { .. } => "Died",
-        Record::DeadLettered { .. } => "DeadLettered",
-    }
 }
 
 /// A bit of everything.
@@ -253,8 +96,18 @@ fn written() -> Writer {
 
 /// What people do to queues and messages.
 fn managed(writer: &mut Writer) {
-    let enqueued = enqueue("managed", vec![message(), with_dedup(9)]);
-    let commands = vec![create("managed", QueueConfig::new(30_000, 3)), enqueued];
+    let config = QueueConfig {
+        messages_max: 3,
+        in_flight_max: 1,
+        dead_retention_ms: 1000,
+        ..QueueConfig::new(30_000, 3)
+    };
+    let expiring = NewMessage {
+        ttl_ms: Some(1),
+        ..message()
+    };
+    let enqueued = enqueue("managed", vec![message(), with_dedup(9), expiring]);
+    let commands = vec![create("managed", config), enqueued];
     let Reply::Enqueued(accepted) = writer.step(1, commands).remove(1) else {
         panic!("nothing was accepted")
     };
@@ -271,6 +124,7 @@ fn managed(writer: &mut Writer) {
         message: messages[1],
     };
     writer.step(1, vec![change, delete]);
+    writer.step(1000, vec![]);
     let name: Box<str> = "managed".into();
     let what = Paused {
         enqueue: false,
@@ -391,5 +245,5 @@ fn the_recording_has_every_kind_of_record() {
     let mut kinds = written().kinds;
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds.len(), 20, "{kinds:?}");
+    assert_eq!(kinds.len(), 21, "{kinds:?}");
 }

@@ -6,6 +6,7 @@ use codec::record::{self, bound};
 use codec::varint::{Malformed, Reader};
 use engine::budget::{
     DEAD_LETTER_QUEUE_BYTES_MAX, FIRED_BYTES_MAX, FORGOTTEN_BYTES_MAX, REAPED_BYTES_MAX,
+    RETIRED_BYTES_MAX,
 };
 use engine::config::{Backoff, QueueConfig, Scheduling};
 use engine::ids::QueueNumber;
@@ -27,6 +28,7 @@ fn bytes_max(record: &Record) -> usize {
         Record::QueuePaused { .. } => bound::QUEUE_PAUSED,
         Record::QueuePurged { .. } => bound::QUEUE_PURGED,
         Record::QueueDeleted { .. } => bound::QUEUE_DELETED,
+        Record::Retired { .. } => RETIRED_BYTES_MAX as usize,
         Record::Reaped { .. } => REAPED_BYTES_MAX as usize,
         Record::Forgotten { .. } => FORGOTTEN_BYTES_MAX as usize,
         Record::Enqueued(_) => bound::ENQUEUED,
@@ -94,7 +96,7 @@ fn a_step_s_own_records_stay_within_the_engine_s_budget() {
 
 #[test]
 fn unknown_tags_and_flags_are_refused() {
-    for tag in [0, 21, 255] {
+    for tag in [0, 22, 255] {
         let read = record::decode(&mut Reader::new(&[tag, 1, 1, 1, 1, 1]));
         assert_eq!(read, Err(Malformed("a record has an unknown tag")));
     }

@@ -1,4 +1,5 @@
-//! What a step may record by itself, beside its commands: timers, the taking away of deleted queues, forgetting.
+//! What a step may record by itself, beside its commands: timers, the taking away of deleted queues and of dead
+//! messages, forgetting.
 //!
 //! Counted in bytes of the journal, because that is what a batch has little of: a caller keeps `STEP_BYTES_MAX`
 //! free, and `FIRED_BYTES_MAX` with each message it brings. The engine knows no format; that a record takes no more
@@ -24,6 +25,9 @@ pub const REAPED_BYTES_MAX: u32 = 16;
 
 /// Cost of one `Forgotten`.
 pub const FORGOTTEN_BYTES_MAX: u32 = 11;
+
+/// Cost of one `Retired`.
+pub const RETIRED_BYTES_MAX: u32 = 11;
 
 /// Queues that entries are forgotten of in one step, a record each.
 pub(crate) const FORGOTTEN_QUEUES_PER_STEP_MAX: u32 = 16;

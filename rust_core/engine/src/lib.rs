@@ -34,6 +34,7 @@ mod ready;
 pub mod record;
 pub mod rejection;
 pub mod reply;
+mod retention;
 mod segmented;
 mod settled;
 mod slab;

@@ -168,10 +168,17 @@ impl Partition {
         if self.state.queues.reaping().is_some() {
             return Some(self.now_ms);
         }
-        self.state
+        let timer = self
+            .state
             .deadlines
             .first()
-            .map(|(deadline_ms, _)| deadline_ms)
+            .map(|(deadline_ms, _)| deadline_ms);
+        let retired = self
+            .state
+            .retention
+            .first()
+            .map(|(retires_ms, _)| retires_ms);
+        timer.into_iter().chain(retired).min()
     }
 
     fn take_woken(&mut self) -> Vec<(Box<str>, u64)> {

@@ -25,6 +25,8 @@ pub(crate) struct Queue {
     pub delayed: List,
     pub leased: List,
     pub dead: List,
+    /// As `retention` knows it: when the first dead message goes.
+    pub retires_ms: Option<u64>,
     pub limiter: Limiter,
     pub dedup: Expiries,
     /// Its name is free, or leads to its successor; its messages are being taken away.
@@ -51,6 +53,7 @@ impl Queue {
             delayed: List::EMPTY,
             leased: List::EMPTY,
             dead: List::EMPTY,
+            retires_ms: None,
             limiter: Limiter::default(),
             dedup: Expiries::new(number),
             deleted: false,
@@ -116,7 +119,21 @@ impl Queue {
         if self.deleted || self.paused.receive {
             return 0;
         }
-        self.counts.ready
+        self.counts.ready.min(self.leases_left())
+    }
+
+    /// Further messages that may be leased at the same time.
+    pub fn leases_left(&self) -> u64 {
+        match self.config.in_flight_max {
+            0 => u64::MAX,
+            max => u64::from(max).saturating_sub(self.counts.leased),
+        }
+    }
+
+    /// When a message that died at `dead_ms` goes.
+    pub fn retired_ms(&self, dead_ms: u64) -> Option<u64> {
+        let retention_ms = self.config.dead_retention_ms;
+        (retention_ms > 0).then(|| dead_ms.saturating_add(retention_ms))
     }
 
     /// Messages that may be leased now, by its rate limit.

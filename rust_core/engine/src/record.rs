@@ -53,6 +53,13 @@ pub enum Record {
         /// The queue.
         queue: QueueNumber,
     },
+    /// Dead messages that were kept long enough are gone: the queue's first ones.
+    Retired {
+        /// The queue.
+        queue: QueueNumber,
+        /// How many.
+        count: u32,
+    },
     /// Something of a deleted or purged queue was dropped. With its last message and dedup entry the queue is gone.
     Reaped {
         /// The queue.

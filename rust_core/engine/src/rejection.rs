@@ -45,6 +45,13 @@ pub enum Rejection {
         /// The name asked for.
         queue: Box<str>,
     },
+    /// The queue holds as many messages as it may.
+    QueueFull {
+        /// The name asked for.
+        queue: Box<str>,
+        /// How many that is.
+        messages_max: u64,
+    },
     /// The queue has no such consumer group.
     GroupNotFound {
         /// The name asked for.
@@ -82,6 +89,7 @@ impl Rejection {
             | Rejection::DeadLetterQueueChainTooLong { .. } => "dead_letter_queue_invalid",
             Rejection::QueuesExhausted { .. } => "queues_exhausted",
             Rejection::QueuePaused { .. } => "queue_paused",
+            Rejection::QueueFull { .. } => "queue_full",
             Rejection::GroupNotFound { .. } => "group_not_found",
             Rejection::MessageNotFound => "message_not_found",
             Rejection::MessageLeased => "message_leased",

@@ -131,6 +131,8 @@ pub struct Limited {
 pub enum LimitedBy {
     /// The queue is paused.
     Paused,
+    /// As many messages are leased as may be: the queue's `in_flight_max`.
+    InFlight,
     /// The queue's `rate_limit`.
     QueueRateLimit,
 }
@@ -193,7 +195,7 @@ pub struct MessageView {
     pub attempts: u32,
     /// Ready: since when. Delayed: until when. Leased: until when. Dead: since when. Blocked: since when.
     pub at_ms: u64,
-    /// 0: never.
+    /// When it goes by itself, an instant. 0: never.
     pub expires_at_ms: u64,
     /// Where its envelope lies.
     pub envelope: Location,

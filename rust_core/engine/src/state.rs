@@ -12,6 +12,7 @@ use crate::keys::Keys;
 use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
 use crate::queues::Queues;
+use crate::retention::Retention;
 use crate::settled::Settled;
 use crate::slab::Slab;
 
@@ -29,6 +30,7 @@ pub(crate) struct State {
     pub keys: Keys,
     pub queues: Queues,
     pub dedup: Dedup,
+    pub retention: Retention,
     pub settled: Settled,
     pub history: History,
     pub cursor: Cursor,
@@ -81,6 +83,7 @@ impl State {
             keys: Keys::new(),
             queues: Queues::default(),
             dedup: Dedup::new(),
+            retention: Retention::default(),
             settled: Settled::new(),
             history: History::default(),
             cursor: Cursor {
@@ -191,8 +194,10 @@ impl State {
             Place::Blocked => self.keys[key].waiting.push_back(messages, slot),
             Place::Free => unreachable!("a free slot is in no queue's list"),
         }
-        if place == Place::Ready {
-            self.wake(self.messages[slot].queue);
+        match place {
+            Place::Ready => self.wake(self.messages[slot].queue),
+            Place::Dead => self.rank_dead(self.messages[slot].queue),
+            _ => {}
         }
     }
 
@@ -200,6 +205,7 @@ impl State {
         let (place, priority, key) = self.read(slot);
         let queue = self.queues.get_mut(self.messages[slot].queue);
         *queue.count_mut(place) -= 1;
+        let (number, is_capped) = (queue.number, queue.config.in_flight_max > 0);
         let messages = &mut self.messages;
         match place {
             Place::Ready => queue.ready.remove(messages, priority, slot),
@@ -208,6 +214,11 @@ impl State {
             Place::Dead => queue.dead.remove(messages, slot),
             Place::Blocked => self.keys[key].waiting.remove(messages, slot),
             Place::Free => unreachable!("a free slot is in no queue's list"),
+        }
+        match place {
+            Place::Leased if is_capped => self.wake(number),
+            Place::Dead => self.rank_dead(number),
+            _ => {}
         }
     }
 

@@ -19,15 +19,18 @@ pub(crate) fn queue(queue: &Queue) -> QueueView {
 /// A message as replies show it.
 pub(crate) fn message(state: &State, slot: u32) -> MessageView {
     let message = &state.messages[slot];
+    let queue = state.queues.get(message.queue);
+    let is_dead = message.place() == Place::Dead;
+    let retired_ms = queue.retired_ms(message.at_ms).filter(|_| is_dead);
     MessageView {
         message: state.messages.id(slot),
-        queue: (*state.queues.get(message.queue).name).into(),
+        queue: (*queue.name).into(),
         state: shown(message.place()),
         priority: message.priority,
         deliveries: message.deliveries,
         attempts: u32::from(message.attempts),
         at_ms: message.at_ms,
-        expires_at_ms: message.expires_at_ms,
+        expires_at_ms: retired_ms.unwrap_or(message.expires_at_ms),
         envelope: message.envelope,
         dead_letter: dead_letter(state, slot, message),
     }

@@ -1,4 +1,5 @@
-//! The bytes of what people do to queues and messages: pausing, purging, changing and deleting.
+//! The bytes of what people do to queues and messages (pausing, purging, changing and deleting), and of dead messages
+//! that a queue keeps no longer.
 
 use super::decode::{message, priority, queue};
 use super::encode::{about, numbers};
@@ -19,6 +20,9 @@ pub fn encode(out: &mut Vec<u8>, record: &Record) -> bool {
         Record::QueuePurged { queue, fresh } => {
             let fields = [queue.0, fresh.0].map(u64::from);
             numbers(out, tag::QUEUE_PURGED, &fields);
+        }
+        Record::Retired { queue, count } => {
+            numbers(out, tag::RETIRED, &[queue.0, count].map(u64::from));
         }
         Record::Changed {
             message,
@@ -45,6 +49,10 @@ pub fn decode(tag: u8, reader: &mut Reader<'_>) -> Result<Option<Record>, Malfor
         tag::QUEUE_PURGED => Record::QueuePurged {
             queue: queue(reader)?,
             fresh: queue(reader)?,
+        },
+        tag::RETIRED => Record::Retired {
+            queue: queue(reader)?,
+            count: reader.u32()?,
         },
         tag::CHANGED => Record::Changed {
             message: message(reader)?,

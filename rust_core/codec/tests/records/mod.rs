@@ -194,6 +194,7 @@ fn managed() -> impl Strategy<Value = Record> {
             }
         }),
         message().prop_map(|message| Record::Deleted { message }),
+        (queue(), any::<u32>()).prop_map(|(queue, count)| Record::Retired { queue, count }),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! Applies what people do to queues and messages, beside making and settling them.
+//! Applies what people do to queues and messages, beside making and settling them, and what their settings do.
 
 use crate::record::Record;
 use crate::state::State;
@@ -8,6 +8,7 @@ impl State {
         match *record {
             Record::QueuePaused { queue, paused } => self.pause(queue, paused),
             Record::QueuePurged { queue, fresh } => self.purge_queue(queue, fresh),
+            Record::Retired { queue, count } => self.retire(queue, count),
             Record::Changed {
                 message,
                 priority,

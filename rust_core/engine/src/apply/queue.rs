@@ -31,6 +31,7 @@ impl State {
             queue.limiter = empty.unwrap_or_default();
         }
         queue.config = config.clone();
+        self.rank_dead(number);
         self.wake(number);
     }
 
@@ -43,12 +44,23 @@ impl State {
     pub(super) fn delete_queue(&mut self, number: QueueNumber) {
         self.dedup.delete(number, &self.queues.get(number).dedup);
         self.queues.delete(number);
+        self.rank_dead(number);
     }
 
     pub(super) fn purge_queue(&mut self, number: QueueNumber, fresh: QueueNumber) {
         self.queues.purge(number, fresh);
+        self.rank_dead(number);
         self.dedup
             .renumber(number, fresh, &self.queues.get(fresh).dedup);
+    }
+
+    /// The first dead ones of a queue have been kept long enough.
+    pub(super) fn retire(&mut self, number: QueueNumber, count: u32) {
+        for _ in 0..count {
+            let dead = self.queues.get(number).dead;
+            assert!(!dead.is_empty(), "more dead messages go than there are");
+            self.remove(dead.head);
+        }
     }
 
     pub(super) fn forget(&mut self, number: QueueNumber, dedup_entries: u32) {

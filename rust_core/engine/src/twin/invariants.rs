@@ -25,6 +25,7 @@ impl Partition {
         check_deadlines(state, &seen);
         check_keys(state, &seen);
         state.history.assert_of(&state.messages);
+        state.retention.assert_of(state);
         let named = state.queues.iter().filter(|queue| !queue.deleted);
         state
             .dedup

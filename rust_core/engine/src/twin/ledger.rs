@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Twin;
 use crate::command::Command;
+use crate::config::QueueConfig;
 use crate::ids::{LeaseId, MessageId};
 use crate::partition::Step;
 use crate::record::{Enqueued, FailureCause, Paused, Record};
@@ -18,7 +19,8 @@ struct Entry {
     due_ms: u64,
     /// The lease on it, and its end.
     lease: Option<(LeaseId, u64)>,
-    dead: bool,
+    /// Since when.
+    dead: Option<u64>,
 }
 
 /// Nothing comes in or goes out.
@@ -35,8 +37,10 @@ pub(super) struct Ledger {
     pub leases: Vec<LeaseId>,
     /// Every message ever accepted, in order.
     pub messages: Vec<MessageId>,
-    /// By queue number.
-    paused: BTreeMap<u32, Paused>,
+    /// By queue number: settings, and what is paused.
+    queues: BTreeMap<u32, (QueueConfig, Paused)>,
+    /// In order of death.
+    deaths: Vec<u64>,
     now_ms: u64,
 }
 
@@ -59,9 +63,12 @@ impl Ledger {
     fn enter(&mut self, record: &Record) {
         match record {
             Record::Enqueued(enqueued) => self.accept(enqueued),
-            Record::QueuePaused { queue, paused } => {
-                self.paused.insert(queue.0, *paused);
+            Record::QueueCreated { queue, config, .. } => {
+                let config = (**config).clone();
+                self.queues.insert(queue.0, (config, Paused::default()));
             }
+            Record::QueueUpdated { queue, config } => self.queue(queue.0).0 = (**config).clone(),
+            Record::QueuePaused { queue, paused } => self.queue(queue.0).1 = *paused,
             Record::Leased {
                 messages, until_ms, ..
             } => {
@@ -104,8 +111,10 @@ impl Ledger {
                 entry.due_ms = now_ms;
             }
             Record::Died { message, .. } => {
+                let now_ms = self.now_ms;
                 let entry = self.entry(*message);
-                (entry.dead, entry.lease) = (true, None);
+                (entry.dead, entry.lease) = (Some(now_ms), None);
+                self.deaths.push(message.number);
             }
             Record::DeadLettered {
                 message,
@@ -121,7 +130,7 @@ impl Ledger {
                     ordering_key: None,
                     due_ms: 0,
                     lease: None,
-                    dead: false,
+                    dead: None,
                 };
                 self.messages.push(*dead_letter);
                 self.entries.insert(dead_letter.number, entry);
@@ -130,7 +139,10 @@ impl Ledger {
                 message, due_ms, ..
             } => {
                 let entry = self.entry(*message);
-                assert!(entry.lease.is_none() && !entry.dead, "changed while held");
+                assert!(
+                    entry.lease.is_none() && entry.dead.is_none(),
+                    "changed while held"
+                );
                 entry.due_ms = due_ms.unwrap_or(entry.due_ms);
             }
             Record::Deleted { message } => {
@@ -138,10 +150,11 @@ impl Ledger {
                 assert!(entry.lease.is_none(), "deleted while held");
             }
             Record::QueuePurged { queue, fresh } => {
-                let paused = self.paused(queue.0);
-                self.paused.insert(fresh.0, paused);
-                self.paused.insert(queue.0, BOTH);
+                let successor = self.queue(queue.0).clone();
+                self.queues.insert(fresh.0, successor);
+                self.queue(queue.0).1 = BOTH;
             }
+            Record::Retired { queue, count } => self.retire(queue.0, *count),
             Record::Reaped { queue, count, .. } => self.reap(queue.0, *count),
             _ => {}
         }
@@ -153,8 +166,15 @@ impl Ledger {
             .expect("a message that isn't gone")
     }
 
-    fn paused(&self, queue: u32) -> Paused {
-        self.paused.get(&queue).copied().unwrap_or_default()
+    fn queue(&mut self, number: u32) -> &mut (QueueConfig, Paused) {
+        self.queues.get_mut(&number).expect("a queue that was made")
+    }
+
+    fn count(&self, queue: u32, of: impl Fn(&Entry) -> bool) -> u64 {
+        let entries = self.entries.values();
+        entries
+            .filter(|entry| entry.queue == queue && of(entry))
+            .count() as u64
     }
 
     fn accept(&mut self, enqueued: &Enqueued) {
@@ -170,9 +190,15 @@ impl Ledger {
             ordering_key,
             due_ms,
             lease: None,
-            dead: false,
+            dead: None,
         };
-        assert!(!self.paused(queue.0).enqueue, "accepted while paused");
+        let (config, paused) = self.queue(queue.0).clone();
+        assert!(!paused.enqueue, "accepted while paused");
+        let held = self.count(queue.0, |_| true);
+        assert!(
+            config.messages_max == 0 || held < config.messages_max,
+            "accepted though full"
+        );
         assert!(
             self.entries.insert(message.number, entry).is_none(),
             "an id is used twice"
@@ -184,13 +210,22 @@ impl Ledger {
         let number = lease.message.number;
         let entry = &self.entries[&number];
         assert!(
-            entry.lease.is_none() && !entry.dead,
+            entry.lease.is_none() && entry.dead.is_none(),
             "leased twice, or dead"
         );
         assert!(entry.due_ms <= self.now_ms, "delivered early");
-        assert!(!self.paused(entry.queue).receive, "delivered while paused");
+        let (config, paused) = &self.queues[&entry.queue];
+        assert!(!paused.receive, "delivered while paused");
+        let leased = self.count(entry.queue, |entry| entry.lease.is_some());
+        let in_flight_max = u64::from(config.in_flight_max);
+        assert!(
+            in_flight_max == 0 || leased < in_flight_max,
+            "too many are leased"
+        );
         if let Some(key) = entry.ordering_key {
-            let same = |e: &Entry| e.queue == entry.queue && e.ordering_key == Some(key) && !e.dead;
+            let same = |e: &Entry| {
+                e.queue == entry.queue && e.ordering_key == Some(key) && e.dead.is_none()
+            };
             let older = self.entries.range(..number).find(|(_, e)| same(e));
             assert!(
                 older.is_none(),
@@ -200,6 +235,21 @@ impl Ledger {
         self.entry(lease.message).lease = Some((lease, until_ms));
         assert!(!self.leases.contains(&lease), "a lease is given twice");
         self.leases.push(lease);
+    }
+
+    /// The queue's first dead ones, each kept long enough.
+    fn retire(&mut self, queue: u32, count: u32) {
+        let retention_ms = self.queue(queue).0.dead_retention_ms;
+        for _ in 0..count {
+            let is_here = |number: &&u64| {
+                let entry = self.entries.get(number);
+                entry.is_some_and(|entry| entry.queue == queue && entry.dead.is_some())
+            };
+            let first = self.deaths.iter().find(is_here).copied();
+            let first = first.and_then(|number| self.entries.remove(&number));
+            let dead_ms = first.and_then(|entry| entry.dead).expect("a dead message");
+            assert!(retention_ms > 0 && dead_ms + retention_ms <= self.now_ms);
+        }
     }
 
     /// Which ones went the record doesn't say: so many of that queue.

@@ -93,29 +93,46 @@ fn any_config() -> impl Strategy<Value = QueueConfig> {
         0_u64..400,
         prop_oneof![3 => Just(0_u64), 1 => 1_u64..80],
         prop_oneof![3 => Just(0_u64), 1 => 1_u64..400],
+        prop_oneof![2 => Just(0_u64), 1 => 1_u64..200],
     );
-    (scheduling, dead_letter_queue, rate_limit, 0_u32..3, times).prop_map(
-        |(
-            scheduling,
-            dead_letter_queue,
-            rate_limit,
-            max_retries,
-            (timeout, window, delay_ms, ttl_ms),
-        )| QueueConfig {
-            dead_letter_queue: dead_letter_queue.map(Into::into),
-            rate_limit,
-            scheduling,
-            dedup_window_ms: window,
-            delay_ms,
-            ttl_ms,
-            backoff: crate::config::Backoff {
-                initial_ms: 5,
-                max_ms: 40,
-                ..config().backoff
-            },
-            ..QueueConfig::new(timeout, max_retries)
-        },
+    let caps = (
+        prop_oneof![2 => Just(0_u64), 1 => 1_u64..12],
+        prop_oneof![2 => Just(0_u32), 1 => 1_u32..4],
+    );
+    (
+        scheduling,
+        dead_letter_queue,
+        rate_limit,
+        0_u32..3,
+        times,
+        caps,
     )
+        .prop_map(
+            |(
+                scheduling,
+                dead_letter_queue,
+                rate_limit,
+                max_retries,
+                (timeout, window, delay_ms, ttl_ms, dead_retention_ms),
+                (messages_max, in_flight_max),
+            )| QueueConfig {
+                dead_letter_queue: dead_letter_queue.map(Into::into),
+                rate_limit,
+                scheduling,
+                dedup_window_ms: window,
+                messages_max,
+                in_flight_max,
+                dead_retention_ms,
+                delay_ms,
+                ttl_ms,
+                backoff: crate::config::Backoff {
+                    initial_ms: 5,
+                    max_ms: 40,
+                    ..config().backoff
+                },
+                ..QueueConfig::new(timeout, max_retries)
+            },
+        )
 }
 
 fn any_patch() -> impl Strategy<Value = ConfigPatch> {
@@ -123,6 +140,9 @@ fn any_patch() -> impl Strategy<Value = ConfigPatch> {
         max_retries: Some(config.max_retries),
         dead_letter_queue: Some(config.dead_letter_queue),
         rate_limit: Some(config.rate_limit),
+        messages_max: Some(config.messages_max),
+        in_flight_max: Some(config.in_flight_max),
+        dead_retention_ms: Some(config.dead_retention_ms),
         ..ConfigPatch::default()
     })
 }

@@ -22,6 +22,7 @@ mod peek;
 mod purge_queue;
 mod receive;
 mod release;
+mod retention;
 mod settle;
 pub(crate) mod timers;
 mod update_queue;

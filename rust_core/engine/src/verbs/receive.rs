@@ -70,7 +70,8 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
 }
 
 fn choose(state: &State, queue: &Queue, now_ms: u64, request: &Request) -> Vec<Lease> {
-    let count = request.messages_max.min(queue.tokens(now_ms)) as usize;
+    let tokens = u64::from(queue.tokens(now_ms)).min(queue.leases_left());
+    let count = tokens.min(u64::from(request.messages_max)) as usize;
     let line = queue.ready.line(&state.messages, queue.config.scheduling);
     line.take(count + EXPIRED_PASSED_MAX)
         .filter(|&slot| !state.messages[slot].is_expired(now_ms))
@@ -107,6 +108,12 @@ fn deliver(state: &State, lease: Lease, leased_until_ms: u64) -> Delivered {
 
 /// Why a queue with ready messages hands out none.
 fn limited(queue: &Queue, now_ms: u64) -> Option<Limited> {
+    if queue.counts.ready > 0 && queue.leases_left() == 0 {
+        return Some(Limited {
+            by: LimitedBy::InFlight,
+            retry_after_ms: None,
+        });
+    }
     let limit = queue.config.rate_limit.filter(|_| queue.counts.ready > 0)?;
     let retry_after_ms = queue.limiter.retry_after_ms(limit, now_ms);
     (retry_after_ms > 0).then_some(Limited {
@@ -122,6 +129,34 @@ mod tests {
     use crate::command::{Blob, Command, NewMessage};
     use crate::config::{QueueConfig, Scheduling};
     use crate::twin::{SECOND, Twin, config, limit, message, receive};
+
+    #[test]
+    fn no_more_are_leased_than_may_be_and_each_end_of_a_lease_wakes() {
+        let mut twin = Twin::new();
+        let config = QueueConfig {
+            in_flight_max: 2,
+            ..config()
+        };
+        twin.create("q", config);
+        (0..4).for_each(|_| {
+            twin.enqueue("q", message());
+        });
+        let leases = twin.receive("q", 9);
+        assert_eq!(leases.len(), 2);
+        let step = twin.step(vec![receive("q", 9)]);
+        let limited = Some(Limited {
+            by: LimitedBy::InFlight,
+            retry_after_ms: None,
+        });
+        let messages = vec![];
+        assert_eq!(step.replies, [Reply::Received { messages, limited }]);
+        let step = twin.step(vec![crate::twin::ack(leases[0].lease)]);
+        assert_eq!(step.woken, [("q".into(), 1)]);
+        assert_eq!(twin.receive("q", 9).len(), 1);
+        let step = twin.wait(30 * SECOND).step(vec![]);
+        assert_eq!(step.woken, [("q".into(), 1)], "one is left");
+        assert_eq!(twin.receive("q", 9).len(), 1);
+    }
 
     fn numbers(delivered: &[Delivered]) -> Vec<u64> {
         delivered

@@ -5,6 +5,7 @@
 
 use super::death::{self, Death};
 use super::nack::{due_ms, is_last};
+use super::retention;
 use crate::batch::Batch;
 use crate::budget::{Budget, FIRED_BYTES_MAX, REAPED_BYTES_MAX};
 use crate::ids::GROUP_DEFAULT;
@@ -24,6 +25,7 @@ const DISARMED_PER_STEP_MAX: u32 = 2048;
 
 pub(crate) fn run(batch: &mut Batch, budget: &mut Budget) {
     reap(batch, budget);
+    retention::run(batch, budget);
     let mut disarmed = 0;
     while let Some((deadline_ms, slot)) = batch.state().deadlines.first() {
         let state = batch.state();

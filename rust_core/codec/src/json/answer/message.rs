@@ -77,6 +77,7 @@ pub fn put_received(
 fn limit_name(by: LimitedBy) -> &'static [u8] {
     match by {
         LimitedBy::Paused => b"paused",
+        LimitedBy::InFlight => b"inFlight",
         LimitedBy::QueueRateLimit => b"queue",
     }
 }

@@ -33,6 +33,9 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
         Rejection::QueuePaused { queue } => {
             format!("queue {queue} is paused and accepts no messages until it is resumed").into()
         }
+        Rejection::QueueFull { queue, messages_max } => {
+            format!("queue {queue} holds as many messages as it may: {messages_max}").into()
+        }
         Rejection::GroupNotFound { queue, group } => {
             format!("queue {queue} has no consumer group {group}").into()
         }
