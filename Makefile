@@ -17,7 +17,7 @@ RUST_SOURCES := $(shell find rust_core -name '*.rs' -o -name Cargo.toml) Cargo.t
 PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.yaml')
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python build wheel-test example bench faults fuzz docs format lock clean
+.PHONY: help setup run test lint test-rust test-python build wheel-test example bench faults scale fuzz docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench: $(CORE) $(LOAD) ## Measure every figure of the README and check the ledge
 faults: $(CORE) ## Kill server and nats-server 100 times under load, account for every message; 2,000 slow clients (FAULTS_SEED=n repeats one)
 	FAULTS_KILLS=$${FAULTS_KILLS:-100} SLOW_CLIENTS=2000 $(BIN)/pytest -s --timeout 7200 \
 		tests/faults/test_ledger.py tests/faults/test_slow_crowd.py
+
+scale: ## Hold ten million delayed messages, a million of them due in the same second
+	SCALE_MESSAGES=10000000 cargo test --release --locked -p engine --test scale -- --nocapture
 
 fuzz: ## Fuzz every decoder (a nightly toolchain is needed; FUZZ_SECONDS=60 for each)
 	scripts/fuzz $${FUZZ_SECONDS:-60}
