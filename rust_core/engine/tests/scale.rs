@@ -127,7 +127,7 @@ fn enqueue(queue: &str, messages: Vec<NewMessage>) -> Command {
 
 /// Spreads them over ten hours, one after another in no order; each tenth is due at the end of the first hour.
 fn delay_ms(number: u64) -> u64 {
-    if number.is_multiple_of(10) {
+    if number % 10 == 0 {
         return HOUR_MS;
     }
     HOUR_MS + 1000 + number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % (9 * HOUR_MS)
