@@ -81,6 +81,10 @@ class Parser:
     def delete_queue(self, queue: str) -> Command: ...
     def get_queue(self, queue: str) -> Command: ...
     def list_queues(self, after: str | None, limit: int | None) -> Command: ...
+    def create_group(self, queue: str, body: bytes) -> Command: ...
+    def list_groups(self, queue: str) -> Command: ...
+    def get_group(self, queue: str, group: str) -> Command: ...
+    def delete_group(self, queue: str, group: str) -> Command: ...
     def enqueue(self, queue: str, body: bytes) -> Command: ...
     def enqueue_batch(self, queue: str, body: bytes) -> Command: ...
     def receive(
@@ -117,7 +121,7 @@ class Reply:
 
     @property
     def created(self) -> bool:
-        """True when something new was stored by a create-queue or a single enqueue."""
+        """True when something new was stored by a create-queue, a create-group or a single enqueue."""
 
     @property
     def message_count(self) -> int:
@@ -162,7 +166,8 @@ class Step:
 
     @property
     def woken(self) -> list[tuple[str, int]]:
-        """Queues of which messages can be received that could not before, and how many can now."""
+        """Queues of which messages can be received that could not before, and how many can now. A further group's name
+        follows its queue's, after a slash, which neither holds."""
 
 @final
 class Engine:

@@ -129,6 +129,12 @@ class QueueNameInvalid(ApiError):
     default_status, default_code = 400, "queue_name_invalid"
 
 
+class GroupNameInvalid(ApiError):
+    """A consumer group's name is not one that a group may have."""
+
+    default_status, default_code = 400, "group_name_invalid"
+
+
 class DeadLetterQueueInvalid(ApiError):
     """A queue can't be its own dead-letter queue."""
 
@@ -181,6 +187,18 @@ class QueuesExhausted(ApiError):
     """The server has as many queues as it takes, dead-letter queues included."""
 
     default_status, default_code = 409, "queues_exhausted"
+
+
+class GroupsExhausted(ApiError):
+    """The queue has as many consumer groups as may be."""
+
+    default_status, default_code = 409, "groups_exhausted"
+
+
+class GroupIsDefault(ApiError):
+    """The consumer group `default` can't be deleted: every queue has it."""
+
+    default_status, default_code = 409, "group_is_default"
 
 
 class QueuePaused(ApiError):

@@ -127,7 +127,8 @@ class Partition:
         return await self._answer(reply) if reply.lsns else self._rendered(reply, {})
 
     async def receive(self, queue: str, command: Command, wait_s: float) -> Answer:
-        """Carries out a receive, waiting up to `wait_s` seconds for a message. Cancelling it is safe: leases that
+        """Carries out a receive, waiting up to `wait_s` seconds for a message. `queue` is as the engine wakes it: with
+        a slash and the group's name behind it for a further group. Cancelling it is safe: leases that
         nobody will see are given back. Raises Fault."""
         if wait_s > 0 and self._polls.parked >= self._polls_max:
             raise Overloaded("too many receives are waiting", retry_after_s=1.0)

@@ -36,4 +36,5 @@ mod tag {
     pub const CHANGED: u8 = 19;
     pub const DELETED: u8 = 20;
     pub const RETIRED: u8 = 21;
+    pub const GROUP_CREATED: u8 = 32;
 }

@@ -8,7 +8,7 @@ use codec::batch::{Batch, Draft, FORMAT_VERSION, FORMAT_VERSION_OLDEST, Header, 
 use codec::hash::BATCH_HASH_NONE;
 use codec::{envelope, record};
 use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling, Weight};
-use engine::ids::{GROUP_DEFAULT, Location, MessageId, QueueNumber};
+use engine::ids::{GROUP_DEFAULT, GroupNumber, Location, MessageId, QueueNumber};
 use engine::record::{DeathReason, DedupEntry, Enqueued, FailureCause, Lease, Paused, Record};
 use said::says;
 use std::fmt::Write;
@@ -202,21 +202,31 @@ fn records(blob_bytes: usize) -> Vec<Record> {
             queue: QueueNumber(1),
             dead_letter: message(7),
         },
+    ]);
+    records.extend(managed(queue));
+    records.extend(taken_away(queue));
+    records
+}
+
+fn taken_away(queue: QueueNumber) -> [Record; 4] {
+    [
         Record::Forgotten {
             queue,
             dedup_entries: 1,
         },
-    ]);
-    records.extend(managed(queue));
-    records.extend([
+        Record::GroupCreated {
+            queue,
+            group: GroupNumber(1),
+            name: "audit".into(),
+            shadow: QueueNumber(2),
+        },
         Record::QueueDeleted { queue },
         Record::Reaped {
             queue,
             count: 2,
             dedup_entries: 1,
         },
-    ]);
-    records
+    ]
 }
 
 /// Owners, queues and their settings.

@@ -90,6 +90,7 @@ fn written() -> Writer {
     writer.step(0, vec![enqueue("mails", vec![with_dedup(3)])]);
     writer.step(30_000, vec![]);
     managed(&mut writer);
+    groups(&mut writer);
     writer.fence();
     writer
 }
@@ -133,6 +134,31 @@ fn managed(writer: &mut Writer) {
     let purge = Command::PurgeQueue { name: name.clone() };
     let more = enqueue("managed", vec![with_dedup(9), message()]);
     writer.step(1, vec![purge, Command::PauseQueue { name, what }, more]);
+}
+
+fn receive_for(queue: &str, group: &str) -> Command {
+    let mut command = receive(queue, 1);
+    if let Command::Receive { group: of, .. } = &mut command {
+        *of = group.into();
+    }
+    command
+}
+
+fn groups(writer: &mut Writer) {
+    let create_group = Command::CreateGroup {
+        queue: "shared".into(),
+        group: "audit".into(),
+        groups_max: 1,
+    };
+    let create = create("shared", QueueConfig::new(30_000, 3));
+    let enqueue = enqueue("shared", vec![message(); 3]);
+    let received = writer.step(1, vec![create, create_group, enqueue, receive("shared", 2)]);
+    let Some(Reply::Received { messages, .. }) = received.last() else {
+        panic!("two are ready")
+    };
+    let lease = messages[0].lease;
+    let receive = receive_for("shared", "audit");
+    writer.step(1, vec![Command::Ack(Ack { lease }), receive]);
 }
 
 fn leases(writer: &mut Writer) {
@@ -211,6 +237,10 @@ fn account(journal: &[u8]) -> String {
     }
     commands.push(enqueue("mails", (1..4).map(with_dedup).collect()));
     commands.extend(["mails", "mails-dlq", "limited"].map(|queue| receive(queue, 9)));
+    commands.push(Command::ListGroups {
+        queue: "shared".into(),
+    });
+    commands.extend(["default", "audit"].map(|group| receive_for("shared", group)));
     for command in commands {
         let reply = partition.step(now_ms, vec![command]).replies.remove(0);
         writeln!(text, "{reply:?}").expect("text grows");
@@ -245,5 +275,5 @@ fn the_recording_has_every_kind_of_record() {
     let mut kinds = written().kinds;
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds.len(), 21, "{kinds:?}");
+    assert_eq!(kinds.len(), 22, "{kinds:?}");
 }

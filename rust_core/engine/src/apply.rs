@@ -4,11 +4,11 @@
 mod accept;
 mod change;
 mod death;
+mod group;
 mod lease;
 mod manage;
 mod queue;
 
-use crate::ids::GROUP_DEFAULT;
 use crate::record::Record;
 use crate::state::State;
 
@@ -27,6 +27,15 @@ impl State {
                     .insert(queue, name, (**config).clone(), self.cursor.now_ms);
             }
             Record::QueueUpdated { queue, ref config } => self.update_queue(queue, config),
+            Record::GroupCreated {
+                queue,
+                group,
+                ref name,
+                shadow,
+            } => {
+                let now_ms = self.cursor.now_ms;
+                self.queues.insert_group(queue, group, name, shadow, now_ms);
+            }
             Record::QueueDeleted { queue } => self.delete_queue(queue),
             Record::Forgotten {
                 queue,
@@ -38,6 +47,13 @@ impl State {
                 dedup_entries,
             } => self.reap(queue, count, dedup_entries),
             Record::Enqueued(ref enqueued) => self.enqueue(enqueued),
+            ref about => self.apply_about(about),
+        }
+    }
+
+    /// Applies a record about messages that were accepted earlier.
+    fn apply_about(&mut self, record: &Record) {
+        match *record {
             Record::Due { message } => self.due(message),
             Record::Leased {
                 queue,
@@ -45,10 +61,7 @@ impl State {
                 ref messages,
                 ..
             } => self.lease(queue, until_ms, messages),
-            Record::Acked { message, group } => {
-                assert_eq!(group, GROUP_DEFAULT);
-                self.ack(message);
-            }
+            Record::Acked { message, group } => self.ack(message, group),
             Record::Retried {
                 message,
                 cause,

@@ -97,6 +97,35 @@ pub enum Command {
         /// At most this many.
         limit: u32,
     },
+    /// Make a consumer group, which gets a copy of what the queue accepts from then on. Equal to an existing one: no
+    /// change.
+    CreateGroup {
+        /// The queue.
+        queue: Box<str>,
+        /// The group's name.
+        group: Box<str>,
+        /// Groups a queue may have beside `default`.
+        groups_max: u64,
+    },
+    /// Remove a consumer group and its copies. `default` can't be removed.
+    DeleteGroup {
+        /// The queue.
+        queue: Box<str>,
+        /// The group's name.
+        group: Box<str>,
+    },
+    /// Read one consumer group.
+    GetGroup {
+        /// The queue.
+        queue: Box<str>,
+        /// The group's name.
+        group: Box<str>,
+    },
+    /// Read a queue's consumer groups.
+    ListGroups {
+        /// The queue.
+        queue: Box<str>,
+    },
     /// Accept messages. `atomic`: all or none.
     Enqueue {
         /// The queue.
@@ -199,6 +228,10 @@ impl Command {
             | Command::PurgeQueue { .. }
             | Command::DeleteQueue { .. }
             | Command::GetQueue { .. }
+            | Command::CreateGroup { .. }
+            | Command::DeleteGroup { .. }
+            | Command::GetGroup { .. }
+            | Command::ListGroups { .. }
             | Command::Ack(_)
             | Command::Nack(_)
             | Command::Extend(_)

@@ -18,6 +18,7 @@ impl State {
             secret,
             numbered,
             messages,
+            copies,
             deadlines: _,
             keys: _,
             queues,
@@ -35,6 +36,7 @@ impl State {
         queues.fold_reaping(fold);
         queues.iter().for_each(|queue| self.fold_queue(queue, fold));
         fold(&messages.first_free().to_le_bytes());
+        fold(&copies.extra().to_le_bytes());
         (0..messages.slots()).for_each(|slot| self.fold_message(slot, fold));
         settled.fold(fold);
         history.fold(fold);
@@ -44,6 +46,9 @@ impl State {
         let Queue {
             number,
             name,
+            group,
+            groups,
+            orphans,
             config,
             created_at_ms,
             paused,
@@ -58,7 +63,18 @@ impl State {
             deleted,
             woken: _,
         } = queue;
-        let facts = (number, name, config, created_at_ms, paused, counts, deleted);
+        let facts = (
+            number,
+            name,
+            group,
+            groups,
+            orphans,
+            config,
+            created_at_ms,
+            paused,
+            counts,
+            deleted,
+        );
         fold(format!("{facts:?} {delayed:?} {leased:?} {dead:?}").as_bytes());
         ready
             .iter(&self.messages)
@@ -100,6 +116,7 @@ impl State {
         short.iter().for_each(|n| fold(&n.to_le_bytes()));
         fold(&attempts.to_le_bytes());
         fold(&[priority, message.status()]);
+        self.copies.fold(self.messages.id(slot), fold);
         if key != NONE {
             fold(format!("{:?}", self.keys[key]).as_bytes());
         }
@@ -115,7 +132,7 @@ mod tests {
     use crate::record::DedupEntry;
     use crate::settled::Ending;
     use crate::state::State;
-    use crate::twin::{SECOND, Twin, config, folded, limit, message, nack};
+    use crate::twin::{SECOND, Twin, config, folded, lease, limit, message, nack};
 
     const QUEUE: QueueNumber = QueueNumber(0);
 
@@ -168,7 +185,9 @@ mod tests {
                 state.dedup.put(QUEUE, entry, id, &mut queue.dedup);
             }),
             ("settled lease", |state| {
-                state.settled.put(1, 1, Ending::Acked)
+                state
+                    .settled
+                    .put(lease(MessageId { number: 1, slot: 0 }, 1), Ending::Acked)
             }),
             ("failures", |state| {
                 let message = &mut state.messages[0];

@@ -23,6 +23,7 @@ pub(crate) struct Failures {
 pub(crate) struct Death {
     pub reason: DeathReason,
     pub source_queue: Arc<str>,
+    pub source_group: Arc<str>,
     pub source_message: MessageId,
     pub deliveries: u32,
     pub attempts: u32,
@@ -37,6 +38,7 @@ impl Death {
                 .failures
                 .map_or(Location::default(), |failures| failures.error),
             source_queue: (*self.source_queue).into(),
+            source_group: (*self.source_group).into(),
             source_message: self.source_message,
             deliveries: self.deliveries,
             attempts: self.attempts,
@@ -91,6 +93,16 @@ impl History {
     pub fn set_death(&mut self, slot: u32, message: &mut Message, death: Death) {
         message.set(Flag::Died, true);
         self.deaths.insert(slot, death);
+    }
+
+    /// What a new copy of the message in slot `from` has of it: its own retries, its death.
+    pub fn copy(&mut self, from: u32, original: &Message, slot: u32, message: &mut Message) {
+        if let Some(retries_max) = self.retries_max(from, original) {
+            self.set_retries_max(slot, message, retries_max);
+        }
+        if let Some(death) = self.death(from, original).cloned() {
+            self.set_death(slot, message, death);
+        }
     }
 
     /// Forgets a message that is gone.

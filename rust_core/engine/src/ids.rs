@@ -42,6 +42,13 @@ pub struct LeaseId {
     pub delivery: u32,
 }
 
+impl LeaseId {
+    /// The message's number and the group in one: what tells a group's copy of a message from another's.
+    pub(crate) fn copy(&self) -> u64 {
+        self.message.number | u64::from(self.group.0) << 48
+    }
+}
+
 /// Where bytes lie in the journal: the batch (its LSN), then an offset and length inside that batch's blob
 /// section. Sixteen bytes stand for a payload of any size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use crate::budget::Budget;
 use crate::command::Command;
 use crate::config::Settings;
 use crate::ids::PartitionNumber;
+use crate::queue::Queue;
 use crate::record::Record;
 use crate::reply::Reply;
 use crate::state::{Cursor, State};
@@ -24,7 +25,8 @@ pub struct Step {
     pub replies: Vec<Reply>,
     /// When to step again though nothing is asked; at or before now: at once.
     pub next_deadline_ms: Option<u64>,
-    /// Queues in which messages became ready (or which changed), and how many may be received now.
+    /// Queues in which messages became ready (or which changed), and how many may be received now. A further group's
+    /// name follows its queue's, after a slash, which neither holds.
     pub woken: Vec<(Box<str>, u64)>,
 }
 
@@ -122,9 +124,10 @@ impl Partition {
         self.now_ms
     }
 
-    /// Messages held, those of deleted queues that are still being taken away included.
+    /// Messages held, those of deleted queues that are still being taken away included; each once, however many
+    /// groups hold a copy.
     pub fn message_count(&self) -> u64 {
-        self.state.messages.count()
+        self.state.messages.count() - self.state.copies.extra()
     }
 
     /// Queues that can be named.
@@ -189,11 +192,19 @@ impl Partition {
             };
             queue.woken = false;
             if queue.receivable() > 0 {
-                woken.push(((*queue.name).into(), queue.receivable()));
+                woken.push((line(queue), queue.receivable()));
             }
         }
         woken
     }
+}
+
+/// Where the polls of a queue's group wait.
+fn line(queue: &Queue) -> Box<str> {
+    if queue.group.is_default() {
+        return (*queue.name).into();
+    }
+    [&*queue.name, "/", &*queue.group.name].concat().into()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::QueueConfig;
 use crate::expiries::Expiries;
+use crate::group::Group;
 use crate::ids::QueueNumber;
 use crate::list::List;
 use crate::message::Place;
@@ -16,7 +17,13 @@ use crate::reply::Counts;
 /// See the module.
 pub(crate) struct Queue {
     pub number: QueueNumber,
+    /// A further group has its source's.
     pub name: Arc<str>,
+    pub group: Group,
+    /// Its further groups, in order of their making.
+    pub groups: Vec<QueueNumber>,
+    /// Messages that only further groups hold still.
+    pub orphans: u64,
     pub config: QueueConfig,
     pub created_at_ms: u64,
     pub paused: Paused,
@@ -45,6 +52,9 @@ impl Queue {
         Queue {
             number,
             name,
+            group: Group::default_of(number),
+            groups: Vec::new(),
+            orphans: 0,
             config,
             created_at_ms,
             paused: Paused::default(),
@@ -95,6 +105,11 @@ impl Queue {
             dead,
         } = self.counts;
         ready + blocked + delayed + leased + dead
+    }
+
+    /// Messages of it and its further groups, each once however many groups hold it.
+    pub fn messages_held(&self) -> u64 {
+        self.messages() + self.orphans
     }
 
     /// One of its messages, those with timers first. Blocked ones follow when the one before them is gone.

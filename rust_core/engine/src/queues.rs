@@ -6,7 +6,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::config::QueueConfig;
-use crate::ids::QueueNumber;
+use crate::group::Group;
+use crate::ids::{GroupNumber, QueueNumber};
 use crate::queue::Queue;
 use crate::rejection::Rejection;
 
@@ -42,6 +43,11 @@ impl Queues {
             .expect("a message's queue exists")
     }
 
+    /// None: it is gone.
+    pub fn try_get(&self, number: QueueNumber) -> Option<&Queue> {
+        self.numbered[number.0 as usize].as_deref()
+    }
+
     pub fn try_get_mut(&mut self, number: QueueNumber) -> Option<&mut Queue> {
         self.numbered[number.0 as usize].as_deref_mut()
     }
@@ -54,6 +60,33 @@ impl Queues {
     pub fn named(&self, name: &str) -> Result<&Queue, Rejection> {
         self.find(name)
             .ok_or_else(|| Rejection::QueueNotFound { queue: name.into() })
+    }
+
+    /// The group a command names: the queue itself, or one in its shadow.
+    pub fn group(&self, queue: &str, group: &str) -> Result<&Queue, Rejection> {
+        let source = self.named(queue)?;
+        self.groups_of(source)
+            .find(|one| *one.group.name == *group)
+            .ok_or_else(|| Rejection::GroupNotFound {
+                queue: queue.into(),
+                group: group.into(),
+            })
+    }
+
+    /// All groups of a queue: `default` first, then in order of their making.
+    pub fn groups_of<'a>(&'a self, source: &'a Queue) -> impl Iterator<Item = &'a Queue> {
+        let further = source.groups.iter().map(|&number| self.get(number));
+        std::iter::once(source).chain(further)
+    }
+
+    /// The lowest number that no group of the queue has.
+    pub fn next_group(&self, source: &Queue) -> GroupNumber {
+        let used = |number: u16| {
+            self.groups_of(source)
+                .any(|one| one.group.number == GroupNumber(number))
+        };
+        let free = (1..=u16::MAX).find(|&number| !used(number));
+        GroupNumber(free.expect("group numbers fit 16 bits"))
     }
 
     /// In order of name, after `after`.
@@ -86,34 +119,87 @@ impl Queues {
             .push(Some(Box::new(Queue::new(number, name, config, now_ms))));
     }
 
-    /// The queue goes on as `fresh`, empty; what it held is taken away under the old number.
+    /// The queue goes on as `fresh`, empty, and its further groups under the numbers behind; what they held is taken
+    /// away under the old ones.
     pub fn purge(&mut self, number: QueueNumber, fresh: QueueNumber) {
         assert_eq!(
             fresh,
             self.next_number(),
             "a record names a queue number that isn't the next"
         );
+        let groups = std::mem::take(&mut self.get_mut(number).groups);
+        self.succeed(number, fresh, fresh);
+        let name = self.get(fresh).name.clone();
+        let earlier = self.names.insert(name, fresh);
+        assert_eq!(earlier, Some(number), "a queue's name is another's");
+        for group in groups {
+            let successor = self.next_number();
+            self.succeed(group, successor, fresh);
+            self.get_mut(fresh).groups.push(successor);
+        }
+    }
+
+    fn succeed(&mut self, number: QueueNumber, fresh: QueueNumber, source: QueueNumber) {
         let queue = self.get_mut(number);
         assert!(!queue.deleted, "a deleted queue is purged");
         queue.deleted = true;
-        let successor = queue.successor(fresh);
-        let name = successor.name.clone();
+        let mut successor = queue.successor(fresh);
+        successor.group = Group {
+            source,
+            ..queue.group.clone()
+        };
         self.numbered.push(Some(Box::new(successor)));
-        let earlier = self.names.insert(name, fresh);
-        assert_eq!(earlier, Some(number), "a queue's name is another's");
         self.bury(number);
     }
 
+    /// A group in the shadow of `source`, which it gets its settings from.
+    pub fn insert_group(
+        &mut self,
+        source: QueueNumber,
+        group: GroupNumber,
+        name: &str,
+        shadow: QueueNumber,
+        now_ms: u64,
+    ) {
+        assert_eq!(
+            shadow,
+            self.next_number(),
+            "a record names a queue number that isn't the next"
+        );
+        let queue = self.get_mut(source);
+        assert!(
+            queue.group.is_default() && !queue.deleted,
+            "a group is of a queue"
+        );
+        queue.groups.push(shadow);
+        let paused = queue.paused;
+        let mut made = Queue::new(shadow, queue.name.clone(), queue.config.clone(), now_ms);
+        made.group = Group {
+            number: group,
+            name: name.into(),
+            source,
+        };
+        made.paused = paused;
+        self.numbered.push(Some(Box::new(made)));
+    }
+
+    /// With its further groups.
     pub fn delete(&mut self, number: QueueNumber) {
         let queue = self.get_mut(number);
         assert!(!queue.deleted, "a queue is deleted twice");
         queue.deleted = true;
-        let name = queue.name.clone();
-        assert_eq!(
-            self.names.remove(&name),
-            Some(number),
-            "a queue's name is another's"
-        );
+        if queue.group.is_default() {
+            let (name, groups) = (queue.name.clone(), std::mem::take(&mut queue.groups));
+            assert_eq!(
+                self.names.remove(&name),
+                Some(number),
+                "a queue's name is another's"
+            );
+            groups.into_iter().for_each(|group| self.delete(group));
+        } else {
+            let source = queue.group.source;
+            self.get_mut(source).groups.retain(|&group| group != number);
+        }
         self.bury(number);
     }
 

@@ -41,14 +41,28 @@ pub enum Record {
         /// All that is paused.
         paused: Paused,
     },
-    /// The queue goes on under a fresh number, without its messages: `Reaped` takes them away under the old one.
+    /// The queue goes on under a fresh number, and its further groups under those behind, without their messages:
+    /// `Reaped` takes them away under the old ones.
     QueuePurged {
         /// The number it had.
         queue: QueueNumber,
         /// The one it has from here on.
         fresh: QueueNumber,
     },
-    /// The name is free at once; its messages are taken away by `Reaped`.
+    /// A consumer group was made: what its queue accepts from here on, whatever record says so, it accepts as well, as
+    /// a copy of the same number in the next slot. Groups follow each other in order of their making.
+    GroupCreated {
+        /// The queue it is a group of.
+        queue: QueueNumber,
+        /// Its number there.
+        group: GroupNumber,
+        /// Its name.
+        name: Box<str>,
+        /// Its number among the queues.
+        shadow: QueueNumber,
+    },
+    /// A queue, with its further groups; or one of those. The name is free at once; the messages are taken away by
+    /// `Reaped`.
     QueueDeleted {
         /// The queue.
         queue: QueueNumber,

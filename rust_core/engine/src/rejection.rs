@@ -59,6 +59,18 @@ pub enum Rejection {
         /// The group asked for.
         group: Box<str>,
     },
+    /// The queue has as many consumer groups as may be.
+    GroupsExhausted {
+        /// The name asked for.
+        queue: Box<str>,
+        /// How many that is, beside `default`.
+        groups_max: u64,
+    },
+    /// The group `default` can't be removed.
+    GroupIsDefault {
+        /// The name asked for.
+        queue: Box<str>,
+    },
     /// The message is gone, or never was.
     MessageNotFound,
     /// A consumer holds the message.
@@ -91,6 +103,8 @@ impl Rejection {
             Rejection::QueuePaused { .. } => "queue_paused",
             Rejection::QueueFull { .. } => "queue_full",
             Rejection::GroupNotFound { .. } => "group_not_found",
+            Rejection::GroupsExhausted { .. } => "groups_exhausted",
+            Rejection::GroupIsDefault { .. } => "group_is_default",
             Rejection::MessageNotFound => "message_not_found",
             Rejection::MessageLeased => "message_leased",
             Rejection::MessageDead => "message_dead",

@@ -34,6 +34,22 @@ pub enum Reply {
         /// There are further ones.
         more: bool,
     },
+    /// `created` is false when the group was there already.
+    GroupCreated {
+        /// False: it was there already.
+        created: bool,
+        /// The group as it is now.
+        group: GroupView,
+    },
+    /// Answer to get group.
+    Group(GroupView),
+    /// The group is gone, with this many copies.
+    GroupDeleted {
+        /// Copies that went with it.
+        messages: u64,
+    },
+    /// `default` first, then in order of their making.
+    Groups(Vec<GroupView>),
     /// One result an entry, in the order they came. In an atomic batch that was refused every entry is an
     /// `Err`: its own reason, or `Rejection::BatchAborted`.
     Enqueued(Vec<Result<Accepted, Rejection>>),
@@ -101,6 +117,8 @@ pub struct Accepted {
 pub struct Delivered {
     /// Proof of the lease, to settle it.
     pub lease: LeaseId,
+    /// Its id: that of the lease, but for a further group's copy.
+    pub message: MessageId,
     /// 0 to 255, higher is sooner.
     pub priority: u8,
     /// Failed attempts before this delivery.
@@ -166,6 +184,8 @@ pub struct DeadLetter {
     /// The queue it died in first, though it died again as a dead letter. For a message in state `dead` that
     /// never moved: its own.
     pub source_queue: Box<str>,
+    /// The group it died in there.
+    pub source_group: Box<str>,
     /// Its id there.
     pub source_message: MessageId,
     /// Deliveries until then.
@@ -201,6 +221,9 @@ pub struct MessageView {
     pub envelope: Location,
     /// Present for a message in state `dead` and for a dead letter.
     pub dead_letter: Option<Box<DeadLetter>>,
+    /// The consumer groups that got it and its state in each; None: that one is done with it. Empty when only
+    /// `default` got it.
+    pub groups: Vec<(Box<str>, Option<State>)>,
 }
 
 /// A message's state. `Blocked` is a ready message that waits behind an earlier one of its ordering key.
@@ -229,6 +252,19 @@ pub struct QueueView {
     pub created_at_ms: u64,
     /// What of it stands still.
     pub paused: Paused,
+    /// Its messages, by state.
+    pub counts: Counts,
+}
+
+/// A consumer group as seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupView {
+    /// The group's name.
+    pub name: Box<str>,
+    /// Its queue.
+    pub queue: Box<str>,
+    /// An instant.
+    pub created_at_ms: u64,
     /// Its messages, by state.
     pub counts: Counts,
 }

@@ -9,17 +9,27 @@ const SEGMENTS: usize = 256;
 /// Entries found by a hash and an equality the caller supplies.
 pub(crate) struct Segmented<T> {
     segments: Box<[HashTable<T>]>,
+    count: usize,
 }
 
 impl<T> Segmented<T> {
     pub fn new() -> Self {
         Segmented {
             segments: (0..SEGMENTS).map(|_| HashTable::new()).collect(),
+            count: 0,
         }
     }
 
     pub fn find(&self, hash: u64, equal: impl FnMut(&T) -> bool) -> Option<&T> {
         self.segments[segment(hash)].find(hash, equal)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub fn find_mut(&mut self, hash: u64, equal: impl FnMut(&T) -> bool) -> Option<&mut T> {
+        self.segments[segment(hash)].find_mut(hash, equal)
     }
 
     /// Adds `value`, in place of an equal one if there is one.
@@ -34,18 +44,20 @@ impl<T> Segmented<T> {
             Entry::Occupied(mut entry) => *entry.get_mut() = value,
             Entry::Vacant(entry) => {
                 entry.insert(value);
+                self.count += 1;
             }
         }
     }
 
     pub fn remove(&mut self, hash: u64, equal: impl FnMut(&T) -> bool) -> Option<T> {
         let entry = self.segments[segment(hash)].find_entry(hash, equal).ok()?;
+        self.count -= 1;
         Some(entry.remove().0)
     }
 
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.segments.iter().map(HashTable::len).sum()
+        self.count
     }
 }
 

@@ -1,8 +1,10 @@
 //! The last leases that ended a message's life, so that repeating an ack or a nack whose answer was lost is
-//! told from a lease lost to somebody else. Bounded; what is older is forgotten.
+//! told from a lease lost to somebody else. Groups
+//! are told apart. Bounded; what is older is forgotten.
 
 use std::collections::VecDeque;
 
+use crate::ids::LeaseId;
 use crate::segmented::{Segmented, mix};
 
 /// Leases remembered. At 50,000 acks a second, more than two seconds: longer than a client's first retry. It may be
@@ -19,7 +21,7 @@ pub(crate) enum Ending {
 
 #[derive(Clone, Copy)]
 struct Entry {
-    number: u64,
+    copy: u64,
     delivery: u32,
     ending: Ending,
 }
@@ -38,41 +40,40 @@ impl Settled {
         }
     }
 
-    pub fn put(&mut self, number: u64, delivery: u32, ending: Ending) {
+    pub fn put(&mut self, lease: LeaseId, ending: Ending) {
+        let (copy, delivery) = (lease.copy(), lease.delivery);
         if self.order.len() == SETTLED_MAX {
             let oldest = self.order.pop_front().expect("the memory is full");
-            self.table
-                .remove(mix(oldest), |entry| entry.number == oldest);
+            self.table.remove(mix(oldest), |entry| entry.copy == oldest);
         }
-        self.order.push_back(number);
+        self.order.push_back(copy);
         let entry = Entry {
-            number,
+            copy,
             delivery,
             ending,
         };
         self.table.put(
-            mix(number),
+            mix(copy),
             entry,
-            |old| old.number == number,
-            |old| mix(old.number),
+            |old| old.copy == copy,
+            |old| mix(old.copy),
         );
     }
 
     /// How this very lease ended the message, if it did and is remembered.
-    pub fn ending(&self, number: u64, delivery: u32) -> Option<Ending> {
-        let entry = self
-            .table
-            .find(mix(number), |entry| entry.number == number)?;
-        (entry.delivery == delivery).then_some(entry.ending)
+    pub fn ending(&self, lease: LeaseId) -> Option<Ending> {
+        let copy = lease.copy();
+        let entry = self.table.find(mix(copy), |entry| entry.copy == copy)?;
+        (entry.delivery == lease.delivery).then_some(entry.ending)
     }
 
     pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
-        for &number in &self.order {
+        for &copy in &self.order {
             let entry = self
                 .table
-                .find(mix(number), |entry| entry.number == number)
+                .find(mix(copy), |entry| entry.copy == copy)
                 .expect("remembered");
-            fold(&number.to_le_bytes());
+            fold(&copy.to_le_bytes());
             fold(&entry.delivery.to_le_bytes());
             fold(&[entry.ending as u8]);
         }
@@ -82,17 +83,31 @@ impl Settled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{GROUP_DEFAULT, GroupNumber, MessageId};
+
+    fn lease(number: u64, delivery: u32) -> LeaseId {
+        LeaseId {
+            message: MessageId { number, slot: 0 },
+            group: GROUP_DEFAULT,
+            delivery,
+        }
+    }
 
     #[test]
     fn only_the_same_lease_is_recognised_and_only_the_last_ones() {
         let mut settled = Settled::new();
-        settled.put(1, 4, Ending::Acked);
-        assert_eq!(settled.ending(1, 4), Some(Ending::Acked));
-        assert_eq!(settled.ending(1, 3), None);
-        (2..=SETTLED_MAX as u64).for_each(|number| settled.put(number, 1, Ending::Nacked));
-        assert_eq!(settled.ending(1, 4), Some(Ending::Acked));
-        settled.put(SETTLED_MAX as u64 + 1, 1, Ending::Acked);
-        assert_eq!(settled.ending(1, 4), None);
+        settled.put(lease(1, 4), Ending::Acked);
+        assert_eq!(settled.ending(lease(1, 4)), Some(Ending::Acked));
+        assert_eq!(settled.ending(lease(1, 3)), None);
+        let other = LeaseId {
+            group: GroupNumber(1),
+            ..lease(1, 4)
+        };
+        assert_eq!(settled.ending(other), None, "another group's");
+        (2..=SETTLED_MAX as u64).for_each(|number| settled.put(lease(number, 1), Ending::Nacked));
+        assert_eq!(settled.ending(lease(1, 4)), Some(Ending::Acked));
+        settled.put(lease(SETTLED_MAX as u64 + 1, 1), Ending::Acked);
+        assert_eq!(settled.ending(lease(1, 4)), None);
         assert_eq!(settled.table.len(), SETTLED_MAX);
     }
 }

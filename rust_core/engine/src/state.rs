@@ -4,6 +4,7 @@
 //! Only `apply` changes the state; verbs read it.
 
 use crate::config::Settings;
+use crate::copies::{Copies, Orphans};
 use crate::deadlines::Deadlines;
 use crate::dedup::Dedup;
 use crate::history::History;
@@ -26,6 +27,7 @@ pub(crate) struct State {
     /// The last message number given.
     pub numbered: u64,
     pub messages: Slab,
+    pub copies: Copies,
     pub deadlines: Deadlines,
     pub keys: Keys,
     pub queues: Queues,
@@ -79,6 +81,7 @@ impl State {
             secret: None,
             numbered: 0,
             messages: Slab::new(),
+            copies: Copies::new(),
             deadlines: Deadlines::new(),
             keys: Keys::new(),
             queues: Queues::default(),
@@ -108,6 +111,30 @@ impl State {
         let message = self.messages.find(id)?;
         let queue = self.queues.get(message.queue);
         (!queue.deleted).then_some((message, queue))
+    }
+
+    /// Where the message lies that everybody knows by this id: its own slot, or that of a further group's copy when
+    /// `default` is done with it.
+    pub fn known(&self, id: MessageId) -> Option<u32> {
+        let here = |slot| MessageId { slot, ..id };
+        match self.copies.of(id) {
+            Some(copied) => {
+                let mut slots = copied.copies.iter().map(|copy| copy.slot);
+                slots.find(|&slot| slot != NONE && self.find(here(slot)).is_some())
+            }
+            None => self.find(id).map(|_| id.slot),
+        }
+    }
+
+    /// All there is of the message that everybody knows by this id: each group's copy, or itself.
+    pub fn copies_of(&self, id: MessageId) -> Vec<MessageId> {
+        let here = |slot| MessageId { slot, ..id };
+        let slots = match self.copies.of(id) {
+            Some(copied) => copied.copies.iter().map(|copy| copy.slot).collect(),
+            None => vec![id.slot],
+        };
+        let ids = slots.into_iter().map(here);
+        ids.filter(|&id| self.find(id).is_some()).collect()
     }
 
     /// The slot a record names; it must be there.
@@ -151,7 +178,24 @@ impl State {
         let message = self.messages[slot];
         self.history.forget(slot, &message);
         self.deadlines.set(slot, message.number, None);
+        let orphans = self.copies.leave(self.messages.id(slot));
+        self.count_orphans(message.queue, orphans);
         self.messages.remove(slot);
+    }
+
+    /// Keeps the count of the queue that `number` is a group of.
+    pub fn count_orphans(&mut self, number: QueueNumber, orphans: Orphans) {
+        if orphans == Orphans::AsBefore {
+            return;
+        }
+        let source = self.queues.get(number).group.source;
+        // The source of a deleted group may be gone before it.
+        if let Some(source) = self.queues.try_get_mut(source) {
+            match orphans {
+                Orphans::More => source.orphans += 1,
+                _ => source.orphans -= 1,
+            }
+        }
     }
 
     /// A message that is in no list leaves its ordering key; if it was the key's head the next one takes over.

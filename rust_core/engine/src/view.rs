@@ -1,8 +1,9 @@
 //! What the state looks like from outside: queues and messages as replies show them.
 
-use crate::message::{Message, Place};
+use crate::copies::Copy;
+use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
-use crate::reply::{DeadLetter, MessageView, QueueView, State as Shown};
+use crate::reply::{DeadLetter, GroupView, MessageView, QueueView, State as Shown};
 use crate::state::State;
 
 /// A queue as replies show it.
@@ -16,6 +17,29 @@ pub(crate) fn queue(queue: &Queue) -> QueueView {
     }
 }
 
+/// A consumer group as replies show it.
+pub(crate) fn group(group: &Queue) -> GroupView {
+    GroupView {
+        name: (*group.group.name).into(),
+        queue: (*group.name).into(),
+        created_at_ms: group.created_at_ms,
+        counts: group.counts,
+    }
+}
+
+/// The groups that got a message, as far as they are there still, and its state in each.
+fn groups(state: &State, number: u64) -> Vec<(Box<str>, Option<Shown>)> {
+    let Some(copied) = state.copies.find(number) else {
+        return Vec::new();
+    };
+    let shown = |copy: &Copy| {
+        let group = state.queues.try_get(copy.queue)?;
+        let place = (copy.slot != NONE).then(|| state.messages[copy.slot].place());
+        (!group.deleted).then(|| ((*group.group.name).into(), place.map(self::shown)))
+    };
+    copied.copies.iter().filter_map(shown).collect()
+}
+
 /// A message as replies show it.
 pub(crate) fn message(state: &State, slot: u32) -> MessageView {
     let message = &state.messages[slot];
@@ -23,7 +47,7 @@ pub(crate) fn message(state: &State, slot: u32) -> MessageView {
     let is_dead = message.place() == Place::Dead;
     let retired_ms = queue.retired_ms(message.at_ms).filter(|_| is_dead);
     MessageView {
-        message: state.messages.id(slot),
+        message: state.copies.known_as(state.messages.id(slot)),
         queue: (*queue.name).into(),
         state: shown(message.place()),
         priority: message.priority,
@@ -33,6 +57,7 @@ pub(crate) fn message(state: &State, slot: u32) -> MessageView {
         expires_at_ms: retired_ms.unwrap_or(message.expires_at_ms),
         envelope: message.envelope,
         dead_letter: dead_letter(state, slot, message),
+        groups: groups(state, message.number),
     }
 }
 

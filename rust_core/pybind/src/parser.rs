@@ -111,6 +111,22 @@ impl Parser {
         bare(py, self.requests.list_queues(after, saturated(limit)))
     }
 
+    fn create_group(&self, queue: &str, body: &Bound<'_, PyBytes>) -> PyResult<Command> {
+        with_body(body, self.requests.create_group(queue, body.as_bytes()))
+    }
+
+    fn list_groups(&self, py: Python<'_>, queue: &str) -> PyResult<Command> {
+        bare(py, self.requests.list_groups(queue))
+    }
+
+    fn get_group(&self, py: Python<'_>, queue: &str, group: &str) -> PyResult<Command> {
+        bare(py, self.requests.get_group(queue, group))
+    }
+
+    fn delete_group(&self, py: Python<'_>, queue: &str, group: &str) -> PyResult<Command> {
+        bare(py, self.requests.delete_group(queue, group))
+    }
+
     fn enqueue(&self, queue: &str, body: &Bound<'_, PyBytes>) -> PyResult<Command> {
         with_body(body, self.requests.enqueue(queue, body.as_bytes()))
     }

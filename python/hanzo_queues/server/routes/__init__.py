@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from starlette.types import ASGIApp
 
 from hanzo_queues.server.edge import Edge
-from hanzo_queues.server.routes import enqueue, health, messages, openapi, peek, queues, receive, settle
+from hanzo_queues.server.routes import enqueue, groups, health, messages, openapi, peek, queues, receive, settle
 from hanzo_queues.server.routes.endpoint import Endpoint, NotFound, Operation, reading
 from hanzo_queues.server.routes.path_table import PathTable
 
@@ -20,6 +20,8 @@ SAFE = frozenset(
         "/v1/messages/{message}",
         "/v1/queues",
         "/v1/queues/{queue}",
+        "/v1/queues/{queue}/groups",
+        "/v1/queues/{queue}/groups/{group}",
         "/v1/queues/{queue}/peek",
         "/health/live",
         "/health/ready",
@@ -54,6 +56,14 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "/v1/queues/{queue}/pause": {"POST": Operation(queues.pause_queue)},
     "/v1/queues/{queue}/resume": {"POST": Operation(queues.resume_queue)},
     "/v1/queues/{queue}/purge": {"POST": Operation(queues.purge_queue)},
+    "/v1/queues/{queue}/groups": {
+        "POST": Operation(groups.create_group),
+        "GET": reading(groups.list_groups),
+    },
+    "/v1/queues/{queue}/groups/{group}": {
+        "GET": reading(groups.get_group),
+        "DELETE": Operation(groups.delete_group),
+    },
     "/v1/queues/{queue}/peek": {"GET": reading(peek.peek, peek.PEEK)},
     "/health/live": {"GET": reading(health.live, public=True)},
     "/health/ready": {"GET": reading(health.ready, public=True)},

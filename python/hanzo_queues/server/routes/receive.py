@@ -32,13 +32,18 @@ async def receive(edge: Edge, call: Call) -> Answer:
         visibility_timeout_ms=call.number("visibilityTimeout"),
     )
     partition = edge.router.partition_of_queue(queue)
-    asking = partition.receive(queue, command, wait_ms / 1000)
+    asking = partition.receive(_line(queue, call.text("consumerGroup")), command, wait_ms / 1000)
     answer = await (while_connected(asking, call.receive) if wait_ms else asking)
     if answer.message_count:
         call.on_unsent = partial(partition.give_back, answer)
         if is_gone(call.receive):
             raise ClientGone
     return answer
+
+
+def _line(queue: str, group: str | None) -> str:
+    """What the engine says when messages became ready for this group: see `Step.woken`."""
+    return queue if group is None or group == "default" else f"{queue}/{group}"
 
 
 def _wait_time_ms(edge: Edge, call: Call) -> int:

@@ -5,6 +5,7 @@
 
 mod batches;
 mod enqueued;
+mod group;
 mod message;
 mod needs;
 mod queue;
@@ -116,10 +117,12 @@ impl Answer {
         }
     }
 
-    /// True when a create-queue or a single enqueue stored something new.
+    /// True when a create-queue, a create-group or a single enqueue stored something new.
     pub fn created(&self) -> bool {
         match self.reply() {
-            Some(Reply::QueueCreated { created, .. }) => *created,
+            Some(Reply::QueueCreated { created, .. } | Reply::GroupCreated { created, .. }) => {
+                *created
+            }
             Some(Reply::Enqueued(results)) if matches!(self.asked, Asked::EnqueueOne) => {
                 matches!(results.as_slice(), [Ok(accepted)] if !accepted.duplicate)
             }
@@ -181,9 +184,14 @@ impl Answer {
     fn put(&self, json: &mut Json, reply: &Reply, batches: &Batches<'_>) -> Result<(), Fault> {
         match (reply, &self.asked) {
             (Reply::QueueCreated { queue, .. } | Reply::Queue(queue), _) => queue::put(json, queue),
-            (Reply::QueueDeleted { messages } | Reply::QueuePurged { messages }, _) => {
-                json.object(|json| json.number("messages", *messages))
-            }
+            (Reply::GroupCreated { group, .. } | Reply::Group(group), _) => group::put(json, group),
+            (Reply::Groups(groups), _) => group::put_all(json, groups),
+            (
+                Reply::QueueDeleted { messages }
+                | Reply::QueuePurged { messages }
+                | Reply::GroupDeleted { messages },
+                _,
+            ) => json.object(|json| json.number("messages", *messages)),
             (Reply::Queues { queues, more }, _) => queue::put_page(json, queues, *more),
             (Reply::Enqueued(results), Asked::EnqueueOne) => {
                 enqueued::put_one(json, &self.context, results)

@@ -64,6 +64,8 @@ limits! {
     retention_ms_max,
     /// A group member's session.
     session_timeout_ms_max,
+    /// Consumer groups of a queue beside `default`.
+    groups_max,
 }
 
 impl Limits {

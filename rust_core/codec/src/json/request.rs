@@ -6,6 +6,7 @@ mod admit;
 mod bytes_max;
 mod config;
 mod enqueue;
+mod group;
 mod manage;
 mod queue;
 mod read;

@@ -44,6 +44,11 @@ pub const QUEUE_PURGED: usize = TAG + U32 + U32;
 /// `QueueDeleted`.
 pub const QUEUE_DELETED: usize = TAG + U32;
 
+/// `GroupCreated`, when names have at most `name_bytes_max` bytes.
+pub const fn group(name_bytes_max: usize) -> usize {
+    TAG + U32 + U16 + U32 + text(name_bytes_max)
+}
+
 /// `Enqueued`, without its blob.
 pub const ENQUEUED: usize =
     TAG + FLAGS + MESSAGE + U32 + PRIORITY + 2 * U64 + U32 + (24 + U64) + 16 + U32;

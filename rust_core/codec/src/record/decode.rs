@@ -25,6 +25,7 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
             queue: queue(reader)?,
             config: config::decode(reader)?.into(),
         }),
+        tag::GROUP_CREATED => group_created(reader),
         tag::QUEUE_DELETED => Ok(Record::QueueDeleted {
             queue: queue(reader)?,
         }),
@@ -78,6 +79,16 @@ fn decode_change(tag: u8, reader: &mut Reader<'_>) -> Result<Record, Malformed> 
             queue: queue(reader)?,
             dead_letter: self::message(reader)?,
         },
+    })
+}
+
+fn group_created(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
+    let (queue, group, shadow) = (queue(reader)?, group(reader)?, self::queue(reader)?);
+    Ok(Record::GroupCreated {
+        queue,
+        group,
+        shadow,
+        name: reader.text()?.into(),
     })
 }
 

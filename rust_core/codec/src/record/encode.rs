@@ -26,6 +26,16 @@ pub fn encode(out: &mut Vec<u8>, record: &Record) {
             numbers(out, tag::QUEUE_UPDATED, &[u64::from(queue.0)]);
             config::encode(out, config);
         }
+        Record::GroupCreated {
+            queue,
+            group,
+            name,
+            shadow,
+        } => {
+            let fields = [u64::from(queue.0), u64::from(group.0), u64::from(shadow.0)];
+            numbers(out, tag::GROUP_CREATED, &fields);
+            put_text(out, name);
+        }
         Record::QueueDeleted { queue } => numbers(out, tag::QUEUE_DELETED, &[u64::from(queue.0)]),
         Record::Reaped {
             queue,

@@ -149,6 +149,7 @@ pub fn kind(record: &Record) -> &'static str {
         Record::QueueUpdated { .. } => "QueueUpdated",
         Record::QueuePaused { .. } => "QueuePaused",
         Record::QueuePurged { .. } => "QueuePurged",
+        Record::GroupCreated { .. } => "GroupCreated",
         Record::QueueDeleted { .. } => "QueueDeleted",
         Record::Reaped { .. } => "Reaped",
         Record::Forgotten { .. } => "Forgotten",

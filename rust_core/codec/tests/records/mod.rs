@@ -161,6 +161,14 @@ fn rare() -> impl Strategy<Value = Record> {
             config: config.into()
         }),
         queue().prop_map(|queue| Record::QueueDeleted { queue }),
+        (queue(), group(), name(), queue()).prop_map(|(queue, group, name, shadow)| {
+            Record::GroupCreated {
+                queue,
+                group,
+                name,
+                shadow,
+            }
+        }),
         (queue(), any::<u32>()).prop_map(|(queue, dedup_entries)| Record::Forgotten {
             queue,
             dedup_entries

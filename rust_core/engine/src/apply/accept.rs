@@ -30,6 +30,7 @@ impl State {
             Some(hash) => self.join_key(slot, hash, enqueued.due_ms),
             None => self.settle_in_when_due(slot, enqueued.due_ms),
         }
+        self.copy_to_groups(slot);
     }
 
     /// The next message's index entry; takes its number.

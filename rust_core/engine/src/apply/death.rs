@@ -25,13 +25,22 @@ impl State {
         let message = &self.messages[slot];
         assert!(message.place() != Place::Dead, "a message dies once");
         // A dead letter that dies again still comes from where it came from.
-        let (source_queue, source_message) = match self.history.death(slot, message) {
-            Some(earlier) => (earlier.source_queue.clone(), earlier.source_message),
-            None => (self.queues.get(message.queue).name.clone(), id),
+        let (source_queue, source_group, source_message) = match self.history.death(slot, message) {
+            Some(earlier) => (
+                earlier.source_queue.clone(),
+                earlier.source_group.clone(),
+                earlier.source_message,
+            ),
+            None => {
+                let queue = self.queues.get(message.queue);
+                let known_as = self.copies.known_as(id);
+                (queue.name.clone(), queue.group.name.clone(), known_as)
+            }
         };
         let death = Death {
             reason,
             source_queue,
+            source_group,
             source_message,
             deliveries: message.deliveries,
             attempts: u32::from(message.attempts),
@@ -61,7 +70,7 @@ impl State {
         let (slot, death) = self.end(id, reason, error_bytes);
         let old = self.messages[slot];
         if by_nack(reason) {
-            self.settled.put(id.number, old.deliveries, Ending::Nacked);
+            self.settled.put(self.lease_of(slot), Ending::Nacked);
         }
         let mut message = self.message(new, to, old.priority, old.envelope);
         assert!(
@@ -71,6 +80,7 @@ impl State {
         self.history.set_death(new.slot, &mut message, death);
         self.messages.insert(new.slot, message);
         self.settle_in(new.slot, Place::Ready, self.cursor.now_ms, End::Back);
+        self.copy_to_groups(new.slot);
         self.remove(slot);
     }
 }

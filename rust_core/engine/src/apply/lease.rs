@@ -1,6 +1,6 @@
 //! Applies what begins, prolongs and ends a lease, while the message lives on or is done.
 
-use crate::ids::{MessageId, QueueNumber};
+use crate::ids::{GroupNumber, LeaseId, MessageId, QueueNumber};
 use crate::message::{Flag, Place};
 use crate::record::{FailureCause, Lease};
 use crate::settled::Ending;
@@ -41,6 +41,16 @@ impl State {
         }
     }
 
+    /// The last lease of the message in `slot`.
+    pub(super) fn lease_of(&self, slot: u32) -> LeaseId {
+        let message = &self.messages[slot];
+        LeaseId {
+            message: self.messages.id(slot),
+            group: self.queues.get(message.queue).group.number,
+            delivery: message.deliveries,
+        }
+    }
+
     pub(super) fn leased_slot(&self, id: MessageId) -> u32 {
         let slot = self.slot(id);
         assert!(
@@ -50,10 +60,11 @@ impl State {
         slot
     }
 
-    pub(super) fn ack(&mut self, id: MessageId) {
+    pub(super) fn ack(&mut self, id: MessageId, group: GroupNumber) {
         let slot = self.leased_slot(id);
-        self.settled
-            .put(id.number, self.messages[slot].deliveries, Ending::Acked);
+        let lease = self.lease_of(slot);
+        assert_eq!(lease.group, group, "a group acks another's copy");
+        self.settled.put(lease, Ending::Acked);
         self.remove(slot);
     }
 

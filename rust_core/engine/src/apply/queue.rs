@@ -23,7 +23,15 @@ impl State {
         }
     }
 
+    /// Its further groups have the same settings.
     pub(super) fn update_queue(&mut self, number: QueueNumber, config: &QueueConfig) {
+        let groups = self.queues.get(number).groups.clone();
+        for group in std::iter::once(number).chain(groups) {
+            self.update_group(group, config);
+        }
+    }
+
+    fn update_group(&mut self, number: QueueNumber, config: &QueueConfig) {
         let now_ms = self.cursor.now_ms;
         let queue = self.queues.get_mut(number);
         if queue.config.rate_limit != config.rate_limit {
@@ -35,21 +43,28 @@ impl State {
         self.wake(number);
     }
 
-    /// Whoever waits may have it now.
+    /// In all its groups. Whoever waits may have it now.
     pub(super) fn pause(&mut self, number: QueueNumber, paused: Paused) {
-        self.queues.get_mut(number).paused = paused;
-        self.wake(number);
+        let groups = self.queues.get(number).groups.clone();
+        for group in std::iter::once(number).chain(groups) {
+            self.queues.get_mut(group).paused = paused;
+            self.wake(group);
+        }
     }
 
     pub(super) fn delete_queue(&mut self, number: QueueNumber) {
         self.dedup.delete(number, &self.queues.get(number).dedup);
+        let groups = self.queues.get(number).groups.clone();
         self.queues.delete(number);
-        self.rank_dead(number);
+        let all = std::iter::once(number).chain(groups);
+        all.for_each(|group| self.rank_dead(group));
     }
 
     pub(super) fn purge_queue(&mut self, number: QueueNumber, fresh: QueueNumber) {
+        let groups = self.queues.get(number).groups.clone();
         self.queues.purge(number, fresh);
-        self.rank_dead(number);
+        let all = std::iter::once(number).chain(groups);
+        all.for_each(|group| self.rank_dead(group));
         self.dedup
             .renumber(number, fresh, &self.queues.get(fresh).dedup);
     }

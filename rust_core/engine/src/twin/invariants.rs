@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::copies::Copy;
 use crate::message::{Message, NONE, Place};
 use crate::partition::Partition;
 use crate::queue::Queue;
@@ -24,6 +25,7 @@ impl Partition {
         );
         check_deadlines(state, &seen);
         check_keys(state, &seen);
+        check_copies(state, &seen);
         state.history.assert_of(&state.messages);
         state.retention.assert_of(state);
         let named = state.queues.iter().filter(|queue| !queue.deleted);
@@ -71,6 +73,38 @@ fn check_queue(state: &State, queue: &Queue, seen: &mut BTreeSet<u32>) {
         ready.windows(2).all(in_order),
         "levels descend, and each is in order of time"
     );
+}
+
+/// Each copy is where its message's entry says, and what follows from the copies is counted.
+fn check_copies(state: &State, seen: &BTreeSet<u32>) {
+    let (mut left, mut numbers) = (0, BTreeSet::new());
+    for &slot in seen {
+        let message = &state.messages[slot];
+        let Some(copied) = state.copies.find(message.number) else {
+            continue;
+        };
+        let here = |copy: &&Copy| copy.slot == slot && copy.queue == message.queue;
+        assert_eq!(copied.copies.iter().filter(here).count(), 1, "a copy");
+        numbers.insert(message.number);
+        left += 1;
+    }
+    assert_eq!(state.copies.len(), numbers.len(), "copies of a message");
+    assert_eq!(state.copies.extra(), left - numbers.len() as u64);
+    for queue in state.queues.iter().filter(|queue| queue.group.is_default()) {
+        let copies = numbers
+            .iter()
+            .filter_map(|&number| state.copies.find(number));
+        let orphans = copies.filter(|copied| {
+            let of = |copy: &Copy| state.queues.get(copy.queue).group.source;
+            let held = copied.copies.iter().filter(|copy| copy.slot != NONE);
+            let mut sources = held.map(of);
+            copied.copies[0].slot == NONE && sources.any(|source| source == queue.number)
+        });
+        assert_eq!(queue.orphans, orphans.count() as u64, "orphans");
+        for group in state.queues.groups_of(queue) {
+            assert_eq!(group.config, queue.config, "a group's settings");
+        }
+    }
 }
 
 /// Those behind the heads of the queue's ordering keys.

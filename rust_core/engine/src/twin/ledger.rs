@@ -1,7 +1,7 @@
-//! A second opinion on every step, kept from replies and records alone: who holds what, what may be delivered
-//! when, and where every accepted message is.
+//! A second opinion on every step, kept from replies and records: who holds what, what may be delivered when, and
+//! where every accepted message is. Each group's copy is a matter of its own; only in which slot it lies is looked up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Twin;
 use crate::command::Command;
@@ -11,9 +11,9 @@ use crate::partition::Step;
 use crate::record::{Enqueued, FailureCause, Paused, Record};
 use crate::reply::{Delivered, Reply};
 
-/// A message that was accepted and isn't gone.
+/// A group's copy of a message that was accepted, until that group is done with it.
+#[derive(Clone)]
 struct Entry {
-    queue: u32,
     ordering_key: Option<u64>,
     /// Not before.
     due_ms: u64,
@@ -32,7 +32,12 @@ const BOTH: Paused = Paused {
 /// See the module.
 #[derive(Default)]
 pub(super) struct Ledger {
-    entries: BTreeMap<u64, Entry>,
+    /// By message number, then by the queue number of its group.
+    entries: BTreeMap<(u64, u32), Entry>,
+    /// Which group's copy lies in a slot, by message number and slot.
+    slots: BTreeMap<(u64, u32), u32>,
+    /// The queue numbers of each queue's further groups.
+    groups: BTreeMap<u32, Vec<u32>>,
     /// Every lease ever given, in order.
     pub leases: Vec<LeaseId>,
     /// Every message ever accepted, in order.
@@ -40,7 +45,7 @@ pub(super) struct Ledger {
     /// By queue number: settings, and what is paused.
     queues: BTreeMap<u32, (QueueConfig, Paused)>,
     /// In order of death.
-    deaths: Vec<u64>,
+    deaths: Vec<(u64, u32)>,
     now_ms: u64,
 }
 
@@ -52,33 +57,53 @@ impl Ledger {
         step.replies
             .iter()
             .for_each(|reply| self.check_reply(reply));
+        let numbers: BTreeSet<u64> = self.entries.keys().map(|&(number, _)| number).collect();
         assert_eq!(
-            self.entries.len() as u64,
+            numbers.len() as u64,
             twin.live.message_count(),
             "no message is lost or made up"
         );
+        assert_eq!(
+            self.entries.len() as u64,
+            twin.live.state().messages.count(),
+            "nor a copy"
+        );
+        self.look_up_slots(twin, &numbers);
         step
+    }
+
+    fn look_up_slots(&mut self, twin: &Twin, numbers: &BTreeSet<u64>) {
+        for &number in numbers {
+            let copied = twin.live.state().copies.find(number);
+            for copy in copied.iter().flat_map(|copied| copied.copies.iter()) {
+                self.slots.insert((number, copy.slot), copy.queue.0);
+            }
+        }
     }
 
     fn enter(&mut self, record: &Record) {
         match record {
             Record::Enqueued(enqueued) => self.accept(enqueued),
-            Record::QueueCreated { queue, config, .. } => {
-                let config = (**config).clone();
-                self.queues.insert(queue.0, (config, Paused::default()));
-            }
-            Record::QueueUpdated { queue, config } => self.queue(queue.0).0 = (**config).clone(),
-            Record::QueuePaused { queue, paused } => self.queue(queue.0).1 = *paused,
             Record::Leased {
-                messages, until_ms, ..
-            } => {
-                messages.iter().for_each(|lease| {
-                    self.lease(super::lease(lease.message, lease.delivery), *until_ms)
-                });
-            }
-            Record::Acked { message, .. } => {
-                let entry = self.entries.remove(&message.number).expect("acked once");
-                assert!(entry.lease.is_some(), "acked without a lease");
+                queue,
+                group,
+                messages,
+                until_ms,
+                ..
+            } => messages.iter().for_each(|lease| {
+                let (message, delivery) = (lease.message, lease.delivery);
+                self.slots.insert((message.number, message.slot), queue.0);
+                let lease = LeaseId {
+                    message,
+                    group: *group,
+                    delivery,
+                };
+                self.lease(lease, *until_ms);
+            }),
+            Record::Acked { message, group } => {
+                let entry = self.take(*message);
+                let (lease, _) = entry.lease.expect("acked without a lease");
+                assert_eq!(lease.group, *group, "acked for another group");
             }
             Record::Retried {
                 message,
@@ -114,7 +139,7 @@ impl Ledger {
                 let now_ms = self.now_ms;
                 let entry = self.entry(*message);
                 (entry.dead, entry.lease) = (Some(now_ms), None);
-                self.deaths.push(message.number);
+                self.deaths.push(self.key(*message));
             }
             Record::DeadLettered {
                 message,
@@ -122,18 +147,14 @@ impl Ledger {
                 dead_letter,
                 ..
             } => {
-                self.entries
-                    .remove(&message.number)
-                    .expect("dead-lettered once");
+                self.take(*message);
                 let entry = Entry {
-                    queue: queue.0,
                     ordering_key: None,
                     due_ms: 0,
                     lease: None,
                     dead: None,
                 };
-                self.messages.push(*dead_letter);
-                self.entries.insert(dead_letter.number, entry);
+                self.insert(*dead_letter, queue.0, entry);
             }
             Record::Changed {
                 message, due_ms, ..
@@ -146,13 +167,50 @@ impl Ledger {
                 entry.due_ms = due_ms.unwrap_or(entry.due_ms);
             }
             Record::Deleted { message } => {
-                let entry = self.entries.remove(&message.number).expect("deleted once");
+                let entry = self.take(*message);
                 assert!(entry.lease.is_none(), "deleted while held");
             }
+            other => self.enter_of_queue(other),
+        }
+    }
+
+    /// What happens to a queue and its groups.
+    fn enter_of_queue(&mut self, record: &Record) {
+        match record {
+            Record::QueueCreated { queue, config, .. } => {
+                let config = (**config).clone();
+                self.queues.insert(queue.0, (config, Paused::default()));
+            }
+            Record::QueueUpdated { queue, config } => {
+                for group in self.all_groups(queue.0) {
+                    self.queue(group).0 = (**config).clone();
+                }
+            }
+            Record::QueuePaused { queue, paused } => {
+                for group in self.all_groups(queue.0) {
+                    self.queue(group).1 = *paused;
+                }
+            }
+            Record::GroupCreated { queue, shadow, .. } => {
+                self.groups.entry(queue.0).or_default().push(shadow.0);
+                let source = self.queue(queue.0).clone();
+                self.queues.insert(shadow.0, source);
+            }
+            Record::QueueDeleted { queue } => {
+                self.groups.remove(&queue.0);
+                let groups = self.groups.values_mut();
+                groups.for_each(|groups| groups.retain(|&group| group != queue.0));
+            }
             Record::QueuePurged { queue, fresh } => {
-                let successor = self.queue(queue.0).clone();
-                self.queues.insert(fresh.0, successor);
-                self.queue(queue.0).1 = BOTH;
+                let groups = self.all_groups(queue.0);
+                for (&group, fresh) in groups.iter().zip(fresh.0..) {
+                    let successor = self.queue(group).clone();
+                    self.queues.insert(fresh, successor);
+                    self.queue(group).1 = BOTH;
+                }
+                let further = (1..groups.len()).map(|group| fresh.0 + group as u32);
+                self.groups.remove(&queue.0);
+                self.groups.insert(fresh.0, further.collect());
             }
             Record::Retired { queue, count } => self.retire(queue.0, *count),
             Record::Reaped { queue, count, .. } => self.reap(queue.0, *count),
@@ -160,10 +218,22 @@ impl Ledger {
         }
     }
 
+    /// Whose copy it is.
+    fn key(&self, id: MessageId) -> (u64, u32) {
+        let group = self.slots.get(&(id.number, id.slot));
+        (id.number, *group.expect("a message in a slot"))
+    }
+
     fn entry(&mut self, id: MessageId) -> &mut Entry {
+        let key = self.key(id);
         self.entries
-            .get_mut(&id.number)
+            .get_mut(&key)
             .expect("a message that isn't gone")
+    }
+
+    fn take(&mut self, id: MessageId) -> Entry {
+        let key = self.key(id);
+        self.entries.remove(&key).expect("gone once")
     }
 
     fn queue(&mut self, number: u32) -> &mut (QueueConfig, Paused) {
@@ -171,62 +241,69 @@ impl Ledger {
     }
 
     fn count(&self, queue: u32, of: impl Fn(&Entry) -> bool) -> u64 {
-        let entries = self.entries.values();
+        let entries = self.entries.iter();
         entries
-            .filter(|entry| entry.queue == queue && of(entry))
+            .filter(|((_, group), entry)| *group == queue && of(entry))
             .count() as u64
     }
 
     fn accept(&mut self, enqueued: &Enqueued) {
-        let Enqueued {
-            message,
-            queue,
-            ordering_key,
-            due_ms,
-            ..
-        } = *enqueued;
         let entry = Entry {
-            queue: queue.0,
-            ordering_key,
-            due_ms,
+            ordering_key: enqueued.ordering_key,
+            due_ms: enqueued.due_ms,
             lease: None,
             dead: None,
         };
-        let (config, paused) = self.queue(queue.0).clone();
+        let queue = enqueued.queue.0;
+        let (config, paused) = self.queue(queue).clone();
         assert!(!paused.enqueue, "accepted while paused");
-        let held = self.count(queue.0, |_| true);
+        let groups = self.all_groups(queue);
+        let of = self.entries.keys().filter(|(_, of)| groups.contains(of));
+        let held: BTreeSet<u64> = of.map(|&(number, _)| number).collect();
         assert!(
-            config.messages_max == 0 || held < config.messages_max,
+            config.messages_max == 0 || (held.len() as u64) < config.messages_max,
             "accepted though full"
         );
-        assert!(
-            self.entries.insert(message.number, entry).is_none(),
-            "an id is used twice"
-        );
-        self.messages.push(message);
+        self.insert(enqueued.message, queue, entry);
+    }
+
+    /// The queue itself first.
+    fn all_groups(&self, queue: u32) -> Vec<u32> {
+        let further = self.groups.get(&queue).into_iter().flatten();
+        std::iter::once(&queue).chain(further).copied().collect()
+    }
+
+    /// One copy for each group.
+    fn insert(&mut self, id: MessageId, queue: u32, entry: Entry) {
+        for group in self.all_groups(queue) {
+            let earlier = self.entries.insert((id.number, group), entry.clone());
+            assert!(earlier.is_none(), "an id is used twice");
+        }
+        self.slots.insert((id.number, id.slot), queue);
+        self.messages.push(id);
     }
 
     fn lease(&mut self, lease: LeaseId, until_ms: u64) {
-        let number = lease.message.number;
-        let entry = &self.entries[&number];
+        let (number, group) = self.key(lease.message);
+        let entry = &self.entries[&(number, group)];
         assert!(
             entry.lease.is_none() && entry.dead.is_none(),
             "leased twice, or dead"
         );
         assert!(entry.due_ms <= self.now_ms, "delivered early");
-        let (config, paused) = &self.queues[&entry.queue];
+        let (config, paused) = &self.queues[&group];
         assert!(!paused.receive, "delivered while paused");
-        let leased = self.count(entry.queue, |entry| entry.lease.is_some());
+        let leased = self.count(group, |entry| entry.lease.is_some());
         let in_flight_max = u64::from(config.in_flight_max);
         assert!(
             in_flight_max == 0 || leased < in_flight_max,
             "too many are leased"
         );
         if let Some(key) = entry.ordering_key {
-            let same = |e: &Entry| {
-                e.queue == entry.queue && e.ordering_key == Some(key) && e.dead.is_none()
-            };
-            let older = self.entries.range(..number).find(|(_, e)| same(e));
+            let same =
+                |of: u32, e: &Entry| of == group && e.ordering_key == Some(key) && e.dead.is_none();
+            let mut older = self.entries.range(..(number, 0));
+            let older = older.find(|((_, of), entry)| same(*of, entry));
             assert!(
                 older.is_none(),
                 "delivered before an older message of its key"
@@ -241,12 +318,12 @@ impl Ledger {
     fn retire(&mut self, queue: u32, count: u32) {
         let retention_ms = self.queue(queue).0.dead_retention_ms;
         for _ in 0..count {
-            let is_here = |number: &&u64| {
-                let entry = self.entries.get(number);
-                entry.is_some_and(|entry| entry.queue == queue && entry.dead.is_some())
+            let is_here = |key: &&(u64, u32)| {
+                let entry = self.entries.get(key);
+                key.1 == queue && entry.is_some_and(|entry| entry.dead.is_some())
             };
             let first = self.deaths.iter().find(is_here).copied();
-            let first = first.and_then(|number| self.entries.remove(&number));
+            let first = first.and_then(|key| self.entries.remove(&key));
             let dead_ms = first.and_then(|entry| entry.dead).expect("a dead message");
             assert!(retention_ms > 0 && dead_ms + retention_ms <= self.now_ms);
         }
@@ -255,7 +332,7 @@ impl Ledger {
     /// Which ones went the record doesn't say: so many of that queue.
     fn reap(&mut self, queue: u32, count: u32) {
         let held = self.entries.len();
-        self.entries.retain(|_, entry| entry.queue != queue);
+        self.entries.retain(|&(_, group), _| group != queue);
         let gone = held - self.entries.len();
         assert_eq!(gone, count as usize, "small queues are reaped at once");
     }

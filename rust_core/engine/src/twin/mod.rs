@@ -9,7 +9,7 @@ use crate::command::{Ack, Blob, Command, DedupKey, Extend, Nack, NewMessage, Pee
 use crate::config::{QueueConfig, RateLimit, Settings};
 use crate::ids::{GROUP_DEFAULT, LeaseId, MessageId, PartitionNumber};
 use crate::partition::{Partition, Step};
-use crate::reply::{Accepted, Delivered, MessageView, Nacked, QueueView, Reply};
+use crate::reply::{Accepted, Delivered, GroupView, MessageView, Nacked, QueueView, Reply};
 
 pub(crate) const SECOND: u64 = 1000;
 pub(crate) const ANSWER_BYTES_MAX: u64 = 8 << 20;
@@ -108,6 +108,48 @@ impl Twin {
     pub fn receive(&mut self, queue: &str, messages_max: u32) -> Vec<Delivered> {
         match self.ask(receive(queue, messages_max)) {
             Reply::Received { messages, .. } => messages,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn receive_for(&mut self, queue: &str, group: &str, messages_max: u32) -> Vec<Delivered> {
+        let mut command = receive(queue, messages_max);
+        if let Command::Receive { group: of, .. } = &mut command {
+            *of = group.into();
+        }
+        match self.ask(command) {
+            Reply::Received { messages, .. } => messages,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Whether it was not there already.
+    pub fn create_group(&mut self, queue: &str, group: &str) -> bool {
+        let command = Command::CreateGroup {
+            queue: queue.into(),
+            group: group.into(),
+            groups_max: 32,
+        };
+        match self.ask(command) {
+            Reply::GroupCreated { created, .. } => created,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn delete_group(&mut self, queue: &str, group: &str) -> Reply {
+        self.ask(Command::DeleteGroup {
+            queue: queue.into(),
+            group: group.into(),
+        })
+    }
+
+    pub fn group(&mut self, queue: &str, group: &str) -> GroupView {
+        let command = Command::GetGroup {
+            queue: queue.into(),
+            group: group.into(),
+        };
+        match self.ask(command) {
+            Reply::Group(view) => view,
             other => panic!("{other:?}"),
         }
     }

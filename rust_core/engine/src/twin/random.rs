@@ -11,6 +11,7 @@ use crate::config::{QueueConfig, Scheduling};
 use crate::ids::LeaseId;
 use crate::record::Paused;
 
+const GROUPS: [&str; 3] = ["default", "audit", "search"];
 const QUEUES: [&str; 3] = ["orders", "mails", "letters"];
 
 /// What to do next. `which` picks among the leases or messages there have been, from the latest back.
@@ -35,6 +36,14 @@ enum Move {
     Delete {
         queue: usize,
     },
+    CreateGroup {
+        queue: usize,
+        group: usize,
+    },
+    DeleteGroup {
+        queue: usize,
+        group: usize,
+    },
     Enqueue {
         queue: usize,
         messages: Vec<NewMessage>,
@@ -42,6 +51,7 @@ enum Move {
     },
     Receive {
         queue: usize,
+        group: usize,
         messages_max: u32,
         visibility_timeout_ms: Option<u64>,
     },
@@ -180,6 +190,7 @@ fn any_message() -> impl Strategy<Value = NewMessage> {
 
 fn any_move() -> impl Strategy<Value = Move> {
     let queue = || 0..QUEUES.len();
+    let group = || prop_oneof![2 => Just(0), 1 => 1..GROUPS.len()];
     let which = || 0_usize..6;
     let timeout = || prop::option::of(1_u64..120);
     prop_oneof![
@@ -192,8 +203,10 @@ fn any_move() -> impl Strategy<Value = Move> {
         1 => queue().prop_map(|queue| Move::Delete { queue }),
         8 => (queue(), prop::collection::vec(any_message(), 1..5), any::<bool>())
             .prop_map(|(queue, messages, atomic)| Move::Enqueue { queue, messages, atomic }),
-        8 => (queue(), 1_u32..5, timeout())
-            .prop_map(|(queue, messages_max, visibility_timeout_ms)| Move::Receive { queue, messages_max, visibility_timeout_ms }),
+        2 => (queue(), group()).prop_map(|(queue, group)| Move::CreateGroup { queue, group }),
+        1 => (queue(), group()).prop_map(|(queue, group)| Move::DeleteGroup { queue, group }),
+        10 => (queue(), group(), 1_u32..5, timeout())
+            .prop_map(|(queue, group, messages_max, visibility_timeout_ms)| Move::Receive { queue, group, messages_max, visibility_timeout_ms }),
         4 => which().prop_map(|which| Move::Ack { which }),
         5 => (which(), prop::option::of(0_u64..50), prop::option::of(any::<u8>()), any::<bool>(), prop::bool::weighted(0.2))
             .prop_map(|(which, delay_ms, priority, error, reject)| Move::Nack { which, delay_ms, priority, error, reject }),
@@ -210,7 +223,6 @@ fn any_move() -> impl Strategy<Value = Move> {
 
 fn command(ledger: &Ledger, next: Move) -> Option<Command> {
     let lease = |which: usize| ledger.leases.iter().rev().nth(which).copied();
-    let message = |which: usize| ledger.messages.iter().rev().nth(which).copied();
     let name = |queue: usize| QUEUES[queue].into();
     Some(match next {
         Move::Create { queue, config } => Command::CreateQueue {
@@ -231,12 +243,22 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
             messages,
             atomic,
         },
+        Move::CreateGroup { queue, group } => Command::CreateGroup {
+            queue: name(queue),
+            group: GROUPS[group].into(),
+            groups_max: 2,
+        },
+        Move::DeleteGroup { queue, group } => Command::DeleteGroup {
+            queue: name(queue),
+            group: GROUPS[group].into(),
+        },
         Move::Receive {
             queue,
+            group,
             messages_max,
             visibility_timeout_ms,
         } => {
-            let (group, consumer) = ("default".into(), "c".into());
+            let (group, consumer) = (GROUPS[group].into(), "c".into());
             Command::Receive {
                 queue: name(queue),
                 group,
@@ -286,19 +308,25 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
                 })
                 .collect(),
         },
-        Move::Look { queue, which: 0 } => {
+        Move::Look { queue, which } => look(ledger, queue, which)?,
+        other => return manage(ledger, other),
+    })
+}
+
+fn look(ledger: &Ledger, queue: usize, which: usize) -> Option<Command> {
+    Some(match which {
+        0 => {
             let after = ledger.messages.last().copied();
             peek(QUEUES[queue], PeekState::Ready, after, 3)
         }
-        Move::Look { queue, which: 1 } => peek(QUEUES[queue], PeekState::Delayed, None, 3),
-        Move::Look { which: 2, .. } => Command::ListQueues {
+        1 => peek(QUEUES[queue], PeekState::Delayed, None, 3),
+        2 => Command::ListQueues {
             after: Some("m".into()),
             limit: 1,
         },
-        Move::Look { which, .. } => Command::GetMessage {
-            message: message(which)?,
+        _ => Command::GetMessage {
+            message: *ledger.messages.iter().rev().nth(which)?,
         },
-        other => return manage(ledger, other),
     })
 }
 

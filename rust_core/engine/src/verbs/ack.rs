@@ -19,7 +19,7 @@ pub(super) fn run(batch: &mut Batch, ack: Ack, queue: Option<&str>) -> Result<bo
 fn decide(state: &State, ack: Ack, queue: Option<&str>) -> Result<Option<Record>, Rejection> {
     let lease = ack.lease;
     lease::of_queue(state, lease, queue)?;
-    if state.settled.ending(lease.message.number, lease.delivery) == Some(Ending::Acked) {
+    if state.settled.ending(lease) == Some(Ending::Acked) {
         return Ok(None);
     }
     lease::held(state, lease)?;

@@ -10,7 +10,7 @@ pub(super) fn check(queue: &Queue, new: u64) -> Result<(), Rejection> {
         return Err(Rejection::QueuePaused { queue: name() });
     }
     let messages_max = queue.config.messages_max;
-    if messages_max > 0 && queue.messages().saturating_add(new) > messages_max {
+    if messages_max > 0 && queue.messages_held().saturating_add(new) > messages_max {
         let queue = name();
         return Err(Rejection::QueueFull {
             queue,

@@ -1,4 +1,5 @@
-//! change message: another time, another priority, for a message that nobody holds. `delay` 0 runs it now.
+//! change message: another time, another priority, for a message that nobody holds, in every consumer group. `delay` 0
+//! runs it now.
 //!
 //! The head of an ordering key that is put off holds up those behind it: they stay in order. One that waits behind its
 //! key's head notes when it may go, and waits on.
@@ -18,13 +19,16 @@ pub(super) fn run(
     delay_ms: Option<u64>,
     priority: Option<u8>,
 ) -> Result<Reply, Rejection> {
-    let message = lease::free(batch.state(), id)?;
-    if message.place() == Place::Dead {
-        return Err(Rejection::MessageDead);
+    let mut copies = lease::free(batch.state(), id)?;
+    let is_dead = |id: &MessageId| batch.state().messages[id.slot].place() == Place::Dead;
+    copies.retain(|id| !is_dead(id));
+    let first = *copies.first().ok_or(Rejection::MessageDead)?;
+    for copy in copies {
+        let message = &batch.state().messages[copy.slot];
+        let changed = decide(copy, message, batch.now_ms, delay_ms, priority);
+        changed.into_iter().for_each(|record| batch.commit(record));
     }
-    let changed = decide(id, message, batch.now_ms, delay_ms, priority);
-    changed.into_iter().for_each(|record| batch.commit(record));
-    Ok(Reply::Message(view::message(batch.state(), id.slot)))
+    Ok(Reply::Message(view::message(batch.state(), first.slot)))
 }
 
 /// None: it is so already.

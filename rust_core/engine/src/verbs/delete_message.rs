@@ -1,4 +1,4 @@
-//! delete message: a message that nobody holds is gone for good. The next of its ordering key takes over, and its dedup
+//! delete message: a message that nobody holds is gone for good, in every consumer group. The next of its ordering key takes over, and its dedup
 //! id stays taken as long as its window lasts.
 
 use super::lease;
@@ -8,9 +8,10 @@ use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::reply::Reply;
 
-pub(super) fn run(batch: &mut Batch, message: MessageId) -> Result<Reply, Rejection> {
-    lease::free(batch.state(), message)?;
-    batch.commit(Record::Deleted { message });
+pub(super) fn run(batch: &mut Batch, id: MessageId) -> Result<Reply, Rejection> {
+    for message in lease::free(batch.state(), id)? {
+        batch.commit(Record::Deleted { message });
+    }
     Ok(Reply::MessageDeleted)
 }
 

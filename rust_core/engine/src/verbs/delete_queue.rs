@@ -8,7 +8,7 @@ use crate::reply::Reply;
 
 pub(super) fn run(batch: &mut Batch, name: &str) -> Result<Reply, Rejection> {
     let queue = batch.state().queues.named(name)?;
-    let messages = queue.messages();
+    let messages = queue.messages_held();
     let deleted = Record::QueueDeleted {
         queue: queue.number,
     };

@@ -7,6 +7,6 @@ use crate::state::State;
 use crate::view;
 
 pub(super) fn run(state: &State, id: MessageId) -> Result<Reply, Rejection> {
-    state.find(id).ok_or(Rejection::MessageNotFound)?;
-    Ok(Reply::Message(view::message(state, id.slot)))
+    let slot = state.known(id).ok_or(Rejection::MessageNotFound)?;
+    Ok(Reply::Message(view::message(state, slot)))
 }

@@ -1,6 +1,6 @@
 //! What the verbs about one message share: is this lease held now, and by this receipt? Does nobody hold it?
 
-use crate::ids::{GROUP_DEFAULT, LeaseId, MessageId};
+use crate::ids::{LeaseId, MessageId};
 use crate::message::{Message, Place};
 use crate::queue::Queue;
 use crate::rejection::Rejection;
@@ -8,14 +8,14 @@ use crate::state::State;
 
 /// The leased message and its queue. A lease is lost when it ended, whoever ended it.
 pub(super) fn held(state: &State, lease: LeaseId) -> Result<(&Message, &Queue), Rejection> {
-    let found = state
-        .find(lease.message)
-        .filter(|_| lease.group == GROUP_DEFAULT);
-    let is_held = |message: &Message| {
-        message.place() == Place::Leased && message.deliveries == lease.delivery
+    let is_held = |message: &Message, queue: &Queue| {
+        message.place() == Place::Leased
+            && message.deliveries == lease.delivery
+            && queue.group.number == lease.group
     };
-    found
-        .filter(|(message, _)| is_held(message))
+    state
+        .find(lease.message)
+        .filter(|(message, queue)| is_held(message, queue))
         .ok_or(Rejection::LeaseLost)
 }
 
@@ -33,11 +33,15 @@ pub(super) fn of_queue(
     }
 }
 
-/// A message that is there and that nobody holds.
-pub(super) fn free(state: &State, id: MessageId) -> Result<&Message, Rejection> {
-    let (message, _) = state.find(id).ok_or(Rejection::MessageNotFound)?;
-    match message.place() {
-        Place::Leased => Err(Rejection::MessageLeased),
-        _ => Ok(message),
+/// All copies of a message that is there and that nobody holds.
+pub(super) fn free(state: &State, id: MessageId) -> Result<Vec<MessageId>, Rejection> {
+    let copies = state.copies_of(id);
+    if copies.is_empty() {
+        return Err(Rejection::MessageNotFound);
     }
+    let is_held = |id: &MessageId| state.messages[id.slot].place() == Place::Leased;
+    if copies.iter().any(is_held) {
+        return Err(Rejection::MessageLeased);
+    }
+    Ok(copies)
 }

@@ -4,17 +4,21 @@
 mod ack;
 mod admission;
 mod change_message;
+mod create_group;
 mod create_queue;
 mod dead_letter_queue;
 mod death;
+mod delete_group;
 mod delete_message;
 mod delete_queue;
 mod enqueue;
 mod extend;
 pub(crate) mod forget;
+mod get_group;
 mod get_message;
 mod get_queue;
 mod lease;
+mod list_groups;
 mod list_queues;
 mod nack;
 mod pause_queue;
@@ -39,16 +43,6 @@ pub(crate) fn run(batch: &mut Batch, command: Command) -> Reply {
 
 fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
     match command {
-        Command::CreateQueue { name, config } => create_queue::run(batch, name, config),
-        Command::UpdateQueue { name, patch } => update_queue::run(batch, &name, patch),
-        Command::PauseQueue { name, what } => pause_queue::pause(batch, &name, what),
-        Command::ResumeQueue { name, what } => pause_queue::resume(batch, &name, what),
-        Command::PurgeQueue { name } => purge_queue::run(batch, &name),
-        Command::DeleteQueue { name } => delete_queue::run(batch, &name),
-        Command::GetQueue { name } => get_queue::run(batch.state(), &name),
-        Command::ListQueues { after, limit } => {
-            Ok(list_queues::run(batch.state(), after.as_deref(), limit))
-        }
         Command::Enqueue {
             queue,
             messages,
@@ -104,5 +98,31 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
             };
             peek::run(batch.state(), &queue, state, page)
         }
+        other => answer_about_queues(batch, other),
+    }
+}
+
+/// Queues and their consumer groups.
+fn answer_about_queues(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
+    match command {
+        Command::CreateQueue { name, config } => create_queue::run(batch, name, config),
+        Command::UpdateQueue { name, patch } => update_queue::run(batch, &name, patch),
+        Command::PauseQueue { name, what } => pause_queue::pause(batch, &name, what),
+        Command::ResumeQueue { name, what } => pause_queue::resume(batch, &name, what),
+        Command::PurgeQueue { name } => purge_queue::run(batch, &name),
+        Command::DeleteQueue { name } => delete_queue::run(batch, &name),
+        Command::GetQueue { name } => get_queue::run(batch.state(), &name),
+        Command::ListQueues { after, limit } => {
+            Ok(list_queues::run(batch.state(), after.as_deref(), limit))
+        }
+        Command::CreateGroup {
+            queue,
+            group,
+            groups_max,
+        } => create_group::run(batch, queue, group, groups_max),
+        Command::DeleteGroup { queue, group } => delete_group::run(batch, &queue, &group),
+        Command::GetGroup { queue, group } => get_group::run(batch.state(), &queue, &group),
+        Command::ListGroups { queue } => list_groups::run(batch.state(), &queue),
+        _ => unreachable!("every other command is answered above"),
     }
 }

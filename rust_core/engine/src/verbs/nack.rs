@@ -91,7 +91,7 @@ fn is_repeated(state: &State, nack: Nack) -> bool {
     state
         .find(lease.message)
         .is_some_and(|(message, _)| ended(message))
-        || state.settled.ending(lease.message.number, lease.delivery) == Some(Ending::Nacked)
+        || state.settled.ending(lease) == Some(Ending::Nacked)
 }
 
 /// Whether one more failed attempt uses up the retries.

@@ -8,7 +8,7 @@ use crate::reply::Reply;
 
 pub(super) fn run(batch: &mut Batch, name: &str) -> Result<Reply, Rejection> {
     let queue = batch.state().queues.named(name)?;
-    let messages = queue.messages();
+    let messages = queue.messages_held();
     if messages > 0 {
         let (queue, fresh) = (queue.number, batch.state().queues.next_number());
         batch.commit(Record::QueuePurged { queue, fresh });

@@ -1,7 +1,7 @@
 //! receive: leases the next messages in line, as many as asked for and as the rate limit allows.
 
 use crate::batch::Batch;
-use crate::ids::{GROUP_DEFAULT, LeaseId};
+use crate::ids::{GroupNumber, LeaseId};
 use crate::queue::Queue;
 use crate::record::{Lease, Record};
 use crate::rejection::Rejection;
@@ -24,13 +24,7 @@ pub(super) struct Request {
 pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejection> {
     let now_ms = batch.now_ms;
     let state = batch.state();
-    let queue = state.queues.named(&request.queue)?;
-    if &*request.group != "default" {
-        return Err(Rejection::GroupNotFound {
-            queue: request.queue,
-            group: request.group,
-        });
-    }
+    let queue = state.queues.group(&request.queue, &request.group)?;
     if queue.paused.receive {
         return Ok(Reply::Received {
             messages: Vec::new(),
@@ -51,14 +45,14 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
         .visibility_timeout_ms
         .unwrap_or(queue.config.visibility_timeout_ms);
     let until_ms = now_ms.saturating_add(timeout_ms);
-    let (queue, consumer) = (queue.number, request.consumer);
+    let (queue, group, consumer) = (queue.number, queue.group.number, request.consumer);
     let delivered = messages
         .iter()
-        .map(|&lease| deliver(state, lease, until_ms))
+        .map(|&lease| deliver(state, lease, group, until_ms))
         .collect();
     batch.commit(Record::Leased {
         queue,
-        group: GROUP_DEFAULT,
+        group,
         consumer,
         until_ms,
         messages,
@@ -84,16 +78,17 @@ fn choose(state: &State, queue: &Queue, now_ms: u64, request: &Request) -> Vec<L
         .collect()
 }
 
-fn deliver(state: &State, lease: Lease, leased_until_ms: u64) -> Delivered {
+fn deliver(state: &State, lease: Lease, group: GroupNumber, leased_until_ms: u64) -> Delivered {
     let Lease {
         message: id,
         delivery,
     } = lease;
     let message = &state.messages[id.slot];
     Delivered {
+        message: state.copies.known_as(id),
         lease: LeaseId {
             message: id,
-            group: GROUP_DEFAULT,
+            group,
             delivery,
         },
         priority: message.priority,

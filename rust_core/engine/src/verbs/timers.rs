@@ -8,7 +8,6 @@ use super::nack::{due_ms, is_last};
 use super::retention;
 use crate::batch::Batch;
 use crate::budget::{Budget, FIRED_BYTES_MAX, REAPED_BYTES_MAX};
-use crate::ids::GROUP_DEFAULT;
 use crate::message::{Message, Place};
 use crate::queue::Queue;
 use crate::record::{DeathReason, FailureCause, Record};
@@ -104,7 +103,7 @@ fn lease_ended(message: &Message, queue: &Queue, slot: u32, now_ms: u64) -> Reco
             number: message.number,
             slot,
         },
-        group: GROUP_DEFAULT,
+        group: queue.group.number,
         cause: FailureCause::LeaseEnded,
         due_ms: due_ms(message, queue, None, now_ms),
         priority: message.priority,

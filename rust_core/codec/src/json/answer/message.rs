@@ -99,7 +99,7 @@ fn put_delivered(
     }
     .sign(&context.secret);
     json.object(|json| {
-        json.id("id", partition, message.lease.message);
+        json.id("id", partition, message.message);
         json.plain("receipt", &receipt);
         json.text("queue", queue);
         put_contents(json, message.priority, contents);
@@ -135,6 +135,7 @@ pub fn put_view(
         json.number("attempts", u64::from(message.attempts));
         json.instant(at, message.at_ms);
         put_options(json, context, message.expires_at_ms, dead_letter, &contents);
+        put_groups(json, &message.groups);
     });
     Ok(())
 }
@@ -206,6 +207,9 @@ fn put_dead_letter(json: &mut Json, context: &Context, dead: &DeadLetter, error:
             json.text("error", error);
         }
         json.text("sourceQueue", &dead.source_queue);
+        if *dead.source_group != *"default" {
+            json.text("sourceGroup", &dead.source_group);
+        }
         json.id("sourceId", context.partition, dead.source_message);
         json.number("deliveries", u64::from(dead.deliveries));
         json.number("attempts", u64::from(dead.attempts));
@@ -218,6 +222,18 @@ fn put_dead_letter(json: &mut Json, context: &Context, dead: &DeadLetter, error:
             }
         }
     });
+}
+
+/// Its state in each group, when further ones got it; `done` is no state of a message that is there.
+fn put_groups(json: &mut Json, groups: &[(Box<str>, Option<State>)]) {
+    if groups.is_empty() {
+        return;
+    }
+    json.name("groups");
+    json.map(groups.iter().map(|(name, state)| {
+        let state = state.map_or(&b"done"[..], |state| state_names(state).0);
+        (&**name, state)
+    }));
 }
 
 /// A state's name, and the name of the instant that belongs to it.

@@ -3,7 +3,7 @@
 use super::write::Json;
 use crate::json::request::PERIODS;
 use engine::config::{Fairness, QueueConfig, RateLimit, Scheduling};
-use engine::reply::QueueView;
+use engine::reply::{Counts, QueueView};
 
 /// One queue.
 pub fn put(json: &mut Json, queue: &QueueView) {
@@ -17,15 +17,19 @@ pub fn put(json: &mut Json, queue: &QueueView) {
             json.boolean("enqueue", queue.paused.enqueue);
             json.boolean("receive", queue.paused.receive);
         });
-        let counts = &queue.counts;
-        json.name("counts");
-        json.object(|json| {
-            json.number("ready", counts.ready);
-            json.number("blocked", counts.blocked);
-            json.number("delayed", counts.delayed);
-            json.number("leased", counts.leased);
-            json.number("dead", counts.dead);
-        });
+        put_counts(json, &queue.counts);
+    });
+}
+
+/// How many messages are in each state.
+pub fn put_counts(json: &mut Json, counts: &Counts) {
+    json.name("counts");
+    json.object(|json| {
+        json.number("ready", counts.ready);
+        json.number("blocked", counts.blocked);
+        json.number("delayed", counts.delayed);
+        json.number("leased", counts.leased);
+        json.number("dead", counts.dead);
     });
 }
 

@@ -39,6 +39,12 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
         Rejection::GroupNotFound { queue, group } => {
             format!("queue {queue} has no consumer group {group}").into()
         }
+        Rejection::GroupsExhausted { queue, groups_max } => {
+            format!("queue {queue} has {groups_max} consumer groups beside default; delete one first").into()
+        }
+        Rejection::GroupIsDefault { queue } => {
+            format!("the group default of queue {queue} can't be deleted; every queue has it").into()
+        }
         Rejection::MessageNotFound => "there is no message with this id: it was acked, expired, or moved".into(),
         Rejection::MessageLeased => {
             "a consumer holds the message; it is free again when its lease ends".into()

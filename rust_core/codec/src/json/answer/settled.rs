@@ -23,6 +23,10 @@ pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
         | Reply::QueueDeleted { .. }
         | Reply::QueuePurged { .. }
         | Reply::Queues { .. }
+        | Reply::GroupCreated { .. }
+        | Reply::Group(_)
+        | Reply::GroupDeleted { .. }
+        | Reply::Groups(_)
         | Reply::Enqueued(_)
         | Reply::Received { .. }
         | Reply::Message(_)

@@ -51,6 +51,19 @@ impl Json {
         self.out.push(b']');
     }
 
+    /// An object of names that are not known beforehand and plain texts, as a value.
+    pub fn map<'a>(&mut self, fields: impl Iterator<Item = (&'a str, &'a [u8])>) {
+        self.object(|json| {
+            for (name, text) in fields {
+                json.comma();
+                serde_json::to_writer(&mut json.out, name).expect("writing to memory can't fail");
+                json.out.extend_from_slice(b":\"");
+                json.out.extend_from_slice(text);
+                json.out.push(b'"');
+            }
+        });
+    }
+
     /// Bytes that are JSON already.
     pub fn raw(&mut self, name: &'static str, raw: &[u8]) {
         self.name(name);

@@ -4,7 +4,7 @@ use super::{Ask, Settle};
 use crate::json::names;
 use crate::receipt::{Receipt, Secret};
 use engine::command::{Ack, Command, Extend, Nack};
-use engine::ids::{MessageId, PartitionNumber};
+use engine::ids::{GROUP_DEFAULT, MessageId, PartitionNumber};
 
 /// What a receipt asks for, with the receipt.
 #[derive(Clone, Copy, Debug)]
@@ -171,7 +171,10 @@ fn entries<T: Rebase>(
 /// A receipt read from its text, which must be of `message` when one is named.
 pub fn receipt_of(text: &str, message: MessageId) -> Result<Receipt, Refusal> {
     let receipt = Receipt::decode(text).ok_or(Refusal::ReceiptInvalid)?;
-    if receipt.claim().lease.message != message {
+    let lease = receipt.claim().lease;
+    // A further group's copy has the message's number and a slot of its own; the id names the first one's slot.
+    let same_slot = lease.message.slot == message.slot || lease.group != GROUP_DEFAULT;
+    if lease.message.number != message.number || !same_slot {
         return Err(Refusal::ReceiptOfOtherMessage);
     }
     Ok(receipt)

@@ -29,6 +29,11 @@ impl Requests {
         messages * bound::BROUGHT + blob_bytes
     }
 
+    /// A record about each group's copy of one message.
+    pub(super) fn copies_bytes_max(&self) -> usize {
+        (1 + self.limits.groups_max as usize) * bound::CHANGE
+    }
+
     /// A failed delivery can bring its dead-letter queue into being.
     pub(super) fn nack_bytes_max(&self) -> usize {
         bound::CHANGE + self.queue_record()

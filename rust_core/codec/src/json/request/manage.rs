@@ -74,14 +74,14 @@ impl Requests {
             priority,
         };
         let command = faults.finish(Some(command))?;
-        Ok(Request::plain(command, bound::CHANGE))
+        Ok(Request::plain(command, self.copies_bytes_max()))
     }
 
     /// `DELETE /v1/messages/{id}`
     pub fn delete_message(&self, id: &str) -> Result<Request, Invalid> {
         let (_, message) = names::message(id)?;
         let command = Command::DeleteMessage { message };
-        Ok(Request::plain(command, bound::CHANGE))
+        Ok(Request::plain(command, self.copies_bytes_max()))
     }
 }
 

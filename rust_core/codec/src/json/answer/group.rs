@@ -1,0 +1,25 @@
+//! A consumer group as seen from outside.
+
+use super::queue::put_counts;
+use super::write::Json;
+use engine::reply::GroupView;
+
+/// One group. Its lag is what it has not taken yet.
+pub fn put(json: &mut Json, group: &GroupView) {
+    json.object(|json| {
+        let counts = &group.counts;
+        json.text("name", &group.name);
+        json.text("queue", &group.queue);
+        json.instant("createdAt", group.created_at_ms);
+        put_counts(json, counts);
+        json.number("lag", counts.ready + counts.blocked + counts.delayed);
+    });
+}
+
+/// All groups of a queue.
+pub fn put_all(json: &mut Json, groups: &[GroupView]) {
+    json.object(|json| {
+        json.name("groups");
+        json.array(|json| groups.iter().for_each(|group| put(json, group)));
+    });
+}

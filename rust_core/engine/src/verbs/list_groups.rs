@@ -1,0 +1,12 @@
+//! list groups: a queue's consumer groups. There are few, so they come all at once.
+
+use crate::rejection::Rejection;
+use crate::reply::Reply;
+use crate::state::State;
+use crate::view;
+
+pub(super) fn run(state: &State, queue: &str) -> Result<Reply, Rejection> {
+    let source = state.queues.named(queue)?;
+    let groups = state.queues.groups_of(source).map(view::group).collect();
+    Ok(Reply::Groups(groups))
+}
