@@ -27,6 +27,11 @@ def instant_or_none(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
+def known(kind: type[Any], json: Json) -> dict[str, Any]:
+    """The fields of `json` that `kind` has under the same name."""
+    return {name: json[name] for name in kind.__slots__ if name in json}
+
+
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
     """How many messages of a queue are in each state, at the moment of the answer."""
@@ -38,6 +43,18 @@ class QueueCounts:
     leased: int = 0
     dead: int = 0
 
+    @classmethod
+    def of(cls, json: Json) -> QueueCounts:
+        return cls(**known(cls, json))
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """What of a queue is paused."""
+
+    enqueue: bool = False
+    receive: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class QueueInfo:
@@ -47,12 +64,17 @@ class QueueInfo:
     config: QueueConfig
     created_at: datetime
     counts: QueueCounts
+    paused: Paused = Paused()
 
     @classmethod
     def of(cls, json: Json) -> QueueInfo:
-        counts = json.get("counts", {})
-        known = {name: counts[name] for name in QueueCounts.__slots__ if name in counts}
-        return cls(json["name"], from_wire(json["config"]), instant(json["createdAt"]), QueueCounts(**known))
+        return cls(
+            json["name"],
+            from_wire(json["config"]),
+            instant(json["createdAt"]),
+            QueueCounts.of(json.get("counts", {})),
+            Paused(**known(Paused, json.get("paused", {}))),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +107,11 @@ class EntryResult:
         if "error" in json:
             return cls(None, False, None, entry_error(json["error"]))
         return cls(json["id"], json["duplicate"], json.get("state"), None)
+
+
+def batch_results(json: Json) -> tuple[EntryResult, ...]:
+    """The results of a batch, in order."""
+    return tuple(EntryResult.of(result) for result in json.get("results", ()))
 
 
 def entry_error(json: Json) -> ApiError:

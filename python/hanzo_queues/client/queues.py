@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from hanzo_queues.client.access import find_access
-from hanzo_queues.client.async_queues import BATCH_ENTRIES_MAX, AsyncQueues
+from hanzo_queues.client.async_queues import AsyncQueues
 from hanzo_queues.client.background import Background, new_event_loop
+from hanzo_queues.client.calls import BATCH_ENTRIES_MAX
 from hanzo_queues.client.leases import Leases
 from hanzo_queues.client.registration import DeclaresConsumers
 from hanzo_queues.client.running import GRACE
@@ -72,6 +73,9 @@ class Queues(DeclaresConsumers):
 
     create = _blocking(AsyncQueues.create)
     update = _blocking(AsyncQueues.update)
+    pause = _blocking(AsyncQueues.pause)
+    resume = _blocking(AsyncQueues.resume)
+    purge = _blocking(AsyncQueues.purge)
     delete = _blocking(AsyncQueues.delete)
     get = _blocking(AsyncQueues.get)
     list = _blocking(AsyncQueues.list)
@@ -83,6 +87,9 @@ class Queues(DeclaresConsumers):
     extend = _blocking(AsyncQueues.extend)
     get_message = _blocking(AsyncQueues.get_message)
     peek = _blocking(AsyncQueues.peek)
+    update_message = _blocking(AsyncQueues.update_message)
+    run_now = _blocking(AsyncQueues.run_now)
+    cancel_message = _blocking(AsyncQueues.cancel_message)
 
     def run(self, *, grace: Seconds = GRACE, signals: bool = True) -> None:
         """Runs the declared consumers until SIGINT, SIGTERM or `stop()`; see `AsyncQueues.run`.

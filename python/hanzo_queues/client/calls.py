@@ -1,0 +1,95 @@
+"""What every part of a client makes its calls with: the transport, the shared requests, the receipts.
+
+Belongs to the event loop of its first call; when that has ended, to the loop of the next one. Must not know the API:
+its parts do, each with its own verbs (queue_calls, message_calls, lease_calls, groups, sweeps).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from hanzo_queues.client import requests
+from hanzo_queues.client.access import find_access
+from hanzo_queues.client.coalescer import Coalescer, Entry
+from hanzo_queues.client.connection import Connection
+from hanzo_queues.client.leases import Leases
+from hanzo_queues.client.retry import RetryPolicy
+from hanzo_queues.client.transport import TIMEOUT, Transport
+from hanzo_queues.client.version import USER_AGENT
+from hanzo_queues.errors import ClientClosed
+
+R = TypeVar("R")
+
+BATCH_ENTRIES_MAX = 100
+"""Calls that share one request; the server's MAX_BATCH_SIZE by default."""
+
+
+class Calls:
+    """The part of a client that its verbs stand on."""
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        url: str | None = None,
+        timeout: float = TIMEOUT,
+        retries_max: int = 8,
+        batch_entries_max: int = BATCH_ENTRIES_MAX,
+    ) -> None:
+        super().__init__()
+        self.batch_entries_max = batch_entries_max
+        self._connection = Connection(find_access(url, api_key), USER_AGENT)
+        self._transport = Transport(self._exchange, RetryPolicy(retries_max), timeout=timeout, sleep=self._pause)
+        self._leases = Leases()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """What belongs to one event loop, anew."""
+        entries_max = self.batch_entries_max
+        self._closing = asyncio.Event()
+        self._enqueues = Coalescer(lambda queue: requests.enqueues_to(self._transport, queue), entries_max)
+        self._settles = Coalescer(lambda queue: requests.settlements_of(self._transport, queue), entries_max)
+
+    def _enter(self) -> None:
+        """A call begins. Raises ClientClosed, and RuntimeError where another running loop has this client."""
+        if self._closed:
+            raise ClientClosed
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        if self._loop is not None:
+            if not self._loop.is_closed():
+                raise RuntimeError("this client belongs to another event loop: make one client in each loop")
+            self._connection.abandon()
+            self._begin()
+        self._loop = loop
+
+    async def _exchange(self, method: str, target: str, body: bytes | None, within: float) -> Any:
+        self._enter()
+        return await self._connection.exchange(method, target, body, within)
+
+    async def _pause(self, delay: float) -> None:
+        """A wait between two requests, which `close` ends."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._closing.wait()
+
+    def _enqueued(self, queue: str, entry: Entry[R]) -> asyncio.Future[R]:
+        self._enter()
+        return self._enqueues.submit(queue, entry)
+
+    def _settled(self, queue: str, entry: Entry[R]) -> asyncio.Future[R]:
+        self._enter()
+        return self._settles.submit(queue, entry)
+
+    async def _end(self) -> None:
+        """Ends the connections. Calls still waiting raise ClientClosed."""
+        self._closed = True
+        self._closing.set()
+        await self._enqueues.close()
+        await self._settles.close()
+        await self._connection.close()

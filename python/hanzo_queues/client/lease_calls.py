@@ -1,0 +1,120 @@
+"""Leases: received, then acked, nacked, released or extended by whoever holds them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from hanzo_queues.client.calls import Calls
+from hanzo_queues.client.coalescer import Entry
+from hanzo_queues.client.models import AckResult, Message, NackResult, Received
+from hanzo_queues.client.retry import RetryPolicy
+from hanzo_queues.client.wire import Seconds, encode, encode_some, milliseconds_kept, queue_target, seconds
+
+
+class LeaseCalls(Calls):
+    """The part of a client that takes messages out, and tells how that went."""
+
+    async def receive(
+        self,
+        queue: str,
+        *,
+        max_messages: int = 1,
+        wait_time: Seconds = 0,
+        visibility_timeout: Seconds | None = None,
+        consumer_group: str | None = None,
+        consumer_id: str | None = None,
+    ) -> Received:
+        """Leases up to `max_messages` messages; the list says why when a limit kept it empty.
+
+        max_messages        1 to the server's MAX_BATCH_SIZE; default 1
+        wait_time           seconds to wait for a first message, 0 to 30; default 0
+        visibility_timeout  seconds each is yours; default the queue's
+        consumer_group      default "default"
+        consumer_id         names this consumer, where members matter
+
+        Raises QueueNotFound, GroupNotFound, RequestInvalid. Should the answer be lost, its messages come back when
+        their leases end.
+        """
+        return await self._receive(
+            queue, max_messages, wait_time, visibility_timeout, consumer_group, consumer_id, None
+        )
+
+    async def _receive(
+        self,
+        queue: str,
+        max_messages: int,
+        wait_time: Seconds,
+        visibility_timeout: Seconds | None,
+        consumer_group: str | None,
+        consumer_id: str | None,
+        policy: RetryPolicy | None,
+    ) -> Received:
+        wait = seconds(wait_time)
+        target = queue_target(
+            queue,
+            "/messages",
+            maxMessages=max_messages,
+            waitTime=milliseconds_kept(wait) or None,
+            visibilityTimeout=None if visibility_timeout is None else milliseconds_kept(visibility_timeout),
+            consumerGroup=consumer_group,
+            consumerId=consumer_id,
+        )
+        answer = await self._transport.call("GET", target, safe=True, wait=wait, policy=policy)
+        received = Received(map(Message.of, answer["messages"]))
+        received.limited_by = answer.get("limitedBy")
+        received.retry_after = answer.get("retryAfter")
+        self._leases.remember(received)
+        return received
+
+    async def ack(self, message: Message | str) -> AckResult:
+        """The message is done and gone. Takes a received message, or the id of one this client received.
+        Repeating it is harmless. Raises LeaseLost, ReceiptUnknown."""
+        queue, message_id, receipt = self._leases.find(message)
+        entry: Entry[AckResult] = Entry(_lease(message_id, receipt), safe=True, kind="acks")
+        result = await self._settled(queue, entry)
+        self._leases.forget(message_id, receipt)
+        return result
+
+    async def nack(
+        self,
+        message: Message | str,
+        *,
+        delay: Seconds | None = None,
+        priority: int | None = None,
+        error: str | None = None,
+        reject: bool = False,
+    ) -> NackResult:
+        """This delivery failed: the message is delivered again, or is a dead letter after its last retry.
+
+        delay     seconds before the next delivery; default the queue's backoff
+        priority  0 to 255; default the same
+        error     why, kept with a dead letter; up to 8192 bytes
+        reject    it can never succeed: a dead letter at once
+
+        Repeating it is harmless. Raises LeaseLost, ReceiptUnknown.
+        """
+        queue, message_id, receipt = self._leases.find(message)
+        body = encode_some(
+            id=message_id,
+            receipt=receipt,
+            delay=delay,
+            priority=priority,
+            error=error,
+            reject=reject or None,
+        )
+        entry: Entry[NackResult] = Entry(body, safe=True, kind="nacks")
+        result = await self._settled(queue, entry)
+        self._leases.forget(message_id, receipt)
+        return result
+
+    async def extend(self, message: Message | str, visibility_timeout: Seconds | None = None) -> datetime:
+        """The lease lasts `visibility_timeout` seconds (default the queue's) from now; returns its new end.
+        Raises LeaseLost, ReceiptUnknown."""
+        queue, message_id, receipt = self._leases.find(message)
+        body = encode_some(id=message_id, receipt=receipt, visibilityTimeout=visibility_timeout)
+        entry: Entry[datetime] = Entry(body, safe=True, kind="extends")
+        return await self._settled(queue, entry)
+
+
+def _lease(message_id: str, receipt: str) -> bytes:
+    return encode({"id": message_id, "receipt": receipt})

@@ -1,0 +1,123 @@
+"""Messages: enqueued, looked at, changed, cancelled, by whoever holds no lease of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hanzo_queues.client.calls import Calls
+from hanzo_queues.client.coalescer import Entry
+from hanzo_queues.client.models import EnqueueResult, EntryResult, MessageView, State, batch_results
+from hanzo_queues.client.wire import Seconds, encode_message, encode_some, join, message_target, queue_target
+from hanzo_queues.errors import BatchAborted, MessageNotFound
+
+
+class MessageCalls(Calls):
+    """The part of a client that puts messages in, and looks after those that wait."""
+
+    async def enqueue(
+        self,
+        queue: str,
+        payload: Any,
+        *,
+        priority: int | None = None,
+        delay: Seconds | None = None,
+        dedup_id: str | None = None,
+        ordering_key: str | None = None,
+        fairness_key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        ttl: Seconds | None = None,
+        max_retries: int | None = None,
+    ) -> EnqueueResult:
+        """Stores one message; when this returns, it is durable. Concurrent calls share requests.
+
+        payload       any JSON value; not bytes. A float that is no number becomes null
+        priority      0 to 255, higher is sooner; default 1
+        delay         seconds before it may be delivered; default the queue's
+        dedup_id      one message per id and dedup window; also makes the call safe to repeat
+        ordering_key  messages of one key are delivered in order, one at a time
+        fairness_key  keys of one priority take turns
+        metadata      a JSON object kept beside the payload
+        ttl           seconds after which it is a dead letter; default the queue's
+        max_retries   deliveries that may follow a failed first one; default the queue's
+
+        Raises QueueNotFound, QueuePaused, DedupConflict (the id was used with another payload), PayloadTooLarge,
+        RequestInvalid, OutcomeUnknown (no dedup_id, and the answer was lost).
+        """
+        body = encode_message(
+            {
+                "payload": payload,
+                "priority": priority,
+                "delay": delay,
+                "dedup_id": dedup_id,
+                "ordering_key": ordering_key,
+                "fairness_key": fairness_key,
+                "metadata": metadata,
+                "ttl": ttl,
+                "max_retries": max_retries,
+            }
+        )
+        entry: Entry[EnqueueResult] = Entry(body, safe=dedup_id is not None)
+        return await self._enqueued(queue, entry)
+
+    async def enqueue_batch(
+        self, queue: str, messages: Iterable[Mapping[str, Any]], *, atomic: bool = False
+    ) -> list[EntryResult]:
+        """Stores several messages in one request, each with its own result, in order.
+
+        messages  up to the server's MAX_BATCH_SIZE (default 100) dicts with the arguments of `enqueue`
+        atomic    all or nothing: raises BatchAborted (its `results` say why) when one is refused
+
+        Raises what `enqueue` raises, for the batch as a whole; an entry that is refused has an `error` instead.
+        """
+        given = list(messages)
+        entries = join(encode_message(message) for message in given)
+        body = b'{"messages":' + entries + (b',"atomic":true}' if atomic else b"}")
+        safe = all(message.get("dedup_id") is not None for message in given)
+        try:
+            answer = await self._transport.call("POST", queue_target(queue, "/messages/batch"), body, safe=safe)
+        except BatchAborted as error:
+            error.results = batch_results(error.body)
+            raise
+        return list(batch_results(answer))
+
+    async def get_message(self, message_id: str) -> MessageView:
+        """A message by id, leased to nobody by looking. Raises MessageNotFound."""
+        return MessageView.of(await self._transport.call("GET", message_target(message_id), safe=True))
+
+    async def peek(
+        self, queue: str, *, state: State | None = None, limit: int | None = None, after: str | None = None
+    ) -> list[MessageView]:
+        """Looks at a queue's messages in one state (default "ready"), up to `limit` (default 10) after the id
+        `after`; leases nothing. Raises QueueNotFound."""
+        target = queue_target(queue, "/peek", state=state, limit=limit, after=after)
+        answer = await self._transport.call("GET", target, safe=True)
+        return [MessageView.of(message) for message in answer["messages"]]
+
+    async def update_message(
+        self, message_id: str, *, delay: Seconds | None = None, priority: int | None = None
+    ) -> MessageView:
+        """Changes a message that nobody holds, and returns it as it is now.
+
+        delay     seconds from now until it may be delivered, 0: now; default: as it was
+        priority  0 to 255; default: as it was
+
+        Messages of one ordering key stay in order. Raises MessageNotFound, MessageLeased (a consumer holds it: wait
+        for the lease to end), MessageDead (redrive it instead), RequestInvalid (nothing to change). Safe to repeat,
+        though a delay counts from the last time.
+        """
+        body = encode_some(delay=delay, priority=priority)
+        return MessageView.of(await self._transport.call("PATCH", message_target(message_id), body, safe=True))
+
+    async def run_now(self, message_id: str) -> MessageView:
+        """A delayed message may be delivered at once; see `update_message`."""
+        return await self.update_message(message_id, delay=0)
+
+    async def cancel_message(self, message_id: str) -> None:
+        """Deletes a message that nobody holds, whatever its state; its dedup id stays taken as long as its window.
+        Raises MessageNotFound, MessageLeased. Safe to repeat: the client does, when an answer was lost."""
+        try:
+            await self._transport.call("DELETE", message_target(message_id), safe=True)
+        except MessageNotFound as error:
+            if error.outcome == "none":  # else an earlier try, whose answer was lost, has done it
+                raise
