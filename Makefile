@@ -17,7 +17,7 @@ RUST_SOURCES := $(shell find rust_core -name '*.rs' -o -name Cargo.toml) Cargo.t
 PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.yaml')
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python build wheel-test example bench faults scale fuzz docs format lock clean
+.PHONY: help setup run test lint test-rust test-python build wheel-test example bench faults scale fuzz sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,12 @@ scale: ## Hold ten million delayed messages, a million of them due in the same s
 
 fuzz: ## Fuzz every decoder (a nightly toolchain is needed; FUZZ_SECONDS=60 for each)
 	scripts/fuzz $${FUZZ_SECONDS:-60}
+
+sim: ## Simulate clusters from fresh seeds, held against a model (SIM_SECONDS=60; SEED=n repeats one, shrunk)
+	cargo run --release --locked --quiet -p sim -- $(if $(SEED),--seed $(SEED),$${SIM_SECONDS:-60})
+
+mutants: ## Change the engine in many small ways and see that a test notices each (MUTANTS_ARGS="-f '*/rate.rs'")
+	scripts/mutants $${MUTANTS_ARGS:-}
 
 docs: $(DEPS) ## Renew the reference pages that are generated from spec/
 	$(BIN)/python scripts/generate_reference.py

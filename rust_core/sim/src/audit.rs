@@ -1,0 +1,252 @@
+//! The audit: a finished journal, read back from its bytes and held against what holds of any queue at any time. A
+//! third opinion, of records alone; it knows neither the engine nor the model.
+
+use std::collections::BTreeMap;
+
+use codec::batch::Batch;
+use codec::hash::BATCH_HASH_NONE;
+use engine::config::RateLimit;
+use engine::ids::MessageId;
+use engine::record::{Enqueued, FailureCause, Record};
+
+use crate::journal::Stored;
+
+/// A message that is not gone.
+struct Entry {
+    queue: u32,
+    ordering_key: Option<u64>,
+    /// Not before.
+    due_ms: u64,
+    /// Until when it is leased.
+    leased_until_ms: Option<u64>,
+    deliveries: u32,
+    dead: bool,
+}
+
+/// What a queue handed out under one limit.
+struct Dispatched {
+    limit: RateLimit,
+    /// When, and how many.
+    counts: Vec<(u64, u64)>,
+}
+
+#[derive(Default)]
+struct Audit {
+    now_ms: u64,
+    numbered: u64,
+    epoch: u64,
+    entries: BTreeMap<u64, Entry>,
+    dispatched: BTreeMap<u32, Dispatched>,
+    /// Until when a dedup id is taken.
+    windows: BTreeMap<(u32, u128), u64>,
+}
+
+/// Panics at what must not be. Returns how many ownerships there were.
+pub(crate) fn check(batches: &[Stored]) -> u64 {
+    let (mut audit, mut previous) = (Audit::default(), BATCH_HASH_NONE);
+    for (sequence, stored) in (1..).zip(batches).filter(|(_, stored)| stored.counts) {
+        let batch = Batch::decode(&stored.bytes, sequence, &previous).expect("a batch that counts");
+        previous = batch.hash;
+        assert!(batch.header.now_ms >= audit.now_ms, "time goes back");
+        audit.now_ms = batch.header.now_ms;
+        batch.records.iter().for_each(|record| audit.enter(record));
+    }
+    audit.dispatched.values().for_each(Dispatched::check);
+    audit.epoch
+}
+
+impl Audit {
+    fn enter(&mut self, record: &Record) {
+        match record {
+            Record::Fenced { epoch } => {
+                assert_eq!(*epoch, self.epoch + 1, "an epoch is missing");
+                self.epoch = *epoch;
+            }
+            Record::QueueCreated { queue, config, .. } => self.limit(queue.0, config.rate_limit),
+            Record::QueueUpdated { queue, config } => self.limit(queue.0, config.rate_limit),
+            Record::QueueDeleted { queue } => {
+                self.entries.retain(|_, entry| entry.queue != queue.0)
+            }
+            Record::Enqueued(enqueued) => self.accept(enqueued),
+            Record::Leased {
+                queue,
+                until_ms,
+                messages,
+                ..
+            } => {
+                for lease in messages {
+                    self.lease(queue.0, lease.message, lease.delivery, *until_ms);
+                }
+                if let Some(dispatched) = self.dispatched.get_mut(&queue.0) {
+                    dispatched.counts.push((self.now_ms, messages.len() as u64));
+                }
+            }
+            Record::Due { message } => {
+                let now_ms = self.now_ms;
+                assert!(self.entry(*message).due_ms <= now_ms, "due early");
+            }
+            Record::Acked { message, .. } => {
+                self.end_lease(*message);
+                self.entries.remove(&message.number);
+            }
+            _ => self.change(record),
+        }
+    }
+
+    /// What happens to a message that stays.
+    fn change(&mut self, record: &Record) {
+        match record {
+            Record::Retried {
+                message,
+                cause,
+                due_ms,
+                ..
+            } => {
+                let until_ms = self.end_lease(*message);
+                let early = *cause == FailureCause::LeaseEnded && until_ms > self.now_ms;
+                assert!(!early, "a lease ends early");
+                self.entry(*message).due_ms = *due_ms;
+            }
+            Record::Extended {
+                message, until_ms, ..
+            } => {
+                self.end_lease(*message);
+                self.entry(*message).leased_until_ms = Some(*until_ms);
+            }
+            Record::Released { message, .. } => {
+                self.end_lease(*message);
+            }
+            Record::Died { message, .. } => {
+                let entry = self.entry(*message);
+                assert!(!entry.dead, "dies twice");
+                (entry.dead, entry.leased_until_ms) = (true, None);
+            }
+            Record::DeadLettered {
+                message,
+                queue,
+                dead_letter,
+                ..
+            } => {
+                self.entries
+                    .remove(&message.number)
+                    .expect("a dead letter was a message");
+                self.number(*dead_letter, queue.0, None, 0);
+            }
+            _ => {}
+        }
+    }
+
+    fn entry(&mut self, id: MessageId) -> &mut Entry {
+        self.entries
+            .get_mut(&id.number)
+            .expect("a record names a message that is gone")
+    }
+
+    fn number(&mut self, id: MessageId, queue: u32, ordering_key: Option<u64>, due_ms: u64) {
+        self.numbered += 1;
+        assert_eq!(id.number, self.numbered, "numbers count up by one");
+        let entry = Entry {
+            queue,
+            ordering_key,
+            due_ms,
+            leased_until_ms: None,
+            deliveries: 0,
+            dead: false,
+        };
+        self.entries.insert(id.number, entry);
+    }
+
+    fn accept(&mut self, enqueued: &Enqueued) {
+        let queue = enqueued.queue.0;
+        self.number(
+            enqueued.message,
+            queue,
+            enqueued.ordering_key,
+            enqueued.due_ms,
+        );
+        if let Some(dedup) = enqueued.dedup {
+            let until_ms = self
+                .windows
+                .insert((queue, dedup.hash), dedup.expires_at_ms);
+            let taken = until_ms.is_some_and(|until_ms| until_ms > self.now_ms);
+            assert!(!taken, "two messages of one dedup id in its window");
+        }
+    }
+
+    fn lease(&mut self, queue: u32, id: MessageId, delivery: u32, until_ms: u64) {
+        let now_ms = self.now_ms;
+        let entry = self.entry(id);
+        assert!(entry.leased_until_ms.is_none(), "two hold one message");
+        assert!(
+            entry.queue == queue && !entry.dead,
+            "a dead message, or another queue's"
+        );
+        assert!(entry.due_ms <= now_ms, "delivered early");
+        assert_eq!(entry.deliveries + 1, delivery, "a delivery is missing");
+        entry.deliveries = delivery;
+        entry.leased_until_ms = Some(until_ms);
+        let key = entry.ordering_key;
+        let mut older = self.entries.range(..id.number).map(|(_, older)| older);
+        let ahead = older.any(|older| {
+            key.is_some() && older.queue == queue && older.ordering_key == key && !older.dead
+        });
+        assert!(
+            !ahead,
+            "delivered before an older message of its ordering key"
+        );
+    }
+
+    fn end_lease(&mut self, id: MessageId) -> u64 {
+        let lease = self.entry(id).leased_until_ms.take();
+        lease.expect("a lease ends that nobody holds")
+    }
+
+    fn limit(&mut self, queue: u32, limit: Option<RateLimit>) {
+        let before = self
+            .dispatched
+            .get(&queue)
+            .map(|dispatched| dispatched.limit);
+        if before == limit {
+            return;
+        }
+        if let Some(before) = self.dispatched.remove(&queue) {
+            before.check();
+        }
+        let new = limit.map(|limit| {
+            (
+                queue,
+                Dispatched {
+                    limit,
+                    counts: Vec::new(),
+                },
+            )
+        });
+        self.dispatched.extend(new);
+    }
+}
+
+impl Dispatched {
+    /// In no stretch of time more than a burst, and what the rate brings meanwhile.
+    fn check(&self) {
+        let RateLimit {
+            requests,
+            per_ms,
+            burst,
+        } = self.limit;
+        for (index, (from_ms, _)) in self.counts.iter().enumerate() {
+            let mut sum = 0;
+            for (to_ms, count) in &self.counts[index..] {
+                sum += count;
+                let brought =
+                    u128::from(to_ms - from_ms) * u128::from(requests) / u128::from(per_ms);
+                let most = u128::from(burst) + brought;
+                assert!(
+                    u128::from(sum) <= most,
+                    "{sum} in {} ms under {:?}",
+                    to_ms - from_ms,
+                    self.limit
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The clients: what they know from the answers they got, and how a question becomes a command. Every text they send
+//! is told from every other.
+
+use codec::envelope::{self, Texts};
+use engine::command::{Ack, Blob, Command, Extend, Nack, Release};
+use engine::ids::{LeaseId, MessageId};
+use engine::reply::{Delivered, Reply};
+
+use crate::plan::Ask;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Clients {
+    pub leases: Vec<Release>,
+    pub messages: Vec<MessageId>,
+    /// Envelopes and errors by token.
+    pub texts: Vec<Vec<u8>>,
+}
+
+impl Clients {
+    /// None: nobody knows what `which` asks for.
+    pub fn command(&mut self, ask: &Ask) -> Option<Command> {
+        let name = |queue: &&'static str| Box::from(*queue);
+        Some(match ask {
+            Ask::Create { queue, config } => {
+                let config = config.clone();
+                Command::CreateQueue {
+                    name: name(queue),
+                    config,
+                }
+            }
+            Ask::Update { queue, patch } => {
+                let patch = patch.clone();
+                Command::UpdateQueue {
+                    name: name(queue),
+                    patch,
+                }
+            }
+            Ask::Delete { queue } => Command::DeleteQueue { name: name(queue) },
+            Ask::Enqueue {
+                queue,
+                messages,
+                atomic,
+            } => {
+                let mut messages = messages.clone();
+                for message in &mut messages {
+                    message.blob = self.envelope(message.blob.length as usize);
+                }
+                Command::Enqueue {
+                    queue: name(queue),
+                    messages,
+                    atomic: *atomic,
+                }
+            }
+            Ask::Peek {
+                queue,
+                state,
+                after,
+                limit,
+            } => Command::Peek {
+                queue: name(queue),
+                state: *state,
+                after: after.and_then(|which| self.message(which)),
+                limit: *limit,
+                answer_bytes_max: 150,
+            },
+            Ask::List { after, limit } => {
+                let (after, limit) = (after.map(Box::from), *limit);
+                Command::ListQueues { after, limit }
+            }
+            _ => return self.of_lease(ask),
+        })
+    }
+
+    /// Questions about leases and messages.
+    fn of_lease(&mut self, ask: &Ask) -> Option<Command> {
+        Some(match ask {
+            Ask::Receive {
+                queue,
+                max,
+                timeout_ms,
+                bytes_max,
+                ..
+            } => receive(queue, *max, *timeout_ms, *bytes_max),
+            Ask::Ack { which } => Command::Ack(Ack {
+                lease: self.lease(*which)?,
+            }),
+            Ask::Nack {
+                which,
+                delay_ms,
+                priority,
+                error,
+                reject,
+            } => {
+                let lease = self.lease(*which)?;
+                let error = (*error > 0).then(|| self.error(*error as usize));
+                let (delay_ms, priority, reject) = (*delay_ms, *priority, *reject);
+                Command::Nack(Nack {
+                    lease,
+                    delay_ms,
+                    priority,
+                    error,
+                    reject,
+                })
+            }
+            Ask::Extend { which, timeout_ms } => {
+                let (lease, visibility_timeout_ms) = (self.lease(*which)?, *timeout_ms);
+                Command::Extend(Extend {
+                    lease,
+                    visibility_timeout_ms,
+                })
+            }
+            Ask::Settle { queue, which } => self.settle(queue, *which)?,
+            Ask::Release { which } => {
+                let from = self.leases.len().checked_sub(which + 1)?;
+                let leases = self.leases[from..].iter().take(3).copied().collect();
+                Command::Release { leases }
+            }
+            Ask::Get { which } => Command::GetMessage {
+                message: self.message(*which)?,
+            },
+            _ => return None,
+        })
+    }
+
+    fn settle(&mut self, queue: &str, which: usize) -> Option<Command> {
+        let leases = [which, which + 1, which + 2].map(|which| self.lease(which));
+        let [one, two, three] = [leases[0]?, leases[1]?, leases[2]?];
+        let nack = |lease| Nack {
+            lease,
+            delay_ms: None,
+            priority: None,
+            error: None,
+            reject: false,
+        };
+        Some(Command::Settle {
+            queue: queue.into(),
+            acks: vec![Ack { lease: one }, Ack { lease: one }],
+            nacks: vec![nack(two), nack(two)],
+            extends: vec![Extend {
+                lease: three,
+                visibility_timeout_ms: Some(1000),
+            }],
+        })
+    }
+
+    /// A message's text: its payload says which it is.
+    fn envelope(&mut self, padding: usize) -> Blob {
+        let token = self.texts.len();
+        let mut text = Vec::new();
+        envelope::put_head(&mut text, &Texts::default(), 0);
+        text.extend_from_slice(format!("\"{token}-{}\"", "x".repeat(padding)).as_bytes());
+        self.text(text)
+    }
+
+    fn error(&mut self, padding: usize) -> Blob {
+        let text = format!("error {} {}", self.texts.len(), "x".repeat(padding));
+        self.text(text.into_bytes())
+    }
+
+    fn text(&mut self, text: Vec<u8>) -> Blob {
+        let blob = Blob {
+            index: self.texts.len() as u32,
+            length: text.len() as u32,
+        };
+        self.texts.push(text);
+        blob
+    }
+
+    fn lease(&self, which: usize) -> Option<LeaseId> {
+        self.leases
+            .iter()
+            .rev()
+            .nth(which)
+            .map(|release| release.lease)
+    }
+
+    fn message(&self, which: usize) -> Option<MessageId> {
+        self.messages.iter().rev().nth(which).copied()
+    }
+
+    /// What an answer that came tells.
+    pub fn learn(&mut self, reply: &Reply) {
+        match reply {
+            Reply::Enqueued(results) => {
+                let accepted = results.iter().flatten();
+                self.messages
+                    .extend(accepted.map(|accepted| accepted.message));
+            }
+            Reply::Received { messages, .. } => self.leases.extend(messages.iter().map(release)),
+            Reply::Peeked { messages, .. } => self
+                .messages
+                .extend(messages.iter().map(|view| view.message)),
+            _ => {}
+        }
+    }
+}
+
+/// The token an envelope's payload says.
+pub(crate) fn token(envelope: &[u8]) -> u32 {
+    let envelope = envelope::decode(envelope).expect("an envelope");
+    let payload = std::str::from_utf8(envelope.payload).expect("text");
+    let token = payload.trim_matches('"').split('-').next();
+    token.and_then(|token| token.parse().ok()).expect("a token")
+}
+
+pub(crate) fn receive(
+    queue: &str,
+    messages_max: u32,
+    timeout_ms: Option<u64>,
+    bytes_max: u64,
+) -> Command {
+    Command::Receive {
+        queue: queue.into(),
+        group: "default".into(),
+        consumer: "c".into(),
+        messages_max,
+        visibility_timeout_ms: timeout_ms,
+        answer_bytes_max: bytes_max,
+    }
+}
+
+/// What gives back a message that was handed out.
+pub(crate) fn release(delivered: &Delivered) -> Release {
+    Release {
+        lease: delivered.lease,
+        ready_since_ms: delivered.ready_since_ms,
+    }
+}

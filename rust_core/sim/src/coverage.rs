@@ -1,0 +1,143 @@
+//! Which transitions were seen: (state, verb, outcome). The table is written by hand; the model reports what it sees.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use engine::reply::State;
+
+/// A state, what was asked or happened, and what came of it.
+pub type Transition = (&'static str, &'static str, &'static str);
+
+/// Every transition that can be reached. `none`: no message, or one that is gone.
+pub const TABLE: &[Transition] = &[
+    ("none", "create queue", "made"),
+    ("none", "create queue", "there"),
+    ("none", "update queue", "changed"),
+    ("none", "enqueue", "ready"),
+    ("none", "enqueue", "delayed"),
+    ("none", "enqueue", "blocked"),
+    ("none", "enqueue again", "duplicate"),
+    ("none", "enqueue again", "conflict"),
+    ("ready", "enqueue again", "duplicate"),
+    ("ready", "enqueue again", "conflict"),
+    ("blocked", "enqueue again", "duplicate"),
+    ("blocked", "enqueue again", "conflict"),
+    ("delayed", "enqueue again", "duplicate"),
+    ("delayed", "enqueue again", "conflict"),
+    ("leased", "enqueue again", "duplicate"),
+    ("leased", "enqueue again", "conflict"),
+    ("dead", "enqueue again", "duplicate"),
+    ("dead", "enqueue again", "conflict"),
+    ("ready", "receive", "leased"),
+    ("ready", "receive", "limited"),
+    ("ready", "receive", "does not fit"),
+    ("blocked", "receive", "passed over"),
+    ("delayed", "receive", "passed over"),
+    ("leased", "receive", "passed over"),
+    ("dead", "receive", "passed over"),
+    ("leased", "ack", "acked"),
+    ("none", "ack", "already"),
+    ("none", "ack", "lease lost"),
+    ("ready", "ack", "lease lost"),
+    ("delayed", "ack", "lease lost"),
+    ("leased", "ack", "lease lost"),
+    ("dead", "ack", "lease lost"),
+    ("leased", "nack", "ready"),
+    ("leased", "nack", "delayed"),
+    ("leased", "nack", "dead"),
+    ("leased", "nack", "deadLettered"),
+    ("none", "nack", "already"),
+    ("ready", "nack", "already"),
+    ("delayed", "nack", "already"),
+    ("dead", "nack", "already"),
+    ("none", "nack", "lease lost"),
+    ("ready", "nack", "lease lost"),
+    ("delayed", "nack", "lease lost"),
+    ("leased", "nack", "lease lost"),
+    ("dead", "nack", "lease lost"),
+    ("leased", "extend", "leased"),
+    ("none", "extend", "lease lost"),
+    ("ready", "extend", "lease lost"),
+    ("delayed", "extend", "lease lost"),
+    ("leased", "extend", "lease lost"),
+    ("dead", "extend", "lease lost"),
+    ("leased", "release", "ready"),
+    ("none", "release", "passed over"),
+    ("ready", "release", "passed over"),
+    ("delayed", "release", "passed over"),
+    ("leased", "release", "passed over"),
+    ("dead", "release", "passed over"),
+    ("ready", "settle", "other queue"),
+    ("delayed", "settle", "other queue"),
+    ("leased", "settle", "other queue"),
+    ("dead", "settle", "other queue"),
+    ("delayed", "due", "ready"),
+    ("blocked", "turn", "ready"),
+    ("blocked", "turn", "delayed"),
+    ("leased", "lease end", "ready"),
+    ("leased", "lease end", "delayed"),
+    ("leased", "lease end", "dead"),
+    ("leased", "lease end", "deadLettered"),
+    ("ready", "expire", "dead"),
+    ("ready", "expire", "deadLettered"),
+    ("blocked", "expire", "dead"),
+    ("blocked", "expire", "deadLettered"),
+    ("delayed", "expire", "dead"),
+    ("delayed", "expire", "deadLettered"),
+    ("leased", "expire", "dead"),
+    ("leased", "expire", "deadLettered"),
+    ("none", "get", "not found"),
+    ("ready", "get", "shown"),
+    ("blocked", "get", "shown"),
+    ("delayed", "get", "shown"),
+    ("leased", "get", "shown"),
+    ("dead", "get", "shown"),
+    ("ready", "peek", "shown"),
+    ("ready", "peek", "nothing"),
+    ("delayed", "peek", "shown"),
+    ("delayed", "peek", "nothing"),
+    ("leased", "peek", "shown"),
+    ("leased", "peek", "nothing"),
+    ("dead", "peek", "shown"),
+    ("dead", "peek", "nothing"),
+    ("ready", "delete queue", "gone"),
+    ("blocked", "delete queue", "gone"),
+    ("delayed", "delete queue", "gone"),
+    ("leased", "delete queue", "gone"),
+    ("dead", "delete queue", "gone"),
+];
+
+/// What was seen.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage(RefCell<BTreeSet<Transition>>);
+
+impl Coverage {
+    pub(crate) fn saw(&self, state: Option<State>, verb: &'static str, outcome: &'static str) {
+        let state = state.map_or("none", crate::model::name);
+        self.0.borrow_mut().insert((state, verb, outcome));
+    }
+
+    /// Adds what another run saw.
+    pub fn add(&self, other: &Coverage) {
+        self.0.borrow_mut().extend(other.0.borrow().iter());
+    }
+
+    /// Transitions of the table that were not seen.
+    pub fn missed(&self) -> Vec<Transition> {
+        let seen = self.0.borrow();
+        TABLE
+            .iter()
+            .copied()
+            .filter(|transition| !seen.contains(transition))
+            .collect()
+    }
+
+    /// Transitions that were seen and are not in the table: it says they can't be reached.
+    pub fn unknown(&self) -> Vec<Transition> {
+        let seen = self.0.borrow();
+        seen.iter()
+            .copied()
+            .filter(|transition| !TABLE.contains(transition))
+            .collect()
+    }
+}

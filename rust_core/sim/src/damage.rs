@@ -1,0 +1,49 @@
+//! Damaged journals: a start on one is refused, never silently with less.
+
+use crate::chain::Chain;
+use crate::journal::Stored;
+use crate::plan::Damage;
+use crate::world::settings;
+
+/// Damages a copy and replays it.
+pub(crate) fn check_refused(batches: &[Stored], damage: &Damage) {
+    let mut copy: Vec<Vec<u8>> = batches.iter().map(|stored| stored.bytes.to_vec()).collect();
+    if copy.is_empty() || !apply(&mut copy, damage) {
+        return;
+    }
+    let mut chain = Chain::new(settings());
+    let mut replayed = (1..)
+        .zip(&copy)
+        .map(|(sequence, bytes)| chain.replay(sequence, bytes));
+    assert!(
+        replayed.any(|verdict| verdict.is_err()),
+        "a journal with {damage:?} is taken for whole"
+    );
+}
+
+/// False: there is nothing to damage like that.
+fn apply(copy: &mut Vec<Vec<u8>>, damage: &Damage) -> bool {
+    let last = copy.len() - 1;
+    let at = |back: usize| last.saturating_sub(back);
+    match *damage {
+        Damage::Flip { back, bit } => {
+            let batch = &mut copy[at(back)];
+            let bit = bit % (batch.len() * 8);
+            batch[bit / 8] ^= 1 << (bit % 8);
+        }
+        Damage::Cut { back, bytes } => {
+            let batch = &mut copy[at(back)];
+            batch.truncate(batch.len().saturating_sub(bytes));
+        }
+        Damage::Missing { back } if last > 0 => {
+            copy.remove(at(back).min(last - 1));
+        }
+        Damage::Swapped { back } if last > 0 => {
+            let at = at(back).min(last - 1);
+            copy.swap(at, at + 1);
+        }
+        Damage::Doubled { back } => copy.insert(at(back) + 1, copy[at(back)].clone()),
+        _ => return false,
+    }
+    true
+}

@@ -1,0 +1,244 @@
+//! A seed's plan: random settings, questions and faults. Short times meet long ones, few names meet often.
+
+use engine::command::{Blob, ConfigPatch, DedupKey, NewMessage, PeekState};
+use engine::config::{Backoff, QueueConfig, RateLimit, Scheduling};
+
+use crate::plan::{Action, Ask, Damage, Fault, Move, Plan};
+use crate::random::Random;
+use crate::world::settings;
+
+const QUEUES: [&str; 4] = ["orders", "mails", "letters", "last"];
+
+/// How a plan leans, so that plans differ from each other more than moves do.
+struct Style {
+    /// The longest wait between two moves.
+    wait_ms_max: u64,
+    /// Of a hundred moves, so many are faults.
+    faults: u64,
+    /// Of a hundred messages, so many have these.
+    keyed: u64,
+    deduplicated: u64,
+    delayed: u64,
+    expiring: u64,
+    /// The greatest time a setting names.
+    time_ms_max: u64,
+}
+
+/// The plan of a seed.
+pub fn plan(seed: u64) -> Plan {
+    let random = &mut Random::new(seed);
+    let style = Style {
+        wait_ms_max: random.pick(&[20, 2_000, 60_000, 600_000]),
+        faults: random.pick(&[0, 3, 10, 25]),
+        keyed: random.pick(&[0, 30, 100]),
+        deduplicated: random.pick(&[0, 30, 80]),
+        delayed: random.pick(&[5, 30]),
+        expiring: random.pick(&[0, 10, 40]),
+        time_ms_max: random.pick(&[200, 5_000, 600_000]),
+    };
+    let count = random.within(40, 250);
+    let mut moves: Vec<Move> = (QUEUES[..random.within(1, 3) as usize].iter())
+        .map(|queue| create(random, &style, queue))
+        .collect();
+    moves.extend((0..count).map(|_| next(random, &style)));
+    Plan { seed, moves }
+}
+
+fn create(random: &mut Random, style: &Style, queue: &'static str) -> Move {
+    let config = config(random, style);
+    Move {
+        wait_ms: 10,
+        action: Action::Ask(0, Box::new(Ask::Create { queue, config })),
+    }
+}
+
+fn next(random: &mut Random, style: &Style) -> Move {
+    let wait_ms = match random.below(3) {
+        0 => 0,
+        _ => random.time_ms(style.wait_ms_max),
+    };
+    let node = usize::from(random.chance(20));
+    let action = match random.chance(style.faults) {
+        true => Action::Fault(node, fault(random)),
+        false => Action::Ask(node, Box::new(ask(random, style))),
+    };
+    Move { wait_ms, action }
+}
+
+fn ask(random: &mut Random, style: &Style) -> Ask {
+    let queue = QUEUES[random.below(16) as usize * QUEUES.len() / 20];
+    let timeout_ms = random.maybe(40, |random| random.time_ms(style.time_ms_max));
+    let which = random.time_ms(8) as usize - 1;
+    match random.below(100) {
+        0..=2 => {
+            let config = match random.chance(50) {
+                true => settings().queue_config,
+                false => config(random, style),
+            };
+            Ask::Create { queue, config }
+        }
+        3..=5 => Ask::Update {
+            queue,
+            patch: patch(random, style),
+        },
+        6 => Ask::Delete { queue },
+        7..=33 => Ask::Enqueue {
+            queue,
+            messages: (0..random.within(1, 4))
+                .map(|_| message(random, style))
+                .collect(),
+            atomic: random.chance(25),
+        },
+        34..=56 => Ask::Receive {
+            queue,
+            max: random.within(1, 4) as u32,
+            timeout_ms,
+            bytes_max: random.pick(&[80, 200, 1 << 20, 1 << 20]),
+            vanishes: random.chance(8),
+        },
+        57..=68 => Ask::Ack { which },
+        69..=80 => Ask::Nack {
+            which,
+            delay_ms: random.maybe(50, |random| random.time_ms(style.time_ms_max) - 1),
+            priority: random.maybe(20, |random| random.pick(&[0, 1, 9])),
+            error: if random.chance(30) {
+                random.within(0, 60) as u32
+            } else {
+                0
+            },
+            reject: random.chance(12),
+        },
+        81..=84 => Ask::Extend { which, timeout_ms },
+        85..=87 => Ask::Settle { queue, which },
+        88..=90 => Ask::Release { which },
+        91..=94 => Ask::Get { which },
+        95..=98 => Ask::Peek {
+            queue,
+            state: random.pick(&[
+                PeekState::Ready,
+                PeekState::Delayed,
+                PeekState::Leased,
+                PeekState::Dead,
+            ]),
+            after: random.maybe(30, |random| random.below(4) as usize),
+            limit: random.within(1, 4) as u32,
+        },
+        _ => Ask::List {
+            after: random.maybe(50, |random| random.pick(&QUEUES)),
+            limit: 2,
+        },
+    }
+}
+
+fn message(random: &mut Random, style: &Style) -> NewMessage {
+    NewMessage {
+        priority: random.pick(&[0, 1, 1, 1, 5, 255]),
+        delay_ms: random.maybe(style.delayed, |random| {
+            random.time_ms(style.time_ms_max) - 1
+        }),
+        ttl_ms: random.maybe(style.expiring, |random| {
+            random.time_ms(style.time_ms_max) - 1
+        }),
+        dedup: random.maybe(style.deduplicated, |random| DedupKey {
+            hash: u128::from(random.below(5)),
+            fingerprint: u64::from(random.chance(15)),
+        }),
+        ordering_key: random.maybe(style.keyed, |random| random.below(3)),
+        fairness_key: None,
+        max_retries: random.maybe(15, |random| random.below(3) as u32),
+        blob: Blob {
+            index: 0,
+            length: random.within(0, 60) as u32,
+        },
+    }
+}
+
+fn limit(random: &mut Random, style: &Style) -> RateLimit {
+    RateLimit {
+        requests: random.within(1, 9) as u32,
+        per_ms: random.pick(&[100, 1000, style.time_ms_max]),
+        burst: random.within(1, 5) as u32,
+    }
+}
+
+fn config(random: &mut Random, style: &Style) -> QueueConfig {
+    let scheduling = match random.chance(30) {
+        true => Scheduling::Strict,
+        false => Scheduling::Fair {
+            aging_ms: random.time_ms(style.time_ms_max) - 1,
+        },
+    };
+    let backoff = Backoff {
+        initial_ms: random.time_ms(style.time_ms_max) - 1,
+        multiplier_permille: random.pick(&[1000, 1500, 2000, 10_000]),
+        max_ms: random.time_ms(style.time_ms_max),
+        jitter_permille: random.pick(&[0, 200, 1000]),
+    };
+    let timeout_ms = random.time_ms(style.time_ms_max);
+    QueueConfig {
+        dead_letter_queue: random.maybe(40, |random| random.pick(&QUEUES).into()),
+        rate_limit: random.maybe(25, |random| limit(random, style)),
+        scheduling,
+        backoff,
+        dedup_window_ms: random.time_ms(style.time_ms_max) - 1,
+        delay_ms: random
+            .maybe(20, |random| random.time_ms(style.time_ms_max))
+            .unwrap_or(0),
+        ttl_ms: random
+            .maybe(style.expiring, |random| random.time_ms(style.time_ms_max))
+            .unwrap_or(0),
+        ..QueueConfig::new(timeout_ms, random.below(4) as u32)
+    }
+}
+
+fn patch(random: &mut Random, style: &Style) -> ConfigPatch {
+    let config = config(random, style);
+    ConfigPatch {
+        max_retries: random.maybe(30, |_| config.max_retries),
+        visibility_timeout_ms: random.maybe(30, |_| config.visibility_timeout_ms),
+        dead_letter_queue: random.maybe(40, |_| config.dead_letter_queue),
+        rate_limit: random.maybe(40, |_| config.rate_limit),
+        scheduling: random.maybe(30, |_| config.scheduling),
+        backoff: random.maybe(30, |_| config.backoff),
+        dedup_window_ms: random.maybe(30, |_| config.dedup_window_ms),
+        delay_ms: random.maybe(30, |_| config.delay_ms),
+        ttl_ms: random.maybe(30, |_| config.ttl_ms),
+        ..ConfigPatch::default()
+    }
+}
+
+fn fault(random: &mut Random) -> Fault {
+    match random.below(16) {
+        0..=1 => Fault::AppendLost,
+        2..=3 => Fault::AckLost,
+        4 => Fault::AppendLate(random.time_ms(20_000)),
+        5..=6 => Fault::AckLate(random.time_ms(20_000)),
+        7 => Fault::Refused,
+        8..=9 => Fault::Crash(random.time_ms(20_000)),
+        10 => Fault::CrashMuted(random.time_ms(20_000)),
+        11..=12 => Fault::Takeover,
+        13 => {
+            let jump_ms = random.time_ms(3_600_000) as i64;
+            Fault::ClockJump(if random.chance(50) { jump_ms } else { -jump_ms })
+        }
+        14 => Fault::ClockStops(random.time_ms(60_000)),
+        _ => Fault::Damage(damage(random)),
+    }
+}
+
+fn damage(random: &mut Random) -> Damage {
+    let back = random.time_ms(16) as usize - 1;
+    match random.below(8) {
+        0..=3 => Damage::Flip {
+            back,
+            bit: random.below(4096) as usize,
+        },
+        4 => Damage::Cut {
+            back,
+            bytes: random.within(1, 100) as usize,
+        },
+        5 => Damage::Missing { back: back + 1 },
+        6 => Damage::Swapped { back },
+        _ => Damage::Doubled { back },
+    }
+}

@@ -1,0 +1,111 @@
+//! What clients were promised, and whether it was kept. Knows answers, no state: payloads by what they say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::command::Command;
+use engine::ids::LeaseId;
+use engine::reply::Reply;
+
+use crate::model::Model;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    /// Payloads whose acceptance was acknowledged.
+    accepted: BTreeSet<u32>,
+    /// By payload: the message and delivery whose ack was acknowledged.
+    acked: BTreeMap<u32, (u64, u32)>,
+    /// Payloads that somebody tried to ack and was not told the outcome.
+    doubtful: BTreeSet<u32>,
+    /// The payload of each lease that somebody got.
+    leases: BTreeMap<(u64, u32), u32>,
+}
+
+impl Ledger {
+    /// An answer reached its client. `token` reads a message's payload.
+    pub fn answered(&mut self, command: &Command, reply: &Reply, token: impl Fn(usize) -> u32) {
+        match (command, reply) {
+            (Command::Enqueue { messages, .. }, Reply::Enqueued(results)) => {
+                for (message, result) in messages.iter().zip(results) {
+                    if result.as_ref().is_ok_and(|accepted| !accepted.duplicate) {
+                        self.accepted.insert(message.blob.index);
+                    }
+                }
+            }
+            (_, Reply::Received { messages, .. }) => {
+                for (index, delivered) in messages.iter().enumerate() {
+                    self.delivered(delivered.lease, token(index));
+                }
+            }
+            (Command::Ack(ack), Reply::Acked { .. }) => self.ack(ack.lease),
+            (Command::Settle { acks, .. }, Reply::Settled { acks: results, .. }) => {
+                let done = acks
+                    .iter()
+                    .zip(results)
+                    .filter(|(_, result)| result.is_ok());
+                done.for_each(|(ack, _)| self.ack(ack.lease));
+            }
+            _ => {}
+        }
+    }
+
+    /// No answer will come.
+    pub fn unanswered(&mut self, command: &Command) {
+        let leases: Vec<LeaseId> = match command {
+            Command::Ack(ack) => vec![ack.lease],
+            Command::Settle { acks, .. } => acks.iter().map(|ack| ack.lease).collect(),
+            _ => return,
+        };
+        let tokens = leases
+            .iter()
+            .filter_map(|lease| self.leases.get(&key(*lease)));
+        self.doubtful.extend(tokens);
+    }
+
+    /// A node gives back what nobody saw: no lease that somebody got.
+    pub fn gives_back(&self, command: &Command, model: &Model) {
+        let Command::Release { leases } = command else {
+            return;
+        };
+        for release in leases.iter().filter(|release| model.holds(release.lease)) {
+            let got = self.leases.contains_key(&key(release.lease));
+            assert!(
+                !got,
+                "{:?} is given back, which a client holds",
+                release.lease
+            );
+        }
+    }
+
+    fn delivered(&mut self, lease: LeaseId, token: u32) {
+        if let Some(&acked) = self.acked.get(&token) {
+            assert!(
+                key(lease) < acked,
+                "payload {token} is delivered as {lease:?} after its ack of {acked:?}"
+            );
+        }
+        let earlier = self.leases.insert(key(lease), token);
+        assert!(earlier.is_none(), "two clients hold {lease:?}");
+    }
+
+    fn ack(&mut self, lease: LeaseId) {
+        let token = self.leases[&key(lease)];
+        self.acked.insert(token, key(lease));
+    }
+
+    /// Nothing is ready, delayed or leased any more: where is everything that was accepted?
+    pub fn check_at_rest(&self, model: &Model) {
+        for token in &self.accepted {
+            let is_dead = model.messages.iter().any(|message| message.token == *token);
+            let found = is_dead
+                || self.acked.contains_key(token)
+                || self.doubtful.contains(token)
+                || model.deleted.contains(token);
+            assert!(found, "payload {token} was accepted and is nowhere");
+        }
+    }
+}
+
+fn key(lease: LeaseId) -> (u64, u32) {
+    (lease.message.number, lease.delivery)
+}

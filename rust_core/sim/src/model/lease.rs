@@ -1,0 +1,51 @@
+//! Who holds what: is this the lease that a message has now?
+
+use engine::ids::{GROUP_DEFAULT, LeaseId};
+use engine::rejection::Rejection;
+use engine::reply::State;
+
+use super::Model;
+
+impl Model {
+    /// Where the message is that this lease holds.
+    pub(super) fn held(&self, lease: LeaseId) -> Result<usize, Rejection> {
+        let at = self.find(lease.message).ok_or(Rejection::LeaseLost)?;
+        let message = &self.messages[at];
+        let is_held = message.state == State::Leased
+            && message.deliveries == lease.delivery
+            && lease.group == GROUP_DEFAULT;
+        if is_held {
+            Ok(at)
+        } else {
+            Err(Rejection::LeaseLost)
+        }
+    }
+
+    /// Whether this lease holds a message.
+    pub fn holds(&self, lease: LeaseId) -> bool {
+        self.held(lease).is_ok()
+    }
+
+    pub(super) fn check_queue(&self, lease: LeaseId, queue: Option<&str>) -> Result<(), Rejection> {
+        let Some((at, name)) = self.find(lease.message).zip(queue) else {
+            return Ok(());
+        };
+        if *self.queue_of(&self.messages[at]).name == *name {
+            return Ok(());
+        }
+        self.saw(Some(self.messages[at].state), "settle", "other queue");
+        Err(Rejection::ReceiptOfOtherQueue { queue: name.into() })
+    }
+
+    /// The state of a lease's message, as far as a settlement is concerned.
+    pub(super) fn state_of(&self, lease: LeaseId) -> Option<State> {
+        self.find(lease.message).map(|at| self.messages[at].state)
+    }
+
+    pub(super) fn ended_by(&self, lease: LeaseId, acked: bool) -> bool {
+        self.endings.iter().any(|ending| {
+            (ending.number, ending.delivery, ending.acked)
+                == (lease.message.number, lease.delivery, acked)
+        })
+    }
+}

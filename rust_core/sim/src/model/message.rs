@@ -1,0 +1,98 @@
+//! What the model knows of one message.
+
+use engine::record::DeathReason;
+use engine::reply::State;
+
+/// One message that is not gone.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub number: u64,
+    /// Known from the first reply that names it.
+    pub slot: Option<u32>,
+    pub queue: u32,
+    /// Its envelope, among all texts of the run, and the bytes of it.
+    pub token: u32,
+    pub bytes: u32,
+    pub priority: u8,
+    pub state: State,
+    /// Ready, dead: since. Delayed, blocked: due. Leased: until.
+    pub at_ms: u64,
+    /// 0: never.
+    pub expires_at_ms: u64,
+    pub ordering_key: Option<u64>,
+    pub max_retries: Option<u32>,
+    /// Its place among those of its state: the smallest is first.
+    pub line: i64,
+    pub deliveries: u32,
+    pub attempts: u32,
+    /// The delivery that a nack ended, as long as no other began.
+    pub nacked: Option<u32>,
+    /// 0: it never failed.
+    pub first_failure_ms: u64,
+    pub last_failure_ms: u64,
+    /// Of the last failure that had a text.
+    pub error: Option<Text>,
+    pub death: Option<Death>,
+}
+
+/// An error's text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text {
+    pub token: u32,
+    pub bytes: u32,
+}
+
+/// How it died, here or where it came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Death {
+    pub reason: DeathReason,
+    pub source_queue: Box<str>,
+    pub source_number: u64,
+    pub deliveries: u32,
+    pub attempts: u32,
+    pub first_failure_ms: u64,
+    pub last_failure_ms: u64,
+    pub error: Option<Text>,
+}
+
+impl Message {
+    /// When time does something with it by itself.
+    pub fn deadline_ms(&self) -> Option<u64> {
+        let expiry = Some(self.expires_at_ms).filter(|&at_ms| at_ms > 0);
+        match self.state {
+            State::Ready | State::Blocked => expiry,
+            State::Delayed => Some(self.at_ms.min(expiry.unwrap_or(u64::MAX))),
+            State::Leased => Some(self.at_ms),
+            State::Dead => None,
+        }
+    }
+
+    pub fn is_expired(&self, now_ms: u64) -> bool {
+        self.expires_at_ms > 0 && self.expires_at_ms <= now_ms
+    }
+
+    /// Bytes of it that an answer shows.
+    pub fn answer_bytes(&self) -> u64 {
+        let error = self.death.as_ref().and_then(|death| death.error);
+        u64::from(self.bytes) + error.map_or(0, |text| u64::from(text.bytes))
+    }
+}
+
+/// A dedup id in its window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remembered {
+    pub queue: u32,
+    pub hash: u128,
+    pub fingerprint: u64,
+    pub expires_at_ms: u64,
+    pub number: u64,
+    pub slot: u32,
+}
+
+/// A lease that ended a message's life.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    pub number: u64,
+    pub delivery: u32,
+    pub acked: bool,
+}

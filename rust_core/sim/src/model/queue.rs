@@ -1,0 +1,275 @@
+//! Queues: made, changed, deleted, listed; and a bucket for each rate limit.
+
+use engine::command::ConfigPatch;
+use engine::config::{QueueConfig, RateLimit};
+use engine::rejection::Rejection;
+use engine::reply::{Counts, QueueView, Reply, State};
+
+use super::Model;
+
+/// Queues a dead letter may pass.
+const CHAIN_MAX: usize = 16;
+
+/// A queue that can be named.
+#[derive(Clone)]
+pub(crate) struct Queue {
+    pub number: u32,
+    pub name: Box<str>,
+    pub config: QueueConfig,
+    pub created_at_ms: u64,
+    pub bucket: Option<Bucket>,
+}
+
+/// A bucket of tokens, counted in shares: `per_ms` shares are one token, and each millisecond brings `requests`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bucket {
+    limit: RateLimit,
+    shares: u128,
+    at_ms: u64,
+}
+
+impl Bucket {
+    fn full(limit: RateLimit, now_ms: u64) -> Self {
+        let shares = u128::from(limit.burst) * u128::from(limit.per_ms);
+        Bucket {
+            limit,
+            shares,
+            at_ms: now_ms,
+        }
+    }
+
+    fn empty(limit: RateLimit, now_ms: u64) -> Self {
+        Bucket {
+            limit,
+            shares: 0,
+            at_ms: now_ms,
+        }
+    }
+
+    fn fill(&mut self, now_ms: u64) {
+        let brought = u128::from(now_ms - self.at_ms) * u128::from(self.limit.requests);
+        let most = u128::from(self.limit.burst) * u128::from(self.limit.per_ms);
+        self.shares = most.min(self.shares + brought);
+        self.at_ms = now_ms;
+    }
+
+    pub fn has_one(&mut self, now_ms: u64) -> bool {
+        self.fill(now_ms);
+        self.shares >= u128::from(self.limit.per_ms)
+    }
+
+    pub fn take(&mut self, now_ms: u64) {
+        assert!(
+            self.has_one(now_ms),
+            "more were delivered than the rate limit allows"
+        );
+        self.shares -= u128::from(self.limit.per_ms);
+    }
+
+    /// Milliseconds until there is one.
+    pub fn wait_ms(&mut self, now_ms: u64) -> u64 {
+        self.fill(now_ms);
+        let missing = u128::from(self.limit.per_ms).saturating_sub(self.shares);
+        missing.div_ceil(u128::from(self.limit.requests)) as u64
+    }
+}
+
+impl Queue {
+    pub fn empty_limits(&mut self, now_ms: u64) {
+        self.bucket = self
+            .config
+            .rate_limit
+            .map(|limit| Bucket::empty(limit, now_ms));
+    }
+}
+
+impl Model {
+    pub(super) fn create_queue(
+        &mut self,
+        name: &str,
+        config: &QueueConfig,
+    ) -> Result<Reply, Rejection> {
+        let created = match self.named(name) {
+            Ok(at) if self.queues[at].config == *config => false,
+            Ok(_) => return Err(Rejection::QueueConflict { queue: name.into() }),
+            Err(_) => {
+                self.check_dead_letter_queue(name, config)?;
+                self.check_room(1 + usize::from(self.names_new_queue(config)))?;
+                self.add_queue(name, config.clone());
+                self.make_dead_letter_queue(config);
+                true
+            }
+        };
+        let outcome = if created { "made" } else { "there" };
+        self.saw(None, "create queue", outcome);
+        let queue = self.view_of_queue(self.named(name)?);
+        Ok(Reply::QueueCreated { created, queue })
+    }
+
+    pub(super) fn update_queue(
+        &mut self,
+        name: &str,
+        patch: ConfigPatch,
+    ) -> Result<Reply, Rejection> {
+        let at = self.named(name)?;
+        let before = self.queues[at].config.clone();
+        let config = patch.over(&before);
+        if config == before {
+            return Ok(self.queue_view(at));
+        }
+        if config.dead_letter_queue != before.dead_letter_queue {
+            self.check_dead_letter_queue(name, &config)?;
+        }
+        self.check_room(usize::from(self.names_new_queue(&config)))?;
+        self.make_dead_letter_queue(&config);
+        let now_ms = self.now_ms;
+        let queue = &mut self.queues[at];
+        queue.config = config;
+        if queue.config.rate_limit != before.rate_limit {
+            queue.empty_limits(now_ms);
+        }
+        let number = queue.number;
+        self.woken.push(number);
+        self.saw(None, "update queue", "changed");
+        Ok(self.queue_view(at))
+    }
+
+    pub(super) fn delete_queue(&mut self, name: &str) -> Result<Reply, Rejection> {
+        let number = self.queues.remove(self.named(name)?).number;
+        let (gone, left) = std::mem::take(&mut self.messages)
+            .into_iter()
+            .partition(|message| message.queue == number);
+        self.messages = left;
+        self.remembered.retain(|entry| entry.queue != number);
+        for message in &gone as &Vec<super::Message> {
+            self.deleted.push(message.token);
+            self.saw(Some(message.state), "delete queue", "gone");
+        }
+        let messages = gone.len() as u64;
+        Ok(Reply::QueueDeleted { messages })
+    }
+
+    pub(super) fn list_queues(&self, after: Option<&str>, limit: u32) -> Reply {
+        let mut names: Vec<&str> = self.queues.iter().map(|queue| &*queue.name).collect();
+        names.sort_unstable();
+        names.retain(|&name| after.is_none_or(|after| name > after));
+        let more = names.len() > limit as usize;
+        names.truncate(limit as usize);
+        let at = |name| self.named(name).expect("a name of the list");
+        let queues = names
+            .into_iter()
+            .map(|name| self.view_of_queue(at(name)))
+            .collect();
+        Reply::Queues { queues, more }
+    }
+
+    pub(super) fn queue_view(&self, at: usize) -> Reply {
+        Reply::Queue(self.view_of_queue(at))
+    }
+
+    fn view_of_queue(&self, at: usize) -> QueueView {
+        let queue = &self.queues[at];
+        let count = |state| {
+            let is_there =
+                |message: &&super::Message| message.queue == queue.number && message.state == state;
+            self.messages.iter().filter(is_there).count() as u64
+        };
+        QueueView {
+            name: queue.name.clone(),
+            config: queue.config.clone(),
+            created_at_ms: queue.created_at_ms,
+            paused: Default::default(),
+            counts: Counts {
+                ready: count(State::Ready),
+                blocked: count(State::Blocked),
+                delayed: count(State::Delayed),
+                leased: count(State::Leased),
+                dead: count(State::Dead),
+            },
+        }
+    }
+
+    // -- dead-letter queues
+
+    fn check_dead_letter_queue(&self, name: &str, config: &QueueConfig) -> Result<(), Rejection> {
+        let Some(first) = &config.dead_letter_queue else {
+            return Ok(());
+        };
+        let (queue, dead_letter_queue) = (Box::from(name), first.clone());
+        if **first == *name {
+            return Err(Rejection::DeadLetterQueueIsItself { queue });
+        }
+        let mut next = Some(&**first);
+        for _ in 0..CHAIN_MAX {
+            let Some(here) = next else { return Ok(()) };
+            if here == name {
+                return Err(Rejection::DeadLetterQueueLeadsBack {
+                    queue,
+                    dead_letter_queue,
+                });
+            }
+            let found = self.named(here).ok();
+            next = found.and_then(|at| self.queues[at].config.dead_letter_queue.as_deref());
+        }
+        if next.is_none() {
+            return Ok(());
+        }
+        let queues_max = CHAIN_MAX as u32;
+        Err(Rejection::DeadLetterQueueChainTooLong {
+            queue,
+            dead_letter_queue,
+            queues_max,
+        })
+    }
+
+    fn names_new_queue(&self, config: &QueueConfig) -> bool {
+        config
+            .dead_letter_queue
+            .as_deref()
+            .is_some_and(|name| self.named(name).is_err())
+    }
+
+    fn check_room(&self, queues: usize) -> Result<(), Rejection> {
+        let queues_max = self.settings.queues_max;
+        if queues > 0 && (self.queues.len() + queues) as u64 > queues_max {
+            return Err(Rejection::QueuesExhausted { queues_max });
+        }
+        Ok(())
+    }
+
+    fn make_dead_letter_queue(&mut self, config: &QueueConfig) {
+        if let Some(name) = config
+            .dead_letter_queue
+            .as_deref()
+            .filter(|name| self.named(name).is_err())
+        {
+            self.add_queue(name, self.settings.queue_config.clone());
+        }
+    }
+
+    /// The number of the queue that dead letters of this one go to, made if need be; None: they stay.
+    pub(super) fn dead_letter_queue_of(&mut self, queue: u32) -> Option<u32> {
+        let source = self.queues.iter().find(|other| other.number == queue)?;
+        let config = source.config.clone();
+        let name = config.dead_letter_queue.as_deref()?;
+        if self.named(name).is_err() {
+            self.check_room(1).ok()?;
+            self.make_dead_letter_queue(&config);
+        }
+        Some(self.queues[self.named(name).expect("it was made")].number)
+    }
+
+    fn add_queue(&mut self, name: &str, config: QueueConfig) {
+        let bucket = config
+            .rate_limit
+            .map(|limit| Bucket::full(limit, self.now_ms));
+        self.queues.push(Queue {
+            number: self.queues_made,
+            name: name.into(),
+            config,
+            created_at_ms: self.now_ms,
+            bucket,
+        });
+        self.queues_made += 1;
+    }
+}

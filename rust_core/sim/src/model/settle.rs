@@ -1,0 +1,201 @@
+//! ack, nack, extend, release and settle: how leases end and last.
+
+use engine::command::{Command, Extend, Nack, Release};
+use engine::ids::LeaseId;
+use engine::record::DeathReason;
+use engine::rejection::Rejection;
+use engine::reply::{Nacked, Reply, State};
+
+use super::message::{Ending, Text};
+use super::{Message, Model, look};
+
+impl Model {
+    pub(super) fn ack(&mut self, lease: LeaseId, queue: Option<&str>) -> Result<bool, Rejection> {
+        self.check_queue(lease, queue)?;
+        if self.ended_by(lease, true) {
+            self.saw(None, "ack", "already");
+            return Ok(true);
+        }
+        let state = self.state_of(lease);
+        let at = self
+            .held(lease)
+            .inspect_err(|_| self.saw(state, "ack", "lease lost"))?;
+        let (number, delivery) = (lease.message.number, lease.delivery);
+        self.endings.push(Ending {
+            number,
+            delivery,
+            acked: true,
+        });
+        self.remove(at);
+        self.saw(state, "ack", "acked");
+        Ok(false)
+    }
+
+    pub(super) fn check_nack(&mut self, nack: Nack, reply: &Reply) {
+        let found = match reply {
+            Reply::Nacked(nacked) => Ok(*nacked),
+            Reply::Rejected(rejection) => Err(rejection.clone()),
+            other => panic!("a nack is answered with {other:?}"),
+        };
+        let expected = self.nack(nack, None, &found);
+        assert_eq!(found, expected, "the answer to {nack:?} is wrong");
+    }
+
+    /// `found`: the engine's answer, which names the dead letter's id and the jitter it drew.
+    fn nack(
+        &mut self,
+        nack: Nack,
+        queue: Option<&str>,
+        found: &Result<Nacked, Rejection>,
+    ) -> Result<Nacked, Rejection> {
+        let lease = nack.lease;
+        self.check_queue(lease, queue)?;
+        let state = self.state_of(lease);
+        let message = self.find(lease.message).map(|at| &self.messages[at]);
+        if message.is_some_and(|message| message.nacked == Some(lease.delivery))
+            || self.ended_by(lease, false)
+        {
+            self.saw(state, "nack", "already");
+            return Ok(Nacked::Already);
+        }
+        let at = self
+            .held(lease)
+            .inspect_err(|_| self.saw(state, "nack", "lease lost"))?;
+        let error = nack.error.filter(|error| error.length > 0);
+        let error = error.map(|error| Text {
+            token: error.index,
+            bytes: error.length,
+        });
+        let reason = match nack.reject {
+            true => Some(DeathReason::Rejected),
+            false => self
+                .is_last_attempt(at)
+                .then_some(DeathReason::RetriesExhausted),
+        };
+        if let Some(reason) = reason {
+            return Ok(self.nack_to_death(at, reason, error, found));
+        }
+        let due_ms = match (nack.delay_ms, found) {
+            (Some(delay_ms), _) => self.now_ms + delay_ms,
+            (None, &Ok(Nacked::Retry { due_ms })) => {
+                self.check_backoff(at, due_ms);
+                due_ms
+            }
+            (None, other) => panic!("a nack is retried, not {other:?}"),
+        };
+        self.fail(at, error);
+        let message = &mut self.messages[at];
+        message.priority = nack.priority.unwrap_or(message.priority);
+        message.nacked = Some(lease.delivery);
+        self.place_when_due(at, due_ms);
+        self.saw(state, "nack", look::name(self.messages[at].state));
+        Ok(Nacked::Retry { due_ms })
+    }
+
+    fn nack_to_death(
+        &mut self,
+        at: usize,
+        reason: DeathReason,
+        error: Option<Text>,
+        found: &Result<Nacked, Rejection>,
+    ) -> Nacked {
+        let went = self.die(at, reason, error);
+        self.saw(Some(State::Leased), "nack", went);
+        match found {
+            Ok(Nacked::DeadLettered { message }) if went == "deadLettered" => {
+                assert_eq!(message.number, self.numbered, "numbers count up by one");
+                self.learn(*message);
+                Nacked::DeadLettered { message: *message }
+            }
+            _ => {
+                assert_eq!(
+                    went, "dead",
+                    "a message dies where it should not: {found:?}"
+                );
+                Nacked::Dead
+            }
+        }
+    }
+
+    pub(super) fn extend(&mut self, extend: Extend, queue: Option<&str>) -> Result<u64, Rejection> {
+        let state = self.state_of(extend.lease);
+        self.check_queue(extend.lease, queue)?;
+        let at = self
+            .held(extend.lease)
+            .inspect_err(|_| self.saw(state, "extend", "lease lost"))?;
+        let own_ms = self
+            .queue_of(&self.messages[at])
+            .config
+            .visibility_timeout_ms;
+        let until_ms = self.now_ms + extend.visibility_timeout_ms.unwrap_or(own_ms);
+        self.messages[at].at_ms = until_ms;
+        self.saw(state, "extend", "leased");
+        Ok(until_ms)
+    }
+
+    /// Leases nobody saw: the messages stand where they stood, in front, and nothing is counted.
+    pub(super) fn release(&mut self, leases: &[Release]) -> Reply {
+        let mut messages = 0;
+        for release in leases.iter().rev() {
+            let state = self.state_of(release.lease);
+            let Ok(at) = self.held(release.lease) else {
+                self.saw(state, "release", "passed over");
+                continue;
+            };
+            let message = &self.messages[at];
+            let ahead = |other: &&Message| {
+                (other.queue, other.priority, other.state)
+                    == (message.queue, message.priority, State::Ready)
+            };
+            let first = self
+                .messages
+                .iter()
+                .filter(ahead)
+                .min_by_key(|other| other.line);
+            let behind_ms = first.map_or(self.now_ms, |first| first.at_ms);
+            let since_ms = release.ready_since_ms.min(behind_ms).min(self.now_ms);
+            self.place(at, State::Ready, since_ms);
+            self.first_line -= 1;
+            self.messages[at].line = self.first_line;
+            self.saw(state, "release", "ready");
+            messages += 1;
+        }
+        Reply::Released { messages }
+    }
+
+    pub(super) fn settle(&mut self, command: &Command, reply: &Reply) {
+        let Command::Settle {
+            queue,
+            acks,
+            nacks,
+            extends,
+        } = command
+        else {
+            unreachable!("only a settle comes here")
+        };
+        if let Err(rejection) = self.named(queue) {
+            return assert_eq!(*reply, Reply::Rejected(rejection));
+        }
+        let Reply::Settled {
+            acks: acked,
+            nacks: nacked,
+            extends: extended,
+        } = reply
+        else {
+            panic!("a settle is answered with {reply:?}")
+        };
+        let queue = Some(&**queue);
+        let expected: Vec<_> = acks.iter().map(|ack| self.ack(ack.lease, queue)).collect();
+        assert_eq!(*acked, expected, "acks of {command:?}");
+        assert_eq!(nacked.len(), nacks.len(), "one result a nack");
+        for (nack, found) in nacks.iter().zip(nacked) {
+            let expected = self.nack(*nack, queue, found);
+            assert_eq!(*found, expected, "nack {nack:?}");
+        }
+        let expected: Vec<_> = extends
+            .iter()
+            .map(|extend| self.extend(*extend, queue))
+            .collect();
+        assert_eq!(*extended, expected, "extensions of {command:?}");
+    }
+}

@@ -1,0 +1,137 @@
+//! A plan: what clients ask and what goes wrong, move by move. A run is a function of its plan.
+
+use engine::command::{ConfigPatch, NewMessage, PeekState};
+use engine::config::QueueConfig;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What it was drawn from.
+    pub seed: u64,
+    /// In order.
+    pub moves: Vec<Move>,
+}
+
+/// One thing that happens, after some time.
+#[derive(Clone, Debug)]
+pub struct Move {
+    /// Simulated time before it. Questions with none between them share a step.
+    pub wait_ms: u64,
+    /// What happens.
+    pub action: Action,
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// A client asks this node, or the other if only that one serves.
+    Ask(usize, Box<Ask>),
+    /// Something goes wrong at this node.
+    Fault(usize, Fault),
+}
+
+/// A question. `which` picks among the leases or messages that clients know, from the latest back.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // commands of the engine, but for `which`
+pub enum Ask {
+    Create {
+        queue: &'static str,
+        config: QueueConfig,
+    },
+    Update {
+        queue: &'static str,
+        patch: ConfigPatch,
+    },
+    Delete {
+        queue: &'static str,
+    },
+    Enqueue {
+        queue: &'static str,
+        messages: Vec<NewMessage>,
+        atomic: bool,
+    },
+    Receive {
+        queue: &'static str,
+        max: u32,
+        timeout_ms: Option<u64>,
+        bytes_max: u64,
+        vanishes: bool,
+    },
+    Ack {
+        which: usize,
+    },
+    Nack {
+        which: usize,
+        delay_ms: Option<u64>,
+        priority: Option<u8>,
+        error: u32,
+        reject: bool,
+    },
+    Extend {
+        which: usize,
+        timeout_ms: Option<u64>,
+    },
+    Settle {
+        queue: &'static str,
+        which: usize,
+    },
+    Release {
+        which: usize,
+    },
+    Get {
+        which: usize,
+    },
+    Peek {
+        queue: &'static str,
+        state: PeekState,
+        after: Option<usize>,
+        limit: u32,
+    },
+    List {
+        after: Option<&'static str>,
+        limit: u32,
+    },
+}
+
+/// What goes wrong.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// The next append never reaches the journal.
+    AppendLost,
+    /// The next append is stored, and its acknowledgement never comes.
+    AckLost,
+    /// The next append reaches the journal this much later; beyond the time-out, after its writer gave up.
+    AppendLate(u64),
+    /// The next append's acknowledgement comes this much later.
+    AckLate(u64),
+    /// The journal says no to the next append.
+    Refused,
+    /// The process dies and starts again after so long. What it sent is on its way.
+    Crash(u64),
+    /// The process dies, and with it what it sent and did not arrive.
+    CrashMuted(u64),
+    /// It begins to own the partition though another may.
+    Takeover,
+    /// Its clock is set forward or back.
+    ClockJump(i64),
+    /// Its clock stands still for so long.
+    ClockStops(u64),
+    /// A copy of the journal is damaged; a start must refuse it.
+    Damage(Damage),
+}
+
+/// How a copy of the journal is damaged. `back` counts batches from the last one.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum Damage {
+    /// A bit of a batch is another.
+    Flip { back: usize, bit: usize },
+    /// A batch ends early.
+    Cut { back: usize, bytes: usize },
+    /// A batch before the last one is not there.
+    Missing { back: usize },
+    /// Two neighbours changed places.
+    Swapped { back: usize },
+    /// A batch lies where the next one should.
+    Doubled { back: usize },
+}
