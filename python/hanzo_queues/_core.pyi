@@ -12,6 +12,7 @@ __all__ = [
     "Command",
     "Engine",
     "EngineBug",
+    "Excerpt",
     "Invalid",
     "Parser",
     "Reply",
@@ -111,6 +112,10 @@ def partition_of_message(message_id: str) -> int:
     """The partition a message id or a receipt names. Raises Invalid (`message_id_invalid`)."""
 
 @final
+class Excerpt:
+    """What one reply needs of one journal batch."""
+
+@final
 class Reply:
     """The answer to one command."""
 
@@ -135,10 +140,13 @@ class Reply:
     def lsns(self) -> list[int]:
         """The journal batches `render` needs, ascending, each once."""
 
-    def render(self, batches: Mapping[int, bytes]) -> bytes:
-        """The answer's JSON. `batches` holds at least `lsns`, each verified once; payloads are spliced in unparsed.
-        A rejection renders as `{"error": {code, detail}}`. Raises KeyError for a batch that is missing and
-        BatchError for one that is not what its LSN says, and EngineBug."""
+    def excerpt(self, lsn: int, batch: bytes) -> Excerpt:
+        """What `render` needs of the batch at `lsn`, which was verified once. Raises BatchError."""
+
+    def render(self, batches: Mapping[int, bytes | Excerpt]) -> bytes:
+        """The answer's JSON. `batches` holds at least `lsns`, each verified once, whole or this reply's excerpt;
+        payloads are spliced in unparsed. A rejection renders as `{"error": {code, detail}}`. Raises KeyError for a
+        batch that is missing and BatchError for one that is not what its LSN says, and EngineBug."""
 
     def release(self) -> Command | None:
         """For a receive that leased messages: the command that gives them back, no attempt counted."""

@@ -35,7 +35,7 @@ RECEIVE = b"GET /v1/queues/q/messages?maxMessages=8 HTTP/1.1\r\n" + HOST + AUTH 
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judged every 50 ms: 100 bytes must have moved."""
     monkeypatch.setattr(progress, "JUDGED_EVERY_S", 0.05)
-    monkeypatch.setattr(progress, "BYTES_PER_S_MIN", 2000)
+    monkeypatch.setattr(progress, "BYTES_MIN", 100)
 
 
 @pytest.mark.parametrize(

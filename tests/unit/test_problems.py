@@ -27,8 +27,10 @@ def test_every_code_is_complete(code: str) -> None:
     assert kind.cause.endswith(".")
     assert kind.fix.endswith(".")
     assert kind.outcome in ("none", "unknown")
-    assert kind.retryable == (kind.status >= 500)
-    assert (kind.retry_after is not None) == (kind.status == 503)
+    assert kind.retryable or kind.status < 500
+    assert not kind.retryable or kind.status in (408, 409, 429) or kind.status >= 500
+    assert kind.retry_after is None or kind.retryable
+    assert kind.retry_after is not None or kind.status != 503
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -83,7 +85,7 @@ def test_every_limit_has_a_unit_and_a_reason() -> None:
         assert isinstance(limit["value"], int)
         assert limit["reason"].endswith(".")
         assert (limit["unit"] == "milliseconds") == name.endswith(("_ms", "_ms_max"))
-        assert (limit["unit"] == "bytes") == name.endswith("_bytes_max")
+        assert (limit["unit"] == "bytes") == name.endswith(("_bytes_max", "_bytes_min"))
 
 
 def test_a_small_journal_lowers_what_a_request_may_carry() -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, Protocol
 
-from hanzo_queues._core import Command, Engine, Reply
+from hanzo_queues._core import Command, Engine, Excerpt, Reply
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.faults import Fault, JournalUnavailable, Overloaded, PartitionRecovering, ShuttingDown
 from hanzo_queues.server.inbox import Inbox, Request
@@ -192,13 +192,13 @@ class Partition:
 
     async def _answer(self, reply: Reply) -> Answer:
         try:
-            return self._rendered(reply, await self._payloads.load(reply.lsns))
+            return self._rendered(reply, await self._payloads.load(reply))
         except BaseException as error:
             self._give_back(reply)
             raise self._unreadable(error) from error
 
     @staticmethod
-    def _rendered(reply: Reply, batches: Mapping[int, bytes]) -> Answer:
+    def _rendered(reply: Reply, batches: Mapping[int, bytes | Excerpt]) -> Answer:
         return Answer(reply.rejection, reply.created, reply.message_count, reply.render(batches), reply)
 
     def _unreadable(self, error: BaseException) -> BaseException:

@@ -1,7 +1,8 @@
 """Where payload bytes come from: recent batches in memory up to a budget, older ones from the journal.
 
 Holds whole journal batches by LSN, least recently used first out. The engine knows only locations in them. A batch
-fetched back is verified by its hash before anything of it is handed out.
+fetched back is verified by its hash before anything of it is handed out. It can be megabytes for one small payload, so
+an answer that gathers old messages keeps excerpts, and only a few batches are being read at the same time.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
 
-from hanzo_queues._core import BatchError, verify_batch
+from hanzo_queues._core import BatchError, Excerpt, Reply, verify_batch
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt
 
 logger = logging.getLogger(__name__)
 
-FETCHES_MAX = 16  # concurrent reads of one answer
+FETCHES_MAX = 8  # batches being read back at the same time, for all answers
+FETCHES_MAX_EACH = 4  # for one answer
 
 
 class Payloads:
@@ -28,6 +29,7 @@ class Payloads:
         self._batches: OrderedDict[int, bytes] = OrderedDict()
         self._fetching: dict[int, asyncio.Future[bytes]] = {}
         self.memory_bytes = 0
+        self._reading = asyncio.Semaphore(FETCHES_MAX)
 
     def put(self, lsn: int, batch: bytes) -> None:
         """Keeps a batch, and lets go of the least recently used ones over the budget."""
@@ -45,20 +47,21 @@ class Payloads:
         self._batches.clear()
         self.memory_bytes = 0
 
-    async def load(self, lsns: Sequence[int]) -> dict[int, bytes]:
-        """The batches of `lsns`. Raises JournalError; nothing is changed by it."""
-        found: dict[int, bytes] = {}
+    async def load(self, reply: Reply) -> dict[int, bytes | Excerpt]:
+        """What `reply` needs to be rendered. Raises JournalError; nothing is changed by it."""
+        found: dict[int, bytes | Excerpt] = {}
         missing: list[int] = []
-        for lsn in lsns:
+        for lsn in reply.lsns:
             batch = self._batches.get(lsn)
             if batch is None:
                 missing.append(lsn)
             else:
                 self._batches.move_to_end(lsn)
                 found[lsn] = batch
-        for start in range(0, len(missing), FETCHES_MAX):
-            wanted = missing[start : start + FETCHES_MAX]
-            found.update(zip(wanted, await asyncio.gather(*map(self._fetch, wanted)), strict=True))
+        for start in range(0, len(missing), FETCHES_MAX_EACH):
+            wanted = missing[start : start + FETCHES_MAX_EACH]
+            for lsn, batch in zip(wanted, await asyncio.gather(*map(self._fetch, wanted)), strict=True):
+                found[lsn] = reply.excerpt(lsn, batch)
         return found
 
     async def _fetch(self, lsn: int) -> bytes:
@@ -71,11 +74,12 @@ class Payloads:
         return await asyncio.shield(under_way)
 
     async def _read(self, lsn: int) -> bytes:
-        batch = await self._journal.fetch(lsn)
-        try:
-            verify_batch(batch)
-        except BatchError as error:
-            batch = await self._read_from_leader(lsn, error)
+        async with self._reading:
+            batch = await self._journal.fetch(lsn)
+            try:
+                verify_batch(batch)
+            except BatchError as error:
+                batch = await self._read_from_leader(lsn, error)
         self.put(lsn, batch)
         return batch
 

@@ -1,4 +1,4 @@
-"""Whether a client gets on: so many bytes a second, judged every few seconds.
+"""Whether a client gets on: so many bytes in every few seconds.
 
 A total time would cut off what is large and a time since the last byte would not cut off a client that sends one byte
 a second; a rate does neither. Owns one timer, and only while something is under way. Knows neither HTTP nor sockets.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from hanzo_queues.server.limits_table import LIMITS
 
 JUDGED_EVERY_S = LIMITS["progress_judged_ms"] / 1000
-BYTES_PER_S_MIN = LIMITS["progress_bytes_per_s_min"]
+BYTES_MIN = LIMITS["progress_bytes_min"]
 
 
 class Progress:
@@ -47,7 +47,7 @@ class Progress:
 
     def _judge(self) -> None:
         self._timer = None
-        if self._moved() - self._last < BYTES_PER_S_MIN * JUDGED_EVERY_S:
+        if self._moved() - self._last < BYTES_MIN:
             self._on_stalled()
         else:
             self._arm()

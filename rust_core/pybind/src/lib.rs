@@ -28,7 +28,7 @@ mod _core {
     #[pymodule_export]
     use super::parser::{Parser, partition_of_message};
     #[pymodule_export]
-    use super::reply::Reply;
+    use super::reply::{Excerpt, Reply};
     #[pymodule_export]
     use super::step::Step;
 

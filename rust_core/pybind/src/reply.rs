@@ -3,7 +3,7 @@
 use crate::bug::caught_bug;
 use crate::command::Command;
 use crate::errors;
-use codec::json::answer::{Answer, Batches};
+use codec::json::answer::{self, Answer, Batches};
 use codec::json::request::release;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
@@ -13,6 +13,18 @@ use pyo3::types::{PyBytes, PyMapping};
 #[pyclass(frozen, module = "hanzo_queues._core")]
 pub struct Reply {
     pub answer: Answer,
+}
+
+/// What one reply needs of one journal batch.
+#[pyclass(frozen, module = "hanzo_queues._core")]
+pub struct Excerpt {
+    excerpt: answer::Excerpt,
+}
+
+/// A batch as `render` takes it.
+enum Given<'py> {
+    Batch(Bound<'py, PyBytes>),
+    Excerpt(Bound<'py, Excerpt>),
 }
 
 #[pymethods]
@@ -49,6 +61,14 @@ impl Reply {
         self.answer.lsns()
     }
 
+    /// What `render` needs of the batch at `lsn`.
+    fn excerpt(&self, lsn: u64, batch: &Bound<'_, PyBytes>) -> PyResult<Excerpt> {
+        let excerpt = answer::Excerpt::take(&self.answer, lsn, batch.as_bytes());
+        excerpt
+            .map(|excerpt| Excerpt { excerpt })
+            .map_err(|fault| errors::batch(batch.py(), fault))
+    }
+
     /// The answer's JSON.
     fn render<'py>(
         &self,
@@ -60,13 +80,23 @@ impl Reply {
             let batch = batches
                 .get_item(lsn)
                 .map_err(|_| PyKeyError::new_err(lsn))?;
-            given.push((lsn, batch.cast_into::<PyBytes>()?));
+            let batch = match batch.cast_into::<Excerpt>() {
+                Ok(excerpt) if excerpt.get().excerpt.lsn() != lsn => {
+                    return Err(PyKeyError::new_err(lsn));
+                }
+                Ok(excerpt) => Given::Excerpt(excerpt),
+                Err(other) => Given::Batch(other.into_inner().cast_into::<PyBytes>()?),
+            };
+            given.push((lsn, batch));
         }
         let mut views = Batches::default();
         for (lsn, batch) in &given {
-            views
-                .add(*lsn, batch.as_bytes())
-                .map_err(|fault| errors::batch(py, fault))?;
+            match batch {
+                Given::Excerpt(excerpt) => views.add_excerpt(&excerpt.get().excerpt),
+                Given::Batch(batch) => views
+                    .add(*lsn, batch.as_bytes())
+                    .map_err(|fault| errors::batch(py, fault))?,
+            }
         }
         let json = caught_bug(|| {
             let json = self.answer.render(&views);

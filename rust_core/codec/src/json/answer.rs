@@ -13,7 +13,7 @@ mod rejection;
 mod settled;
 mod write;
 
-pub use batches::Batches;
+pub use batches::{Batches, Excerpt};
 
 use super::request::{Ask, Refusal, Refused};
 use crate::batch::Fault;

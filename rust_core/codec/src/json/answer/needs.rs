@@ -24,6 +24,11 @@ fn locations(reply: &Reply) -> Vec<Location> {
     }
 }
 
+/// Where the bytes lie that rendering takes.
+pub fn of_reply(reply: Option<&Reply>) -> impl Iterator<Item = Location> {
+    reply.map(locations).unwrap_or_default().into_iter()
+}
+
 /// The batches a reply's bytes lie in: ascending, each once.
 pub fn lsns(reply: &Reply) -> Vec<u64> {
     let mut lsns: Vec<u64> = locations(reply)

@@ -1,0 +1,89 @@
+"""Payloads that are read back: each answer keeps what it needs of a batch, and few batches are read at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from hanzo_queues._core import BatchError, Reply
+from hanzo_queues.server.journal.memory import MemoryJournal
+from hanzo_queues.server.payloads import Payloads
+from tests.contract.http_server import until
+from tests.unit.core_journal import CoreJournal
+
+BATCHES = 24
+READ_AT_ONCE = 8
+
+
+class Slow(MemoryJournal):
+    """A journal whose batches come when told so, and that counts who waits."""
+
+    def __init__(self, batches: dict[int, bytes]) -> None:
+        super().__init__(batch_bytes_max=1 << 20)
+        self.batches = batches
+        self.waiting = 0
+        self.waiting_most = 0
+        self.go = asyncio.Event()
+
+    async def fetch(self, lsn: int) -> bytes:
+        self.waiting += 1
+        self.waiting_most = max(self.waiting, self.waiting_most)
+        await self.go.wait()
+        self.waiting -= 1
+        return self.batches[lsn]
+
+
+@pytest.fixture
+def core() -> CoreJournal:
+    core = CoreJournal()
+    core.create("q")
+    return core
+
+
+def received(core: CoreJournal, count: int) -> Reply:
+    (reply,) = core.replies(core.receive_command("q", count))
+    return reply
+
+
+async def test_an_answer_of_excerpts_is_the_answer_of_whole_batches(core: CoreJournal) -> None:
+    batch = {"messages": [{"payload": f"payload {number}", "metadata": {"n": number}} for number in range(3)]}
+    core.ask(core.parser.enqueue_batch("q", json.dumps(batch).encode()))
+    core.enqueue("q", "x" * 5000)
+    reply = received(core, 4)
+    whole = {lsn: core.batches[lsn] for lsn in reply.lsns}
+    excerpts = {lsn: reply.excerpt(lsn, batch) for lsn, batch in whole.items()}
+    assert len(whole) == 2
+    assert reply.render(excerpts) == reply.render(whole)
+    first, second = reply.lsns
+    assert reply.render({first: whole[first], second: excerpts[second]}) == reply.render(whole)
+
+
+async def test_an_excerpt_of_another_batch_or_reply_is_refused(core: CoreJournal) -> None:
+    core.enqueue("q", 1)
+    core.enqueue("q", 2)
+    one, other = received(core, 1), received(core, 1)
+    (lsn,) = one.lsns
+    with pytest.raises(BatchError):
+        one.excerpt(lsn + 1, core.batches[lsn])
+    with pytest.raises(KeyError):
+        one.render({lsn: other.excerpt(lsn + 1, core.batches[lsn + 1])})
+    with pytest.raises(BatchError):
+        one.render({lsn: other.excerpt(lsn, core.batches[lsn])})
+
+
+async def test_few_batches_are_read_at_the_same_time(core: CoreJournal) -> None:
+    for number in range(BATCHES):
+        core.enqueue("q", number)
+    journal = Slow(core.batches)
+    payloads = Payloads(journal, 1)
+    replies = [received(core, 6) for _ in range(BATCHES // 6)]
+    loading = [asyncio.create_task(payloads.load(reply)) for reply in replies]
+    await until(lambda: journal.waiting >= READ_AT_ONCE)
+    journal.go.set()
+    for reply, found in zip(replies, await asyncio.gather(*loading), strict=True):
+        assert list(found) == reply.lsns
+        assert reply.render(found)
+    assert journal.waiting_most == READ_AT_ONCE
+    assert payloads.memory_bytes <= max(map(len, core.batches.values()))
