@@ -106,6 +106,43 @@ async def test_a_dead_message_goes_when_it_was_kept_long_enough(server: Served) 
             pass
 
 
+async def test_queues_are_listed_by_prefix(server: Served) -> None:
+    for name in ("mail.in", "mail.out", "mailbox"):
+        await server.made_queue(name)
+    first = (await server.call("GET", "/v1/queues?prefix=mail.&limit=1")).json
+    assert [queue["name"] for queue in first["queues"]] == ["mail.in"]
+    rest = (await server.call("GET", f"/v1/queues?prefix=mail.&after={first['next']}")).json
+    assert ([queue["name"] for queue in rest["queues"]], rest["next"]) == (["mail.out"], None)
+
+
+async def test_blocked_messages_are_peeked_at_and_keys_looked_for(server: Served, queue: str) -> None:
+    keyed = [await server.enqueued(queue, orderingKey=key) for key in ("a b", "b", "a b", "a b", "b")]
+    await server.enqueued(queue)
+
+    async def peek(query: str) -> list[str]:
+        seen = (await server.call("GET", f"/v1/queues/{queue}/peek?{query}")).json
+        return [message["id"] for message in seen["messages"]]
+
+    assert await peek("state=blocked") == [keyed[2], keyed[3], keyed[4]]
+    assert await peek("state=blocked&orderingKey=a%20b") == [keyed[2], keyed[3]]
+    assert await peek(f"state=blocked&after={keyed[2]}&limit=1") == [keyed[3]]
+    assert await peek("orderingKey=b") == [keyed[1]]
+
+
+async def test_dead_messages_are_peeked_at_by_their_reason(server: Served) -> None:
+    queue = await server.made_queue(next(names), maxRetries=0)
+    rejected, failed = [await server.enqueued(queue) for _ in range(2)]
+    for message in await server.received(queue, "?maxMessages=2"):
+        body = {"receipt": message["receipt"], "reject": message["id"] == rejected}
+        await server.call("POST", f"/v1/messages/{message['id']}/nack", body)
+    for reason, identity in (("rejected", rejected), ("retriesExhausted", failed)):
+        seen = (await server.call("GET", f"/v1/queues/{queue}/peek?state=dead&reason={reason}")).json
+        assert [message["id"] for message in seen["messages"]] == [identity]
+    for query in ("reason=bored", "state=dead&orderingKey=a"):
+        refused = await server.call("GET", f"/v1/queues/{queue}/peek?{query}")
+        assert (refused.status, refused.json["code"]) == (400, "request_invalid")
+
+
 async def test_a_purge_takes_everything_but_the_queue(server: Served, queue: str) -> None:
     path = f"/v1/queues/{queue}"
     identity = await server.enqueued(queue, dedupId="once")

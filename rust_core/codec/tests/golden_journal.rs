@@ -8,7 +8,7 @@ mod said;
 use codec::batch::{Batch, FORMAT_VERSION, FORMAT_VERSION_OLDEST};
 use codec::hash::BATCH_HASH_NONE;
 use engine::command::{
-    Ack, Blob, Command, ConfigPatch, Extend, Nack, NewMessage, PeekState, Release,
+    Ack, Blob, Command, ConfigPatch, Extend, Nack, NewMessage, PeekFilter, PeekState, Release,
 };
 use engine::config::{QueueConfig, RateLimit};
 use engine::record::Paused;
@@ -216,12 +216,14 @@ fn account(journal: &[u8]) -> String {
         partition.epoch()
     );
     let mut commands = vec![Command::ListQueues {
+        prefix: "".into(),
         after: None,
         limit: 9,
     }];
     for queue in ["mails", "mails-dlq", "limited", "managed"] {
         for state in [
             PeekState::Ready,
+            PeekState::Blocked,
             PeekState::Delayed,
             PeekState::Leased,
             PeekState::Dead,
@@ -229,6 +231,7 @@ fn account(journal: &[u8]) -> String {
             commands.push(Command::Peek {
                 queue: queue.into(),
                 state,
+                filter: PeekFilter::default(),
                 after: None,
                 limit: 9,
                 answer_bytes_max: 1 << 20,

@@ -1,5 +1,9 @@
 //! What can be asked of a partition. Commands come validated: every number is within its limit.
 
+mod peek;
+
+pub use peek::{PeekFilter, PeekState};
+
 use crate::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling};
 use crate::ids::{LeaseId, MessageId};
 use crate::record::Paused;
@@ -92,6 +96,8 @@ pub enum Command {
     },
     /// Read queues in order of name, after `after`, at most `limit`.
     ListQueues {
+        /// Only those whose names begin with this.
+        prefix: Box<str>,
         /// Where the page before ended.
         after: Option<Box<str>>,
         /// At most this many.
@@ -198,6 +204,8 @@ pub enum Command {
         queue: Box<str>,
         /// Which messages.
         state: PeekState,
+        /// Only those of them.
+        filter: PeekFilter,
         /// Where the page before ended.
         after: Option<MessageId>,
         /// At most this many.
@@ -343,17 +351,4 @@ impl ConfigPatch {
             session_timeout_ms: self.session_timeout_ms.unwrap_or(old.session_timeout_ms),
         }
     }
-}
-
-/// Which of a queue's messages to look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeekState {
-    /// May be delivered now.
-    Ready,
-    /// Wait until they are due.
-    Delayed,
-    /// A consumer holds them.
-    Leased,
-    /// Can't be delivered.
-    Dead,
 }

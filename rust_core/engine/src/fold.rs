@@ -57,6 +57,7 @@ impl State {
             delayed,
             leased,
             dead,
+            blocked,
             retires_ms: _,
             limiter,
             dedup,
@@ -75,7 +76,7 @@ impl State {
             counts,
             deleted,
         );
-        fold(format!("{facts:?} {delayed:?} {leased:?} {dead:?}").as_bytes());
+        fold(format!("{facts:?} {delayed:?} {leased:?} {dead:?} {blocked:?}").as_bytes());
         ready
             .iter(&self.messages)
             .for_each(|slot| fold(&slot.to_le_bytes()));

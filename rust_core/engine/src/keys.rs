@@ -18,6 +18,23 @@ pub(crate) struct Key {
     pub head: u32,
     /// Those behind it.
     pub waiting: List,
+    /// Neighbours among the queue's keys that messages wait behind.
+    pub next: u32,
+    pub previous: u32,
+}
+
+/// A queue's keys that messages wait behind, in the order in which they came to that; the links are in the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chain {
+    pub first: u32,
+    last: u32,
+}
+
+impl Chain {
+    pub const EMPTY: Chain = Chain {
+        first: NONE,
+        last: NONE,
+    };
 }
 
 /// See the module.
@@ -52,6 +69,8 @@ impl Keys {
             hash,
             head,
             waiting: List::EMPTY,
+            next: NONE,
+            previous: NONE,
         };
         let keys = &self.keys;
         let rehash = |&slot: &u32| spread(keys[slot as usize].queue, keys[slot as usize].hash);
@@ -73,6 +92,29 @@ impl Keys {
         self.free = slot;
     }
 
+    /// Puts a key at the chain's end.
+    pub fn chain(&mut self, chain: &mut Chain, slot: u32) {
+        (self[slot].previous, self[slot].next) = (chain.last, NONE);
+        match chain.last {
+            NONE => chain.first = slot,
+            last => self[last].next = slot,
+        }
+        chain.last = slot;
+    }
+
+    pub fn unchain(&mut self, chain: &mut Chain, slot: u32) {
+        let Key { next, previous, .. } = self[slot];
+        match previous {
+            NONE => chain.first = next,
+            previous => self[previous].next = next,
+        }
+        match next {
+            NONE => chain.last = previous,
+            next => self[next].previous = previous,
+        }
+        (self[slot].previous, self[slot].next) = (NONE, NONE);
+    }
+
     fn take_slot(&mut self) -> u32 {
         if self.free == NONE {
             self.keys.push(Key {
@@ -80,6 +122,8 @@ impl Keys {
                 hash: 0,
                 head: NONE,
                 waiting: List::EMPTY,
+                next: NONE,
+                previous: NONE,
             });
             return self.keys.len() as u32 - 1;
         }

@@ -7,6 +7,7 @@ use crate::config::QueueConfig;
 use crate::expiries::Expiries;
 use crate::group::Group;
 use crate::ids::QueueNumber;
+use crate::keys::Chain;
 use crate::list::List;
 use crate::message::Place;
 use crate::rate::Limiter;
@@ -32,6 +33,8 @@ pub(crate) struct Queue {
     pub delayed: List,
     pub leased: List,
     pub dead: List,
+    /// Its ordering keys that blocked messages wait behind.
+    pub blocked: Chain,
     /// As `retention` knows it: when the first dead message goes.
     pub retires_ms: Option<u64>,
     pub limiter: Limiter,
@@ -63,6 +66,7 @@ impl Queue {
             delayed: List::EMPTY,
             leased: List::EMPTY,
             dead: List::EMPTY,
+            blocked: Chain::EMPTY,
             retires_ms: None,
             limiter: Limiter::default(),
             dedup: Expiries::new(number),

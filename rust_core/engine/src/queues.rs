@@ -89,11 +89,17 @@ impl Queues {
         GroupNumber(free.expect("group numbers fit 16 bits"))
     }
 
-    /// In order of name, after `after`.
-    pub fn after<'a>(&'a self, after: Option<&str>) -> impl Iterator<Item = &'a Queue> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    /// Those whose names begin with `prefix`, in order of name, after `after`.
+    pub fn after<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = &'a Queue> {
+        let after = after.filter(|after| *after >= prefix);
+        let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
         self.names
             .range::<str, _>((from, Bound::Unbounded))
+            .take_while(move |(name, _)| name.starts_with(prefix))
             .map(|(_, &number)| self.get(number))
     }
 

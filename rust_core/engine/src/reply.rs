@@ -90,12 +90,14 @@ pub enum Reply {
     Message(MessageView),
     /// The message is gone.
     MessageDeleted,
-    /// `more`: there are further messages after the last one.
+    /// `more`: there are further messages to look at, after `last`.
     Peeked {
         /// In the order of their state.
         messages: Vec<MessageView>,
         /// There are further ones.
         more: bool,
+        /// The last one that was looked at, shown or not: a page looks at a bounded number.
+        last: Option<MessageId>,
     },
     /// The rules say no; nothing changed.
     Rejected(Rejection),

@@ -235,7 +235,12 @@ impl State {
             Place::Delayed => queue.delayed.push_back(messages, slot),
             Place::Leased => queue.leased.push_back(messages, slot),
             Place::Dead => queue.dead.push_back(messages, slot),
-            Place::Blocked => self.keys[key].waiting.push_back(messages, slot),
+            Place::Blocked => {
+                if self.keys[key].waiting.is_empty() {
+                    self.keys.chain(&mut queue.blocked, key);
+                }
+                self.keys[key].waiting.push_back(messages, slot);
+            }
             Place::Free => unreachable!("a free slot is in no queue's list"),
         }
         match place {
@@ -256,7 +261,12 @@ impl State {
             Place::Delayed => queue.delayed.remove(messages, slot),
             Place::Leased => queue.leased.remove(messages, slot),
             Place::Dead => queue.dead.remove(messages, slot),
-            Place::Blocked => self.keys[key].waiting.remove(messages, slot),
+            Place::Blocked => {
+                self.keys[key].waiting.remove(messages, slot);
+                if self.keys[key].waiting.is_empty() {
+                    self.keys.unchain(&mut queue.blocked, key);
+                }
+            }
             Place::Free => unreachable!("a free slot is in no queue's list"),
         }
         match place {

@@ -2,7 +2,7 @@
 
 use crate::command::Command;
 use crate::errors;
-use codec::json::request::{Receive, Request, Requests};
+use codec::json::request::{Peek, Receive, Request, Requests};
 use codec::json::{Invalid, Limits};
 use engine::config::QueueConfig;
 use pyo3::exceptions::PyValueError;
@@ -101,14 +101,16 @@ impl Parser {
         bare(py, self.requests.get_queue(queue))
     }
 
-    #[pyo3(signature = (after, limit))]
+    #[pyo3(signature = (after, limit, *, prefix=None))]
     fn list_queues(
         &self,
         py: Python<'_>,
         after: Option<&str>,
         limit: Option<Saturated>,
+        prefix: Option<&str>,
     ) -> PyResult<Command> {
-        bare(py, self.requests.list_queues(after, saturated(limit)))
+        let limit = saturated(limit);
+        bare(py, self.requests.list_queues(prefix, after, limit))
     }
 
     fn create_group(&self, queue: &str, body: &Bound<'_, PyBytes>) -> PyResult<Command> {
@@ -187,7 +189,8 @@ impl Parser {
         bare(py, self.requests.delete_message(message_id))
     }
 
-    #[pyo3(signature = (queue, *, state, after, limit))]
+    #[pyo3(signature = (queue, *, state, after, limit, ordering_key=None, reason=None))]
+    #[allow(clippy::too_many_arguments)] // one for each parameter of the query
     fn peek(
         &self,
         py: Python<'_>,
@@ -195,11 +198,17 @@ impl Parser {
         state: Option<&str>,
         after: Option<&str>,
         limit: Option<Saturated>,
+        ordering_key: Option<&str>,
+        reason: Option<&str>,
     ) -> PyResult<Command> {
-        bare(
-            py,
-            self.requests.peek(queue, state, after, saturated(limit)),
-        )
+        let peek = Peek {
+            state,
+            after,
+            limit: saturated(limit),
+            ordering_key,
+            reason,
+        };
+        bare(py, self.requests.peek(queue, peek))
     }
 
     /// The `name` of a create-queue body: what the router needs. Raises Invalid.

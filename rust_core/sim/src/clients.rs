@@ -2,7 +2,7 @@
 //! is told from every other.
 
 use codec::envelope::{self, Texts};
-use engine::command::{Ack, Blob, Command, Extend, Nack, Release};
+use engine::command::{Ack, Blob, Command, Extend, Nack, PeekFilter, Release};
 use engine::ids::{LeaseId, MessageId};
 use engine::reply::{Delivered, Reply};
 
@@ -60,13 +60,18 @@ impl Clients {
             } => Command::Peek {
                 queue: name(queue),
                 state: *state,
+                filter: PeekFilter::default(),
                 after: after.and_then(|which| self.message(which)),
                 limit: *limit,
                 answer_bytes_max: 150,
             },
             Ask::List { after, limit } => {
                 let (after, limit) = (after.map(Box::from), *limit);
-                Command::ListQueues { after, limit }
+                Command::ListQueues {
+                    prefix: "".into(),
+                    after,
+                    limit,
+                }
             }
             _ => return self.of_lease(ask),
         })

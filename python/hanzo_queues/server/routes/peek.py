@@ -7,11 +7,18 @@ from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.partition import Answer
 from hanzo_queues.server.query import Parameters, text, whole
 
-PEEK: Parameters = {"state": text, "limit": whole, "after": text}
+PEEK: Parameters = {"state": text, "limit": whole, "after": text, "orderingKey": text, "reason": text}
 
 
 async def peek(edge: Edge, call: Call) -> Answer:
     """GET /v1/queues/{queue}/peek"""
     queue = call.path["queue"]
-    command = edge.parser.peek(queue, state=call.text("state"), after=call.text("after"), limit=call.number("limit"))
+    command = edge.parser.peek(
+        queue,
+        state=call.text("state"),
+        after=call.text("after"),
+        limit=call.number("limit"),
+        ordering_key=call.text("orderingKey"),
+        reason=call.text("reason"),
+    )
     return await edge.router.partition_of_queue(queue).submit(command)

@@ -8,7 +8,7 @@ from hanzo_queues.server.partition import Answer
 from hanzo_queues.server.query import Parameters, text, whole
 from hanzo_queues.server.request_body import read_json_body, read_optional_body
 
-LIST_QUEUES: Parameters = {"after": text, "limit": whole}
+LIST_QUEUES: Parameters = {"prefix": text, "after": text, "limit": whole}
 
 
 async def create_queue(edge: Edge, call: Call) -> Answer:
@@ -21,7 +21,7 @@ async def create_queue(edge: Edge, call: Call) -> Answer:
 
 async def list_queues(edge: Edge, call: Call) -> Answer:
     """GET /v1/queues"""
-    command = edge.parser.list_queues(call.text("after"), call.number("limit"))
+    command = edge.parser.list_queues(call.text("after"), call.number("limit"), prefix=call.text("prefix"))
     return await edge.router.partitions[0].submit(command)
 
 

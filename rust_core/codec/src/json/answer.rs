@@ -203,8 +203,16 @@ impl Answer {
             (Reply::Message(message), _) => {
                 message::put_view(json, &self.context, message, batches)?
             }
-            (Reply::Peeked { messages, more }, _) => {
-                message::put_page(json, &self.context, messages, *more, batches)?;
+            (
+                Reply::Peeked {
+                    messages,
+                    more,
+                    last,
+                },
+                _,
+            ) => {
+                let next = last.filter(|_| *more);
+                message::put_page(json, &self.context, messages, next, batches)?;
             }
             (other, _) => settled::put(json, &self.context, other),
         }

@@ -4,6 +4,7 @@ use super::invalid::Invalid;
 use crate::id;
 use crate::receipt::Receipt;
 use engine::ids::{MessageId, PartitionNumber};
+use engine::record::DeathReason;
 
 /// `[A-Za-z0-9][A-Za-z0-9._-]*`
 pub fn is_queue_name(name: &str) -> bool {
@@ -25,6 +26,27 @@ pub fn is_traceparent(text: &str) -> bool {
     let mut parts = text.split('-');
     let mut part = |width| parts.next().is_some_and(|part| hex(part, width));
     part(2) && part(32) && part(16) && part(2) && (text.len() == 55 || !text.starts_with("00"))
+}
+
+/// Why messages die.
+pub const DEATH_REASONS: [(&str, DeathReason); 4] = [
+    ("retriesExhausted", DeathReason::RetriesExhausted),
+    ("leaseEnded", DeathReason::LeaseEnded),
+    ("expired", DeathReason::Expired),
+    ("rejected", DeathReason::Rejected),
+];
+
+/// The reason of that name.
+pub fn death_reason(name: &str) -> Option<DeathReason> {
+    let found = DEATH_REASONS.iter().find(|(known, _)| *known == name);
+    found.map(|(_, reason)| *reason)
+}
+
+/// What a reason is called.
+pub fn death_reason_name(reason: DeathReason) -> &'static str {
+    let mut known = DEATH_REASONS.iter();
+    let found = known.find(|(_, known)| *known == reason);
+    found.expect("every reason has a name").0
 }
 
 /// The message an id names.

@@ -16,6 +16,7 @@ mod settle;
 pub use admit::{Admitted, Authority, Refusal, Refused, Signed};
 pub use bytes_max::release;
 pub use config::PERIODS;
+pub use read::Peek;
 pub use receive::Receive;
 
 use super::limits::Limits;

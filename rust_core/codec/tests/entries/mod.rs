@@ -3,7 +3,7 @@
 
 use codec::batch::{Batch, Draft, FORMAT_VERSION, View, verify};
 use codec::hash;
-use codec::json::request::{Receive, Request, Requests};
+use codec::json::request::{Peek, Receive, Request, Requests};
 use codec::json::{Invalid, Limits, partition_of_message};
 use codec::receipt::Receipt;
 use codec::varint::Reader;
@@ -113,7 +113,7 @@ pub fn requests() -> Requests {
 pub fn bodies(bytes: &[u8]) {
     let requests = requests();
     let id = "00000000000020000000";
-    let read: [Result<Request, Invalid>; 8] = [
+    let read: [Result<Request, Invalid>; 11] = [
         requests.create_queue(bytes),
         requests.update_queue("q", bytes),
         requests.enqueue("q", bytes),
@@ -122,6 +122,9 @@ pub fn bodies(bytes: &[u8]) {
         requests.nack(id, bytes),
         requests.extend(id, bytes),
         requests.settle("q", bytes),
+        requests.pause_queue("q", bytes),
+        requests.resume_queue("q", bytes),
+        requests.change_message(id, bytes),
     ];
     for request in read {
         match request {
@@ -133,7 +136,14 @@ pub fn bodies(bytes: &[u8]) {
     }
     let text = std::str::from_utf8(bytes).unwrap_or("q");
     let _ = requests.queue_of_body(bytes);
-    let _ = requests.peek(text, Some(text), Some(text), Some(1));
+    let peek = Peek {
+        state: Some(text),
+        after: Some(text),
+        ordering_key: Some(text),
+        reason: Some(text),
+        ..Peek::default()
+    };
+    let _ = requests.peek(text, peek);
     let _ = requests.receive(
         text,
         Receive {

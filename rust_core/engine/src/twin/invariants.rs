@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::copies::Copy;
-use crate::message::{Message, NONE, Place};
+use crate::message::{NONE, Place};
 use crate::partition::Partition;
 use crate::queue::Queue;
 use crate::reply::Counts;
@@ -109,24 +109,15 @@ fn check_copies(state: &State, seen: &BTreeSet<u32>) {
 
 /// Those behind the heads of the queue's ordering keys.
 fn blocked(state: &State, queue: &Queue) -> Vec<u32> {
-    let heads = (0..state.messages.slots()).filter(|&slot| is_head(state, slot, queue));
-    heads
-        .flat_map(|slot| {
-            state.keys[state.messages[slot].key]
-                .waiting
-                .iter(&state.messages)
-        })
-        .collect()
-}
-
-fn is_head(state: &State, slot: u32, queue: &Queue) -> bool {
-    let Message {
-        key, queue: number, ..
-    } = state.messages[slot];
-    state.messages[slot].place() != Place::Free
-        && number == queue.number
-        && key != NONE
-        && state.keys[key].head == slot
+    let key = |slot: u32| (slot != NONE).then_some(slot);
+    let next = |&slot: &u32| key(state.keys[slot].next);
+    let keys = std::iter::successors(key(queue.blocked.first), next);
+    keys.flat_map(|key| {
+        let key = &state.keys[key];
+        assert!(!key.waiting.is_empty() && key.queue == queue.number);
+        key.waiting.iter(&state.messages)
+    })
+    .collect()
 }
 
 fn check_deadlines(state: &State, seen: &BTreeSet<u32>) {

@@ -1,11 +1,14 @@
 //! For tests: a partition and its replica, fed by replaying the first one's records. After every step both must
 //! hold the same state, and every invariant must hold in both.
 
+mod any;
 mod invariants;
 mod ledger;
 mod random;
 
-use crate::command::{Ack, Blob, Command, DedupKey, Extend, Nack, NewMessage, PeekState};
+use crate::command::{
+    Ack, Blob, Command, DedupKey, Extend, Nack, NewMessage, PeekFilter, PeekState,
+};
 use crate::config::{QueueConfig, RateLimit, Settings};
 use crate::ids::{GROUP_DEFAULT, LeaseId, MessageId, PartitionNumber};
 use crate::partition::{Partition, Step};
@@ -237,6 +240,7 @@ pub(crate) fn peek(queue: &str, state: PeekState, after: Option<MessageId>, limi
     Command::Peek {
         queue: queue.into(),
         state,
+        filter: PeekFilter::default(),
         after,
         limit,
         answer_bytes_max: ANSWER_BYTES_MAX,

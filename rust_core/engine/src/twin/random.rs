@@ -2,17 +2,17 @@
 
 use proptest::prelude::*;
 
+use super::any::{QUEUES, any_config, any_message, any_patch};
 use super::ledger::Ledger;
-use super::{Twin, config, limit, nack, peek};
+use super::{Twin, config, nack, peek};
 use crate::command::{
-    Ack, Blob, Command, ConfigPatch, DedupKey, Extend, Nack, NewMessage, PeekState, Release,
+    Ack, Blob, Command, ConfigPatch, Extend, Nack, NewMessage, PeekState, Release,
 };
-use crate::config::{QueueConfig, Scheduling};
+use crate::config::QueueConfig;
 use crate::ids::LeaseId;
 use crate::record::Paused;
 
 const GROUPS: [&str; 3] = ["default", "audit", "search"];
-const QUEUES: [&str; 3] = ["orders", "mails", "letters"];
 
 /// What to do next. `which` picks among the leases or messages there have been, from the latest back.
 #[derive(Clone, Debug)]
@@ -89,103 +89,6 @@ enum Move {
         which: usize,
     },
     Fence,
-}
-
-fn any_config() -> impl Strategy<Value = QueueConfig> {
-    let scheduling = prop_oneof![
-        Just(Scheduling::Strict),
-        (0_u64..500).prop_map(|aging_ms| Scheduling::Fair { aging_ms })
-    ];
-    let dead_letter_queue = prop::option::of(prop::sample::select(QUEUES.to_vec()));
-    let rate_limit = prop_oneof![3 => Just(None), 1 => (1_u32..9, 1_u32..5).prop_map(|(n, burst)| limit(n, 100, burst))];
-    let times = (
-        1_u64..200,
-        0_u64..400,
-        prop_oneof![3 => Just(0_u64), 1 => 1_u64..80],
-        prop_oneof![3 => Just(0_u64), 1 => 1_u64..400],
-        prop_oneof![2 => Just(0_u64), 1 => 1_u64..200],
-    );
-    let caps = (
-        prop_oneof![2 => Just(0_u64), 1 => 1_u64..12],
-        prop_oneof![2 => Just(0_u32), 1 => 1_u32..4],
-    );
-    (
-        scheduling,
-        dead_letter_queue,
-        rate_limit,
-        0_u32..3,
-        times,
-        caps,
-    )
-        .prop_map(
-            |(
-                scheduling,
-                dead_letter_queue,
-                rate_limit,
-                max_retries,
-                (timeout, window, delay_ms, ttl_ms, dead_retention_ms),
-                (messages_max, in_flight_max),
-            )| QueueConfig {
-                dead_letter_queue: dead_letter_queue.map(Into::into),
-                rate_limit,
-                scheduling,
-                dedup_window_ms: window,
-                messages_max,
-                in_flight_max,
-                dead_retention_ms,
-                delay_ms,
-                ttl_ms,
-                backoff: crate::config::Backoff {
-                    initial_ms: 5,
-                    max_ms: 40,
-                    ..config().backoff
-                },
-                ..QueueConfig::new(timeout, max_retries)
-            },
-        )
-}
-
-fn any_patch() -> impl Strategy<Value = ConfigPatch> {
-    any_config().prop_map(|config| ConfigPatch {
-        max_retries: Some(config.max_retries),
-        dead_letter_queue: Some(config.dead_letter_queue),
-        rate_limit: Some(config.rate_limit),
-        messages_max: Some(config.messages_max),
-        in_flight_max: Some(config.in_flight_max),
-        dead_retention_ms: Some(config.dead_retention_ms),
-        ..ConfigPatch::default()
-    })
-}
-
-fn any_message() -> impl Strategy<Value = NewMessage> {
-    let dedup = prop_oneof![2 => Just(None), 1 => (0_u128..6, 0_u64..2).prop_map(|(hash, fingerprint)| Some(DedupKey { hash, fingerprint }))];
-    let times = (
-        prop::option::of(0_u64..60),
-        prop_oneof![3 => Just(None), 1 => (0_u64..150).prop_map(Some)],
-    );
-    (
-        0_u8..4,
-        times,
-        dedup,
-        prop::option::of(0_u64..3),
-        prop::option::of(0_u32..3),
-        0_u32..50,
-    )
-        .prop_map(
-            |(priority, (delay_ms, ttl_ms), dedup, ordering_key, max_retries, length)| NewMessage {
-                priority: priority * 85,
-                delay_ms,
-                ttl_ms,
-                dedup,
-                ordering_key,
-                fairness_key: None,
-                max_retries,
-                blob: Blob {
-                    index: length,
-                    length,
-                },
-            },
-        )
 }
 
 fn any_move() -> impl Strategy<Value = Move> {
@@ -320,7 +223,9 @@ fn look(ledger: &Ledger, queue: usize, which: usize) -> Option<Command> {
             peek(QUEUES[queue], PeekState::Ready, after, 3)
         }
         1 => peek(QUEUES[queue], PeekState::Delayed, None, 3),
+        3 => peek(QUEUES[queue], PeekState::Blocked, None, 3),
         2 => Command::ListQueues {
+            prefix: "".into(),
             after: Some("m".into()),
             limit: 1,
         },

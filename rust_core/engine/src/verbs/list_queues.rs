@@ -4,8 +4,8 @@ use crate::reply::Reply;
 use crate::state::State;
 use crate::view;
 
-pub(super) fn run(state: &State, after: Option<&str>, limit: u32) -> Reply {
-    let mut rest = state.queues.after(after);
+pub(super) fn run(state: &State, prefix: &str, after: Option<&str>, limit: u32) -> Reply {
+    let mut rest = state.queues.after(prefix, after);
     let queues = rest
         .by_ref()
         .take(limit as usize)
@@ -29,7 +29,8 @@ mod tests {
         ["c", "a", "b"].iter().for_each(|name| {
             twin.create(name, config());
         });
-        let mut page = |after: Option<&str>| match twin.ask(Command::ListQueues {
+        let mut page = |prefix: &str, after: Option<&str>| match twin.ask(Command::ListQueues {
+            prefix: prefix.into(),
             after: after.map(Into::into),
             limit: 2,
         }) {
@@ -42,8 +43,13 @@ mod tests {
             ),
             other => panic!("{other:?}"),
         };
-        assert_eq!(page(None), ("ab".into(), true));
-        assert_eq!(page(Some("b")), ("c".into(), false));
-        assert_eq!(page(Some("aa")), ("bc".into(), false));
+        assert_eq!(page("", None), ("ab".into(), true));
+        assert_eq!(page("", Some("b")), ("c".into(), false));
+        assert_eq!(page("", Some("aa")), ("bc".into(), false));
+        assert_eq!(page("b", None), ("b".into(), false));
+        assert_eq!(page("b", Some("a")), ("b".into(), false));
+        assert_eq!(page("b", Some("b")), ("".into(), false));
+        assert_eq!(page("a", Some("c")), ("".into(), false));
+        assert_eq!(page("bb", None), ("".into(), false));
     }
 }

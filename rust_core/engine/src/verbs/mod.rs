@@ -87,11 +87,13 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
         Command::Peek {
             queue,
             state,
+            filter,
             after,
             limit,
             answer_bytes_max,
         } => {
             let page = peek::Page {
+                filter,
                 after,
                 limit,
                 answer_bytes_max,
@@ -112,8 +114,13 @@ fn answer_about_queues(batch: &mut Batch, command: Command) -> Result<Reply, Rej
         Command::PurgeQueue { name } => purge_queue::run(batch, &name),
         Command::DeleteQueue { name } => delete_queue::run(batch, &name),
         Command::GetQueue { name } => get_queue::run(batch.state(), &name),
-        Command::ListQueues { after, limit } => {
-            Ok(list_queues::run(batch.state(), after.as_deref(), limit))
+        Command::ListQueues {
+            prefix,
+            after,
+            limit,
+        } => {
+            let after = after.as_deref();
+            Ok(list_queues::run(batch.state(), &prefix, after, limit))
         }
         Command::CreateGroup {
             queue,

@@ -1,7 +1,8 @@
-//! peek: a page of a queue's messages of one state, leased to nobody. Ready ones come highest priority first,
-//! then first in first out; the others in the order they came into their state.
+//! peek: a page of a queue's messages of one state, leased to nobody. Ready ones come highest priority first, then
+//! first in first out; blocked ones key by key; the others in the order they came into their state. A page of those
+//! that a filter lets through looks at a bounded number, so it may show few, or none, and still not be the last.
 
-use crate::command::PeekState;
+use crate::command::{PeekFilter, PeekState};
 use crate::ids::MessageId;
 use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
@@ -10,7 +11,11 @@ use crate::reply::Reply;
 use crate::state::State;
 use crate::view;
 
+/// Messages that one page looks at.
+const LOOKED_AT_MAX: usize = 10_000;
+
 pub(super) struct Page {
+    pub filter: PeekFilter,
     pub after: Option<MessageId>,
     pub limit: u32,
     pub answer_bytes_max: u64,
@@ -25,20 +30,41 @@ pub(super) fn run(
 ) -> Result<Reply, Rejection> {
     let queue = state.queues.named(queue)?;
     let first = match page.after {
-        None => first(queue, peek),
-        Some(after) => next(state, queue, position(state, queue, peek, after)?),
+        None => first(state, queue, peek, page.filter),
+        Some(after) => {
+            let slot = position(state, queue, peek, after)?;
+            next(state, queue, page.filter, slot)
+        }
     };
-    let rest = std::iter::successors(first, |&slot| next(state, queue, slot));
-    let fitting = rest.take_while(view::fits(state, page.answer_bytes_max));
-    let shown: Vec<u32> = fitting.take(page.limit as usize).collect();
-    let after = shown.last().map_or(first, |&last| next(state, queue, last));
+    let mut rest = std::iter::successors(first, |&slot| next(state, queue, page.filter, slot));
+    let mut fits = view::fits(state, page.answer_bytes_max);
+    let (mut shown, mut last, mut more) = (Vec::new(), None, false);
+    for (looked_at, slot) in rest.by_ref().enumerate() {
+        more = shown.len() == page.limit as usize || looked_at == LOOKED_AT_MAX;
+        let is_shown = !more && lets_through(state, page.filter, slot);
+        more |= is_shown && !fits(&slot);
+        if more {
+            break;
+        }
+        last = Some(state.messages.id(slot));
+        shown.extend(is_shown.then_some(slot));
+    }
+    let messages = shown.into_iter().map(|slot| view::message(state, slot));
     Ok(Reply::Peeked {
-        messages: shown
-            .into_iter()
-            .map(|slot| view::message(state, slot))
-            .collect(),
-        more: after.is_some(),
+        messages: messages.collect(),
+        more,
+        last,
     })
+}
+
+fn lets_through(state: &State, filter: PeekFilter, slot: u32) -> bool {
+    let message = &state.messages[slot];
+    let is_of_key = |hash| message.key != NONE && state.keys[message.key].hash == hash;
+    let died_of = |reason| {
+        let death = state.history.death(slot, message);
+        death.is_some_and(|death| death.reason == reason)
+    };
+    filter.ordering_key.is_none_or(is_of_key) && filter.reason.is_none_or(died_of)
 }
 
 fn position(
@@ -59,36 +85,59 @@ fn position(
 fn place(peek: PeekState) -> Place {
     match peek {
         PeekState::Ready => Place::Ready,
+        PeekState::Blocked => Place::Blocked,
         PeekState::Delayed => Place::Delayed,
         PeekState::Leased => Place::Leased,
         PeekState::Dead => Place::Dead,
     }
 }
 
-fn first(queue: &Queue, peek: PeekState) -> Option<u32> {
-    let slot = match peek {
-        PeekState::Ready => return queue.ready.first_at_or_below(u8::MAX),
-        PeekState::Delayed => queue.delayed.head,
-        PeekState::Leased => queue.leased.head,
-        PeekState::Dead => queue.dead.head,
-    };
-    (slot != NONE).then_some(slot)
+fn first(state: &State, queue: &Queue, peek: PeekState, filter: PeekFilter) -> Option<u32> {
+    if let Some(hash) = filter.ordering_key {
+        let key = state.keys[state.keys.find(queue.number, hash)?];
+        let is_here = |slot: &u32| state.messages[*slot].place() == place(peek);
+        return match peek {
+            PeekState::Blocked => some(key.waiting.head),
+            _ => Some(key.head).filter(is_here),
+        };
+    }
+    match peek {
+        PeekState::Ready => queue.ready.first_at_or_below(u8::MAX),
+        PeekState::Blocked => some(queue.blocked.first).map(|key| state.keys[key].waiting.head),
+        PeekState::Delayed => some(queue.delayed.head),
+        PeekState::Leased => some(queue.leased.head),
+        PeekState::Dead => some(queue.dead.head),
+    }
 }
 
-fn next(state: &State, queue: &Queue, slot: u32) -> Option<u32> {
+fn next(state: &State, queue: &Queue, filter: PeekFilter, slot: u32) -> Option<u32> {
     let message = &state.messages[slot];
-    if message.next != NONE || message.place() != Place::Ready {
-        return (message.next != NONE).then_some(message.next);
+    let is_blocked = message.place() == Place::Blocked;
+    if filter.ordering_key.is_some() && !is_blocked {
+        return None;
     }
-    queue
-        .ready
-        .first_at_or_below(message.priority.checked_sub(1)?)
+    some(message.next).or_else(|| match message.place() {
+        Place::Ready => {
+            let below = message.priority.checked_sub(1)?;
+            queue.ready.first_at_or_below(below)
+        }
+        Place::Blocked if filter.ordering_key.is_none() => {
+            let key = some(state.keys[message.key].next)?;
+            Some(state.keys[key].waiting.head)
+        }
+        _ => None,
+    })
+}
+
+fn some(slot: u32) -> Option<u32> {
+    (slot != NONE).then_some(slot)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::command::{Blob, Command, NewMessage};
+    use crate::record::DeathReason;
     use crate::twin::{Twin, config, message, peek};
 
     #[test]
@@ -107,7 +156,7 @@ mod tests {
         let (mut after, mut numbers) = (None, Vec::new());
         loop {
             let peek = peek("q", PeekState::Ready, after, 2);
-            let Reply::Peeked { messages, more } = twin.ask(peek) else {
+            let Reply::Peeked { messages, more, .. } = twin.ask(peek) else {
                 panic!("no page")
             };
             numbers.extend(messages.iter().map(|view| view.message.number));
@@ -133,11 +182,12 @@ mod tests {
             let peek = Command::Peek {
                 queue: "q".into(),
                 state: PeekState::Ready,
+                filter: PeekFilter::default(),
                 after,
                 limit: 9,
                 answer_bytes_max: 1000,
             };
-            let Reply::Peeked { messages, more } = twin.ask(peek) else {
+            let Reply::Peeked { messages, more, .. } = twin.ask(peek) else {
                 panic!("no page")
             };
             after = messages.last().map(|view| view.message);
@@ -161,8 +211,99 @@ mod tests {
             twin.ask(peek(PeekState::Leased)),
             Reply::Peeked {
                 messages: vec![],
-                more: false
+                more: false,
+                last: None
             }
         );
+    }
+
+    /// Pages through what a filter lets through: messages' numbers, and how many pages it took.
+    fn all(twin: &mut Twin, state: PeekState, filter: PeekFilter) -> (Vec<u64>, usize) {
+        let (mut after, mut numbers, mut pages) = (None, Vec::new(), 0);
+        loop {
+            let reply = twin.ask(Command::Peek {
+                queue: "q".into(),
+                state,
+                filter,
+                after,
+                limit: 2,
+                answer_bytes_max: 1 << 20,
+            });
+            let Reply::Peeked {
+                messages,
+                more,
+                last,
+            } = reply
+            else {
+                panic!("no page")
+            };
+            numbers.extend(messages.iter().map(|view| view.message.number));
+            (after, pages) = (last, pages + 1);
+            if !more {
+                return (numbers, pages);
+            }
+        }
+    }
+
+    #[test]
+    fn blocked_messages_come_key_by_key() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        for key in [1, 2, 1, 3, 2, 1, 2] {
+            let ordering_key = Some(key);
+            twin.enqueue(
+                "q",
+                NewMessage {
+                    ordering_key,
+                    ..message()
+                },
+            );
+        }
+        let of = |ordering_key| PeekFilter {
+            ordering_key,
+            reason: None,
+        };
+        let mut peek = |state, key| all(&mut twin, state, of(key));
+        assert_eq!(peek(PeekState::Blocked, None), (vec![3, 6, 5, 7], 2));
+        assert_eq!(peek(PeekState::Blocked, Some(2)), (vec![5, 7], 1));
+        assert_eq!(peek(PeekState::Blocked, Some(3)), (vec![], 1));
+        assert_eq!(peek(PeekState::Ready, Some(1)), (vec![1], 1));
+        assert_eq!(peek(PeekState::Delayed, Some(1)), (vec![], 1));
+        assert_eq!(peek(PeekState::Ready, Some(9)), (vec![], 1));
+    }
+
+    #[test]
+    fn a_filter_that_lets_few_through_takes_pages_of_bounded_work() {
+        let mut twin = Twin::new();
+        let config = crate::config::QueueConfig {
+            ttl_ms: 1,
+            max_retries: 0,
+            ..config()
+        };
+        twin.create("q", config);
+        let messages = vec![message(); LOOKED_AT_MAX + 5];
+        let (queue, atomic) = ("q".into(), false);
+        let reject = |twin: &mut Twin| {
+            let lease = twin.receive("q", 1)[0].lease;
+            twin.nack(lease, None);
+        };
+        twin.enqueue("q", message());
+        reject(&mut twin);
+        twin.step(vec![Command::Enqueue {
+            queue,
+            messages,
+            atomic,
+        }]);
+        twin.wait(1);
+        while twin.step(vec![]).next_deadline_ms.is_some() {}
+        twin.enqueue("q", message());
+        reject(&mut twin);
+        let filter = PeekFilter {
+            reason: Some(DeathReason::RetriesExhausted),
+            ..PeekFilter::default()
+        };
+        let (numbers, pages) = all(&mut twin, PeekState::Dead, filter);
+        assert_eq!(numbers, [1, LOOKED_AT_MAX as u64 + 7]);
+        assert_eq!(pages, 2);
     }
 }

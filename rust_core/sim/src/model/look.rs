@@ -22,6 +22,7 @@ pub(crate) fn name(state: State) -> &'static str {
 fn looked_at(peek: PeekState) -> State {
     match peek {
         PeekState::Ready => State::Ready,
+        PeekState::Blocked => State::Blocked,
         PeekState::Delayed => State::Delayed,
         PeekState::Leased => State::Leased,
         PeekState::Dead => State::Dead,
@@ -52,6 +53,7 @@ impl Model {
             after,
             limit,
             answer_bytes_max,
+            ..
         } = command
         else {
             unreachable!("only a peek comes here")
@@ -60,7 +62,18 @@ impl Model {
             .named(queue)
             .and_then(|at| self.page(at, looked_at(*state), *after));
         let (expected, found) = match (expected, reply) {
-            (Ok(expected), Reply::Peeked { messages, more }) => (expected, (messages, *more)),
+            (
+                Ok(expected),
+                Reply::Peeked {
+                    messages,
+                    more,
+                    last,
+                },
+            ) => {
+                let shown = messages.last().map(|view| view.message);
+                assert_eq!(*last, shown, "nothing is filtered");
+                (expected, (messages, *more))
+            }
             (expected, _) => {
                 return assert_eq!(expected.err().map(Reply::Rejected), Some(reply.clone()));
             }

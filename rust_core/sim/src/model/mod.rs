@@ -138,7 +138,9 @@ impl Model {
             Command::UpdateQueue { name, patch } => self.update_queue(name, patch.clone()),
             Command::DeleteQueue { name } => self.delete_queue(name),
             Command::GetQueue { name } => self.named(name).map(|at| self.queue_view(at)),
-            Command::ListQueues { after, limit } => Ok(self.list_queues(after.as_deref(), *limit)),
+            Command::ListQueues { after, limit, .. } => {
+                Ok(self.list_queues(after.as_deref(), *limit))
+            }
             Command::Enqueue {
                 queue,
                 messages,

@@ -5,9 +5,9 @@ use super::batches::Batches;
 use super::write::Json;
 use crate::batch::Fault;
 use crate::envelope::{self, Envelope};
+use crate::json::names;
 use crate::receipt::Claim;
-use engine::ids::Location;
-use engine::record::DeathReason;
+use engine::ids::{Location, MessageId};
 use engine::reply::{DeadLetter, Delivered, Limited, LimitedBy, MessageView, State};
 
 /// What a message's blobs say.
@@ -140,12 +140,12 @@ pub fn put_view(
     Ok(())
 }
 
-/// The answer to a peek; `next` continues after the last one.
+/// The answer to a peek; `next` continues it.
 pub fn put_page(
     json: &mut Json,
     context: &Context,
     messages: &[MessageView],
-    more: bool,
+    next: Option<MessageId>,
     batches: &Batches<'_>,
 ) -> Result<(), Fault> {
     let mut written = Ok(());
@@ -156,8 +156,8 @@ pub fn put_page(
                 .iter()
                 .try_for_each(|message| put_view(json, context, message, batches));
         });
-        match messages.last().filter(|_| more) {
-            Some(last) => json.id("next", context.partition, last.message),
+        match next {
+            Some(next) => json.id("next", context.partition, next),
             None => json.null("next"),
         }
     });
@@ -202,7 +202,8 @@ fn put_options(
 fn put_dead_letter(json: &mut Json, context: &Context, dead: &DeadLetter, error: Option<&str>) {
     json.name("deadLetter");
     json.object(|json| {
-        json.plain("reason", reason_name(dead.reason));
+        let reason = names::death_reason_name(dead.reason);
+        json.plain("reason", reason.as_bytes());
         if let Some(error) = error {
             json.text("error", error);
         }
@@ -244,14 +245,5 @@ fn state_names(state: State) -> (&'static [u8], &'static str) {
         State::Delayed => (b"delayed", "dueAt"),
         State::Leased => (b"leased", "leasedUntil"),
         State::Dead => (b"dead", "deadAt"),
-    }
-}
-
-fn reason_name(reason: DeathReason) -> &'static [u8] {
-    match reason {
-        DeathReason::RetriesExhausted => b"retriesExhausted",
-        DeathReason::LeaseEnded => b"leaseEnded",
-        DeathReason::Expired => b"expired",
-        DeathReason::Rejected => b"rejected",
     }
 }

@@ -95,10 +95,23 @@ impl Requests {
     }
 
     /// `GET /v1/queues`
-    pub fn list_queues(&self, after: Option<&str>, limit: Option<i64>) -> Result<Request, Invalid> {
+    pub fn list_queues(
+        &self,
+        prefix: Option<&str>,
+        after: Option<&str>,
+        limit: Option<i64>,
+    ) -> Result<Request, Invalid> {
+        let prefix = prefix.map(|prefix| self.queue_name(prefix)).transpose()?;
         let after = after.map(|after| self.queue_name(after)).transpose()?;
         let limit = self.limit(limit, LIST_LIMIT_DEFAULT)?;
-        Ok(Request::plain(Command::ListQueues { after, limit }, 0))
+        Ok(Request::plain(
+            Command::ListQueues {
+                prefix: prefix.unwrap_or_default(),
+                after,
+                limit,
+            },
+            0,
+        ))
     }
 
     /// The name in a path.

@@ -1,12 +1,29 @@
 //! Requests that only look.
 
 use super::{Request, Requests};
+use crate::hash;
 use crate::json::invalid::Invalid;
 use crate::json::names;
-use engine::command::{Command, PeekState};
+use engine::command::{Command, PeekFilter, PeekState};
+use engine::record::DeathReason;
 
 /// Entries of a peek when the request names no limit.
 const PEEK_LIMIT_DEFAULT: u64 = 10;
+
+/// The parameters of a peek; None where the query has none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Peek<'a> {
+    /// None: `ready`.
+    pub state: Option<&'a str>,
+    /// An id. None: from the beginning.
+    pub after: Option<&'a str>,
+    /// None: 10.
+    pub limit: Option<i64>,
+    /// Only messages of this key.
+    pub ordering_key: Option<&'a str>,
+    /// Only messages that died of this.
+    pub reason: Option<&'a str>,
+}
 
 impl Requests {
     /// `GET /v1/messages/{id}`
@@ -16,34 +33,53 @@ impl Requests {
     }
 
     /// `GET /v1/queues/{queue}/peek`
-    pub fn peek(
-        &self,
-        queue: &str,
-        state: Option<&str>,
-        after: Option<&str>,
-        limit: Option<i64>,
-    ) -> Result<Request, Invalid> {
+    pub fn peek(&self, queue: &str, peek: Peek<'_>) -> Result<Request, Invalid> {
+        let state = peek_state(peek.state.unwrap_or("ready"))?;
+        let after = peek.after.map(names::message).transpose()?;
         let command = Command::Peek {
             queue: self.queue_name(queue)?,
-            state: peek_state(state.unwrap_or("ready"))?,
-            after: after
-                .map(|id| names::message(id).map(|(_, message)| message))
-                .transpose()?,
-            limit: self.limit(limit, PEEK_LIMIT_DEFAULT)?,
+            state,
+            filter: self.filter(state, peek)?,
+            after: after.map(|(_, message)| message),
+            limit: self.limit(peek.limit, PEEK_LIMIT_DEFAULT)?,
             answer_bytes_max: self.limits.answer_bytes_max,
         };
         Ok(Request::plain(command, 0))
     }
+
+    fn filter(&self, state: PeekState, peek: Peek<'_>) -> Result<PeekFilter, Invalid> {
+        if state == PeekState::Dead && peek.ordering_key.is_some() {
+            return Err(Invalid::parameter(
+                "orderingKey does not go with state dead: a dead message has left its key".into(),
+            ));
+        }
+        let key = |name, key: Option<&str>| {
+            let key = key.map(|key| self.parameter_text(name, key)).transpose()?;
+            Ok::<_, Invalid>(key.map(|key| hash::key(&key)))
+        };
+        Ok(PeekFilter {
+            ordering_key: key("orderingKey", peek.ordering_key)?,
+            reason: peek.reason.map(reason).transpose()?,
+        })
+    }
+}
+
+fn reason(name: &str) -> Result<DeathReason, Invalid> {
+    names::death_reason(name).ok_or_else(|| {
+        let known = names::DEATH_REASONS.map(|(name, _)| name).join(", ");
+        Invalid::parameter(format!("reason must be one of {known}"))
+    })
 }
 
 fn peek_state(name: &str) -> Result<PeekState, Invalid> {
     match name {
         "ready" => Ok(PeekState::Ready),
+        "blocked" => Ok(PeekState::Blocked),
         "delayed" => Ok(PeekState::Delayed),
         "leased" => Ok(PeekState::Leased),
         "dead" => Ok(PeekState::Dead),
         _ => Err(Invalid::parameter(
-            "state must be ready, delayed, leased or dead".into(),
+            "state must be ready, blocked, delayed, leased or dead".into(),
         )),
     }
 }

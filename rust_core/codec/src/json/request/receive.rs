@@ -51,7 +51,7 @@ impl Requests {
         ))
     }
 
-    fn parameter_text(&self, name: &str, value: &str) -> Result<Box<str>, Invalid> {
+    pub(super) fn parameter_text(&self, name: &str, value: &str) -> Result<Box<str>, Invalid> {
         let (bytes, max) = (value.len() as u64, self.limits.key_bytes_max);
         if bytes <= max {
             return Ok(value.into());

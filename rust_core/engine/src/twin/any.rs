@@ -1,0 +1,107 @@
+//! Any settings and any message, of the kind that makes random commands meet each other.
+
+use proptest::prelude::*;
+
+use super::{config, limit};
+use crate::command::{Blob, ConfigPatch, DedupKey, NewMessage};
+use crate::config::{QueueConfig, Scheduling};
+
+/// Few, so that they meet.
+pub(super) const QUEUES: [&str; 3] = ["orders", "mails", "letters"];
+
+pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
+    let scheduling = prop_oneof![
+        Just(Scheduling::Strict),
+        (0_u64..500).prop_map(|aging_ms| Scheduling::Fair { aging_ms })
+    ];
+    let dead_letter_queue = prop::option::of(prop::sample::select(QUEUES.to_vec()));
+    let rate_limit = prop_oneof![3 => Just(None), 1 => (1_u32..9, 1_u32..5).prop_map(|(n, burst)| limit(n, 100, burst))];
+    let times = (
+        1_u64..200,
+        0_u64..400,
+        prop_oneof![3 => Just(0_u64), 1 => 1_u64..80],
+        prop_oneof![3 => Just(0_u64), 1 => 1_u64..400],
+        prop_oneof![2 => Just(0_u64), 1 => 1_u64..200],
+    );
+    let caps = (
+        prop_oneof![2 => Just(0_u64), 1 => 1_u64..12],
+        prop_oneof![2 => Just(0_u32), 1 => 1_u32..4],
+    );
+    (
+        scheduling,
+        dead_letter_queue,
+        rate_limit,
+        0_u32..3,
+        times,
+        caps,
+    )
+        .prop_map(
+            |(
+                scheduling,
+                dead_letter_queue,
+                rate_limit,
+                max_retries,
+                (timeout, window, delay_ms, ttl_ms, dead_retention_ms),
+                (messages_max, in_flight_max),
+            )| QueueConfig {
+                dead_letter_queue: dead_letter_queue.map(Into::into),
+                rate_limit,
+                scheduling,
+                dedup_window_ms: window,
+                messages_max,
+                in_flight_max,
+                dead_retention_ms,
+                delay_ms,
+                ttl_ms,
+                backoff: crate::config::Backoff {
+                    initial_ms: 5,
+                    max_ms: 40,
+                    ..config().backoff
+                },
+                ..QueueConfig::new(timeout, max_retries)
+            },
+        )
+}
+
+pub(super) fn any_patch() -> impl Strategy<Value = ConfigPatch> {
+    any_config().prop_map(|config| ConfigPatch {
+        max_retries: Some(config.max_retries),
+        dead_letter_queue: Some(config.dead_letter_queue),
+        rate_limit: Some(config.rate_limit),
+        messages_max: Some(config.messages_max),
+        in_flight_max: Some(config.in_flight_max),
+        dead_retention_ms: Some(config.dead_retention_ms),
+        ..ConfigPatch::default()
+    })
+}
+
+pub(super) fn any_message() -> impl Strategy<Value = NewMessage> {
+    let dedup = prop_oneof![2 => Just(None), 1 => (0_u128..6, 0_u64..2).prop_map(|(hash, fingerprint)| Some(DedupKey { hash, fingerprint }))];
+    let times = (
+        prop::option::of(0_u64..60),
+        prop_oneof![3 => Just(None), 1 => (0_u64..150).prop_map(Some)],
+    );
+    (
+        0_u8..4,
+        times,
+        dedup,
+        prop::option::of(0_u64..3),
+        prop::option::of(0_u32..3),
+        0_u32..50,
+    )
+        .prop_map(
+            |(priority, (delay_ms, ttl_ms), dedup, ordering_key, max_retries, length)| NewMessage {
+                priority: priority * 85,
+                delay_ms,
+                ttl_ms,
+                dedup,
+                ordering_key,
+                fairness_key: None,
+                max_retries,
+                blob: Blob {
+                    index: length,
+                    length,
+                },
+            },
+        )
+}
