@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -10,6 +11,7 @@ from hanzo_queues.server.faults import JournalUnavailable
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.partition import Partition
 from tests.unit.served_partition import (
+    PARSER,
     GatedJournal,
     Turns,
     enqueue,
@@ -59,6 +61,26 @@ async def test_a_deposed_owners_second_append_is_void_behind_the_fence() -> None
                     await until_served(second)
             assert payloads(await second.submit(receive(10))) == ["three"]
             await first.close()
+
+
+async def test_a_lease_in_doubt_is_not_given_back_when_another_owner_gave_its_number_to_somebody() -> None:
+    deposed, turns = GatedJournal(), Turns()
+    async with serving(deposed, ownership=turns) as first:
+        await first.submit(enqueue("only"))
+        deposed.gate.clear()
+        in_doubt = asyncio.ensure_future(first.receive("mail", receive(), 0))
+        await deposed.waiting.wait()
+        async with serving(MemoryJournal(deposed.store)) as second:
+            (held,) = json.loads((await second.receive("mail", receive(), 0)).body)["messages"]
+        turns.granted.clear()
+        deposed.gate.set()
+        with pytest.raises(JournalUnavailable):
+            await in_doubt
+        turns.granted.set()
+        await until_served(first)
+        assert payloads(await first.receive("mail", receive(), 0)) == []
+        ack = PARSER.ack(held["id"], json.dumps({"receipt": held["receipt"]}).encode())
+        assert (await first.submit(ack)).rejection is None
 
 
 async def test_ownership_lost_during_recovery_is_noticed() -> None:

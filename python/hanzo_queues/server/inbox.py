@@ -17,13 +17,15 @@ from hanzo_queues.server.faults import Fault
 @dataclass(slots=True, eq=False)
 class Request:
     """One command on its way through the partition. `queue` and `wait_until` (loop time, seconds) are set for a
-    receive. `kept`: no client waits for it; it is repeated until a writer carried it out."""
+    receive. `kept`: no client waits for it; it is repeated until a writer carried it out. `doubtful`: it gives back
+    leases that may never have been."""
 
     command: Command
     reply: asyncio.Future[Reply]
     queue: str = ""
     wait_until: float = 0.0
     kept: bool = False
+    doubtful: bool = False
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
 
@@ -78,6 +80,11 @@ class Inbox:
             self.put_first(request)
         else:
             self._fail(request, fault)
+
+    def forget_doubtful(self) -> None:
+        """Another owned the partition since: the numbers of leases that never were may be those of its leases now,
+        which somebody holds. Leases in doubt end by themselves."""
+        self._requests = deque(request for request in self._requests if not request.doubtful)
 
     def refuse(self, fault: Fault) -> None:
         """Fails what waits, and what comes until `admit`."""

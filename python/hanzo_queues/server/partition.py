@@ -116,6 +116,7 @@ class Partition:
         self._writer: Writer | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._failures = 0  # since a batch became durable
+        self._epoch = 0  # of the last writer here
         self._trouble = ""  # why it does not serve, for people
         self._living: asyncio.Task[None] | None = None
 
@@ -255,6 +256,9 @@ class Partition:
             return
         if not self._owned:
             raise OwnershipLost(f"another node may own partition {self.number}")
+        if engine.epoch != self._epoch + 1:
+            self._inbox.forget_doubtful()
+        self._epoch = engine.epoch
         writer = Writer(engine, self._journal, self._payloads, self._clock, self._inbox, self._polls, self._give_back)
         writer.parking = self._parking
         self._writer = writer

@@ -179,7 +179,8 @@ class Writer:
         for request, reply in decided:
             unseen = reply.release()
             if unseen is not None:
-                self._inbox.put_first(Request(unseen, asyncio.get_running_loop().create_future(), kept=True))
+                future = asyncio.get_running_loop().create_future()
+                self._inbox.put_first(Request(unseen, future, kept=True, doubtful=True))
             if request.wait_until > now and self.parking:
                 self._inbox.put(request)
             else:
