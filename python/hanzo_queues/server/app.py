@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from hanzo_queues._core import Engine, Parser, step_batch_bytes_min
 from hanzo_queues.server.auth import ApiKeys
+from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.faults import Fault, ShuttingDown
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, JournalRefused
@@ -49,6 +50,7 @@ class App:
         journal: Journal,
         keys: ApiKeys,
         *,
+        clock: Clock | None = None,
         ownership: OwnershipLease | None = None,
         on_stuck: Callable[[], Awaitable[None]] = only_wait,
         on_failed: Callable[[str], None] = logger.critical,
@@ -71,6 +73,7 @@ class App:
                 max_retries=settings.max_retries,
                 queues_max=limits["queues_max"],
             ),
+            clock=clock,
             ownership=ownership,
             payload_memory_bytes=settings.payload_memory_bytes,
             requests_max=limits["inflight_requests_max"],

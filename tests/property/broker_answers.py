@@ -1,0 +1,62 @@
+"""How the API writes what the model knows: bodies, instants, a message in an answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from tests.property.broker_state import Death, Message
+
+AT = {"ready": "readyAt", "blocked": "readyAt", "delayed": "dueAt", "leased": "leasedUntil", "dead": "deadAt"}
+
+
+def instant(at_ms: int | None) -> str | None:
+    if at_ms is None:
+        return None
+    seconds, rest = divmod(at_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
+
+
+def body_of(message: dict[str, Any]) -> bytes:
+    """A message as a request has it: the payload's bytes as they are."""
+    fields = orjson.dumps({name: value for name, value in message.items() if name != "payload"})
+    payload: bytes = message["payload"]
+    return b'{"payload":' + payload + (b"," if fields != b"{}" else b"") + fields[1:]
+
+
+def check_message(message: Message, said: dict[str, Any], more: dict[str, Any]) -> None:
+    """`said` shows the message, and `more`."""
+    expected = {
+        "id": message.id,
+        "queue": message.queue.name,
+        "payload": orjson.loads(message.payload),
+        "priority": message.priority,
+        "enqueuedAt": instant(message.enqueued_at_ms),
+        "deliveries": message.deliveries,
+        "attempts": message.attempts,
+        "expiresAt": instant(message.expires_at_ms),
+        "metadata": message.fields.get("metadata", {}),
+        **{name: message.fields.get(name) for name in ("dedupId", "orderingKey", "fairnessKey")},
+        **more,
+    }
+    assert {name: said.get(name) for name in expected} == expected
+    assert ("deadLetter" in said) == (message.death is not None)
+    if message.death is not None:
+        check_death(message.death, said["deadLetter"])
+
+
+def check_death(death: Death, said: dict[str, Any]) -> None:
+    """`said` tells the story of a dead letter."""
+    expected = {
+        "reason": death.reason,
+        "error": death.error,
+        "sourceQueue": death.source_queue,
+        "sourceId": death.source.id,
+        "deliveries": death.deliveries,
+        "attempts": death.attempts,
+        "firstFailureAt": instant(death.first_failure_ms),
+        "lastFailureAt": instant(death.last_failure_ms),
+    }
+    assert {name: said.get(name) for name in expected} == expected

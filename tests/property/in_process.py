@@ -1,0 +1,128 @@
+"""The whole server in this process: the ASGI application, the partition, a memory journal, and a clock that stands
+still until it is told. No socket; every call runs the loop until it is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import orjson
+from starlette.types import Message
+
+from hanzo_queues._core import Engine
+from hanzo_queues.server.app import App
+from hanzo_queues.server.auth import ApiKeys
+from hanzo_queues.server.clock import Clock
+from hanzo_queues.server.journal.memory import MemoryJournal, MemoryStore
+from hanzo_queues.server.settings import Settings
+
+KEY = "test-api-key"
+START_MS = 1_767_322_984_000
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer. `json` is its body, parsed."""
+
+    status: int
+    headers: dict[str, str]
+    text: bytes
+    json: Any
+
+    @property
+    def code(self) -> str:
+        """The problem's code; empty for a success."""
+        return "" if self.status < 400 else self.json["code"]
+
+
+class InProcess:
+    """A server and its journal's `store`. `now_ms` is what its clock says."""
+
+    def __init__(self, *, queues_max: int = 1000) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.store = MemoryStore()
+        self.now_ms = START_MS
+        self._new_engine = partial(Engine, 0, queues_max=queues_max)
+        self._start()
+
+    def _start(self) -> None:
+        self.serving = asyncio.Event()
+        clock = Clock(wall=lambda: self.now_ms, monotonic=lambda: self.now_ms)
+        journal = MemoryJournal(self.store)
+        self.app = App(Settings(), journal, ApiKeys([KEY]), clock=clock, on_serving=self.serving.set)
+        self.app.partition._new_engine = self._new_engine
+
+        async def serve() -> None:
+            self.app.start()
+            await self.serving.wait()
+
+        self._run(serve())
+
+    def restart(self) -> None:
+        """Stops and starts again on what the journal holds."""
+        self._run(self.app.close())
+        self._start()
+
+    def close(self) -> None:
+        """Stops for good."""
+        self._run(self.app.close())
+        self.loop.close()
+
+    def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Reply:
+        """One request. `body`: bytes go as they are, anything else as JSON."""
+        return self._run(self.ask(method, path, body, headers))
+
+    def waits_for(self, path: str, method: str, other: str, body: Any) -> tuple[Reply, Reply]:
+        """A GET of `path` that waits, and the request that is sent when it does."""
+
+        async def both() -> tuple[Reply, Reply]:
+            poll = asyncio.create_task(self.ask("GET", path))
+            while not poll.done() and not self.app.partition._polls.parked:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            return await self.ask(method, other, body), await poll
+
+        done, poll = self._run(both())
+        return poll, done
+
+    async def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Reply:
+        data = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
+        sent = {"authorization": f"Bearer {KEY}", "content-type": "application/json", **(headers or {})}
+        if body is not None:
+            sent["content-length"] = str(len(data))
+        plain, _, query = path.partition("?")
+        scope = {
+            "type": "http", "method": method, "path": plain, "query_string": query.encode(),
+            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+        }  # fmt: skip
+        arriving: asyncio.Queue[Message] = asyncio.Queue()
+        arriving.put_nowait({"type": "http.request", "body": data, "more_body": False})
+        answer: list[Message] = []
+
+        async def receive() -> Message:
+            return await arriving.get()
+
+        async def send(message: Message) -> None:
+            answer.append(message)
+
+        await self.app.http(scope, receive, send)
+        head, content = answer
+        lowered = {name.decode().lower(): value.decode() for name, value in head["headers"]}
+        text: bytes = content["body"]
+        return Reply(head["status"], lowered, text, orjson.loads(text) if text else None)
+
+    def hashes(self) -> tuple[str, str]:
+        """Of the state that serves, and of what the journal's replay gives."""
+        writer = self.app.partition._writer
+        assert writer is not None
+        replayed = Engine(0)
+        for sequence, batch in sorted(self.store.batches.items()):
+            replayed.replay(sequence, batch)
+        return writer._engine.state_hash(), replayed.state_hash()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(asyncio.wait_for(work, 30))

@@ -1,0 +1,193 @@
+"""The whole server against the plain model, by random walks of requests, time, restarts and lost answers.
+
+Every answer is compared. After each step the counts of every queue are, and at the end every message; and the state
+that serves is the one that the journal's replay gives.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from hanzo_queues.server.journal.memory import AppendFault
+from tests.property.broker_comparison import Comparison
+
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
+
+QUEUES = ("a", "b.1", "dead")
+ABSENT = "absent"
+STATES = ("ready", "delayed", "leased", "dead")
+names = st.sampled_from((*QUEUES, *QUEUES, ABSENT))
+some = st.integers(0, 9)
+PAYLOADS = (b"1", b"1.0", b'{"to": ["\xc3\xa9", 1e2], "x":null}', b'"two"', b"[]", b"null")
+KEYS = ("k", "\u043a\u043b\u044e\u0447", "a/b?c\u0000d", "\U0001f511" * 64)
+DELAYS = (0, 0.001, 1, 2.5, 60, 86_400)
+seconds = st.sampled_from(DELAYS)
+
+
+def optional(**choices: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Each field is there or not."""
+    return st.fixed_dictionaries({}, optional=choices)
+
+
+configs = optional(
+    maxRetries=st.sampled_from((0, 1, 1000)),
+    visibilityTimeout=st.sampled_from((0.001, 5, 43_200)),
+    deadLetterQueue=st.sampled_from((None, *QUEUES)),
+    rateLimit=st.sampled_from(
+        (
+            None,
+            {"requests": 1, "per": "second", "burst": 1},
+            {"requests": 7, "per": "minute", "burst": 3},
+            {"requests": 1_000_000, "per": "second", "burst": 2},
+        )
+    ),
+    scheduling=st.sampled_from(({"mode": "strict"}, {"mode": "fair", "agingSeconds": 1})),
+    dedupWindow=st.sampled_from((0, 5, 604_800)),
+    delay=st.sampled_from((0, 3)),
+    ttl=st.sampled_from((None, 0.001, 10)),
+)
+BACKOFFS = (
+    {"initial": 0, "multiplier": 1, "max": 0, "jitter": 0},
+    {"initial": 1, "multiplier": 3, "max": 10, "jitter": 0},
+)
+backoffs = st.sampled_from(BACKOFFS)
+messages = optional(
+    priority=st.sampled_from((0, 1, 2, 255)),
+    delay=seconds,
+    dedupId=st.sampled_from(KEYS),
+    orderingKey=st.sampled_from(KEYS),
+    metadata=st.sampled_from(({}, {"tenant": "\u00fc", "n": [1, {}]})),
+    ttl=st.sampled_from((0.001, 2, 315_360_000)),
+    maxRetries=st.sampled_from((0, 2)),
+).flatmap(lambda fields: st.sampled_from(PAYLOADS).map(lambda payload: {"payload": payload, **fields}))
+timeouts = st.sampled_from((None, 0.001, 1, 43_200))
+nacks = optional(
+    delay=seconds,
+    priority=st.sampled_from((0, 255)),
+    error=st.sampled_from(("", "SMTP 451 \u2014 later", "x" * 8192)),
+    reject=st.booleans(),
+)
+
+
+class BrokerMachine(RuleBasedStateMachine):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        logging.getLogger("hanzo_queues").setLevel(logging.CRITICAL)  # doubt is told for each
+        self.both = Comparison(queues_max=len(QUEUES) + 1)
+
+    @initialize(config=configs, backoff=backoffs)
+    def first_queue(self, config: dict[str, Any], backoff: dict[str, Any]) -> None:
+        self.both.create("a", {**config, "backoff": backoff})
+
+    @rule(name=st.sampled_from((*QUEUES, "more", "one-too-many")), config=configs, backoff=backoffs)
+    def create(self, name: str, config: dict[str, Any], backoff: dict[str, Any]) -> None:
+        self.both.create(name, {**config, "backoff": backoff})
+
+    @rule(name=names, config=configs)
+    def update(self, name: str, config: dict[str, Any]) -> None:
+        self.both.update(name, config)
+
+    @rule(name=names, sure=some)
+    def delete(self, name: str, sure: int) -> None:
+        if sure == 0:
+            self.both.delete(name)
+
+    @rule(name=names, message=messages)
+    def enqueue(self, name: str, message: dict[str, Any]) -> None:
+        self.both.enqueue(name, message)
+
+    @rule(name=names, batch=st.lists(messages, min_size=1, max_size=5), atomic=st.booleans())
+    def enqueue_batch(self, name: str, batch: list[dict[str, Any]], atomic: bool) -> None:
+        self.both.enqueue_batch(name, batch, atomic)
+
+    @rule(name=names, count=st.sampled_from((1, 2, 100)), timeout=timeouts)
+    def receive(self, name: str, count: int, timeout: float | None) -> None:
+        self.both.receive(name, count, timeout)
+
+    @rule(name=names, payload=st.sampled_from(PAYLOADS))
+    def receive_before_it_is_there(self, name: str, payload: bytes) -> None:
+        self.both.receive_waiting(name, {"payload": payload, "delay": 0})
+
+    @precondition(lambda self: self.both.receipts)
+    @rule(which=some)
+    def ack(self, which: int) -> None:
+        self.both.ack(self.both.receipt(which))
+
+    @precondition(lambda self: self.both.receipts)
+    @rule(which=some, fields=nacks)
+    def nack(self, which: int, fields: dict[str, Any]) -> None:
+        self.both.nack(self.both.receipt(which), fields)
+
+    @precondition(lambda self: self.both.receipts)
+    @rule(which=some, timeout=timeouts)
+    def extend(self, which: int, timeout: float | None) -> None:
+        self.both.extend(self.both.receipt(which), timeout)
+
+    @precondition(lambda self: self.both.receipts)
+    @rule(name=names, acks=st.lists(some, max_size=3), nacked=st.lists(st.tuples(some, nacks), max_size=3),
+          extends=st.lists(st.tuples(some, timeouts), max_size=2))  # fmt: skip
+    def settle(self, name: str, acks: list[int], nacked: list[tuple[int, Any]], extends: list[tuple[int, Any]]) -> None:
+        self.both.settle(name, acks, nacked, extends)
+
+    @precondition(lambda self: self.both.receipts)
+    @rule(which=some, other=some)
+    def settle_with_another_receipt(self, which: int, other: int) -> None:
+        self.both.settle_with_another(self.both.receipt(which), self.both.receipt(other))
+
+    @rule(passed=st.sampled_from((1, 999, 1000, 5000, 30_000, 300_000, 86_400_000)))
+    def time_passes(self, passed: int) -> None:
+        self.both.advance(self.both.model.now_ms + passed)
+
+    @rule(early=st.sampled_from((0, 1)))
+    def time_passes_until_something_happens(self, early: int) -> None:
+        deadline_ms = self.both.model.next_deadline_ms()
+        if deadline_ms is not None:
+            self.both.advance(max(self.both.model.now_ms, deadline_ms - early))
+
+    @rule(name=names, state=st.sampled_from(STATES), limit=st.sampled_from((1, 2, 1000)))
+    def peek(self, name: str, state: str, limit: int) -> None:
+        self.both.peek(name, state, limit)
+
+    @rule()
+    def restart(self) -> None:
+        self.both.restart()
+
+    @rule(fault=st.sampled_from(list(AppendFault)), name=st.sampled_from(QUEUES), message=messages)
+    def an_enqueue_in_doubt(self, fault: AppendFault, name: str, message: dict[str, Any]) -> None:
+        self.both.enqueue_in_doubt(fault, name, message)
+
+    @precondition(lambda self: self.both.receipts)
+    @rule(fault=st.sampled_from(list(AppendFault)), which=some, fields=st.none() | nacks)
+    def a_settling_in_doubt(self, fault: AppendFault, which: int, fields: dict[str, Any] | None) -> None:
+        self.both.settle_in_doubt(fault, self.both.receipt(which), fields)
+
+    @invariant()
+    def the_counts_agree(self) -> None:
+        self.both.check_counts()
+
+    def teardown(self) -> None:
+        try:
+            self.both.check_all()
+        finally:
+            self.both.close()
+
+
+TestBroker = BrokerMachine.TestCase
+TestBroker.settings = settings(
+    max_examples=EXAMPLES or 120,
+    stateful_step_count=50 if EXAMPLES else 40,
+    derandomize=not EXAMPLES,
+    phases=(Phase.generate, Phase.shrink),
+    report_multiple_bugs=False,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
