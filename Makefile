@@ -17,7 +17,7 @@ RUST_SOURCES := $(shell find rust_core -name '*.rs' -o -name Cargo.toml) Cargo.t
 PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.yaml')
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python build wheel-test example bench faults scale fuzz sim mutants docs format lock clean
+.PHONY: help setup run test lint test-rust test-python build wheel-test example bench faults scale fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ faults: $(CORE) ## Kill server and nats-server 100 times under load, account for
 
 scale: ## Hold ten million delayed messages, a million of them due in the same second
 	SCALE_MESSAGES=10000000 cargo test --release --locked -p engine --test scale -- --nocapture
+
+property: $(CORE) ## Walk the server and its plain model side by side at random (PROPERTY_EXAMPLES=5000 walks)
+	PROPERTY_EXAMPLES=$${PROPERTY_EXAMPLES:-5000} $(BIN)/pytest --timeout 7200 tests/property/test_broker_machine.py
+
+schemathesis: $(CORE) ## Send requests made of spec/openapi.yaml, valid and broken (SCHEMATHESIS_CASES=20000, SCHEMATHESIS_SEED=n)
+	SCHEMATHESIS_CASES=$${SCHEMATHESIS_CASES:-20000} $(BIN)/pytest --timeout 7200 tests/contract/test_openapi_answers.py
 
 fuzz: ## Fuzz every decoder (a nightly toolchain is needed; FUZZ_SECONDS=60 for each)
 	scripts/fuzz $${FUZZ_SECONDS:-60}

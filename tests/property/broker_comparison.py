@@ -41,30 +41,35 @@ class Comparison:
         """One of the last ones, 0 being the last."""
         return self.receipts[-1 - which % len(self.receipts)]
 
+    def _call(self, method: str, path: str, body: Any = None) -> Reply:
+        """What is due happens before anything asked."""
+        self.model.tick(self.server.now_ms)
+        return self.server.call(method, path, body)
+
     # -- queues
 
     def create(self, name: str, config: dict[str, Any]) -> None:
-        reply = self.server.call("POST", "/v1/queues", {"name": name, "config": config})
+        reply = self._call("POST", "/v1/queues", {"name": name, "config": config})
         created = self._expect(reply, lambda: self.model.create(name, config))
         if created is not None:
             assert reply.status == (201 if created else 200)
             self._check_queue(reply.json)
 
     def update(self, name: str, config: dict[str, Any]) -> None:
-        reply = self.server.call("PATCH", f"/v1/queues/{name}", {"config": config})
+        reply = self._call("PATCH", f"/v1/queues/{name}", {"config": config})
         self._expect(reply, lambda: self.model.update(name, config))
         if reply.status == 200:
             self._check_queue(reply.json)
 
     def delete(self, name: str) -> None:
-        reply = self.server.call("DELETE", f"/v1/queues/{name}")
+        reply = self._call("DELETE", f"/v1/queues/{name}")
         count = self._expect(reply, lambda: self.model.delete(name))
         assert count is None or reply.json == {"messages": count}
 
     # -- messages
 
     def enqueue(self, name: str, message: dict[str, Any]) -> None:
-        reply = self.server.call("POST", f"/v1/queues/{name}/messages", body_of(message))
+        reply = self._call("POST", f"/v1/queues/{name}/messages", body_of(message))
         self._compare_enqueued(name, message, reply)
 
     def _compare_enqueued(self, name: str, message: dict[str, Any], reply: Reply) -> None:
@@ -82,7 +87,7 @@ class Comparison:
     def enqueue_batch(self, name: str, batch: list[dict[str, Any]], atomic: bool) -> None:
         bodies = b",".join(body_of(message) for message in batch)
         body = b'{"messages":[' + bodies + b'],"atomic":' + (b"true}" if atomic else b"false}")
-        reply = self.server.call("POST", f"/v1/queues/{name}/messages/batch", body)
+        reply = self._call("POST", f"/v1/queues/{name}/messages/batch", body)
         if name not in self.model.queues:
             return self._expect_code(reply, "queue_not_found")
         results = self.model.enqueue(name, batch, atomic)
@@ -117,7 +122,7 @@ class Comparison:
 
     def receive(self, name: str, count: int, timeout: float | None) -> None:
         query = f"?maxMessages={count}" + ("" if timeout is None else f"&visibilityTimeout={timeout}")
-        self._compare_received(name, count, timeout, self.server.call("GET", f"/v1/queues/{name}/messages{query}"))
+        self._compare_received(name, count, timeout, self._call("GET", f"/v1/queues/{name}/messages{query}"))
 
     def receive_waiting(self, name: str, message: dict[str, Any]) -> None:
         """A long poll that the enqueue of a message ends, unless something is there already."""
@@ -156,13 +161,13 @@ class Comparison:
     # -- settle
 
     def ack(self, receipt: Receipt) -> None:
-        reply = self.server.call("POST", f"/v1/messages/{receipt.message.id}/ack", {"receipt": receipt.text})
+        reply = self._call("POST", f"/v1/messages/{receipt.message.id}/ack", {"receipt": receipt.text})
         already = self._expect(reply, lambda: self.model.ack(receipt.message, receipt.delivery))
         assert already is None or reply.json == {"state": "acked", "already": already}
 
     def nack(self, receipt: Receipt, fields: dict[str, Any]) -> None:
         body = {"receipt": receipt.text, **fields}
-        reply = self.server.call("POST", f"/v1/messages/{receipt.message.id}/nack", body)
+        reply = self._call("POST", f"/v1/messages/{receipt.message.id}/nack", body)
         result = self._expect(reply, lambda: self._model_nack(receipt, fields))
         if result is not None:
             self._check_nacked(receipt.message, result, reply.json)
@@ -183,7 +188,7 @@ class Comparison:
 
     def extend(self, receipt: Receipt, timeout: float | None) -> None:
         body = {"receipt": receipt.text, **({} if timeout is None else {"visibilityTimeout": timeout})}
-        reply = self.server.call("POST", f"/v1/messages/{receipt.message.id}/extend", body)
+        reply = self._call("POST", f"/v1/messages/{receipt.message.id}/extend", body)
         until_ms = self._expect(reply, lambda: self.model.extend(receipt.message, receipt.delivery, timeout))
         assert until_ms is None or reply.json == {"leasedUntil": instant(until_ms)}
 
@@ -197,7 +202,7 @@ class Comparison:
             "nacks": [entry(which, **fields) for which, fields in nacks],
             "extends": [entry(which, visibilityTimeout=timeout or 1) for which, timeout in extends],
         }
-        reply = self.server.call("POST", f"/v1/queues/{name}/settle", body)
+        reply = self._call("POST", f"/v1/queues/{name}/settle", body)
         if not any(body.values()):
             return self._expect_code(reply, "request_invalid")
         if name not in self.model.queues:
@@ -234,15 +239,14 @@ class Comparison:
         changed = other.text[:5] + ("A" if other.text[5] != "A" else "B") + other.text[6:]
         for text in ([other.text] if other.message is not receipt.message else []) + [changed]:
             for verb in ("ack", "nack", "extend"):
-                reply = self.server.call("POST", f"/v1/messages/{receipt.message.id}/{verb}", {"receipt": text})
+                reply = self._call("POST", f"/v1/messages/{receipt.message.id}/{verb}", {"receipt": text})
                 self._expect_code(reply, "receipt_invalid")
 
     # -- time, doubt
 
     def advance(self, now_ms: int) -> None:
         self.server.now_ms = now_ms
-        assert self.server.call("GET", "/v1/queues?limit=1").status == 200
-        self.model.tick(now_ms)
+        assert self._call("GET", "/v1/queues?limit=1").status == 200
 
     def restart(self) -> None:
         self.check_hashes()
@@ -295,12 +299,12 @@ class Comparison:
         self.advance(self.model.now_ms)  # what a deleted queue left is taken away: the append that fails is this one's
         self.advance(self.model.now_ms)
         store.faults.append(fault)
-        reply = self.server.call("POST", path, body)
+        reply = self._call("POST", path, body)
         store.faults.clear()
         if reply.status >= 500:
             assert reply.code == "journal_unavailable", reply
             assert reply.json["outcome"] == ("none" if fault is AppendFault.REFUSED else "unknown")
-            self.server.call("GET", "/v1/queues?limit=1")
+            self._call("GET", "/v1/queues?limit=1")
             store.deliver_late()
         return reply
 
@@ -310,7 +314,7 @@ class Comparison:
         shown: list[dict[str, Any]] = []
         after = ""
         while True:
-            reply = self.server.call("GET", f"/v1/queues/{name}/peek?state={state}&limit={limit}{after}")
+            reply = self._call("GET", f"/v1/queues/{name}/peek?state={state}&limit={limit}{after}")
             if self._expect(reply, lambda: self.model.queue(name)) is None:
                 return
             shown += reply.json["messages"]
@@ -330,7 +334,7 @@ class Comparison:
             for state in ("ready", "delayed", "leased", "dead"):
                 self.peek(name, state, 100)
         for identity, message in self.model.by_id.items():
-            reply = self.server.call("GET", f"/v1/messages/{identity}")
+            reply = self._call("GET", f"/v1/messages/{identity}")
             if message.state == "gone":
                 self._expect_code(reply, "message_not_found")
             else:
@@ -342,7 +346,7 @@ class Comparison:
         assert serving == replayed
 
     def check_counts(self) -> None:
-        reply = self.server.call("GET", "/v1/queues")
+        reply = self._call("GET", "/v1/queues")
         assert [queue["name"] for queue in reply.json["queues"]] == sorted(self.model.queues)
         for queue in reply.json["queues"]:
             self._check_queue(queue)

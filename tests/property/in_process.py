@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import orjson
 from starlette.types import Message
@@ -96,7 +97,7 @@ class InProcess:
             sent["content-length"] = str(len(data))
         plain, _, query = path.partition("?")
         scope = {
-            "type": "http", "method": method, "path": plain, "query_string": query.encode(),
+            "type": "http", "method": method, "path": unquote(plain), "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
         }  # fmt: skip
         arriving: asyncio.Queue[Message] = asyncio.Queue()

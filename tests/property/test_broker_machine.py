@@ -22,57 +22,53 @@ EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
 QUEUES = ("a", "b.1", "dead")
 ABSENT = "absent"
 STATES = ("ready", "delayed", "leased", "dead")
-names = st.sampled_from((*QUEUES, *QUEUES, ABSENT))
+names = st.sampled_from(("a",) * 8 + ("b.1",) * 4 + ("dead",) * 3 + (ABSENT,))
 some = st.integers(0, 9)
 PAYLOADS = (b"1", b"1.0", b'{"to": ["\xc3\xa9", 1e2], "x":null}', b'"two"', b"[]", b"null")
 KEYS = ("k", "\u043a\u043b\u044e\u0447", "a/b?c\u0000d", "\U0001f511" * 64)
 DELAYS = (0, 0.001, 1, 2.5, 60, 86_400)
-seconds = st.sampled_from(DELAYS)
+NOTHING = object()
 
 
-def optional(**choices: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Each field is there or not."""
-    return st.fixed_dictionaries({}, optional=choices)
+def optional(**choices: tuple[Any, ...]) -> st.SearchStrategy[dict[str, Any]]:
+    """Each field is one of its choices, or as often not there."""
+    fields = {name: st.sampled_from((NOTHING,) * len(values) + values) for name, values in choices.items()}
+    drawn = st.fixed_dictionaries(fields)
+    return drawn.map(lambda chosen: {name: value for name, value in chosen.items() if value is not NOTHING})
 
 
-configs = optional(
-    maxRetries=st.sampled_from((0, 1, 1000)),
-    visibilityTimeout=st.sampled_from((0.001, 5, 43_200)),
-    deadLetterQueue=st.sampled_from((None, *QUEUES)),
-    rateLimit=st.sampled_from(
-        (
-            None,
-            {"requests": 1, "per": "second", "burst": 1},
-            {"requests": 7, "per": "minute", "burst": 3},
-            {"requests": 1_000_000, "per": "second", "burst": 2},
-        )
-    ),
-    scheduling=st.sampled_from(({"mode": "strict"}, {"mode": "fair", "agingSeconds": 1})),
-    dedupWindow=st.sampled_from((0, 5, 604_800)),
-    delay=st.sampled_from((0, 3)),
-    ttl=st.sampled_from((None, 0.001, 10)),
-)
 BACKOFFS = (
     {"initial": 0, "multiplier": 1, "max": 0, "jitter": 0},
     {"initial": 1, "multiplier": 3, "max": 10, "jitter": 0},
 )
-backoffs = st.sampled_from(BACKOFFS)
-messages = optional(
-    priority=st.sampled_from((0, 1, 2, 255)),
-    delay=seconds,
-    dedupId=st.sampled_from(KEYS),
-    orderingKey=st.sampled_from(KEYS),
-    metadata=st.sampled_from(({}, {"tenant": "\u00fc", "n": [1, {}]})),
-    ttl=st.sampled_from((0.001, 2, 315_360_000)),
-    maxRetries=st.sampled_from((0, 2)),
-).flatmap(lambda fields: st.sampled_from(PAYLOADS).map(lambda payload: {"payload": payload, **fields}))
-timeouts = st.sampled_from((None, 0.001, 1, 43_200))
-nacks = optional(
-    delay=seconds,
-    priority=st.sampled_from((0, 255)),
-    error=st.sampled_from(("", "SMTP 451 \u2014 later", "x" * 8192)),
-    reject=st.booleans(),
+LIMITS = (
+    {"requests": 1, "per": "second", "burst": 1},
+    {"requests": 7, "per": "minute", "burst": 3},
+    {"requests": 1_000_000, "per": "second", "burst": 2},
 )
+configs = optional(
+    maxRetries=(0, 1, 1000),
+    visibilityTimeout=(0.001, 5, 43_200),
+    deadLetterQueue=(None, *QUEUES),
+    rateLimit=(None, *LIMITS),
+    scheduling=({"mode": "strict"}, {"mode": "fair", "agingSeconds": 1}),
+    dedupWindow=(0, 5, 604_800),
+    delay=(0, 3),
+    ttl=(None, 0.001, 10),
+)
+backoffs = st.sampled_from(BACKOFFS)
+fields = optional(
+    priority=(0, 1, 2, 255),
+    delay=DELAYS,
+    dedupId=KEYS,
+    orderingKey=KEYS[:2],
+    metadata=({}, {"tenant": "\u00fc", "n": [1, {}]}),
+    ttl=(0.001, 2, 315_360_000),
+    maxRetries=(0, 2),
+)
+messages = st.tuples(fields, st.sampled_from(PAYLOADS)).map(lambda drawn: {"payload": drawn[1], **drawn[0]})
+timeouts = st.sampled_from((None, None, 0.001, 1, 43_200))
+nacks = optional(delay=DELAYS, priority=(0, 255), error=("", "SMTP 451 \u2014 later", "x" * 8192), reject=(True, False))
 
 
 class BrokerMachine(RuleBasedStateMachine):
@@ -83,9 +79,11 @@ class BrokerMachine(RuleBasedStateMachine):
         logging.getLogger("hanzo_queues").setLevel(logging.CRITICAL)  # doubt is told for each
         self.both = Comparison(queues_max=len(QUEUES) + 1)
 
-    @initialize(config=configs, backoff=backoffs)
-    def first_queue(self, config: dict[str, Any], backoff: dict[str, Any]) -> None:
-        self.both.create("a", {**config, "backoff": backoff})
+    @initialize(first=configs, second=configs, backoff=backoffs)
+    def queues(self, first: dict[str, Any], second: dict[str, Any], backoff: dict[str, Any]) -> None:
+        for name, config in (("a", first), ("b.1", second)):
+            leads_on = {"deadLetterQueue": "dead"} if "deadLetterQueue" in config else {}
+            self.both.create(name, {**config, "backoff": backoff, **leads_on})
 
     @rule(name=st.sampled_from((*QUEUES, "more", "one-too-many")), config=configs, backoff=backoffs)
     def create(self, name: str, config: dict[str, Any], backoff: dict[str, Any]) -> None:
@@ -108,7 +106,7 @@ class BrokerMachine(RuleBasedStateMachine):
     def enqueue_batch(self, name: str, batch: list[dict[str, Any]], atomic: bool) -> None:
         self.both.enqueue_batch(name, batch, atomic)
 
-    @rule(name=names, count=st.sampled_from((1, 2, 100)), timeout=timeouts)
+    @rule(name=names, count=st.sampled_from((1, 2, 2, 100)), timeout=timeouts)
     def receive(self, name: str, count: int, timeout: float | None) -> None:
         self.both.receive(name, count, timeout)
 
@@ -156,9 +154,10 @@ class BrokerMachine(RuleBasedStateMachine):
     def peek(self, name: str, state: str, limit: int) -> None:
         self.both.peek(name, state, limit)
 
-    @rule()
-    def restart(self) -> None:
-        self.both.restart()
+    @rule(sure=some)
+    def restart(self, sure: int) -> None:
+        if sure < 3:
+            self.both.restart()
 
     @rule(fault=st.sampled_from(list(AppendFault)), name=st.sampled_from(QUEUES), message=messages)
     def an_enqueue_in_doubt(self, fault: AppendFault, name: str, message: dict[str, Any]) -> None:
@@ -182,8 +181,8 @@ class BrokerMachine(RuleBasedStateMachine):
 
 TestBroker = BrokerMachine.TestCase
 TestBroker.settings = settings(
-    max_examples=EXAMPLES or 120,
-    stateful_step_count=50 if EXAMPLES else 40,
+    max_examples=EXAMPLES or 200,
+    stateful_step_count=50,
     derandomize=not EXAMPLES,
     phases=(Phase.generate, Phase.shrink),
     report_multiple_bugs=False,
