@@ -10,6 +10,7 @@ from typing import Final, Self, final
 __all__ = [
     "BatchError",
     "Command",
+    "Description",
     "Engine",
     "EngineBug",
     "Excerpt",
@@ -18,6 +19,7 @@ __all__ = [
     "Reply",
     "Step",
     "__version__",
+    "describe_batch",
     "partition_of_message",
     "step_batch_bytes_min",
     "verify_batch",
@@ -119,6 +121,19 @@ class Parser:
 
 def partition_of_message(message_id: str) -> int:
     """The partition a message id or a receipt names. Raises Invalid (`message_id_invalid`)."""
+
+@final
+class Description:
+    """What a batch says. Its records are texts for people, not a format."""
+
+    @property
+    def lsn(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def now_ms(self) -> int: ...
+    @property
+    def records(self) -> list[str]: ...
 
 @final
 class Excerpt:
@@ -236,6 +251,9 @@ class Engine:
 
 def step_batch_bytes_min() -> int:
     """Bytes a step may add to its commands' `batch_bytes_max` (frame, timers)."""
+
+def describe_batch(batch: bytes) -> Description:
+    """What `batch` says, whatever stands before it in the journal. Raises BatchError."""
 
 def verify_batch(batch: bytes) -> None:
     """Checks the frame and hash of one batch read back for its payloads. Raises BatchError."""

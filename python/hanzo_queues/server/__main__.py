@@ -1,4 +1,4 @@
-"""The command line: `hanzo-queues serve`, `hanzo-queues key`, `hanzo-queues --version`.
+"""The command line: `hanzo-queues serve`, `key`, `journal verify`, `journal dump`, `--version`.
 
 Options override the environment, and are judged by the same rules. Exit status 2: the settings can't be used.
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from hanzo_queues._core import __version__
 from hanzo_queues.data_path import api_key_path
-from hanzo_queues.server.settings import VARIABLES, SettingsError, Variable, read_settings
+from hanzo_queues.server.settings import VARIABLES, Settings, SettingsError, Variable, read_settings
 
 OPTIONS = {"host": "HOST", "port": "PORT", "data_dir": "HANZO_DATA_DIR"}
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = _parser().parse_args(arguments)
     options = {variable: getattr(chosen, option, None) for option, variable in OPTIONS.items()}
     environ = {**os.environ, **{variable: value for variable, value in options.items() if value is not None}}
-    sys.exit(chosen.run(environ))
+    sys.exit(chosen.run(environ, chosen))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,28 +43,62 @@ def _parser() -> argparse.ArgumentParser:
     key = commands.add_parser("key", help="print the API key that a server on this machine made")
     key.add_argument("--data-dir", help="overrides HANZO_DATA_DIR")
     key.set_defaults(run=_key)
+    _add_journal(commands)
     return parser
+
+
+def _add_journal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    journal = commands.add_parser("journal", help="look at the journal of a server that does not run")
+    looks = journal.add_subparsers(required=True, metavar="command")
+    verify = looks.add_parser("verify", help="check every batch of the journal, and replay it")
+    verify.set_defaults(run=_verify)
+    dump = looks.add_parser("dump", help="print the journal's batches, a line of JSON each")
+    dump.add_argument("--first", type=int, default=1, metavar="LSN", help="begin with this batch (1)")
+    dump.add_argument("--last", type=int, metavar="LSN", help="end with this batch (the newest)")
+    dump.add_argument("--records", action="store_true", help="print what each batch holds, in words")
+    dump.set_defaults(run=_dump)
+    for look in (verify, dump):
+        look.add_argument("--data-dir", help="overrides HANZO_DATA_DIR")
 
 
 def _variable_help(variable: Variable) -> str:
     return f"  {variable.name:<27} {variable.meaning} ({variable.default})"
 
 
-def _serve(environ: dict[str, str]) -> int:
+def _settings(environ: dict[str, str]) -> Settings:
+    """Raises SystemExit(2), after a sentence for each variable that can't be used."""
+    from hanzo_queues.server.event_log import set_up_logging
+
     try:
         settings = read_settings(environ)
     except SettingsError as error:
         for sentence in error.sentences:
             print(f"hanzo-queues: {sentence}", file=sys.stderr)
-        return 2
-    from hanzo_queues.server.event_log import set_up_logging
+        sys.exit(2)
+    set_up_logging(settings.log_level)
+    return settings
+
+
+def _serve(environ: dict[str, str], _: argparse.Namespace) -> int:
     from hanzo_queues.server.serve import serve
 
-    set_up_logging(settings.log_level)
-    return serve(settings)
+    return serve(_settings(environ))
 
 
-def _key(environ: dict[str, str]) -> int:
+def _verify(environ: dict[str, str], _: argparse.Namespace) -> int:
+    from hanzo_queues.server import journal_commands
+
+    return journal_commands.run(journal_commands.verify, _settings(environ))
+
+
+def _dump(environ: dict[str, str], chosen: argparse.Namespace) -> int:
+    from hanzo_queues.server import journal_commands
+
+    dump = journal_commands.dump(chosen.first, chosen.last, chosen.records)
+    return journal_commands.run(dump, _settings(environ))
+
+
+def _key(environ: dict[str, str], _: argparse.Namespace) -> int:
     path = api_key_path(environ)
     try:
         key = path.read_text().strip()

@@ -28,7 +28,9 @@ async def take_over(new_engine: Callable[[], Engine], journal: Journal, payloads
     """An engine that holds the journal's whole state and owns it. Raises JournalError (retry: the outcome of the
     fence is open and the next call settles it) and JournalCorrupt (don't)."""
     while True:
-        engine = await _replay(new_engine(), journal, payloads)
+        engine = new_engine()
+        payloads.clear()
+        await replay(engine, journal, payloads.put)
         clock.not_before(engine.now_ms)
         fence = engine.fence(clock.now_ms(), secrets.token_bytes(32))
         assert fence.batch is not None
@@ -41,8 +43,8 @@ async def take_over(new_engine: Callable[[], Engine], journal: Journal, payloads
         return engine
 
 
-async def _replay(engine: Engine, journal: Journal, payloads: Payloads) -> Engine:
-    payloads.clear()
+async def replay(engine: Engine, journal: Journal, keep: Callable[[int, bytes], None]) -> None:
+    """Brings an empty engine to the journal's end; `keep` is given each batch. Raises JournalError, JournalCorrupt."""
     last = await journal.last_sequence()
     started = reported = time.monotonic()
     async for sequence, batch in journal.read(1, last):
@@ -53,7 +55,7 @@ async def _replay(engine: Engine, journal: Journal, payloads: Payloads) -> Engin
                 f"journal batch {sequence} of {last} can't be trusted: {error}. "
                 "Nothing was changed. Restore the journal's stream from a backup or another replica."
             ) from error
-        payloads.put(sequence, batch)
+        keep(sequence, batch)
         if time.monotonic() - reported > PROGRESS_EVERY_S:
             reported = time.monotonic()
             logger.info("replayed %d of %d batches", sequence, last)
@@ -61,4 +63,3 @@ async def _replay(engine: Engine, journal: Journal, payloads: Payloads) -> Engin
         "replayed %d batches, %d messages in %d queues, in %.0f ms",
         last, engine.message_count, engine.queue_count, (time.monotonic() - started) * 1000,
     )  # fmt: skip
-    return engine

@@ -6,6 +6,7 @@
 
 mod bug;
 mod command;
+mod describe;
 mod engine;
 mod errors;
 mod parser;
@@ -21,6 +22,8 @@ mod _core {
     use super::bug::EngineBug;
     #[pymodule_export]
     use super::command::Command;
+    #[pymodule_export]
+    use super::describe::{Description, describe_batch};
     #[pymodule_export]
     use super::engine::{Engine, step_batch_bytes_min, verify_batch};
     #[pymodule_export]

@@ -1,0 +1,41 @@
+//! What a batch holds, in words for people: the records as the engine's types print themselves. Not a format.
+
+use crate::errors;
+use codec::batch::{Batch, View};
+use engine::record::Record;
+use pyo3::prelude::*;
+
+/// What a batch says.
+#[pyclass(frozen, get_all, module = "hanzo_queues._core")]
+pub struct Description {
+    /// Its place.
+    lsn: u64,
+    /// The ownership that wrote it.
+    epoch: u64,
+    /// When it was decided, in milliseconds since 1970.
+    now_ms: u64,
+    /// Its records, in order, one text each.
+    records: Vec<String>,
+}
+
+/// What `batch` says, whatever stands before it. Raises BatchError.
+#[pyfunction]
+pub fn describe_batch(py: Python<'_>, batch: &[u8]) -> PyResult<Description> {
+    let decoded = View::open(batch)
+        .and_then(|view| Batch::decode(batch, view.header.lsn, &view.header.previous));
+    let decoded = decoded.map_err(|fault| errors::batch(py, fault))?;
+    Ok(Description {
+        lsn: decoded.header.lsn,
+        epoch: decoded.header.epoch,
+        now_ms: decoded.header.now_ms,
+        records: decoded.records.iter().map(text).collect(),
+    })
+}
+
+/// The secret that signs receipts is nobody's to read.
+fn text(record: &Record) -> String {
+    match record {
+        Record::Founded { .. } => "Founded { secret: (not shown) }".into(),
+        other => format!("{other:?}"),
+    }
+}

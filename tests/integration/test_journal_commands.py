@@ -1,0 +1,83 @@
+"""`hanzo-queues journal verify` and `dump`, as a person runs them beside a stopped server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from examples.local_server import LocalServer
+from hanzo_queues import Queues
+
+MESSAGES = 20
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    """One that has accepted messages, and runs."""
+    with LocalServer() as server:
+        with Queues(server.api_key, url=server.url) as queues:
+            queues.create("mails")
+            for number in range(MESSAGES):
+                queues.enqueue("mails", {"number": number})
+        yield server
+
+
+def journal(server: LocalServer, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("hanzo-queues")), "journal", *arguments]
+    directory = str(server.directory / "data")
+    return subprocess.run([*command, "--data-dir", directory], capture_output=True, text=True, timeout=60)
+
+
+def test_a_good_journal_is_called_good(server: LocalServer) -> None:
+    server.stop()
+    verified = journal(server, "verify")
+    assert verified.returncode == 0, verified.stderr
+    assert verified.stdout.startswith(f"good: {MESSAGES + 2} batches of ")
+    assert f"epoch 1, {MESSAGES} messages in 1 queues" in verified.stdout
+    server.start()
+    assert server.is_ready()
+
+
+def test_a_journal_that_is_served_is_left_alone(server: LocalServer) -> None:
+    refused = journal(server, "verify")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "is used by the server" in refused.stderr
+    assert server.is_ready()
+
+
+def test_batches_are_printed_a_line_each(server: LocalServer) -> None:
+    server.stop()
+    lines = [json.loads(line) for line in journal(server, "dump").stdout.splitlines()]
+    assert [line["lsn"] for line in lines] == list(range(1, MESSAGES + 3))
+    assert {line["epoch"] for line in lines} == {1}
+    assert lines[0]["records"] == 2
+    assert all(line["at"].endswith("Z") and line["bytes"] > 60 for line in lines)
+
+
+def test_a_part_is_printed_in_words_and_the_secret_never(server: LocalServer) -> None:
+    server.stop()
+    text = journal(server, "dump", "--records", "--last", "3").stdout
+    first, second, third = (json.loads(line)["records"] for line in text.splitlines())
+    assert first == ["Founded { secret: (not shown) }", "Fenced { epoch: 1 }"]
+    assert 'name: "mails"' in second[0]
+    assert third[0].startswith("Enqueued(")
+    assert journal(server, "dump", "--first", "21").stdout.count("\n") == 2
+    assert journal(server, "dump", "--first", "99").stdout == ""
+
+
+def test_a_changed_byte_is_found(server: LocalServer) -> None:
+    """Wherever it lies in the stream's file: nats-server or the hash of a batch notices, and nothing is called good."""
+    server.stop()
+    (block,) = (server.directory / "data").rglob("HANZO_P0/msgs/*.blk")
+    content = bytearray(block.read_bytes())
+    content[content.index(b'{"number":3}') + 10] ^= 1
+    block.write_bytes(content)
+    verified = journal(server, "verify")
+    assert verified.returncode == 1, verified.stdout
+    assert "good" not in verified.stdout
+    assert verified.stderr.splitlines()[-1].startswith("hanzo-queues: ")
