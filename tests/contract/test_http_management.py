@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from itertools import count
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -211,3 +212,50 @@ async def test_what_somebody_holds_or_what_is_dead_stays_as_it_is(server: Served
     refused = await server.call("PATCH", path, {"delay": 0})
     assert (refused.status, refused.json["code"]) == (409, "message_dead")
     assert (await server.call("DELETE", path)).status == 200
+
+
+async def explained(server: Served, identity: str, query: str = "") -> dict[str, Any]:
+    reply = await server.call("GET", f"/v1/messages/{identity}/explain{query}")
+    assert (reply.status, reply.headers["cache-control"]) == (200, "no-store")
+    explanation: dict[str, Any] = reply.json
+    assert all(reason.pop("detail") for reason in explanation["reasons"])
+    return explanation
+
+
+async def test_a_message_explains_why_it_waits(server: Served) -> None:
+    queue = await server.made_queue(next(names), maxInFlight=1)
+    held = await server.enqueued(queue, orderingKey="k")
+    blocked, first, second = [await server.enqueued(queue, orderingKey=key) for key in ("k", None, None)]
+    late = await server.enqueued(queue, delay=60)
+    assert await explained(server, second) == {
+        "id": second,
+        "queue": queue,
+        "group": "default",
+        "state": "ready",
+        "deliverable": True,
+        "reasons": [{"code": "behind", "ahead": 2}],
+    }
+    (message,) = await server.received(queue)
+    leased = await explained(server, held)
+    assert leased["reasons"][0] == {"code": "leased", "until": message["leasedUntil"]}
+    in_flight = {"code": "queue_in_flight"}
+    assert (await explained(server, first))["reasons"] == [in_flight]
+    key = {"code": "ordering_key", "behind": held, "state": "leased"}
+    assert (await explained(server, blocked))["reasons"] == [key, in_flight]
+    await server.call("POST", f"/v1/queues/{queue}/pause")
+    waiting = await explained(server, late, "?consumerGroup=default")
+    assert [reason["code"] for reason in waiting["reasons"]] == ["delayed", "paused", "queue_in_flight"]
+    assert (waiting["state"], waiting["deliverable"]) == ("delayed", False)
+    await server.call("POST", f"/v1/messages/{held}/nack", {"receipt": message["receipt"], "reject": True})
+    dead = await explained(server, held)
+    assert dead["reasons"] == [{"code": "dead", "reason": "rejected"}]
+
+
+async def test_an_explanation_needs_a_message_and_its_group(server: Served, queue: str) -> None:
+    identity = await server.enqueued(queue)
+    for path, code in (
+        (f"/v1/messages/{identity}/explain?consumerGroup=nobody", "group_not_found"),
+        ("/v1/messages/00000000000g0000000g/explain", "message_not_found"),
+        ("/v1/messages/abc/explain", "message_id_invalid"),
+    ):
+        assert (await server.call("GET", path)).json["code"] == code

@@ -4,6 +4,9 @@ mod peek;
 
 pub use peek::{PeekFilter, PeekState};
 
+/// Messages ahead of one that an explanation counts; of more it says that there are more.
+pub(crate) const AHEAD_MAX: u32 = 1000;
+
 use crate::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling};
 use crate::ids::{LeaseId, MessageId};
 use crate::record::Paused;
@@ -184,6 +187,13 @@ pub enum Command {
         /// The message.
         message: MessageId,
     },
+    /// Say why a message is not being delivered now.
+    ExplainMessage {
+        /// The message.
+        message: MessageId,
+        /// To which consumer group. None: the first one that holds it.
+        group: Option<Box<str>>,
+    },
     /// Change when, or how soon, a message that nobody holds is delivered.
     ChangeMessage {
         /// The message.
@@ -228,7 +238,9 @@ impl Command {
                 ..
             } => acks.len() + nacks.len() + extends.len(),
             Command::Release { leases } => leases.len(),
-            Command::ListQueues { limit, .. } | Command::Peek { limit, .. } => *limit as usize,
+            Command::ListQueues { limit, .. } => *limit as usize,
+            Command::Peek { limit, filter, .. } => filter.looked_at_max(*limit as usize),
+            Command::ExplainMessage { .. } => AHEAD_MAX as usize,
             Command::CreateQueue { .. }
             | Command::UpdateQueue { .. }
             | Command::PauseQueue { .. }

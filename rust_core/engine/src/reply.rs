@@ -1,5 +1,9 @@
 //! What a partition answers. Values only: text and JSON are made at the edge.
 
+mod explanation;
+
+pub use explanation::{Explanation, Reason};
+
 use crate::config::QueueConfig;
 use crate::ids::{LeaseId, Location, MessageId};
 use crate::record::{DeathReason, Paused};
@@ -88,6 +92,8 @@ pub enum Reply {
     },
     /// Answer to get and change message.
     Message(MessageView),
+    /// Why a message is not being delivered now.
+    Explained(Explanation),
     /// The message is gone.
     MessageDeleted,
     /// `more`: there are further messages to look at, after `last`.

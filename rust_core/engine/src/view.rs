@@ -87,7 +87,8 @@ pub(crate) fn dead_letter(state: &State, slot: u32, message: &Message) -> Option
         .map(|death| Box::new(death.view()))
 }
 
-fn shown(place: Place) -> Shown {
+/// A place as replies show it.
+pub(crate) fn shown(place: Place) -> Shown {
     match place {
         Place::Ready => Shown::Ready,
         Place::Blocked => Shown::Blocked,

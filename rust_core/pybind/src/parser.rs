@@ -178,6 +178,16 @@ impl Parser {
         bare(py, self.requests.get_message(message_id))
     }
 
+    #[pyo3(signature = (message_id, *, group))]
+    fn explain_message(
+        &self,
+        py: Python<'_>,
+        message_id: &str,
+        group: Option<&str>,
+    ) -> PyResult<Command> {
+        bare(py, self.requests.explain_message(message_id, group))
+    }
+
     fn change_message(&self, message_id: &str, body: &Bound<'_, PyBytes>) -> PyResult<Command> {
         with_body(
             body,

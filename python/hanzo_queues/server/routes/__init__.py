@@ -18,6 +18,7 @@ from hanzo_queues.server.routes.path_table import PathTable
 SAFE = frozenset(
     {
         "/v1/messages/{message}",
+        "/v1/messages/{message}/explain",
         "/v1/queues",
         "/v1/queues/{queue}",
         "/v1/queues/{queue}/groups",
@@ -44,6 +45,7 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
         "PATCH": Operation(messages.change_message),
         "DELETE": Operation(messages.delete_message),
     },
+    "/v1/messages/{message}/explain": {"GET": reading(messages.explain_message, messages.EXPLAIN)},
     "/v1/queues": {
         "POST": Operation(queues.create_queue),
         "GET": reading(queues.list_queues, queues.LIST_QUEUES),

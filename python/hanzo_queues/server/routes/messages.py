@@ -1,4 +1,4 @@
-"""Looking at one message, changing and deleting it, and finding the partition an id names."""
+"""Looking at one message, explaining, changing and deleting it, and finding the partition an id names."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ from hanzo_queues.server.call import Call
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.partition import Answer, Partition
 from hanzo_queues.server.problems import Refused
+from hanzo_queues.server.query import Parameters, text
 from hanzo_queues.server.request_body import read_json_body
+
+EXPLAIN: Parameters = {"consumerGroup": text}
 
 
 async def get_message(edge: Edge, call: Call) -> Answer:
     """GET /v1/messages/{message}"""
     message = call.path["message"]
     return await partition_of_message(edge, message).submit(edge.parser.get_message(message))
+
+
+async def explain_message(edge: Edge, call: Call) -> Answer:
+    """GET /v1/messages/{message}/explain"""
+    message = call.path["message"]
+    partition = partition_of_message(edge, message)
+    return await partition.submit(edge.parser.explain_message(message, group=call.text("consumerGroup")))
 
 
 async def change_message(edge: Edge, call: Call) -> Answer:

@@ -5,6 +5,7 @@
 
 mod batches;
 mod enqueued;
+mod explanation;
 mod group;
 mod message;
 mod needs;
@@ -199,6 +200,9 @@ impl Answer {
             (Reply::Enqueued(results), _) => enqueued::put_batch(json, &self.context, results),
             (Reply::Received { messages, limited }, Asked::Queue(queue)) => {
                 message::put_received(json, &self.context, queue, messages, *limited, batches)?;
+            }
+            (Reply::Explained(explanation), _) => {
+                explanation::put(json, &self.context, explanation)
             }
             (Reply::Message(message), _) => {
                 message::put_view(json, &self.context, message, batches)?

@@ -25,3 +25,16 @@ pub struct PeekFilter {
     /// Why they died, here or in the queue they came from.
     pub reason: Option<DeathReason>,
 }
+
+impl PeekFilter {
+    /// Messages that a page looks at when only some are shown.
+    pub(crate) const LOOKED_AT_MAX: usize = 10_000;
+
+    /// Messages that a page looks at when it shows so many at most.
+    pub(crate) fn looked_at_max(&self, limit: usize) -> usize {
+        match *self == PeekFilter::default() {
+            true => limit,
+            false => PeekFilter::LOOKED_AT_MAX,
+        }
+    }
+}

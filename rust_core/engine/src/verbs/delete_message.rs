@@ -57,6 +57,9 @@ mod tests {
             assert_eq!(twin.ask(delete(id)), gone);
         }
         assert_eq!(twin.live.message_count(), 0);
+        let [hides, _] = [(); 2].map(|()| twin.enqueue("q", message()).message);
+        let step = twin.step(vec![delete(hides)]);
+        assert_eq!(step.woken, [("q".into(), 1)], "it may have hidden another");
         assert!(twin.enqueue("q", with_dedup(7, 1)).duplicate);
     }
 

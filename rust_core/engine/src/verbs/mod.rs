@@ -12,6 +12,7 @@ mod delete_group;
 mod delete_message;
 mod delete_queue;
 mod enqueue;
+mod explain_message;
 mod extend;
 pub(crate) mod forget;
 mod get_group;
@@ -78,6 +79,10 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
         } => settle::run(batch, &queue, &acks, &nacks, &extends),
         Command::Release { leases } => Ok(release::run(batch, &leases)),
         Command::GetMessage { message } => get_message::run(batch.state(), message),
+        Command::ExplainMessage { message, group } => {
+            let now_ms = batch.now_ms;
+            explain_message::run(batch.state(), message, group.as_deref(), now_ms)
+        }
         Command::ChangeMessage {
             message,
             delay_ms,

@@ -78,10 +78,17 @@ mod tests {
     fn each_end_is_paused_by_itself_and_asking_again_records_nothing() {
         let mut twin = twin();
         let steps = [
-            (pause(RECEIVE), RECEIVE),
-            (pause(ENQUEUE), BOTH),
+            (pause(ENQUEUE), ENQUEUE),
+            (pause(RECEIVE), BOTH),
             (resume(RECEIVE), ENQUEUE),
+            (pause(RECEIVE), BOTH),
+            (resume(ENQUEUE), RECEIVE),
+            (pause(ENQUEUE), BOTH),
             (resume(BOTH), Paused::default()),
+            (pause(ENQUEUE), ENQUEUE),
+            (resume(ENQUEUE), Paused::default()),
+            (pause(RECEIVE), RECEIVE),
+            (resume(RECEIVE), Paused::default()),
         ];
         for (command, paused) in steps {
             let step = twin.step(vec![command.clone(), command]);

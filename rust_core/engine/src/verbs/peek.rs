@@ -11,9 +11,6 @@ use crate::reply::Reply;
 use crate::state::State;
 use crate::view;
 
-/// Messages that one page looks at.
-const LOOKED_AT_MAX: usize = 10_000;
-
 pub(super) struct Page {
     pub filter: PeekFilter,
     pub after: Option<MessageId>,
@@ -40,7 +37,7 @@ pub(super) fn run(
     let mut fits = view::fits(state, page.answer_bytes_max);
     let (mut shown, mut last, mut more) = (Vec::new(), None, false);
     for (looked_at, slot) in rest.by_ref().enumerate() {
-        more = shown.len() == page.limit as usize || looked_at == LOOKED_AT_MAX;
+        more = shown.len() == page.limit as usize || looked_at == PeekFilter::LOOKED_AT_MAX;
         let is_shown = !more && lets_through(state, page.filter, slot);
         more |= is_shown && !fits(&slot);
         if more {
@@ -281,7 +278,7 @@ mod tests {
             ..config()
         };
         twin.create("q", config);
-        let messages = vec![message(); LOOKED_AT_MAX + 5];
+        let messages = vec![message(); PeekFilter::LOOKED_AT_MAX + 5];
         let (queue, atomic) = ("q".into(), false);
         let reject = |twin: &mut Twin| {
             let lease = twin.receive("q", 1)[0].lease;
@@ -303,7 +300,7 @@ mod tests {
             ..PeekFilter::default()
         };
         let (numbers, pages) = all(&mut twin, PeekState::Dead, filter);
-        assert_eq!(numbers, [1, LOOKED_AT_MAX as u64 + 7]);
+        assert_eq!(numbers, [1, PeekFilter::LOOKED_AT_MAX as u64 + 7]);
         assert_eq!(pages, 2);
     }
 }

@@ -237,6 +237,11 @@ fn put_groups(json: &mut Json, groups: &[(Box<str>, Option<State>)]) {
     }));
 }
 
+/// A state's name.
+pub fn state_name(state: State) -> &'static [u8] {
+    state_names(state).0
+}
+
 /// A state's name, and the name of the instant that belongs to it.
 fn state_names(state: State) -> (&'static [u8], &'static str) {
     match state {

@@ -30,6 +30,7 @@ pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
         | Reply::Enqueued(_)
         | Reply::Received { .. }
         | Reply::Message(_)
+        | Reply::Explained(_)
         | Reply::Peeked { .. } => unreachable!("other files write these"),
     }
 }

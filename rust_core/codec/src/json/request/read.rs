@@ -32,6 +32,17 @@ impl Requests {
         Ok(Request::plain(Command::GetMessage { message }, 0))
     }
 
+    /// `GET /v1/messages/{id}/explain`
+    pub fn explain_message(&self, id: &str, group: Option<&str>) -> Result<Request, Invalid> {
+        let (_, message) = names::message(id)?;
+        let group = group.map(|group| self.parameter_text("consumerGroup", group));
+        let group = group.transpose()?;
+        Ok(Request::plain(
+            Command::ExplainMessage { message, group },
+            0,
+        ))
+    }
+
     /// `GET /v1/queues/{queue}/peek`
     pub fn peek(&self, queue: &str, peek: Peek<'_>) -> Result<Request, Invalid> {
         let state = peek_state(peek.state.unwrap_or("ready"))?;

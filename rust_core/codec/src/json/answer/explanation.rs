@@ -1,0 +1,117 @@
+//! Why a message is not being delivered now: a code and its fields for programs, a sentence for people.
+
+use super::Context;
+use super::message::state_name;
+use super::write::Json;
+use crate::json::names;
+use crate::{id, instant};
+use engine::reply::{Explanation, Reason};
+
+/// The answer to an explain.
+pub fn put(json: &mut Json, context: &Context, explanation: &Explanation) {
+    json.object(|json| {
+        json.id("id", context.partition, explanation.message);
+        json.text("queue", &explanation.queue);
+        json.text("group", &explanation.group);
+        json.plain("state", state_name(explanation.state));
+        json.boolean("deliverable", explanation.is_deliverable());
+        json.name("reasons");
+        json.array(|json| {
+            for reason in &explanation.reasons {
+                json.object(|json| {
+                    json.text("code", code(reason));
+                    json.text("detail", &detail(context, reason));
+                    put_fields(json, context, reason);
+                });
+            }
+        });
+    });
+}
+
+/// Codes are never renamed; spec/openapi.yaml lists them.
+fn code(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::Paused => "paused",
+        Reason::Delayed { .. } => "delayed",
+        Reason::Leased { .. } => "leased",
+        Reason::Expired => "expired",
+        Reason::Dead { .. } => "dead",
+        Reason::OrderingKey { .. } => "ordering_key",
+        Reason::QueueRateLimit { .. } => "queue_rate_limit",
+        Reason::QueueInFlight => "queue_in_flight",
+        Reason::Behind { .. } => "behind",
+    }
+}
+
+fn put_fields(json: &mut Json, context: &Context, reason: &Reason) {
+    match *reason {
+        Reason::Paused | Reason::Expired | Reason::QueueInFlight => {}
+        Reason::Delayed { until_ms } | Reason::Leased { until_ms } => {
+            json.instant("until", until_ms);
+        }
+        Reason::Dead { reason } => json.text("reason", names::death_reason_name(reason)),
+        Reason::OrderingKey { behind, state } => {
+            json.id("behind", context.partition, behind);
+            json.plain("state", state_name(state));
+        }
+        Reason::QueueRateLimit { retry_after_ms } => {
+            json.thousandths("retryAfter", retry_after_ms);
+        }
+        Reason::Behind { ahead, more: false } => json.number("ahead", u64::from(ahead)),
+        Reason::Behind { ahead, more: true } => json.text("ahead", &more_than(ahead)),
+    }
+}
+
+fn more_than(count: u32) -> String {
+    format!("more than {count}")
+}
+
+fn detail(context: &Context, reason: &Reason) -> String {
+    match *reason {
+        Reason::Paused => "the queue is paused and hands nothing out until it is resumed".into(),
+        Reason::Delayed { until_ms } => format!("it is delayed until {}", instant(until_ms)),
+        Reason::Leased { until_ms } => {
+            let until = instant(until_ms);
+            format!("a consumer holds it until {until}, unless it is done or extended before")
+        }
+        Reason::Expired => "its time to live is over: it is about to die".into(),
+        Reason::Dead { reason } => {
+            let reason = names::death_reason_name(reason);
+            format!("it is dead ({reason}): redrive it, or delete it")
+        }
+        Reason::OrderingKey { behind, state } => {
+            let behind = id::encode(context.partition, behind);
+            let behind = String::from_utf8_lossy(&behind);
+            let state = String::from_utf8_lossy(state_name(state));
+            format!(
+                "an earlier message of its ordering key has to be done first: {behind}, which is {state}"
+            )
+        }
+        Reason::QueueRateLimit { retry_after_ms } => {
+            let seconds = seconds(retry_after_ms);
+            format!("the queue's rate limit lets the next message go in {seconds} s")
+        }
+        Reason::QueueInFlight => {
+            "as many messages of the queue are leased as may be: the next goes when one is done"
+                .into()
+        }
+        Reason::Behind {
+            ahead: 1,
+            more: false,
+        } => "one other message goes first".into(),
+        Reason::Behind { ahead, more: false } => format!("{ahead} other messages go first"),
+        Reason::Behind { ahead, more: true } => {
+            format!("{} other messages go first", more_than(ahead))
+        }
+    }
+}
+
+fn instant(ms: u64) -> String {
+    let mut text = Vec::new();
+    instant::put(&mut text, ms);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
