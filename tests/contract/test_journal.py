@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -20,6 +21,7 @@ from hanzo_queues.server.journal.base import (
 )
 from hanzo_queues.server.journal.jetstream import JetStreamJournal
 from hanzo_queues.server.journal.jetstream_api import JetStreamApi
+from hanzo_queues.server.journal.marked import MarkedJournal
 from hanzo_queues.server.journal.memory import MemoryJournal, MemoryStore
 from hanzo_queues.server.nats_connection import NatsConnection
 from tests.nats_servers import NatsServers, running_nats_servers
@@ -46,6 +48,17 @@ class MemoryPlace:
 
     async def lose(self, sequence: int) -> None:
         del self.store.batches[sequence]
+
+
+class MarkedPlace(MemoryPlace):
+    """A mark of its own for every journal, as every node has one."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._marks = (directory / f"mark-{number}" for number in itertools.count())
+
+    def journal(self) -> Journal:
+        return MarkedJournal(super().journal(), next(self._marks))
 
 
 class JetStreamPlace:
@@ -88,10 +101,12 @@ def three_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServ
         yield servers
 
 
-@pytest.fixture(params=["memory", "one_server", "three_servers"])
-def place(request: pytest.FixtureRequest) -> Place:
+@pytest.fixture(params=["memory", "marked", "one_server", "three_servers"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "memory":
         return MemoryPlace()
+    if request.param == "marked":
+        return MarkedPlace(tmp_path)
     return JetStreamPlace(request.getfixturevalue(request.param))
 
 

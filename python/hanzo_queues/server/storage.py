@@ -14,12 +14,14 @@ from hanzo_queues.server.data_directory import DataDirectory, DataDirectoryTaken
 from hanzo_queues.server.embedded_nats import EmbeddedNats
 from hanzo_queues.server.journal.base import Journal
 from hanzo_queues.server.journal.jetstream import JetStreamJournal
+from hanzo_queues.server.journal.marked import MarkedJournal
 from hanzo_queues.server.nats_binary import NoNatsServer
 from hanzo_queues.server.nats_connection import NatsEndpoint
 from hanzo_queues.server.ownership import OwnershipLease
 from hanzo_queues.server.settings import Settings
 
 OWN_PARTITION = 0
+MARK_FILE = "journal-mark"
 
 
 class StartRefused(Exception):
@@ -58,7 +60,7 @@ async def _embedded(settings: Settings, directory: DataDirectory, stack: AsyncEx
     # Before it starts, so that a start that is cut short leaves nothing behind.
     stack.push_async_callback(nats.stop)
     await nats.start()
-    journal = _journal(NatsEndpoint((nats.url,), nats.token), settings)
+    journal = _journal(NatsEndpoint((nats.url,), nats.token), settings, directory)
     return Storage(directory, journal, None, nats.restart, f"data in {settings.data_dir}")
 
 
@@ -68,11 +70,13 @@ def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: Asy
         endpoint, partition=OWN_PARTITION, node_id=directory.node_id, replicas=settings.nats_replicas
     )
     stack.push_async_callback(ownership.close)
-    return Storage(directory, _journal(endpoint, settings), ownership, only_wait, f"journal on {endpoint}")
+    journal = _journal(endpoint, settings, directory)
+    return Storage(directory, journal, ownership, only_wait, f"journal on {endpoint}")
 
 
-def _journal(endpoint: NatsEndpoint, settings: Settings) -> Journal:
-    return JetStreamJournal(endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas)
+def _journal(endpoint: NatsEndpoint, settings: Settings, directory: DataDirectory) -> Journal:
+    journal = JetStreamJournal(endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas)
+    return MarkedJournal(journal, directory.path / MARK_FILE)
 
 
 async def only_wait() -> None:

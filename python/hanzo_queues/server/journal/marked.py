@@ -1,0 +1,124 @@
+"""A journal that can't get shorter unnoticed.
+
+JetStream can lose the end of a stream to one flipped bit and use its sequences again without a word; a backup that is
+put back is older than what was acknowledged. So beside the journal a mark says how far it was known to reach, and what
+lay there. A journal that ends before its mark, or has another batch there, is refused.
+
+The mark is written at most once a second and at the close: what was acknowledged in the last second before a crash is
+not covered by the file, only by this process. It never runs ahead of what is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from hanzo_queues.server.journal.base import Journal, JournalCorrupt
+
+logger = logging.getLogger(__name__)
+
+WRITTEN_EVERY_S = 1.0
+HASH_BYTES = 16
+"""A batch ends with the hash of everything before it."""
+
+MARK = re.compile(r"batch (\d{1,20}) hash ([0-9a-f]{32})\n")
+
+
+class MarkedJournal:
+    """`journal`, with its mark in the file `path`. See `hanzo_queues.server.journal.base.Journal`."""
+
+    def __init__(self, journal: Journal, path: Path) -> None:
+        self._journal = journal
+        self._path = path
+        self._sequence, self._hash = _read_mark(path)
+        self._written = self._sequence
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def batch_bytes_max(self) -> int:
+        """As the journal's."""
+        return self._journal.batch_bytes_max
+
+    async def open(self) -> None:
+        """As the journal's."""
+        await self._journal.open()
+
+    async def last_sequence(self) -> int:
+        """As the journal's. Raises JournalCorrupt when it is before the mark."""
+        last = await self._journal.last_sequence()
+        if last < self._sequence:
+            raise JournalCorrupt(
+                f"the journal ends with batch {last}, but batch {self._sequence} was acknowledged: its end is lost. "
+                f"Nothing was changed. {self._advice()}"
+            )
+        return last
+
+    async def append(self, batch: bytes, expected_last_sequence: int) -> None:
+        """As the journal's; what is durable moves the mark."""
+        await self._journal.append(batch, expected_last_sequence)
+        if expected_last_sequence + 1 > self._sequence:
+            self._sequence, self._hash = expected_last_sequence + 1, batch[-HASH_BYTES:].hex()
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(WRITTEN_EVERY_S, self._write)
+
+    async def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
+        """As the journal's. Raises JournalCorrupt at a batch that is not the one the mark was set at."""
+        async for sequence, batch in self._journal.read(first_sequence, last_sequence):
+            if sequence == self._sequence and batch[-HASH_BYTES:].hex() != self._hash:
+                raise JournalCorrupt(
+                    f"journal batch {sequence} is not the one that was acknowledged: another was written in its place. "
+                    f"Nothing was changed. {self._advice()}"
+                )
+            yield sequence, batch
+
+    async def fetch(self, sequence: int) -> bytes:
+        """As the journal's."""
+        return await self._journal.fetch(sequence)
+
+    async def close(self) -> None:
+        """As the journal's; writes the mark."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._write()
+        await self._journal.close()
+
+    def _write(self) -> None:
+        """In place, since it is shorter than a disk's sector: the old mark or the new one, and no wait for the disk."""
+        self._timer = None
+        if self._written == self._sequence:
+            return
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.pwrite(descriptor, f"batch {self._sequence} hash {self._hash}\n".encode(), 0)
+            finally:
+                os.close(descriptor)
+            self._written = self._sequence
+        except OSError as error:
+            logger.warning("the journal's mark can't be written to %s: %s", self._path, error.strerror or error)
+
+    def _advice(self) -> str:
+        return (
+            "Restore the journal's stream from a newer backup or another replica. If what is lost is lost, or another "
+            f"journal is meant, remove {self._path} and start again: the journal is then taken as it is."
+        )
+
+
+def _read_mark(path: Path) -> tuple[int, str]:
+    """Sequence 0 when there is none, or none that can be read."""
+    try:
+        text = path.read_text(errors="replace")
+    except FileNotFoundError:
+        return 0, ""
+    except OSError as error:
+        logger.warning("the journal's mark can't be read from %s: %s", path, error.strerror or error)
+        return 0, ""
+    found = MARK.match(text)
+    if found is None:
+        logger.warning("the journal's mark in %s can't be understood; the journal is taken as it is", path)
+        return 0, ""
+    return int(found[1]), found[2]
