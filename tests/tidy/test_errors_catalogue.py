@@ -44,6 +44,12 @@ def test_no_code_is_there_for_nobody() -> None:
     assert set(CATALOGUE) - raised == set()
 
 
+def test_every_code_is_raised_by_a_test() -> None:
+    """tests/contract/test_every_code.py raises what refusals.py says how to."""
+    text = (ROOT / "tests/contract/refusals.py").read_text()
+    assert set(CATALOGUE) == set(re.findall(r'^    "([a-z_]+)": ', text, re.MULTILINE))
+
+
 @pytest.mark.parametrize("code", CATALOGUE)
 def test_an_entry_is_complete(code: str) -> None:
     entry = CATALOGUE[code]
