@@ -48,6 +48,7 @@ mod tests {
         assert_eq!(page("", Some("aa")), ("bc".into(), false));
         assert_eq!(page("b", None), ("b".into(), false));
         assert_eq!(page("b", Some("a")), ("b".into(), false));
+        assert_eq!(page("c", Some("a")), ("c".into(), false));
         assert_eq!(page("b", Some("b")), ("".into(), false));
         assert_eq!(page("a", Some("c")), ("".into(), false));
         assert_eq!(page("bb", None), ("".into(), false));

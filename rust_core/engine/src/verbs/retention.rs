@@ -22,7 +22,8 @@ pub(super) fn run(batch: &mut Batch, budget: &mut Budget) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{Command, ConfigPatch};
+    use crate::budget::{FIRED_BYTES_MAX, TIMER_BYTES_MAX};
+    use crate::command::{Command, ConfigPatch, NewMessage};
     use crate::config::QueueConfig;
     use crate::ids::MessageId;
     use crate::reply::{Nacked, Reply};
@@ -114,5 +115,27 @@ mod tests {
         assert_eq!(twin.live.message_count(), 5);
         assert_eq!(twin.step(vec![]).next_deadline_ms, None);
         assert_eq!(twin.live.message_count(), 0);
+    }
+
+    #[test]
+    fn what_goes_takes_from_the_budget_of_timers() {
+        let mut twin = Twin::new();
+        twin.create("q", fragile(SECOND));
+        dead(&mut twin);
+        let late = NewMessage {
+            delay_ms: Some(SECOND),
+            ..message()
+        };
+        let timers = TIMER_BYTES_MAX / FIRED_BYTES_MAX;
+        let messages = vec![late; timers as usize];
+        let (queue, atomic) = ("q".into(), false);
+        twin.step(vec![Command::Enqueue {
+            queue,
+            messages,
+            atomic,
+        }]);
+        let step = twin.wait(SECOND).step(vec![]);
+        assert_eq!(step.records.len() as u32, timers, "one less is due");
+        assert_eq!(step.next_deadline_ms, Some(twin.now_ms));
     }
 }
