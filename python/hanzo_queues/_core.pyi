@@ -19,9 +19,11 @@ __all__ = [
     "Reply",
     "Step",
     "__version__",
+    "batch_now_ms",
     "describe_batch",
     "partition_of_message",
     "step_batch_bytes_min",
+    "step_sweep",
     "verify_batch",
 ]
 
@@ -60,6 +62,14 @@ class Command:
     def messages_max(self) -> int:
         """Messages, or queues, that the command touches at most, at least 1: a step takes about a microsecond for
         each, so a writer bounds how long a step keeps its loop by their sum."""
+
+    @property
+    def ages_ms(self) -> tuple[int | None, int | None] | None:
+        """For a sweep that asks for messages of an age, some of which may never have died: how old at least and at
+        most. Such a message is as old as the batch it was accepted with: see `accepted`."""
+
+    def accepted(self, first: int, last: int) -> Command:
+        """The same sweep, told that messages of its ages were accepted with the batches `first` to `last`."""
 
 @final
 class Parser:
@@ -103,6 +113,10 @@ class Parser:
     def nack(self, message_id: str, body: bytes) -> Command: ...
     def extend(self, message_id: str, body: bytes) -> Command: ...
     def settle(self, queue: str, body: bytes) -> Command: ...
+    def redrive(self, queue: str, body: bytes) -> Command: ...
+    def sweep(self, queue: str, body: bytes) -> Command: ...
+    def get_sweep(self, sweep_id: str) -> Command: ...
+    def cancel_sweep(self, sweep_id: str) -> Command: ...
     def get_message(self, message_id: str) -> Command: ...
     def explain_message(self, message_id: str, *, group: str | None) -> Command: ...
     def change_message(self, message_id: str, body: bytes) -> Command: ...
@@ -173,6 +187,18 @@ class Reply:
         payloads are spliced in unparsed. A rejection renders as `{"error": {code, detail}}`. Raises KeyError for a
         batch that is missing and BatchError for one that is not what its LSN says, and EngineBug."""
 
+    @property
+    def sweep(self) -> int | None:
+        """The number of the sweep that this answer is about."""
+
+    @property
+    def sweep_wait_ms(self) -> int | None:
+        """After a step of a sweep: milliseconds until the next one; None when the sweep is over."""
+
+    def next_step(self, sweep: int, batches: Mapping[int, bytes | Excerpt]) -> Command:
+        """The next step of `sweep` after this one. `batches` holds at least `lsns`: what of them matches is chosen.
+        Raises as `render`."""
+
     def release(self) -> Command | None:
         """For a receive that leased messages: the command that gives them back, no attempt counted."""
 
@@ -231,6 +257,10 @@ class Engine:
     def message_count(self) -> int: ...
     @property
     def queue_count(self) -> int: ...
+    @property
+    def sweeps_running(self) -> list[int]:
+        """Sweeps that have not ended, in the order they began: each must be driven by `step_sweep`."""
+
     def replay(self, sequence: int, batch: bytes) -> None:
         """Verifies one batch and applies it. Batches come in order, from LSN 1; a batch's LSN equals its
         sequence. One of an epoch before the last fence's is passed over: its writer was deposed while it was on its
@@ -258,3 +288,9 @@ def describe_batch(batch: bytes) -> Description:
 
 def verify_batch(batch: bytes) -> None:
     """Checks the frame and hash of one batch read back for its payloads. Raises BatchError."""
+
+def batch_now_ms(batch: bytes) -> int:
+    """The instant a batch was decided at. Raises BatchError."""
+
+def step_sweep(sweep: int) -> Command:
+    """The next step of a sweep: bounded, safe to repeat, and safe to ask of one that is over."""

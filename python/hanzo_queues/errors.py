@@ -171,6 +171,19 @@ class GroupNotFound(ApiError):
     default_status, default_code = 404, "group_not_found"
 
 
+class SweepNotFound(ApiError):
+    """There is no such redrive or sweep, or it ended long ago."""
+
+    default_status, default_code = 404, "sweep_not_found"
+
+
+class SweepsExhausted(ApiError):
+    """As many redrives and sweeps are under way as may be at once."""
+
+    default_status, default_code = 429, "sweeps_exhausted"
+    retryable = True
+
+
 class MessageNotFound(ApiError):
     """There is no such message: acknowledged, dead-lettered under a new id, or expired."""
 

@@ -154,6 +154,8 @@ REFUSALS: dict[str, Refusal] = {
         *(("POST", f"{Q}/groups", {"name": f"g{number}"}) for number in range(LIMITS["groups_max"] + 1)),
     ),
     "group_is_default": asked(NEW, ("DELETE", f"{Q}/groups/default")),
+    "sweep_not_found": asked(("GET", "/v1/sweeps/none")),
+    "sweeps_exhausted": asked(NEW, ("POST", f"{Q}/redrive"), sweeps_running_max=0),
     "queue_paused": asked(NEW, ("POST", f"{Q}/pause", {"enqueue": True}), ONE),
     "queue_full": asked(new(maxMessages=1), ONE, ONE),
     "message_leased": asked(NEW, ONE, TAKE, ("DELETE", FIRST)),

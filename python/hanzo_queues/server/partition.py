@@ -34,6 +34,7 @@ from hanzo_queues.server.journal.base import (
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.polls import Polls
 from hanzo_queues.server.recovery import take_over
+from hanzo_queues.server.sweeps import Sweeps, accepted_between
 from hanzo_queues.server.writer import Writer
 
 logger = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ class Partition:
         self._on_failed = on_failed
         self._inbox = Inbox()
         self._polls = Polls(self._inbox.put)
+        self._sweeps = Sweeps(lambda command: self._ask(Request(command, _future())), self._load)
         self._parking = True
         self._writer: Writer | None = None
         self._patience: asyncio.TimerHandle | None = None
@@ -141,6 +143,11 @@ class Partition:
             raise
         return await self._answer(reply)
 
+    async def start_sweep(self, command: Command) -> Answer:
+        """Carries out the start of a sweep, as `submit`, and drives the sweep from then on, whether or not its client
+        waits for this answer."""
+        return await asyncio.shield(asyncio.create_task(self._start_sweep(command)))
+
     def give_back(self, answer: Answer) -> None:
         """Nobody received this answer: its leases, if any, are released without an attempt counted."""
         self._give_back(answer.reply)
@@ -169,6 +176,7 @@ class Partition:
     async def close(self) -> None:
         """Answers what was asked, gives the ownership up, then ends. Does not close the journal."""
         self.stop_parking()
+        self._sweeps.stop()
         living, self._living = self._living, None
         if living is not None:
             self.state = "closed"
@@ -190,6 +198,26 @@ class Partition:
             raise Overloaded("too many requests are waiting", retry_after_s=1.0)
         self._inbox.put(request)
         return request.reply
+
+    async def _start_sweep(self, command: Command) -> Answer:
+        if command.ages_ms is not None:
+            try:
+                last_lsn = await self._journal.last_sequence()
+                command = await accepted_between(command, last_lsn, self._clock.now_ms(), self._payloads.instant_ms)
+            except Exception as error:
+                raise self._unreadable(error) from error
+        answer = await self.submit(command)
+        if answer.reply.sweep is not None:
+            self._sweeps.begin([answer.reply.sweep])
+        return answer
+
+    async def _load(self, reply: Reply) -> Mapping[int, bytes | Excerpt]:
+        """What of the journal `reply` needs, when no client waits for it."""
+        try:
+            return await self._payloads.load(reply)
+        except JournalCorrupt as error:
+            self._fail(str(error))
+            raise
 
     async def _answer(self, reply: Reply) -> Answer:
         try:
@@ -266,10 +294,12 @@ class Partition:
         self._end_patience()
         logger.info("partition %d: serving, epoch %d", self.number, engine.epoch)
         self._polls.wake_all()
+        self._sweeps.begin(engine.sweeps_running)
         try:
             await writer.run()
         finally:
             self._writer = None
+            self._sweeps.stop()
             if writer.batches:
                 self._failures = 0
 

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 
-from hanzo_queues._core import BatchError, Excerpt, Reply, verify_batch
+from hanzo_queues._core import BatchError, Excerpt, Reply, batch_now_ms, verify_batch
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,11 @@ class Payloads:
             for lsn, batch in zip(wanted, await asyncio.gather(*map(self._fetch, wanted)), strict=True):
                 found[lsn] = reply.excerpt(lsn, batch)
         return found
+
+    async def instant_ms(self, lsn: int) -> int:
+        """When the batch at `lsn` was decided. Raises JournalError."""
+        batch = self._batches.get(lsn)
+        return batch_now_ms(await self._fetch(lsn) if batch is None else batch)
 
     async def _fetch(self, lsn: int) -> bytes:
         """One fetch a batch, however many answers wait for it."""

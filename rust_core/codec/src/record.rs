@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod enqueued;
 mod manage;
+mod sweep;
 
 pub use decode::decode;
 pub use encode::encode;
@@ -35,6 +36,11 @@ mod tag {
     pub const QUEUE_PURGED: u8 = 18;
     pub const CHANGED: u8 = 19;
     pub const DELETED: u8 = 20;
+    pub const SWEEP_STARTED: u8 = 40;
+    pub const SWEEP_ADVANCED: u8 = 41;
+    pub const SWEEP_ENDED: u8 = 42;
+    pub const REDRIVEN: u8 = 43;
+    pub const SWEEP_FORGOTTEN: u8 = 44;
     pub const RETIRED: u8 = 21;
     pub const GROUP_CREATED: u8 = 32;
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)] // a test of files reads files
 
 mod said;
+mod swept;
 
 use codec::batch::{Batch, Draft, FORMAT_VERSION, FORMAT_VERSION_OLDEST, Header, View};
 use codec::hash::BATCH_HASH_NONE;
@@ -204,6 +205,7 @@ fn records(blob_bytes: usize) -> Vec<Record> {
         },
     ]);
     records.extend(managed(queue));
+    records.extend(swept::swept(queue));
     records.extend(taken_away(queue));
     records
 }

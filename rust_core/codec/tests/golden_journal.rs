@@ -9,10 +9,12 @@ use codec::batch::{Batch, FORMAT_VERSION, FORMAT_VERSION_OLDEST};
 use codec::hash::BATCH_HASH_NONE;
 use engine::command::{
     Ack, Blob, Command, ConfigPatch, Extend, Nack, NewMessage, PeekFilter, PeekState, Release,
+    StartSweep,
 };
 use engine::config::{QueueConfig, RateLimit};
 use engine::record::Paused;
 use engine::reply::{Delivered, Reply};
+use engine::sweep::{SweepAction, SweepFilter, SweepPlan};
 use journal::{BLOB, Writer, create, enqueue, message, partition, receive, with_dedup};
 use said::says;
 use std::fmt::Write;
@@ -91,6 +93,7 @@ fn written() -> Writer {
     writer.step(30_000, vec![]);
     managed(&mut writer);
     groups(&mut writer);
+    swept(&mut writer);
     writer.fence();
     writer
 }
@@ -161,6 +164,57 @@ fn groups(writer: &mut Writer) {
     writer.step(1, vec![Command::Ack(Ack { lease }), receive]);
 }
 
+/// A redrive that ends, one that does not, and one that is forgotten.
+fn swept(writer: &mut Writer) {
+    let fragile = QueueConfig {
+        dead_letter_queue: Some("swept-dlq".into()),
+        ..QueueConfig::new(30_000, 0)
+    };
+    let keyed = |key| NewMessage {
+        ordering_key: Some(key),
+        ..message()
+    };
+    let messages = enqueue("swept", vec![keyed(1), keyed(2), message()]);
+    writer.step(1, vec![create("swept", fragile), messages]);
+    for delivered in writer.received("swept", 3) {
+        let nack = Nack {
+            lease: delivered.lease,
+            delay_ms: None,
+            priority: None,
+            error: None,
+            reject: false,
+        };
+        writer.step(1, vec![Command::Nack(nack)]);
+    }
+    let start = |messages_max| {
+        let plan = SweepPlan {
+            action: SweepAction::Redrive { destination: None },
+            filter: SweepFilter::default(),
+            ids: None,
+            messages_max,
+            rate: None,
+            dry_run: false,
+        };
+        Command::StartSweep(Box::new(StartSweep {
+            queue: "swept-dlq".into(),
+            plan,
+            running_max: 2,
+            kept_max: 0,
+            kept_ms: 1000,
+        }))
+    };
+    let step = |sweep| Command::StepSweep {
+        sweep,
+        choice: None,
+    };
+    writer.step(1, vec![start(2), step(1), step(1), step(1)]);
+    let cancelled = Command::CancelSweep {
+        sweep: 2,
+        kept_ms: 1000,
+    };
+    writer.step(1, vec![start(1), cancelled, start(1)]);
+}
+
 fn leases(writer: &mut Writer) {
     let held = writer.received("mails", 5);
     let [expiring, one, two, three, four] = &held[..] else {
@@ -220,7 +274,14 @@ fn account(journal: &[u8]) -> String {
         after: None,
         limit: 9,
     }];
-    for queue in ["mails", "mails-dlq", "limited", "managed"] {
+    for queue in [
+        "mails",
+        "mails-dlq",
+        "limited",
+        "managed",
+        "swept",
+        "swept-dlq",
+    ] {
         for state in [
             PeekState::Ready,
             PeekState::Blocked,
@@ -238,6 +299,10 @@ fn account(journal: &[u8]) -> String {
             });
         }
     }
+    commands.extend((1..=3).map(|sweep| Command::GetSweep {
+        sweep,
+        kept_ms: 1000,
+    }));
     commands.push(enqueue("mails", (1..4).map(with_dedup).collect()));
     commands.extend(["mails", "mails-dlq", "limited"].map(|queue| receive(queue, 9)));
     commands.push(Command::ListGroups {
@@ -278,5 +343,5 @@ fn the_recording_has_every_kind_of_record() {
     let mut kinds = written().kinds;
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds.len(), 22, "{kinds:?}");
+    assert_eq!(kinds.len(), 27, "{kinds:?}");
 }

@@ -11,12 +11,20 @@ use engine::budget::{
 use engine::config::{Backoff, QueueConfig, Scheduling};
 use engine::ids::QueueNumber;
 use engine::record::Record;
+use engine::sweep::{SweepAction, SweepPlan};
 use proptest::prelude::*;
 
 fn encoded(record: &Record) -> Vec<u8> {
     let mut out = Vec::new();
     record::encode(&mut out, record);
     out
+}
+
+fn destination(plan: &SweepPlan) -> &Option<Box<str>> {
+    match &plan.action {
+        SweepAction::Redrive { destination } => destination,
+        _ => &None,
+    }
 }
 
 fn bytes_max(record: &Record) -> usize {
@@ -36,6 +44,15 @@ fn bytes_max(record: &Record) -> usize {
         Record::Leased {
             consumer, messages, ..
         } => bound::leased(consumer.len(), messages.len()),
+        Record::SweepStarted { plan, .. } => {
+            let texts = [&plan.filter.error, &plan.filter.metadata, destination(plan)];
+            let texts = texts.into_iter().flatten().map(|text| text.len()).sum();
+            bound::sweep_started(texts, plan.ids.as_ref().map_or(0, Vec::len))
+        }
+        Record::SweepAdvanced { .. } => bound::SWEEP_ADVANCED,
+        Record::SweepEnded { .. } => bound::SWEEP_ENDED,
+        Record::SweepForgotten { .. } => bound::SWEEPS_FORGOTTEN,
+        Record::Redriven { .. } => bound::REDRIVEN,
         _ => bound::CHANGE,
     }
 }

@@ -130,3 +130,68 @@ fn what_a_backoff_leaves_out_fits_what_it_gives() {
         )]
     );
 }
+
+#[test]
+fn a_redrive_names_ids_or_a_filter_and_a_sweep_what_it_does() {
+    let requests = requests();
+    let id = "00000000000020000000";
+    let refused = [
+        (r#"{"ids":["x"]}"#, "/ids/0"),
+        (r#"{"ids":[]}"#, "/ids"),
+        (r#"{"ids":"x"}"#, "/ids"),
+        (r#"{"filter":{"state":"leased"}}"#, "/filter/state"),
+        (r#"{"filter":{"reason":"bored"}}"#, "/filter/reason"),
+        (r#"{"filter":{"error":""}}"#, "/filter/error"),
+        (r#"{"filter":{"metadata":[]}}"#, "/filter/metadata"),
+        (r#"{"filter":{"olderThan":-1}}"#, "/filter/olderThan"),
+        (r#"{"rate":{"requests":0,"per":"day"}}"#, "/rate/requests"),
+        (r#"{"rate":{"requests":1}}"#, "/rate/per"),
+        (r#"{"max":0}"#, "/max"),
+        (r#"{"destination":"no/name"}"#, "/destination"),
+    ];
+    for (body, pointer) in refused {
+        let faults = faults(requests.redrive("q", body.as_bytes()));
+        assert_eq!((faults.len(), &*faults[0].0), (1, pointer), "{body}");
+    }
+    let both = format!(r#"{{"ids":["{id}"],"filter":{{}}}}"#);
+    assert_eq!(faults(requests.redrive("q", both.as_bytes()))[0].0, "");
+    for (body, pointer) in [
+        (r#"{"action":"delete","filter":{}}"#, "/action"),
+        (r#"{"action":{},"filter":{}}"#, "/action"),
+        (r#"{"action":"cancel"}"#, "/filter"),
+        (r#"{"action":{"delay":0},"filter":{"state":"dead"}}"#, ""),
+    ] {
+        let faults = faults(requests.sweep("q", body.as_bytes()));
+        assert_eq!((faults.len(), &*faults[0].0), (1, pointer), "{body}");
+    }
+}
+
+#[test]
+fn ids_are_put_in_order_and_named_once_and_ages_are_told() {
+    let ids = ["000000000000a0000000", "00000000000020000000"];
+    let ids = [ids[0], ids[1], ids[0]]
+        .map(|id| format!("\"{id}\""))
+        .join(",");
+    let read = |redrive: bool, body: &str| {
+        let requests = requests();
+        let read = match redrive {
+            true => requests.redrive("q", body.as_bytes()),
+            false => requests.sweep("q", body.as_bytes()),
+        };
+        read.expect("accepted")
+    };
+    let request = read(true, &format!(r#"{{"ids":[{ids}]}}"#));
+    let Ask::Plain(Command::StartSweep(start)) = request.ask else {
+        panic!("no sweep")
+    };
+    let ids = start.plan.ids.expect("ids");
+    assert!(ids.len() == 2 && ids[0].number < ids[1].number);
+    let aged = r#"{"action":"cancel","filter":{"olderThan":2.5}}"#;
+    let request = read(false, aged);
+    assert_eq!(request.ages(), Some((Some(2500), None)));
+    let Ask::Plain(Command::StartSweep(start)) = request.accepted(3, 9).ask else {
+        panic!("no sweep")
+    };
+    assert_eq!(start.plan.filter.accepted, Some((3, 9)));
+    assert_eq!(read(true, r#"{"filter":{"olderThan":2.5}}"#).ages(), None);
+}

@@ -8,6 +8,7 @@ mod group;
 mod lease;
 mod manage;
 mod queue;
+mod sweep;
 
 use crate::record::Record;
 use crate::state::State;
@@ -92,6 +93,11 @@ impl State {
             } => {
                 self.dead_letter(message, reason, error_bytes, queue, dead_letter);
             }
+            Record::SweepStarted { .. }
+            | Record::SweepAdvanced { .. }
+            | Record::SweepEnded { .. }
+            | Record::SweepForgotten { .. }
+            | Record::Redriven { .. } => self.sweep(record),
             ref other => self.manage(other),
         }
     }

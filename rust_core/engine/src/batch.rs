@@ -1,9 +1,10 @@
 //! The batch a step is building: each decision is applied as it is recorded, so the next one sees it.
 
 use crate::command::Blob;
-use crate::ids::QueueNumber;
+use crate::ids::{MessageId, QueueNumber};
 use crate::record::Record;
 use crate::state::State;
+use crate::sweeps::Sweep;
 
 /// See the module.
 pub(crate) struct Batch<'a> {
@@ -47,6 +48,33 @@ impl<'a> Batch<'a> {
             "only a deleted queue's timers mean nothing"
         );
         self.state.deadlines.set(slot, message.number, None);
+    }
+
+    /// Looks at some more slots for the next messages of a sweep; true: there is more to look at. No record tells:
+    /// what was found says where to look, and nothing else. Ids need no looking.
+    pub fn look(
+        &mut self,
+        number: u64,
+        slots_max: u32,
+        is_candidate: impl Fn(&State, &Sweep, MessageId) -> bool,
+    ) -> bool {
+        let sweep = self.state.sweeps.get_mut(number);
+        let mut scan = std::mem::take(&mut sweep.expect("a sweep is there").scan);
+        let sweep = self.state.sweeps.get(number).expect("a sweep is there");
+        let is_over = sweep.plan.ids.is_some() || scan.pass(sweep.cursor);
+        let messages = &self.state.messages;
+        let slots = scan.slots(messages.slots(), slots_max);
+        let more = !is_over && slots.is_some();
+        if let Some(slots) = slots.filter(|_| more) {
+            let end = slots.end;
+            let ids = slots.map(|slot| messages.id(slot));
+            let next = |id: &MessageId| id.number > sweep.cursor;
+            let matching = ids.filter(|id| next(id) && is_candidate(self.state, sweep, *id));
+            scan.take(matching, end, messages.slots());
+        }
+        let sweep = self.state.sweeps.get_mut(number);
+        sweep.expect("a sweep is there").scan = scan;
+        more
     }
 
     /// Takes a blob into the batch: the next record to be committed that counts bytes counts these.

@@ -10,6 +10,8 @@ pub(crate) const AHEAD_MAX: u32 = 1000;
 use crate::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling};
 use crate::ids::{LeaseId, MessageId};
 use crate::record::Paused;
+use crate::sweep::SWEEP_CHUNK_MAX;
+pub use crate::sweep::{StartSweep, SweepChoice};
 
 /// Index of a blob among those that came with this step's commands, and its length. The engine never sees
 /// a blob's bytes; `Step::blobs` says which of them the batch must carry, in order.
@@ -223,6 +225,29 @@ pub enum Command {
         /// As of a receive.
         answer_bytes_max: u64,
     },
+    /// Begin to walk over messages of a queue.
+    StartSweep(Box<StartSweep>),
+    /// Read one sweep.
+    GetSweep {
+        /// The sweep.
+        sweep: u64,
+        /// One that ended longer ago is not found.
+        kept_ms: u64,
+    },
+    /// Let a sweep go no further.
+    CancelSweep {
+        /// The sweep.
+        sweep: u64,
+        /// As of a get.
+        kept_ms: u64,
+    },
+    /// One step of a sweep. Asked by whoever drives it, one after the other.
+    StepSweep {
+        /// The sweep.
+        sweep: u64,
+        /// After a page that was to be looked at: what of it matches.
+        choice: Option<SweepChoice>,
+    },
 }
 
 impl Command {
@@ -241,6 +266,8 @@ impl Command {
             Command::ListQueues { limit, .. } => *limit as usize,
             Command::Peek { limit, filter, .. } => filter.looked_at_max(*limit as usize),
             Command::ExplainMessage { .. } => AHEAD_MAX as usize,
+            Command::StepSweep { .. } => 4 * SWEEP_CHUNK_MAX,
+            Command::StartSweep(_) | Command::GetSweep { .. } | Command::CancelSweep { .. } => 1,
             Command::CreateQueue { .. }
             | Command::UpdateQueue { .. }
             | Command::PauseQueue { .. }

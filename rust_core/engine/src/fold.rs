@@ -26,6 +26,7 @@ impl State {
             retention: _,
             settled,
             history,
+            sweeps,
             cursor: _,
             woken: _,
         } = self;
@@ -40,6 +41,7 @@ impl State {
         (0..messages.slots()).for_each(|slot| self.fold_message(slot, fold));
         settled.fold(fold);
         history.fold(fold);
+        sweeps.fold(fold);
     }
 
     fn fold_queue(&self, queue: &Queue, fold: &mut impl FnMut(&[u8])) {

@@ -28,9 +28,25 @@ pub(crate) struct Death {
     pub deliveries: u32,
     pub attempts: u32,
     pub failures: Option<Failures>,
+    pub died_at_ms: u64,
+    /// Hash of the ordering key it had.
+    pub ordering_key: Option<u64>,
+    /// How often it was redriven since its first death. More than that death says of it is over: it lives again.
+    pub redrives: u32,
+    /// It lives again: when it dies, that is a death of its own.
+    pub over: bool,
 }
 
 impl Death {
+    /// As the message carries it into its next life.
+    pub fn redriven(&self) -> Death {
+        Death {
+            redrives: self.redrives.saturating_add(1),
+            over: true,
+            ..self.clone()
+        }
+    }
+
     pub fn view(&self) -> DeadLetter {
         DeadLetter {
             reason: self.reason,
@@ -44,6 +60,7 @@ impl Death {
             attempts: self.attempts,
             first_failure_ms: self.failures.map_or(0, |failures| failures.first_ms),
             last_failure_ms: self.failures.map_or(0, |failures| failures.last_ms),
+            redrives: self.redrives,
         }
     }
 }

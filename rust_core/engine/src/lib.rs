@@ -41,6 +41,8 @@ mod segmented;
 mod settled;
 mod slab;
 mod state;
+pub mod sweep;
+mod sweeps;
 #[cfg(test)]
 mod twin;
 mod verbs;

@@ -135,6 +135,13 @@ impl Partition {
         self.state.queues.count() as u64
     }
 
+    /// Sweeps that have not ended, in the order they began: whoever drives them goes on with these.
+    pub fn sweeps_running(&self) -> Vec<u64> {
+        let running = |sweep: &&crate::sweeps::Sweep| sweep.ended.is_none();
+        let sweeps = self.state.sweeps.iter().filter(running);
+        sweeps.map(|sweep| sweep.number).collect()
+    }
+
     /// Feeds the whole logical state, in a canonical order, to a hasher: equal states feed equal bytes.
     pub fn fold_state(&self, fold: &mut impl FnMut(&[u8])) {
         self.state.fold(fold);

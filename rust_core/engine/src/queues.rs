@@ -52,6 +52,12 @@ impl Queues {
         self.numbered[number.0 as usize].as_deref_mut()
     }
 
+    /// It was deleted, whether or not something of it is left.
+    pub fn is_gone(&self, number: QueueNumber) -> bool {
+        let queue = self.numbered[number.0 as usize].as_ref();
+        queue.is_none_or(|queue| queue.deleted)
+    }
+
     pub fn find(&self, name: &str) -> Option<&Queue> {
         self.names.get(name).map(|&number| self.get(number))
     }

@@ -4,6 +4,7 @@
 
 use crate::config::QueueConfig;
 use crate::ids::{GroupNumber, MessageId, QueueNumber};
+use crate::sweep::{SweepEnd, SweepPlan, SweepTally};
 
 /// One decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,6 +186,49 @@ pub enum Record {
         queue: QueueNumber,
         /// Its id there.
         dead_letter: MessageId,
+    },
+    /// A sweep began, over the messages accepted until here.
+    SweepStarted {
+        /// Counts from 1.
+        sweep: u64,
+        /// The queue it walks over.
+        queue: QueueNumber,
+        /// What it was asked.
+        plan: Box<SweepPlan>,
+    },
+    /// One step of a sweep, after the records of what it did.
+    SweepAdvanced {
+        /// The sweep.
+        sweep: u64,
+        /// Messages up to this number had their turn.
+        cursor: u64,
+        /// What this step did.
+        tally: SweepTally,
+        /// What this step adds to a dry run's sample.
+        sample: Vec<MessageId>,
+    },
+    /// A sweep is over.
+    SweepEnded {
+        /// The sweep.
+        sweep: u64,
+        /// How it ended.
+        end: SweepEnd,
+    },
+    /// An ended sweep can be asked about no longer.
+    SweepForgotten {
+        /// The sweep.
+        sweep: u64,
+    },
+    /// A message begins anew as `new`, its payload where it lies.
+    Redriven {
+        /// The message.
+        message: MessageId,
+        /// Where it goes.
+        queue: QueueNumber,
+        /// Its id there.
+        new: MessageId,
+        /// 0: never.
+        expires_at_ms: u64,
     },
 }
 

@@ -88,6 +88,13 @@ pub enum Rejection {
     DedupConflict,
     /// Another entry of an atomic batch was refused.
     BatchAborted,
+    /// No such sweep, or it ended long ago.
+    SweepNotFound,
+    /// As many sweeps are under way as may be.
+    SweepsExhausted {
+        /// How many that is.
+        running_max: u64,
+    },
 }
 
 impl Rejection {
@@ -112,6 +119,8 @@ impl Rejection {
             Rejection::ReceiptOfOtherQueue { .. } => "receipt_invalid",
             Rejection::DedupConflict => "dedup_conflict",
             Rejection::BatchAborted => "batch_aborted",
+            Rejection::SweepNotFound => "sweep_not_found",
+            Rejection::SweepsExhausted { .. } => "sweeps_exhausted",
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::config::QueueConfig;
 use crate::ids::{LeaseId, Location, MessageId};
 use crate::record::{DeathReason, Paused};
 use crate::rejection::Rejection;
+use crate::sweep::{SweepProgress, SweepView};
 
 /// The answer to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +106,10 @@ pub enum Reply {
         /// The last one that was looked at, shown or not: a page looks at a bounded number.
         last: Option<MessageId>,
     },
+    /// Answer to start, get and cancel sweep.
+    Sweep(Box<SweepView>),
+    /// Where a sweep is after one step of it.
+    SweepStepped(SweepProgress),
     /// The rules say no; nothing changed.
     Rejected(Rejection),
 }
@@ -204,6 +209,8 @@ pub struct DeadLetter {
     pub first_failure_ms: u64,
     /// 0: it never failed.
     pub last_failure_ms: u64,
+    /// How often it was redriven until now.
+    pub redrives: u32,
 }
 
 /// A message as seen from outside, leased to nobody by looking.

@@ -16,6 +16,7 @@ use crate::queues::Queues;
 use crate::retention::Retention;
 use crate::settled::Settled;
 use crate::slab::Slab;
+use crate::sweeps::Sweeps;
 
 /// See the module.
 pub(crate) struct State {
@@ -35,6 +36,7 @@ pub(crate) struct State {
     pub retention: Retention,
     pub settled: Settled,
     pub history: History,
+    pub sweeps: Sweeps,
     pub cursor: Cursor,
     /// Queues in which a message became ready in this step. Not part of the state.
     pub woken: Vec<QueueNumber>,
@@ -89,6 +91,7 @@ impl State {
             retention: Retention::default(),
             settled: Settled::new(),
             history: History::default(),
+            sweeps: Sweeps::default(),
             cursor: Cursor {
                 lsn: 0,
                 now_ms: 0,
@@ -135,6 +138,15 @@ impl State {
         };
         let ids = slots.into_iter().map(here);
         ids.filter(|&id| self.find(id).is_some()).collect()
+    }
+
+    /// Hash of the ordering key a message came with: it keeps its key until it dies, and then what its death tells.
+    pub fn ordering_key(&self, slot: u32) -> Option<u64> {
+        let message = &self.messages[slot];
+        match message.key {
+            NONE => self.history.death(slot, message)?.ordering_key,
+            key => Some(self.keys[key].hash),
+        }
     }
 
     /// The slot a record names; it must be there.

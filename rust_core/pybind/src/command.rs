@@ -38,12 +38,29 @@ impl Command {
     }
 }
 
+/// The next step of a sweep.
+#[pyfunction]
+pub fn step_sweep(sweep: u64) -> Command {
+    Command::bare(codec::json::request::step_sweep(sweep, None))
+}
+
 #[pymethods]
 impl Command {
     /// Upper bound of the journal bytes this command can cause.
     #[getter]
     fn batch_bytes_max(&self) -> usize {
         self.request.batch_bytes_max
+    }
+
+    /// For a sweep that asks for messages of an age, some of which may never have died: at least and at most how old.
+    #[getter]
+    fn ages_ms(&self) -> Option<(Option<u64>, Option<u64>)> {
+        self.request.ages()
+    }
+
+    /// The same sweep, for messages that were accepted with batches `first` to `last`.
+    fn accepted(&self, first: u64, last: u64) -> Command {
+        Command::bare(self.request.accepted(first, last))
     }
 
     /// Messages, or queues, that the command touches at most.

@@ -5,7 +5,7 @@ use crate::command::Command;
 use crate::errors;
 use crate::reply::Reply;
 use crate::step::Step;
-use codec::batch::{Batch, Draft, FRAME_BYTES, Fault, Header};
+use codec::batch::{Batch, Draft, FRAME_BYTES, Fault, Header, View};
 use codec::blob::Pieces;
 use codec::hash::{BATCH_HASH_NONE, BatchHash, StateHasher};
 use codec::json::answer::{Answer, Context};
@@ -271,6 +271,12 @@ impl Engine {
         self.partition.queue_count()
     }
 
+    /// Sweeps that have not ended: whoever drives sweeps goes on with these.
+    #[getter]
+    fn sweeps_running(&self) -> Vec<u64> {
+        self.partition.sweeps_running()
+    }
+
     /// Verifies one batch and applies it. A journal that contradicts itself is found while it is applied.
     fn replay(&mut self, py: Python<'_>, sequence: u64, batch: &[u8]) -> PyResult<()> {
         self.check_usable()?;
@@ -356,6 +362,13 @@ fn step_of(
 #[pyfunction]
 pub fn step_batch_bytes_min() -> usize {
     FRAME_BYTES + record::bound::STEP
+}
+
+/// When a batch was decided. Raises BatchError.
+#[pyfunction]
+pub fn batch_now_ms(py: Python<'_>, batch: &[u8]) -> PyResult<u64> {
+    let view = View::open(batch).map_err(|fault| errors::batch(py, fault))?;
+    Ok(view.header.now_ms)
 }
 
 /// Checks the frame and hash of one batch read back for its payloads. Raises BatchError.

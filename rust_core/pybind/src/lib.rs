@@ -21,11 +21,11 @@ mod _core {
     #[pymodule_export]
     use super::bug::EngineBug;
     #[pymodule_export]
-    use super::command::Command;
+    use super::command::{Command, step_sweep};
     #[pymodule_export]
     use super::describe::{Description, describe_batch};
     #[pymodule_export]
-    use super::engine::{Engine, step_batch_bytes_min, verify_batch};
+    use super::engine::{Engine, batch_now_ms, step_batch_bytes_min, verify_batch};
     #[pymodule_export]
     use super::errors::{BatchError, Invalid};
     #[pymodule_export]

@@ -174,6 +174,22 @@ impl Parser {
         with_body(body, self.requests.settle(queue, body.as_bytes()))
     }
 
+    fn redrive(&self, queue: &str, body: &Bound<'_, PyBytes>) -> PyResult<Command> {
+        with_body(body, self.requests.redrive(queue, body.as_bytes()))
+    }
+
+    fn sweep(&self, queue: &str, body: &Bound<'_, PyBytes>) -> PyResult<Command> {
+        with_body(body, self.requests.sweep(queue, body.as_bytes()))
+    }
+
+    fn get_sweep(&self, py: Python<'_>, sweep_id: &str) -> PyResult<Command> {
+        bare(py, self.requests.get_sweep(sweep_id))
+    }
+
+    fn cancel_sweep(&self, py: Python<'_>, sweep_id: &str) -> PyResult<Command> {
+        bare(py, self.requests.cancel_sweep(sweep_id))
+    }
+
     fn get_message(&self, py: Python<'_>, message_id: &str) -> PyResult<Command> {
         bare(py, self.requests.get_message(message_id))
     }

@@ -4,7 +4,7 @@ use crate::bug::caught_bug;
 use crate::command::Command;
 use crate::errors;
 use codec::json::answer::{self, Answer, Batches};
-use codec::json::request::release;
+use codec::json::request::{release, step_sweep};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMapping};
@@ -75,6 +75,54 @@ impl Reply {
         py: Python<'py>,
         batches: &Bound<'py, PyMapping>,
     ) -> PyResult<Bound<'py, PyBytes>> {
+        let given = self.given(batches)?;
+        let views = views(py, &given)?;
+        let json = caught_bug(|| {
+            let json = self.answer.render(&views);
+            json.map_err(|fault| errors::batch(py, fault))
+        })?;
+        Ok(PyBytes::new(py, &json))
+    }
+
+    /// The sweep this answer is about.
+    #[getter]
+    fn sweep(&self) -> Option<u64> {
+        self.answer.sweep()
+    }
+
+    /// After a step of a sweep: milliseconds until the next one; None when it is over.
+    #[getter]
+    fn sweep_wait_ms(&self) -> Option<u64> {
+        self.answer.sweep_wait_ms()
+    }
+
+    /// The next step of `sweep`, after this one. Raises as `render`.
+    fn next_step(
+        &self,
+        py: Python<'_>,
+        sweep: u64,
+        batches: &Bound<'_, PyMapping>,
+    ) -> PyResult<Command> {
+        let given = self.given(batches)?;
+        let views = views(py, &given)?;
+        let choice = self.answer.sweep_choice(&views);
+        let choice = choice.map_err(|fault| errors::batch(py, fault))?;
+        Ok(Command::bare(step_sweep(sweep, choice)))
+    }
+
+    /// For a receive that leased messages: the command that gives them back, no attempt counted.
+    fn release(&self) -> Option<Command> {
+        let leases = self.answer.releases();
+        (!leases.is_empty()).then(|| Command::bare(release(leases)))
+    }
+}
+
+/// Batches by LSN, as Python holds them.
+type AllGiven<'py> = Vec<(u64, Given<'py>)>;
+
+impl Reply {
+    /// Those of `batches` that this answer needs. Raises KeyError for one that is missing.
+    fn given<'py>(&self, batches: &Bound<'py, PyMapping>) -> PyResult<AllGiven<'py>> {
         let mut given = Vec::new();
         for lsn in self.answer.lsns() {
             let batch = batches
@@ -89,25 +137,19 @@ impl Reply {
             };
             given.push((lsn, batch));
         }
-        let mut views = Batches::default();
-        for (lsn, batch) in &given {
-            match batch {
-                Given::Excerpt(excerpt) => views.add_excerpt(&excerpt.get().excerpt),
-                Given::Batch(batch) => views
-                    .add(*lsn, batch.as_bytes())
-                    .map_err(|fault| errors::batch(py, fault))?,
-            }
-        }
-        let json = caught_bug(|| {
-            let json = self.answer.render(&views);
-            json.map_err(|fault| errors::batch(py, fault))
-        })?;
-        Ok(PyBytes::new(py, &json))
+        Ok(given)
     }
+}
 
-    /// For a receive that leased messages: the command that gives them back, no attempt counted.
-    fn release(&self) -> Option<Command> {
-        let leases = self.answer.releases();
-        (!leases.is_empty()).then(|| Command::bare(release(leases)))
+fn views<'a>(py: Python<'_>, given: &'a AllGiven<'_>) -> PyResult<Batches<'a>> {
+    let mut views = Batches::default();
+    for (lsn, batch) in given {
+        match batch {
+            Given::Excerpt(excerpt) => views.add_excerpt(&excerpt.get().excerpt),
+            Given::Batch(batch) => views
+                .add(*lsn, batch.as_bytes())
+                .map_err(|fault| errors::batch(py, fault))?,
+        }
     }
+    Ok(views)
 }

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from starlette.types import ASGIApp
 
 from hanzo_queues.server.edge import Edge
-from hanzo_queues.server.routes import enqueue, groups, health, messages, openapi, peek, queues, receive, settle
+from hanzo_queues.server.routes import enqueue, groups, health, messages, openapi, peek, queues, receive, settle, sweeps
 from hanzo_queues.server.routes.endpoint import Endpoint, NotFound, Operation, reading
 from hanzo_queues.server.routes.path_table import PathTable
 
@@ -24,6 +24,8 @@ SAFE = frozenset(
         "/v1/queues/{queue}/groups",
         "/v1/queues/{queue}/groups/{group}",
         "/v1/queues/{queue}/peek",
+        "/v1/redrives/{redrive}",
+        "/v1/sweeps/{sweep}",
         "/health/live",
         "/health/ready",
         "/openapi.json",
@@ -65,6 +67,16 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "/v1/queues/{queue}/groups/{group}": {
         "GET": reading(groups.get_group),
         "DELETE": Operation(groups.delete_group),
+    },
+    "/v1/queues/{queue}/redrive": {"POST": Operation(sweeps.redrive, status=202)},
+    "/v1/queues/{queue}/sweep": {"POST": Operation(sweeps.sweep, status=202)},
+    "/v1/redrives/{redrive}": {
+        "GET": reading(sweeps.get_sweep),
+        "DELETE": Operation(sweeps.cancel_sweep),
+    },
+    "/v1/sweeps/{sweep}": {
+        "GET": reading(sweeps.get_sweep),
+        "DELETE": Operation(sweeps.cancel_sweep),
     },
     "/v1/queues/{queue}/peek": {"GET": reading(peek.peek, peek.PEEK)},
     "/health/live": {"GET": reading(health.live, public=True)},

@@ -46,12 +46,14 @@ Verb = Callable[[Edge, Call], Awaitable[Answer | Page]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. `public`: no key is needed. `headers`: of a success, beside length and request id."""
+    """One method of one path. `public`: no key is needed. `headers`: of a success, beside length and request id.
+    `status`: of a success, when it is not 201 for what was created and 200 for the rest."""
 
     verb: Verb
     query: Parameters = field(default_factory=dict)
     public: bool = False
     headers: tuple[Header, ...] = (JSON,)
+    status: int | None = None
 
 
 def reading(verb: Verb, query: Parameters | None = None, *, public: bool = False) -> Operation:
@@ -122,7 +124,8 @@ def _shape(answer: Answer | Page, operation: Operation, name: bytes) -> Rendered
     if isinstance(answer, Page):
         return answer.status, operation.headers, answer.body
     if answer.rejection is None:
-        return (201 if answer.created else 200), operation.headers, answer.body
+        status = operation.status or (201 if answer.created else 200)
+        return status, operation.headers, answer.body
     code, detail = answer.rejection
     # A refused atomic batch says for each entry why.
     members = answer.body if code == "batch_aborted" else b""

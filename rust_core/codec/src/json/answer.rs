@@ -12,6 +12,7 @@ mod needs;
 mod queue;
 mod rejection;
 mod settled;
+mod sweep;
 mod write;
 
 pub use batches::{Batches, Excerpt};
@@ -19,9 +20,10 @@ pub use batches::{Batches, Excerpt};
 use super::request::{Ask, Refusal, Refused};
 use crate::batch::Fault;
 use crate::receipt::Secret;
-use engine::command::{Command, Release};
+use engine::command::{Command, Release, SweepChoice};
 use engine::ids::PartitionNumber;
 use engine::reply::{Delivered, Reply};
+use engine::sweep::SweepProgress;
 use std::borrow::Cow;
 use write::Json;
 
@@ -162,6 +164,33 @@ impl Answer {
         }
     }
 
+    /// The sweep that an answer is about.
+    pub fn sweep(&self) -> Option<u64> {
+        match self.reply() {
+            Some(Reply::Sweep(view)) => Some(view.number),
+            _ => None,
+        }
+    }
+
+    /// After a step of a sweep: how long to wait before the next one; None when it is over.
+    pub fn sweep_wait_ms(&self) -> Option<u64> {
+        match self.reply() {
+            Some(Reply::SweepStepped(SweepProgress::GoOn { wait_ms })) => Some(*wait_ms),
+            Some(Reply::SweepStepped(SweepProgress::Look(_))) => Some(0),
+            _ => None,
+        }
+    }
+
+    /// After a step of a sweep that showed a page: what of it matches. `batches` holds those of [`Answer::lsns`].
+    pub fn sweep_choice(&self, batches: &Batches<'_>) -> Result<Option<SweepChoice>, Fault> {
+        match self.reply() {
+            Some(Reply::SweepStepped(SweepProgress::Look(page))) => {
+                sweep::choose(page, batches).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The batches that [`Answer::render`] needs: ascending, each once.
     pub fn lsns(&self) -> Vec<u64> {
         self.reply().map_or_else(Vec::new, needs::lsns)
@@ -218,6 +247,9 @@ impl Answer {
                 let next = last.filter(|_| *more);
                 message::put_page(json, &self.context, messages, next, batches)?;
             }
+            (Reply::Sweep(view), _) => sweep::put(json, &self.context, view),
+            // Nobody is told but who drives it.
+            (Reply::SweepStepped(_), _) => json.object(|_| {}),
             (other, _) => settled::put(json, &self.context, other),
         }
         Ok(())

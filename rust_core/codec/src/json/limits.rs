@@ -36,6 +36,16 @@ limits! {
     error_bytes_max,
     /// Entries of a batch, and messages of one receive.
     batch_entries_max,
+    /// The bytes of an error or of metadata that a filter looks for.
+    filter_bytes_max,
+    /// Messages a redrive names by id.
+    sweep_ids_max,
+    /// Sweeps under way at once.
+    sweeps_running_max,
+    /// Ended sweeps that can be asked about.
+    sweeps_kept_max,
+    /// How long that lasts.
+    sweep_kept_ms_max,
     /// The bytes of one answer's messages.
     answer_bytes_max,
     /// A lease's length.

@@ -58,6 +58,25 @@ pub fn message(text: &str) -> Result<(PartitionNumber, MessageId), Invalid> {
 pub const MESSAGE_ID_RULE: &str =
     "this is not a message id: use the `id` that an enqueue or a receive answered, unchanged";
 
+/// A sweep's id has the form of a message's, in a slot that no message has: it names its partition too.
+pub fn sweep_id(number: u64) -> MessageId {
+    MessageId {
+        number,
+        slot: u32::MAX,
+    }
+}
+
+/// The sweep an id names.
+pub fn sweep(text: &str) -> Result<u64, Invalid> {
+    let found = id::decode(text).filter(|(_, id)| *id == sweep_id(id.number));
+    let number = found.map(|(_, id)| id.number);
+    number.ok_or_else(|| {
+        let rule =
+            "this is not the id of a redrive or a sweep: use the `id` that its start answered";
+        Invalid::new("sweep_not_found", rule)
+    })
+}
+
 /// What a receipt must be.
 pub const RECEIPT_RULE: &str = "this is not a receipt: use the `receipt` of the receive that handed the message out, unchanged";
 

@@ -12,12 +12,14 @@ mod queue;
 mod read;
 mod receive;
 mod settle;
+mod sweep;
 
 pub use admit::{Admitted, Authority, Refusal, Refused, Signed};
 pub use bytes_max::release;
 pub use config::PERIODS;
 pub use read::Peek;
 pub use receive::Receive;
+pub use sweep::step_sweep;
 
 use super::limits::Limits;
 use crate::blob::Blobs;

@@ -66,6 +66,33 @@ pub const CHANGE: usize = TAG + MESSAGE + max(RETRIED, DEAD_LETTERED);
 const RETRIED: usize = U16 + CODE + U64 + PRIORITY + U32;
 const DEAD_LETTERED: usize = CODE + U32 + U32 + MESSAGE;
 
+/// `SweepStarted`, when it names `ids` messages and its texts have `text_bytes` bytes.
+pub const fn sweep_started(text_bytes: usize, ids: usize) -> usize {
+    let action = CODE + FLAGS + max(U32, U64 + PRIORITY);
+    let filter = FLAGS + CODE + CODE + 2 * U32 + 4 * U64;
+    let rate = U32 + U64;
+    TAG + U64 + U32 + FLAGS + action + filter + U32 + ids * MESSAGE + U64 + rate + text_bytes
+}
+
+/// `SweepForgotten`, as many as a sweep that begins may cause.
+pub const SWEEPS_FORGOTTEN: usize = engine::sweep::FORGOTTEN_PER_START * (TAG + U64);
+
+/// `SweepEnded`.
+pub const SWEEP_ENDED: usize = TAG + U64 + CODE;
+
+/// `SweepAdvanced`.
+pub const SWEEP_ADVANCED: usize = {
+    let failed = U32 + engine::sweep::SWEEP_FAILURES.len() * U64;
+    TAG + 5 * U64 + failed + U32 + engine::sweep::SWEEP_SAMPLE_MAX * MESSAGE
+};
+
+/// `Redriven`.
+pub const REDRIVEN: usize = TAG + MESSAGE + U32 + MESSAGE + U64;
+
+/// One step of a sweep, or its end.
+pub const SWEEP_STEP: usize =
+    SWEEP_ADVANCED + engine::sweep::SWEEP_ACTED_MAX * max(REDRIVEN, CHANGE);
+
 /// What a step records by itself, beside what its commands announce.
 pub const STEP: usize = engine::budget::STEP_BYTES_MAX as usize;
 

@@ -1,6 +1,6 @@
 //! Bytes to record.
 
-use super::{config, enqueued, manage, tag};
+use super::{config, enqueued, manage, sweep, tag};
 use crate::varint::{Malformed, Reader};
 use engine::ids::{GroupNumber, MESSAGE_NUMBER_MAX, MessageId, QueueNumber};
 use engine::record::{DeathReason, FailureCause, Lease, Record};
@@ -47,7 +47,11 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
 /// Records about one message that was accepted earlier.
 fn decode_change(tag: u8, reader: &mut Reader<'_>) -> Result<Record, Malformed> {
     if !(tag::DUE..=tag::DEAD_LETTERED).contains(&tag) {
-        return manage::decode(tag, reader)?.ok_or(Malformed("a record has an unknown tag"));
+        let record = match manage::decode(tag, reader)? {
+            None => sweep::decode(tag, reader)?,
+            managed => managed,
+        };
+        return record.ok_or(Malformed("a record has an unknown tag"));
     }
     let message = message(reader)?;
     Ok(match tag {
@@ -157,7 +161,8 @@ fn cause(reader: &mut Reader<'_>) -> Result<FailureCause, Malformed> {
     }
 }
 
-fn reason(reader: &mut Reader<'_>) -> Result<DeathReason, Malformed> {
+/// Reads why a message died.
+pub(super) fn reason(reader: &mut Reader<'_>) -> Result<DeathReason, Malformed> {
     match reader.u64()? {
         0 => Ok(DeathReason::RetriesExhausted),
         1 => Ok(DeathReason::LeaseEnded),

@@ -1,6 +1,6 @@
 //! Record to bytes.
 
-use super::{config, enqueued, manage, tag};
+use super::{config, enqueued, manage, sweep, tag};
 use crate::varint::{put, put_text};
 use engine::ids::{GroupNumber, MessageId, QueueNumber};
 use engine::record::{DeathReason, FailureCause, Lease, Record};
@@ -150,7 +150,7 @@ fn encode_death(out: &mut Vec<u8>, record: &Record) {
             put_message(out, *dead_letter);
         }
         other => assert!(
-            manage::encode(out, other),
+            manage::encode(out, other) || sweep::encode(out, other),
             "every other record is written above"
         ),
     }
@@ -204,7 +204,8 @@ fn cause_code(cause: FailureCause) -> u8 {
     }
 }
 
-fn reason_code(reason: DeathReason) -> u64 {
+/// Why a message died, as it is written.
+pub(super) fn reason_code(reason: DeathReason) -> u64 {
     match reason {
         DeathReason::RetriesExhausted => 0,
         DeathReason::LeaseEnded => 1,

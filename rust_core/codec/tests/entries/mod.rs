@@ -113,7 +113,7 @@ pub fn requests() -> Requests {
 pub fn bodies(bytes: &[u8]) {
     let requests = requests();
     let id = "00000000000020000000";
-    let read: [Result<Request, Invalid>; 11] = [
+    let read: [Result<Request, Invalid>; 13] = [
         requests.create_queue(bytes),
         requests.update_queue("q", bytes),
         requests.enqueue("q", bytes),
@@ -125,6 +125,8 @@ pub fn bodies(bytes: &[u8]) {
         requests.pause_queue("q", bytes),
         requests.resume_queue("q", bytes),
         requests.change_message(id, bytes),
+        requests.redrive("q", bytes),
+        requests.sweep("q", bytes),
     ];
     for request in read {
         match request {

@@ -141,7 +141,18 @@ impl Writer {
     }
 }
 
-pub fn kind(record: &Record) -> &'static str {
+fn kind_of_sweep(record: &Record) -> &'static str {
+    match record {
+        Record::SweepStarted { .. } => "SweepStarted",
+        Record::SweepAdvanced { .. } => "SweepAdvanced",
+        Record::SweepEnded { .. } => "SweepEnded",
+        Record::SweepForgotten { .. } => "SweepForgotten",
+        Record::Redriven { .. } => "Redriven",
+        _ => unreachable!("every other kind is named elsewhere"),
+    }
+}
+
+fn kind(record: &Record) -> &'static str {
     match record {
         Record::Founded { .. } => "Founded",
         Record::Fenced { .. } => "Fenced",
@@ -165,5 +176,6 @@ pub fn kind(record: &Record) -> &'static str {
         Record::Released { .. } => "Released",
         Record::Died { .. } => "Died",
         Record::DeadLettered { .. } => "DeadLettered",
+        other => kind_of_sweep(other),
     }
 }

@@ -1,5 +1,7 @@
 //! Any record, for tests of whatever holds records.
 
+pub mod sweeps;
+
 use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling, Weight};
 use engine::ids::{GroupNumber, MESSAGE_NUMBER_MAX, MessageId, QueueNumber};
 use engine::record::{DeathReason, DedupEntry, Enqueued, FailureCause, Lease, Paused, Record};
@@ -211,6 +213,7 @@ pub fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
         rare(),
         managed(),
+        sweeps::swept(),
         enqueued().prop_map(Record::Enqueued),
         message().prop_map(|message| Record::Due { message }),
         leased(),

@@ -25,18 +25,21 @@ impl State {
         let message = &self.messages[slot];
         assert!(message.place() != Place::Dead, "a message dies once");
         // A dead letter that dies again still comes from where it came from.
-        let (source_queue, source_group, source_message) = match self.history.death(slot, message) {
-            Some(earlier) => (
-                earlier.source_queue.clone(),
-                earlier.source_group.clone(),
-                earlier.source_message,
-            ),
-            None => {
-                let queue = self.queues.get(message.queue);
-                let known_as = self.copies.known_as(id);
-                (queue.name.clone(), queue.group.name.clone(), known_as)
-            }
-        };
+        let earlier = self.history.death(slot, message);
+        let redrives = earlier.map_or(0, |earlier| earlier.redrives);
+        let (source_queue, source_group, source_message) =
+            match earlier.filter(|earlier| !earlier.over) {
+                Some(earlier) => (
+                    earlier.source_queue.clone(),
+                    earlier.source_group.clone(),
+                    earlier.source_message,
+                ),
+                None => {
+                    let queue = self.queues.get(message.queue);
+                    let known_as = self.copies.known_as(id);
+                    (queue.name.clone(), queue.group.name.clone(), known_as)
+                }
+            };
         let death = Death {
             reason,
             source_queue,
@@ -45,6 +48,10 @@ impl State {
             deliveries: message.deliveries,
             attempts: u32::from(message.attempts),
             failures: self.history.failures(slot, message),
+            died_at_ms: self.cursor.now_ms,
+            ordering_key: self.ordering_key(slot),
+            redrives,
+            over: false,
         };
         (slot, death)
     }

@@ -15,6 +15,8 @@ use crate::reply::{Delivered, Reply};
 #[derive(Clone)]
 struct Entry {
     ordering_key: Option<u64>,
+    /// The ordering key it was accepted with: a dead letter has none, and has it again once it is redriven.
+    came_with: Option<u64>,
     /// Not before.
     due_ms: u64,
     /// The lease on it, and its end.
@@ -46,6 +48,8 @@ pub(super) struct Ledger {
     queues: BTreeMap<u32, (QueueConfig, Paused)>,
     /// In order of death.
     deaths: Vec<(u64, u32)>,
+    /// The last sweep that began.
+    pub sweeps: u64,
     now_ms: u64,
 }
 
@@ -147,9 +151,10 @@ impl Ledger {
                 dead_letter,
                 ..
             } => {
-                self.take(*message);
+                let old = self.take(*message);
                 let entry = Entry {
                     ordering_key: None,
+                    came_with: old.came_with,
                     due_ms: 0,
                     lease: None,
                     dead: None,
@@ -213,6 +218,13 @@ impl Ledger {
                 self.groups.insert(fresh.0, further.collect());
             }
             Record::Retired { queue, count } => self.retire(queue.0, *count),
+            Record::SweepStarted { sweep, .. } => self.sweeps = *sweep,
+            Record::Redriven {
+                message,
+                queue,
+                new,
+                ..
+            } => self.redrive(*message, queue.0, *new),
             Record::Reaped { queue, count, .. } => self.reap(queue.0, *count),
             _ => {}
         }
@@ -222,6 +234,18 @@ impl Ledger {
     fn key(&self, id: MessageId) -> (u64, u32) {
         let group = self.slots.get(&(id.number, id.slot));
         (id.number, *group.expect("a message in a slot"))
+    }
+
+    fn redrive(&mut self, message: MessageId, queue: u32, new: MessageId) {
+        let old = self.take(message);
+        assert!(old.lease.is_none(), "redriven while somebody holds it");
+        let entry = Entry {
+            ordering_key: old.came_with,
+            dead: None,
+            due_ms: 0,
+            ..old
+        };
+        self.insert(new, queue, entry);
     }
 
     fn entry(&mut self, id: MessageId) -> &mut Entry {
@@ -250,6 +274,7 @@ impl Ledger {
     fn accept(&mut self, enqueued: &Enqueued) {
         let entry = Entry {
             ordering_key: enqueued.ordering_key,
+            came_with: enqueued.ordering_key,
             due_ms: enqueued.due_ms,
             lease: None,
             dead: None,

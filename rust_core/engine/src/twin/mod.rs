@@ -5,6 +5,7 @@ mod any;
 mod invariants;
 mod ledger;
 mod random;
+pub(crate) mod sweeps;
 
 use crate::command::{
     Ack, Blob, Command, DedupKey, Extend, Nack, NewMessage, PeekFilter, PeekState,

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::any::{QUEUES, any_config, any_message, any_patch};
 use super::ledger::Ledger;
+use super::sweeps::{self, SweepMove};
 use super::{Twin, config, nack, peek};
 use crate::command::{
     Ack, Blob, Command, ConfigPatch, Extend, Nack, NewMessage, PeekState, Release,
@@ -88,6 +89,7 @@ enum Move {
         queue: usize,
         which: usize,
     },
+    Sweep(SweepMove),
     Fence,
 }
 
@@ -120,6 +122,7 @@ fn any_move() -> impl Strategy<Value = Move> {
             .prop_map(|(which, delay_ms, priority)| Move::Change { which, delay_ms, priority }),
         1 => which().prop_map(|which| Move::Cancel { which }),
         2 => (queue(), which()).prop_map(|(queue, which)| Move::Look { queue, which }),
+        8 => sweeps::any_move(QUEUES.len()).prop_map(Move::Sweep),
         1 => Just(Move::Fence),
     ]
 }
@@ -264,6 +267,7 @@ fn manage(ledger: &Ledger, next: Move) -> Option<Command> {
         Move::Cancel { which } => Command::DeleteMessage {
             message: message(which)?,
         },
+        Move::Sweep(next) => sweeps::command(&QUEUES, ledger.sweeps, &ledger.messages, next),
         _ => return None,
     })
 }

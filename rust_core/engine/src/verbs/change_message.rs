@@ -32,7 +32,7 @@ pub(super) fn run(
 }
 
 /// None: it is so already.
-fn decide(
+pub(super) fn decide(
     id: MessageId,
     message: &Message,
     now_ms: u64,

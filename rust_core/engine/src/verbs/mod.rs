@@ -18,6 +18,7 @@ pub(crate) mod forget;
 mod get_group;
 mod get_message;
 mod get_queue;
+mod get_sweep;
 mod lease;
 mod list_groups;
 mod list_queues;
@@ -26,9 +27,13 @@ mod pause_queue;
 mod peek;
 mod purge_queue;
 mod receive;
+mod redrive;
 mod release;
 mod retention;
 mod settle;
+mod start_sweep;
+mod step_sweep;
+mod sweep_filter;
 pub(crate) mod timers;
 mod update_queue;
 
@@ -109,7 +114,7 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
     }
 }
 
-/// Queues and their consumer groups.
+/// Queues, their consumer groups, and sweeps.
 fn answer_about_queues(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
     match command {
         Command::CreateQueue { name, config } => create_queue::run(batch, name, config),
@@ -135,6 +140,14 @@ fn answer_about_queues(batch: &mut Batch, command: Command) -> Result<Reply, Rej
         Command::DeleteGroup { queue, group } => delete_group::run(batch, &queue, &group),
         Command::GetGroup { queue, group } => get_group::run(batch.state(), &queue, &group),
         Command::ListGroups { queue } => list_groups::run(batch.state(), &queue),
+        Command::StartSweep(start) => start_sweep::run(batch, *start),
+        Command::GetSweep { sweep, kept_ms } => {
+            get_sweep::run(batch.state(), batch.now_ms, sweep, kept_ms)
+        }
+        Command::CancelSweep { sweep, kept_ms } => get_sweep::cancel(batch, sweep, kept_ms),
+        Command::StepSweep { sweep, choice } => {
+            Ok(Reply::SweepStepped(step_sweep::run(batch, sweep, choice)))
+        }
         _ => unreachable!("every other command is answered above"),
     }
 }

@@ -214,6 +214,9 @@ fn put_dead_letter(json: &mut Json, context: &Context, dead: &DeadLetter, error:
         json.id("sourceId", context.partition, dead.source_message);
         json.number("deliveries", u64::from(dead.deliveries));
         json.number("attempts", u64::from(dead.attempts));
+        if dead.redrives > 0 {
+            json.number("redrives", u64::from(dead.redrives));
+        }
         for (name, ms) in [
             ("firstFailureAt", dead.first_failure_ms),
             ("lastFailureAt", dead.last_failure_ms),

@@ -2,6 +2,7 @@
 
 use engine::ids::Location;
 use engine::reply::{DeadLetter, Delivered, MessageView, Reply};
+use engine::sweep::SweepProgress;
 
 /// JSON around a message's payload and metadata: field names, id, receipt, instants.
 const MESSAGE_BYTES: usize = 420;
@@ -20,6 +21,7 @@ fn locations(reply: &Reply) -> Vec<Location> {
         Reply::Received { messages, .. } => messages.iter().flat_map(delivered).collect(),
         Reply::Message(message) => view(message).collect(),
         Reply::Peeked { messages, .. } => messages.iter().flat_map(view).collect(),
+        Reply::SweepStepped(SweepProgress::Look(page)) => super::sweep::locations(page).collect(),
         _ => Vec::new(),
     }
 }

@@ -61,6 +61,12 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
         Rejection::DedupConflict => {
             "this dedup id was used with another payload within the dedup window; use a new id".into()
         }
+        Rejection::SweepNotFound => {
+            "there is no redrive or sweep with this id, or it ended long ago".into()
+        }
+        Rejection::SweepsExhausted { running_max } => {
+            format!("{running_max} redrives and sweeps are under way already; wait for one, or cancel one").into()
+        }
         Rejection::BatchAborted => "the batch is atomic and another entry of it was refused".into(),
     }
 }

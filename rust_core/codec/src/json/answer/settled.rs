@@ -31,6 +31,8 @@ pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
         | Reply::Received { .. }
         | Reply::Message(_)
         | Reply::Explained(_)
+        | Reply::Sweep(_)
+        | Reply::SweepStepped(_)
         | Reply::Peeked { .. } => unreachable!("other files write these"),
     }
 }

@@ -140,6 +140,14 @@ impl Json {
         self.out.push(b'"');
     }
 
+    /// An id, as an item of an array.
+    pub fn id_item(&mut self, partition: PartitionNumber, message: MessageId) {
+        self.comma();
+        self.out.push(b'"');
+        self.out.extend_from_slice(&id::encode(partition, message));
+        self.out.push(b'"');
+    }
+
     pub fn id(&mut self, name: &'static str, partition: PartitionNumber, message: MessageId) {
         self.plain(name, &id::encode(partition, message));
     }

@@ -4,6 +4,7 @@ mod fairness;
 mod rate_limit;
 
 pub use rate_limit::PERIODS;
+pub(super) use rate_limit::period;
 
 use super::Requests;
 use crate::json::faults::Faults;
@@ -107,7 +108,7 @@ impl Requests {
             }),
             dead_letter_queue: nullable(
                 cleared(2),
-                fields.read(2, faults, |raw, faults| self.dead_letter_queue(raw, faults)),
+                fields.read(2, faults, |raw, faults| self.queue_name_field(raw, faults)),
             ),
             scheduling: fields.read(4, faults, |raw, faults| {
                 scheduling(raw, limits.delay_ms_max, faults)
@@ -120,7 +121,8 @@ impl Requests {
         })
     }
 
-    fn dead_letter_queue(&self, raw: &str, faults: &mut Faults) -> Option<Box<str>> {
+    /// A queue named in a body.
+    pub(super) fn queue_name_field(&self, raw: &str, faults: &mut Faults) -> Option<Box<str>> {
         let name = any_text(raw, faults)?;
         if self.limits.is_queue_name(&name) {
             return Some(name.into());

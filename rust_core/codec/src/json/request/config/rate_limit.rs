@@ -36,7 +36,8 @@ pub(super) fn rate_limit(raw: &str, limits: &Limits, faults: &mut Faults) -> Opt
     })
 }
 
-fn period(raw: &str, faults: &mut Faults) -> Option<u64> {
+/// A period by its name, in milliseconds.
+pub(in crate::json::request) fn period(raw: &str, faults: &mut Faults) -> Option<u64> {
     let name = any_text(raw, faults)?;
     let found = PERIODS.iter().find(|(period, _)| *period == name);
     if found.is_none() {

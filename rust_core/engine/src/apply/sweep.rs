@@ -1,0 +1,90 @@
+//! Applies what sweeps are and do.
+
+use crate::history::Death;
+use crate::ids::{MessageId, QueueNumber};
+use crate::message::Place;
+use crate::record::Record;
+use crate::state::{End, State};
+use crate::sweep::SweepPlan;
+use crate::sweeps::{Scan, Sweep};
+
+impl State {
+    pub(super) fn sweep(&mut self, record: &Record) {
+        let now_ms = self.cursor.now_ms;
+        match *record {
+            Record::SweepStarted {
+                sweep,
+                queue,
+                ref plan,
+            } => self.start_sweep(sweep, queue, plan),
+            Record::SweepAdvanced {
+                sweep,
+                cursor,
+                ref tally,
+                ref sample,
+            } => {
+                let sweep = self.sweeps.get_mut(sweep).expect("a sweep is there");
+                sweep.advance(cursor, tally, sample, now_ms);
+            }
+            Record::SweepEnded { sweep, end } => self.sweeps.end(sweep, end, now_ms),
+            Record::SweepForgotten { sweep } => self.sweeps.forget(sweep),
+            Record::Redriven {
+                message,
+                queue,
+                new,
+                expires_at_ms,
+            } => self.redrive(message, queue, new, expires_at_ms),
+            _ => unreachable!("every other record is applied elsewhere"),
+        }
+    }
+
+    fn start_sweep(&mut self, number: u64, queue: QueueNumber, plan: &SweepPlan) {
+        let sweep = Sweep {
+            number,
+            queue,
+            queue_name: self.queues.get(queue).name.clone(),
+            plan: plan.clone(),
+            created_at_ms: self.cursor.now_ms,
+            numbered: self.numbered,
+            cursor: 0,
+            tally: Default::default(),
+            sample: Vec::new(),
+            next_at_ms: 0,
+            ended: None,
+            scan: Scan::default(),
+        };
+        self.sweeps.insert(sweep);
+    }
+
+    /// A message begins a new life under a new id: its payload stays where it lies, its counters start anew, and it
+    /// takes its ordering key's last place.
+    fn redrive(&mut self, id: MessageId, to: QueueNumber, new: MessageId, expires_at_ms: u64) {
+        let slot = self.slot(id);
+        let old = self.messages[slot];
+        match old.place() {
+            Place::Leased => panic!("a leased message is redriven"),
+            // It may have stood before others when a receive looked.
+            Place::Ready => self.wake(old.queue),
+            _ => {}
+        }
+        let ordering_key = self.ordering_key(slot);
+        let retries_max = self.history.retries_max(slot, &old);
+        let death = self.history.death(slot, &old).map(Death::redriven);
+        let mut message = self.message(new, to, old.priority, old.envelope);
+        message.expires_at_ms = expires_at_ms;
+        if let Some(retries_max) = retries_max {
+            self.history
+                .set_retries_max(new.slot, &mut message, retries_max);
+        }
+        if let Some(death) = death {
+            self.history.set_death(new.slot, &mut message, death);
+        }
+        self.messages.insert(new.slot, message);
+        match ordering_key {
+            Some(hash) => self.join_key(new.slot, hash, self.cursor.now_ms),
+            None => self.settle_in(new.slot, Place::Ready, self.cursor.now_ms, End::Back),
+        }
+        self.copy_to_groups(new.slot);
+        self.remove(slot);
+    }
+}

@@ -1,0 +1,257 @@
+//! The sweeps of a partition: those under way, and the last ones that ended.
+//!
+//! A sweep goes through messages by their number, so each has one turn, whatever happens to it meanwhile, and the
+//! number reached says where to go on. Which ones come next is found by looking at every slot, a part at a time
+//! (`Scan`): that is no state, it only says where to look, and is found again after a takeover.
+
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use crate::ids::{MessageId, QueueNumber};
+use crate::sweep::{SWEEP_SAMPLE_MAX, SweepEnd, SweepPlan, SweepTally, SweepView};
+
+/// One sweep.
+pub(crate) struct Sweep {
+    pub number: u64,
+    pub queue: QueueNumber,
+    pub queue_name: Arc<str>,
+    pub plan: SweepPlan,
+    pub created_at_ms: u64,
+    /// The last message number given when it began: what came later is not its business.
+    pub numbered: u64,
+    /// Messages up to this number had their turn.
+    pub cursor: u64,
+    pub tally: SweepTally,
+    pub sample: Vec<MessageId>,
+    /// When its rate lets it go on.
+    pub next_at_ms: u64,
+    pub ended: Option<(SweepEnd, u64)>,
+    /// Not part of the state.
+    pub scan: Scan,
+}
+
+impl Sweep {
+    pub fn view(&self) -> SweepView {
+        SweepView {
+            number: self.number,
+            queue: (*self.queue_name).into(),
+            plan: self.plan.clone(),
+            tally: self.tally,
+            created_at_ms: self.created_at_ms,
+            ended: self.ended,
+            sample: self.sample.clone(),
+        }
+    }
+
+    /// Messages it may still act on.
+    pub fn messages_left(&self) -> u64 {
+        let done = if self.plan.dry_run {
+            self.tally.matched
+        } else {
+            self.tally.moved
+        };
+        match self.plan.messages_max {
+            0 => u64::MAX,
+            max => max.saturating_sub(done),
+        }
+    }
+
+    pub fn advance(&mut self, cursor: u64, tally: &SweepTally, sample: &[MessageId], now_ms: u64) {
+        assert!(
+            self.ended.is_none() && cursor > self.cursor,
+            "a sweep goes forward until it ends"
+        );
+        self.cursor = cursor;
+        self.tally.add(tally);
+        self.sample.extend_from_slice(sample);
+        assert!(self.sample.len() <= SWEEP_SAMPLE_MAX, "a sample is short");
+        if let Some(rate) = self.plan.rate {
+            let ms = u128::from(tally.moved) * u128::from(rate.per_ms);
+            let ms = ms.div_ceil(u128::from(rate.messages));
+            self.next_at_ms = now_ms.saturating_add(u64::try_from(ms).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// What it was to look for is of no more use.
+    pub fn end(&mut self, end: SweepEnd, now_ms: u64) {
+        assert!(self.ended.is_none(), "a sweep ends once");
+        self.ended = Some((end, now_ms));
+        self.plan.ids = self.plan.ids.take().map(|_| Vec::new());
+        self.plan.filter = Default::default();
+        self.scan = Scan::default();
+    }
+}
+
+/// Messages found at once: what bounds a scan's memory. A sweep of more looks again.
+const FOUND_MAX: usize = 1 << 17;
+
+/// The next messages of a sweep, as found by looking at all slots.
+#[derive(Default)]
+pub(crate) struct Scan {
+    /// The next slot to look at; all were looked at when it is past the last.
+    next_slot: u32,
+    /// The lowest numbers until now, the highest first.
+    lowest: BinaryHeap<(u64, u32)>,
+    /// The lowest of those that were too many. What else has this number waits with it.
+    more_from: Option<u64>,
+    /// Descending, so the next is last.
+    found: Vec<(u64, u32)>,
+    complete: bool,
+}
+
+impl Scan {
+    /// The slots to look at next; None when all were.
+    pub fn slots(&self, count: u32, slots_max: u32) -> Option<std::ops::Range<u32>> {
+        let end = self.next_slot.saturating_add(slots_max).min(count);
+        (!self.complete).then_some(self.next_slot..end)
+    }
+
+    /// Takes what matched in the slots up to `end`, of `count`.
+    pub fn take(&mut self, matching: impl Iterator<Item = MessageId>, end: u32, count: u32) {
+        for id in matching {
+            self.lowest.push((id.number, id.slot));
+            if self.lowest.len() > FOUND_MAX {
+                let (number, _) = self.lowest.pop().expect("there are too many");
+                self.more_from = Some(number);
+            }
+        }
+        self.next_slot = end;
+        if end == count {
+            self.found = std::mem::take(&mut self.lowest).into_sorted_vec();
+            let more_from = self.more_from.unwrap_or(u64::MAX);
+            self.found.retain(|&(number, _)| number < more_from);
+            self.found.reverse();
+            self.complete = true;
+        }
+    }
+
+    /// Drops what had its turn. True when nothing is left of all there was.
+    pub fn pass(&mut self, cursor: u64) -> bool {
+        while self
+            .found
+            .last()
+            .is_some_and(|&(number, _)| number <= cursor)
+        {
+            self.found.pop();
+        }
+        if self.complete && self.found.is_empty() && self.more_from.is_some() {
+            *self = Scan::default();
+        }
+        self.complete && self.found.is_empty()
+    }
+
+    /// What was found, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = MessageId> + '_ {
+        let id = |&(number, slot): &(u64, u32)| MessageId { number, slot };
+        self.found.iter().rev().map(id)
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Sweeps {
+    sweeps: BTreeMap<u64, Sweep>,
+    /// The last number given.
+    numbered: u64,
+    running: usize,
+}
+
+impl Sweeps {
+    pub fn next_number(&self) -> u64 {
+        self.numbered + 1
+    }
+
+    pub fn get(&self, number: u64) -> Option<&Sweep> {
+        self.sweeps.get(&number)
+    }
+
+    pub fn get_mut(&mut self, number: u64) -> Option<&mut Sweep> {
+        self.sweeps.get_mut(&number)
+    }
+
+    /// One that has not ended.
+    pub fn running(&self, number: u64) -> Option<&Sweep> {
+        self.get(number).filter(|sweep| sweep.ended.is_none())
+    }
+
+    pub fn running_count(&self) -> usize {
+        self.running
+    }
+
+    /// By number.
+    pub fn iter(&self) -> impl Iterator<Item = &Sweep> {
+        self.sweeps.values()
+    }
+
+    pub fn insert(&mut self, sweep: Sweep) {
+        assert_eq!(sweep.number, self.next_number(), "sweeps count up by one");
+        self.numbered = sweep.number;
+        self.running += 1;
+        self.sweeps.insert(sweep.number, sweep);
+    }
+
+    pub fn end(&mut self, number: u64, end: SweepEnd, now_ms: u64) {
+        let sweep = self.sweeps.get_mut(&number);
+        sweep.expect("a sweep that ends is there").end(end, now_ms);
+        self.running -= 1;
+    }
+
+    pub fn forget(&mut self, number: u64) {
+        let sweep = self.sweeps.remove(&number);
+        let ended = sweep.is_some_and(|sweep| sweep.ended.is_some());
+        assert!(ended, "only an ended sweep is forgotten");
+    }
+
+    pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
+        fold(format!("{} {}", self.numbered, self.running).as_bytes());
+        for sweep in self.iter() {
+            let Sweep {
+                number: _,
+                queue,
+                queue_name: _,
+                plan: _,
+                created_at_ms: _,
+                numbered,
+                cursor,
+                tally: _,
+                sample: _,
+                next_at_ms,
+                ended: _,
+                scan: _,
+            } = sweep;
+            let inner = (queue, numbered, cursor, next_at_ms);
+            fold(format!("{:?} {inner:?}", sweep.view()).as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u64) -> MessageId {
+        MessageId {
+            number,
+            slot: number as u32,
+        }
+    }
+
+    #[test]
+    fn a_scan_finds_the_lowest_numbers_and_looks_again_for_the_rest() {
+        let count = FOUND_MAX as u64 + 10;
+        let (mut scan, mut cursor, mut seen) = (Scan::default(), 0, 0);
+        while !scan.pass(cursor) {
+            while let Some(slots) = scan.slots(2, 1) {
+                // Slot 0 holds the even numbers, slot 1 the odd ones, the highest first.
+                let odd = u64::from(slots.start);
+                let numbers = (cursor + 1..=count).rev().filter(|n| n % 2 == odd);
+                scan.take(numbers.map(id), slots.end, 2);
+            }
+            for next in scan.iter().take(70_000) {
+                assert_eq!(next.number, seen + 1);
+                (seen, cursor) = (next.number, next.number);
+            }
+        }
+        assert_eq!(seen, count);
+    }
+}

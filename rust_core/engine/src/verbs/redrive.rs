@@ -1,0 +1,237 @@
+//! redrive: a message begins anew, in the queue it died in or elsewhere, as if it were accepted now: ready at once, its
+//! attempts not counted, with the queue's time to live. It keeps payload, priority, keys and its own retries.
+
+use crate::history::Death;
+use crate::ids::MessageId;
+use crate::queue::Queue;
+use crate::record::Record;
+use crate::state::State;
+use crate::sweep::SweepFailure;
+
+pub(super) fn decide(
+    state: &State,
+    now_ms: u64,
+    id: MessageId,
+    destination: Option<&str>,
+) -> Result<Record, SweepFailure> {
+    let message = &state.messages[id.slot];
+    let death = state.history.death(id.slot, message);
+    let death = death.filter(|death| !death.over);
+    let queue = match destination {
+        Some(name) => state.queues.find(name).ok_or(SweepFailure::QueueNotFound)?,
+        None => source(state, death.ok_or(SweepFailure::NoSource)?)?,
+    };
+    let (full, holder) = (
+        queue.config.messages_max,
+        state.queues.get(queue.group.source),
+    );
+    let from = state.queues.get(message.queue).group.source;
+    if full > 0 && holder.messages() >= full && holder.number != from {
+        return Err(SweepFailure::QueueFull);
+    }
+    let ttl_ms = queue.config.ttl_ms;
+    Ok(Record::Redriven {
+        message: id,
+        queue: queue.number,
+        new: state.next_id(),
+        expires_at_ms: if ttl_ms == 0 {
+            0
+        } else {
+            now_ms.saturating_add(ttl_ms)
+        },
+    })
+}
+
+/// The group it died in: the others had their own copies of it.
+fn source<'a>(state: &'a State, death: &Death) -> Result<&'a Queue, SweepFailure> {
+    let queue = state.queues.find(&death.source_queue);
+    let mut groups = state
+        .queues
+        .groups_of(queue.ok_or(SweepFailure::QueueNotFound)?);
+    let group = groups.find(|queue| queue.group.name == death.source_group);
+    group.ok_or(SweepFailure::GroupNotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::{Command, Nack, NewMessage};
+    use crate::config::QueueConfig;
+    use crate::ids::MessageId;
+    use crate::record::DeathReason;
+    use crate::rejection::Rejection;
+    use crate::reply::{MessageView, Nacked, Reply, State};
+    use crate::sweep::{SweepEnd, SweepPlan};
+    use crate::twin::sweeps::{redrive, to};
+    use crate::twin::{SECOND, Twin, config, message, nack};
+
+    fn dying(dead_letter_queue: Option<&str>) -> QueueConfig {
+        QueueConfig {
+            max_retries: 0,
+            dead_letter_queue: dead_letter_queue.map(Into::into),
+            ttl_ms: 60 * SECOND,
+            ..config()
+        }
+    }
+
+    /// Enqueues a message and lets it die; its id from then on.
+    fn dead(twin: &mut Twin, queue: &str, message: NewMessage) -> MessageId {
+        let id = twin.enqueue(queue, message).message;
+        let lease = twin.receive(queue, 1)[0].lease;
+        assert_eq!(lease.message, id);
+        match twin.nack(lease, None) {
+            Nacked::DeadLettered { message } => message,
+            _ => id,
+        }
+    }
+
+    fn redriven(twin: &mut Twin, queue: &str, plan: SweepPlan) -> Vec<MessageId> {
+        let before = twin.live.state().numbered;
+        let view = twin.sweep(queue, plan);
+        assert_eq!(view.ended.map(|(end, _)| end), Some(SweepEnd::Done));
+        let slab = &twin.live.state().messages;
+        let ids = (0..slab.slots()).map(|slot| slab.id(slot));
+        let mut new: Vec<_> = ids.filter(|id| id.number > before).collect();
+        new.sort();
+        new
+    }
+
+    #[test]
+    fn a_dead_letter_begins_anew_in_the_queue_it_died_in() {
+        let mut twin = Twin::new();
+        twin.create("q", dying(Some("letters")));
+        let kept = NewMessage {
+            priority: 9,
+            ..message()
+        };
+        let envelope = dead(&mut twin, "q", kept);
+        let envelope = twin.message(envelope).envelope;
+        twin.wait(5);
+        let new = redriven(&mut twin, "letters", redrive())[0];
+        let MessageView {
+            state,
+            priority,
+            deliveries,
+            attempts,
+            expires_at_ms,
+            envelope: found,
+            dead_letter,
+            ..
+        } = twin.message(new);
+        assert_eq!((state, priority, found), (State::Ready, 9, envelope));
+        assert_eq!((deliveries, attempts), (0, 0));
+        assert_eq!(expires_at_ms, twin.now_ms + 60 * SECOND);
+        let story = dead_letter.unwrap();
+        assert_eq!(story.redrives, 1);
+        assert_eq!(story.reason, DeathReason::RetriesExhausted);
+        assert_eq!(twin.queue("letters").counts.ready, 0);
+        // Its next death is one of its own.
+        let lease = twin.receive("q", 1)[0].lease;
+        let Nacked::DeadLettered { message: letter } = twin.nack(lease, None) else {
+            panic!("not dead")
+        };
+        let story = twin.message(letter).dead_letter.unwrap();
+        assert_eq!((story.source_message, story.redrives), (new, 1));
+    }
+
+    #[test]
+    fn what_is_dead_in_its_own_queue_goes_on_there_or_elsewhere() {
+        let mut twin = Twin::new();
+        twin.create("q", dying(None));
+        twin.create("other", config());
+        dead(&mut twin, "q", message());
+        redriven(&mut twin, "q", redrive());
+        let counts = twin.queue("q").counts;
+        assert_eq!((counts.ready, counts.dead), (1, 0));
+        let lease = twin.receive("q", 1)[0].lease;
+        twin.nack(lease, None);
+        let new = redriven(&mut twin, "q", to("other"))[0];
+        assert_eq!(&*twin.message(new).queue, "other");
+        assert_eq!(twin.message(new).expires_at_ms, 0);
+    }
+
+    #[test]
+    fn messages_of_a_key_come_back_in_order_behind_those_that_are_there() {
+        let mut twin = Twin::new();
+        twin.create("q", dying(Some("letters")));
+        let keyed = || NewMessage {
+            ordering_key: Some(7),
+            ..message()
+        };
+        (0..3).for_each(|_| {
+            dead(&mut twin, "q", keyed());
+        });
+        let first = twin.enqueue("q", keyed()).message;
+        let new = redriven(&mut twin, "letters", redrive());
+        let order: Vec<_> = [first].into_iter().chain(new).collect();
+        for id in order {
+            let delivered = twin.receive("q", 9);
+            assert_eq!((delivered.len(), delivered[0].lease.message), (1, id));
+            twin.ask(crate::twin::ack(delivered[0].lease));
+        }
+    }
+
+    #[test]
+    fn what_can_not_go_stays_and_is_counted() {
+        let mut twin = Twin::new();
+        twin.create("q", dying(Some("letters")));
+        dead(&mut twin, "q", message());
+        twin.enqueue("letters", message());
+        twin.ask(Command::DeleteQueue { name: "q".into() });
+        let plan = SweepPlan {
+            filter: crate::sweep::SweepFilter {
+                state: Some(State::Ready),
+                ..Default::default()
+            },
+            ..redrive()
+        };
+        let view = twin.sweep("letters", plan.clone());
+        let tally = view.tally;
+        assert_eq!(
+            (tally.matched, tally.moved, tally.failed),
+            (2, 0, [1, 1, 0, 0])
+        );
+        assert_eq!(twin.queue("letters").counts.ready, 2);
+        let gone = Reply::Rejected(Rejection::QueueNotFound { queue: "q".into() });
+        assert_eq!(
+            twin.ask(crate::twin::sweeps::start("letters", to("q"))),
+            gone
+        );
+        twin.create("q", config());
+        assert_eq!(twin.sweep("letters", redrive()).tally.moved, 1);
+    }
+
+    #[test]
+    fn own_retries_are_kept_and_a_held_letter_is_left_alone() {
+        let mut twin = Twin::new();
+        twin.create("q", dying(None));
+        let own = NewMessage {
+            max_retries: Some(1),
+            ..message()
+        };
+        let id = twin.enqueue("q", own).message;
+        let lease = twin.receive("q", 1)[0].lease;
+        twin.ask(Command::Nack(Nack {
+            reject: true,
+            ..nack(lease)
+        }));
+        let new = redriven(
+            &mut twin,
+            "q",
+            SweepPlan {
+                ids: Some(vec![id]),
+                ..redrive()
+            },
+        );
+        let lease = twin.receive("q", 1)[0].lease;
+        assert_eq!(lease.message, new[0]);
+        let view = twin.sweep(
+            "q",
+            SweepPlan {
+                ids: Some(new),
+                ..redrive()
+            },
+        );
+        assert_eq!((view.tally.moved, view.tally.skipped), (0, 1));
+        assert!(matches!(twin.nack(lease, None), Nacked::Retry { .. }));
+    }
+}

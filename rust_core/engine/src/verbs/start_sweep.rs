@@ -1,0 +1,56 @@
+//! start sweep: from here on whoever drives sweeps steps this one. What it will touch is fixed by now: messages that
+//! come later are not its business.
+
+use crate::batch::Batch;
+use crate::command::StartSweep;
+use crate::record::Record;
+use crate::rejection::Rejection;
+use crate::reply::Reply;
+use crate::state::State;
+use crate::sweep::{FORGOTTEN_PER_START, SweepAction};
+
+pub(super) fn run(batch: &mut Batch, start: StartSweep) -> Result<Reply, Rejection> {
+    let started = decide(batch.state(), &start)?;
+    for sweep in over(batch.state(), batch.now_ms, &start) {
+        batch.commit(Record::SweepForgotten { sweep });
+    }
+    batch.commit(started);
+    let sweep = batch.state().sweeps.iter().last();
+    let view = sweep.expect("one was just started").view();
+    Ok(Reply::Sweep(Box::new(view)))
+}
+
+fn decide(state: &State, start: &StartSweep) -> Result<Record, Rejection> {
+    let queue = state.queues.named(&start.queue)?;
+    if let SweepAction::Redrive {
+        destination: Some(destination),
+    } = &start.plan.action
+    {
+        state.queues.named(destination)?;
+    }
+    let running_max = start.running_max;
+    if state.sweeps.running_count() as u64 >= running_max {
+        return Err(Rejection::SweepsExhausted { running_max });
+    }
+    Ok(Record::SweepStarted {
+        sweep: state.sweeps.next_number(),
+        queue: queue.number,
+        plan: start.plan.clone().into(),
+    })
+}
+
+/// Ended ones that are old, or too many: the first started go first.
+fn over(state: &State, now_ms: u64, start: &StartSweep) -> Vec<u64> {
+    let ended = || {
+        let ended = |sweep: &crate::sweeps::Sweep| sweep.ended.map(|(_, ms)| (sweep.number, ms));
+        state.sweeps.iter().filter_map(ended)
+    };
+    let kept_max = usize::try_from(start.kept_max).unwrap_or(usize::MAX);
+    let surplus = ended().count().saturating_sub(kept_max);
+    let over = ended().enumerate().filter(|&(rank, (_, ended_ms))| {
+        rank < surplus || now_ms.saturating_sub(ended_ms) > start.kept_ms
+    });
+    over.map(|(_, (number, _))| number)
+        .take(FORGOTTEN_PER_START)
+        .collect()
+}

@@ -1,0 +1,148 @@
+//! Which messages are a sweep's business, as far as can be known without their bytes.
+
+use crate::history::Death;
+use crate::ids::{Location, MessageId};
+use crate::message::{Message, Place};
+use crate::queue::Queue;
+use crate::reply::State as Shown;
+use crate::state::State;
+use crate::sweep::SweepAction;
+use crate::sweeps::Sweep;
+
+/// Where a message's last error's text lies; nowhere when there is none.
+pub(super) fn error_of(state: &State, id: MessageId) -> Location {
+    let message = state.messages.find(id);
+    let death = message.and_then(|message| state.history.death(id.slot, message));
+    let failures = death.and_then(|death| death.failures);
+    failures.map_or(Location::default(), |failures| failures.error)
+}
+
+/// Whether a message is the sweep's business now, as far as can be known without its bytes.
+pub(super) fn is_candidate(state: &State, sweep: &Sweep, id: MessageId) -> bool {
+    let filter = &sweep.plan.filter;
+    let Some((message, queue)) = state.find(id) else {
+        return false;
+    };
+    id.number <= sweep.numbered
+        && is_in_queue(state, sweep, queue, id.slot)
+        && is_in_state(state, sweep, message, id.slot)
+        && is_as_asked(state, sweep, message, id.slot)
+        && (filter.error.is_none() || error_of(state, id).lsn > 0)
+}
+
+/// Each group's copy is a message of its own, but for a redrive: what further groups of a dead-letter queue hold is
+/// theirs to look at, and moving it too would double the message. What died in a further group was that group's.
+fn is_in_queue(state: &State, sweep: &Sweep, queue: &Queue, slot: u32) -> bool {
+    let is_redrive = matches!(sweep.plan.action, SweepAction::Redrive { .. });
+    if queue.number == sweep.queue || queue.group.source != sweep.queue || !is_redrive {
+        return queue.group.source == sweep.queue;
+    }
+    let message = &state.messages[slot];
+    let death = death(state, message, slot);
+    let died_here = death.is_some_and(|death| death.source_queue == queue.name);
+    message.place() == Place::Dead && died_here
+}
+
+/// Ids name any message that nobody holds. A filter that names no state means dead letters and what is dead, for a
+/// redrive; else what waits. What is dead can't be changed.
+fn is_in_state(state: &State, sweep: &Sweep, message: &Message, slot: u32) -> bool {
+    let place = match message.place() {
+        Place::Ready => Shown::Ready,
+        Place::Blocked => Shown::Blocked,
+        Place::Delayed => Shown::Delayed,
+        Place::Dead => Shown::Dead,
+        Place::Leased | Place::Free => return false,
+    };
+    let is_dead = place == Shown::Dead;
+    match (&sweep.plan.action, sweep.plan.filter.state) {
+        (SweepAction::Change { .. }, _) if is_dead => false,
+        _ if sweep.plan.ids.is_some() => true,
+        (_, Some(asked)) => asked == place,
+        (SweepAction::Redrive { .. }, None) => is_dead || death(state, message, slot).is_some(),
+        (_, None) => !is_dead,
+    }
+}
+
+/// How it died, unless it lives again.
+fn death<'a>(state: &'a State, message: &Message, slot: u32) -> Option<&'a Death> {
+    let death = state.history.death(slot, message);
+    death.filter(|death| !death.over)
+}
+
+/// Why it died, and when, or else when it was accepted. What died after the sweep began came later.
+fn is_as_asked(state: &State, sweep: &Sweep, message: &Message, slot: u32) -> bool {
+    let filter = &sweep.plan.filter;
+    let Some(death) = death(state, message, slot) else {
+        let of_any_age = (filter.older_than_ms, filter.newer_than_ms) == (None, None);
+        let lsn = message.envelope.lsn;
+        let within = |(first, last): (u64, u64)| (first..=last).contains(&lsn);
+        return filter.reason.is_none() && (of_any_age || filter.accepted.is_some_and(within));
+    };
+    let Some(age_ms) = sweep.created_at_ms.checked_sub(death.died_at_ms) else {
+        return false;
+    };
+    filter.reason.is_none_or(|reason| reason == death.reason)
+        && filter.older_than_ms.is_none_or(|ms| age_ms >= ms)
+        && filter.newer_than_ms.is_none_or(|ms| age_ms <= ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::record::DeathReason;
+    use crate::sweep::*;
+    use crate::twin::sweeps::{die, letters, redrive};
+    use crate::twin::{SECOND, message};
+
+    #[test]
+    fn reason_and_age_choose() {
+        let mut twin = letters(3);
+        (0..2).for_each(|_| die(&mut twin, true));
+        let mut matched = |filter: SweepFilter| {
+            let plan = SweepPlan {
+                filter,
+                dry_run: true,
+                ..redrive()
+            };
+            twin.sweep("letters", plan).tally.matched
+        };
+        let any = SweepFilter::default();
+        let rejected = SweepFilter {
+            reason: Some(DeathReason::Rejected),
+            ..any.clone()
+        };
+        let older = SweepFilter {
+            older_than_ms: Some(2 * SECOND),
+            ..any.clone()
+        };
+        let newer = SweepFilter {
+            newer_than_ms: Some(2 * SECOND),
+            ..older.clone()
+        };
+        assert_eq!(
+            [rejected, older, newer, any].map(&mut matched),
+            [2, 4, 1, 5]
+        );
+    }
+
+    #[test]
+    fn a_message_that_never_died_is_as_old_as_its_batch() {
+        let mut twin = letters(0);
+        let ids: Vec<_> = (0..3)
+            .map(|_| twin.enqueue("q", message()).message)
+            .collect();
+        let last = twin.message(ids[1]).envelope.lsn;
+        let filter = SweepFilter {
+            older_than_ms: Some(1),
+            accepted: Some((1, last)),
+            ..SweepFilter::default()
+        };
+        let action = SweepAction::Cancel;
+        let plan = SweepPlan {
+            action,
+            filter,
+            ..redrive()
+        };
+        assert_eq!(twin.sweep("q", plan).tally.moved, 2);
+        assert_eq!(twin.receive("q", 9)[0].lease.message, ids[2]);
+    }
+}
