@@ -130,6 +130,7 @@ class Parser:
         limit: int | None,
         ordering_key: str | None = None,
         reason: str | None = None,
+        group: str | None = None,
     ) -> Command: ...
     def queue_of_body(self, body: bytes) -> str:
         """The `name` of a create-queue body: what the router needs. Raises Invalid."""

@@ -68,6 +68,27 @@ async def test_each_group_gets_its_copy_and_settles_it(server: Served, queue: st
     assert (await server.call("GET", path)).status == 404
 
 
+async def test_a_group_s_copies_are_peeked_changed_and_cancelled(server: Served, queue: str) -> None:
+    await made_group(server, queue)
+    first, second = [await server.enqueued(queue) for _ in range(2)]
+    await server.received(queue, "?maxMessages=2")
+    page = (await server.call("GET", f"/v1/queues/{queue}/peek?consumerGroup=audit&limit=1")).json
+    assert [message["id"] for message in page["messages"]] == [first]
+    page = (await server.call("GET", f"/v1/queues/{queue}/peek?consumerGroup=audit&after={page['next']}")).json
+    assert ([message["id"] for message in page["messages"]], page["next"]) == ([second], None)
+    held = await server.call("DELETE", f"/v1/messages/{first}")
+    assert (held.status, held.json["code"]) == (409, "message_leased")
+    third = await server.enqueued(queue)
+    assert (await server.call("PATCH", f"/v1/messages/{third}", {"delay": 60})).json["groups"] == {
+        "default": "delayed",
+        "audit": "delayed",
+    }
+    assert (await server.call("DELETE", f"/v1/messages/{third}")).status == 200
+    assert (await server.call("GET", f"/v1/messages/{third}")).status == 404
+    assert (await server.call("POST", f"/v1/queues/{queue}/purge")).json == {"messages": 2}
+    assert await server.received(queue, "?consumerGroup=audit") == []
+
+
 async def test_a_waiting_receive_is_woken_for_its_group(server: Served, queue: str) -> None:
     await made_group(server, queue)
     waiting = asyncio.create_task(server.received(queue, "?consumerGroup=audit&waitTime=20"))

@@ -291,6 +291,7 @@ fn account(journal: &[u8]) -> String {
         ] {
             commands.push(Command::Peek {
                 queue: queue.into(),
+                group: "default".into(),
                 state,
                 filter: PeekFilter::default(),
                 after: None,

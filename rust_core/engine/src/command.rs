@@ -214,6 +214,8 @@ pub enum Command {
     Peek {
         /// The queue.
         queue: Box<str>,
+        /// The consumer group whose copies to look at.
+        group: Box<str>,
         /// Which messages.
         state: PeekState,
         /// Only those of them.

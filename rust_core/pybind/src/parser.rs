@@ -215,7 +215,7 @@ impl Parser {
         bare(py, self.requests.delete_message(message_id))
     }
 
-    #[pyo3(signature = (queue, *, state, after, limit, ordering_key=None, reason=None))]
+    #[pyo3(signature = (queue, *, state, after, limit, ordering_key=None, reason=None, group=None))]
     #[allow(clippy::too_many_arguments)] // one for each parameter of the query
     fn peek(
         &self,
@@ -226,8 +226,10 @@ impl Parser {
         limit: Option<Saturated>,
         ordering_key: Option<&str>,
         reason: Option<&str>,
+        group: Option<&str>,
     ) -> PyResult<Command> {
         let peek = Peek {
+            group,
             state,
             after,
             limit: saturated(limit),

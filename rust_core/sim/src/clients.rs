@@ -59,6 +59,7 @@ impl Clients {
                 limit,
             } => Command::Peek {
                 queue: name(queue),
+                group: "default".into(),
                 state: *state,
                 filter: PeekFilter::default(),
                 after: after.and_then(|which| self.message(which)),

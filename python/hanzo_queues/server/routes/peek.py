@@ -7,7 +7,14 @@ from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.partition import Answer
 from hanzo_queues.server.query import Parameters, text, whole
 
-PEEK: Parameters = {"state": text, "limit": whole, "after": text, "orderingKey": text, "reason": text}
+PEEK: Parameters = {
+    "state": text,
+    "limit": whole,
+    "after": text,
+    "orderingKey": text,
+    "reason": text,
+    "consumerGroup": text,
+}
 
 
 async def peek(edge: Edge, call: Call) -> Answer:
@@ -20,5 +27,6 @@ async def peek(edge: Edge, call: Call) -> Answer:
         limit=call.number("limit"),
         ordering_key=call.text("orderingKey"),
         reason=call.text("reason"),
+        group=call.text("consumerGroup"),
     )
     return await edge.router.partition_of_queue(queue).submit(command)

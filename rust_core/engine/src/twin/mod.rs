@@ -240,6 +240,7 @@ pub(crate) fn receive(queue: &str, messages_max: u32) -> Command {
 pub(crate) fn peek(queue: &str, state: PeekState, after: Option<MessageId>, limit: u32) -> Command {
     Command::Peek {
         queue: queue.into(),
+        group: "default".into(),
         state,
         filter: PeekFilter::default(),
         after,

@@ -96,6 +96,7 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
         Command::DeleteMessage { message } => delete_message::run(batch, message),
         Command::Peek {
             queue,
+            group,
             state,
             filter,
             after,
@@ -108,7 +109,7 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
                 limit,
                 answer_bytes_max,
             };
-            peek::run(batch.state(), &queue, state, page)
+            peek::run(batch.state(), &queue, &group, state, page)
         }
         other => answer_about_queues(batch, other),
     }

@@ -22,10 +22,11 @@ pub(super) struct Page {
 pub(super) fn run(
     state: &State,
     queue: &str,
+    group: &str,
     peek: PeekState,
     page: Page,
 ) -> Result<Reply, Rejection> {
-    let queue = state.queues.named(queue)?;
+    let queue = state.queues.group(queue, group)?;
     let first = match page.after {
         None => first(state, queue, peek, page.filter),
         Some(after) => {
@@ -178,6 +179,7 @@ mod tests {
         while pages.len() < 3 {
             let peek = Command::Peek {
                 queue: "q".into(),
+                group: "default".into(),
                 state: PeekState::Ready,
                 filter: PeekFilter::default(),
                 after,
@@ -191,6 +193,27 @@ mod tests {
             pages.push((messages.len(), more));
         }
         assert_eq!(pages, [(1, true), (2, true), (1, false)]);
+    }
+
+    #[test]
+    fn each_group_s_copies_are_looked_at_page_by_page() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin.create_group("q", "audit");
+        let ids = [(); 3].map(|()| twin.enqueue("q", message()).message);
+        twin.receive("q", 3);
+        let mut after = None;
+        for id in ids {
+            let mut look = peek("q", PeekState::Ready, after, 1);
+            if let Command::Peek { group, .. } = &mut look {
+                *group = "audit".into();
+            }
+            let Reply::Peeked { messages, last, .. } = twin.ask(look) else {
+                panic!("no page")
+            };
+            assert_eq!(messages[0].message, id);
+            after = last;
+        }
     }
 
     #[test]
@@ -220,6 +243,7 @@ mod tests {
         loop {
             let reply = twin.ask(Command::Peek {
                 queue: "q".into(),
+                group: "default".into(),
                 state,
                 filter,
                 after,

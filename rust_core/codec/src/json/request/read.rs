@@ -13,6 +13,8 @@ const PEEK_LIMIT_DEFAULT: u64 = 10;
 /// The parameters of a peek; None where the query has none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Peek<'a> {
+    /// Consumer group; None: `default`.
+    pub group: Option<&'a str>,
     /// None: `ready`.
     pub state: Option<&'a str>,
     /// An id. None: from the beginning.
@@ -49,6 +51,7 @@ impl Requests {
         let after = peek.after.map(names::message).transpose()?;
         let command = Command::Peek {
             queue: self.queue_name(queue)?,
+            group: self.parameter_text("consumerGroup", peek.group.unwrap_or("default"))?,
             state,
             filter: self.filter(state, peek)?,
             after: after.map(|(_, message)| message),
