@@ -23,11 +23,11 @@ def blocks() -> list[str]:
     return ["\n" * (text[: block.start(1)].count("\n")) + block[1] for block in found]
 
 
-def stop_when_empty(queues: Queues, name: str, over: threading.Event) -> None:
-    """In place of the reader's Ctrl-C."""
+def stop_when_empty(queues: Queues, over: threading.Event) -> None:
+    """In place of the reader's Ctrl-C: what its consumers read is all done."""
     while not over.wait(0.05):
-        counts = queues.get(name).counts
-        if queues._runs and not any(getattr(counts, state) for state in WAITING):
+        read = [queues.get(name).counts for name in {declared.queue for declared in queues._registrations}]
+        if queues._runs and not any(getattr(counts, state) for counts in read for state in WAITING):
             queues.stop()
 
 
@@ -38,7 +38,7 @@ def test_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HANZO_API_KEY", server.api_key)
         for block in blocks():
             over = threading.Event()
-            watcher = threading.Thread(target=lambda over=over: stop_when_empty(names["queues"], "emails", over))
+            watcher = threading.Thread(target=lambda over=over: stop_when_empty(names["queues"], over))
             if "\nqueues.run()" in block:
                 watcher.start()
             try:

@@ -96,3 +96,66 @@ async def test_a_cancelled_message_is_gone(queues: AsyncQueues, name: str) -> No
     with pytest.raises(errors.MessageNotFound):
         await queues.cancel_message(sent.id)
     assert (await queues.get(name)).counts.delayed == 0
+
+
+async def test_queues_are_listed_by_prefix(queues: AsyncQueues) -> None:
+    for end in ("a", "b"):
+        await queues.create(f"listed.{end}")
+    assert [queue.name for queue in await queues.list(prefix="listed.")] == ["listed.a", "listed.b"]
+
+
+async def test_peek_filters_and_goes_on(queues: AsyncQueues, name: str) -> None:
+    sent = [await queues.enqueue(name, number, ordering_key=f"k{number % 2}") for number in range(6)]
+    blocked = await queues.peek(name, state="blocked", ordering_key="k1")
+    assert [message.payload for message in blocked] == [3, 5]
+    assert blocked.next is None
+    [held] = await queues.receive(name)
+    await queues.nack(held, reject=True, error="no")
+    assert [message.id for message in await queues.peek(name, state="dead", reason="rejected")] == [sent[0].id]
+    assert await queues.peek(name, state="dead", reason="expired") == []
+    page = await queues.peek(name, state="blocked", limit=1)
+    pages = [page]
+    while page.next is not None:
+        page = await queues.peek(name, state="blocked", limit=1, after=page.next)
+        pages.append(page)
+    assert sorted(message.payload for page in pages for message in page) == [3, 4, 5]
+
+
+async def test_a_message_that_waits_says_why(queues: AsyncQueues, name: str) -> None:
+    first = await queues.enqueue(name, 1, ordering_key="k")
+    second = await queues.enqueue(name, 2, ordering_key="k")
+    later = await queues.enqueue(name, 3, delay=3600)
+    free = await queues.explain(first.id)
+    assert (free.id, free.queue, free.group, free.state, free.deliverable) == (first.id, name, "default", "ready", True)
+    assert free.reasons == ()
+    [behind] = (await queues.explain(second.id)).reasons
+    assert (behind.code, behind.behind) == ("ordering_key", first.id)
+    [delayed] = (await queues.explain(later.id)).reasons
+    assert (delayed.code, delayed.until) == ("delayed", (await queues.get_message(later.id)).at)
+    assert delayed.detail
+    await queues.pause(name)
+    assert [reason.code for reason in (await queues.explain(first.id)).reasons] == ["paused"]
+    await queues.resume(name)
+    [held] = await queues.receive(name)
+    [leased] = (await queues.explain(held.id)).reasons
+    assert (leased.code, leased.until) == ("leased", held.leased_until)
+
+
+async def test_a_message_that_a_limit_holds_back_says_until_when_and_behind_how_many(queues: AsyncQueues) -> None:
+    await queues.create("hourly", {"rate_limit": {"requests": 1, "per": "hour"}})
+    sent = [await queues.enqueue("hourly", number) for number in range(3)]
+    assert len(await queues.receive("hourly", max_messages=3)) == 1
+    reasons = {reason.code: reason for reason in (await queues.explain(sent[2].id)).reasons}
+    limit = reasons["queue_rate_limit"]
+    assert limit.retry_after is not None
+    assert 3000 < limit.retry_after <= 3600
+    assert reasons["behind"].ahead == 1
+    assert reasons["behind"].fields["ahead"] == 1
+
+
+async def test_a_full_queue_refuses(queues: AsyncQueues, name: str) -> None:
+    await queues.update(name, {"max_messages": 1})
+    await queues.enqueue(name, 1)
+    with pytest.raises(errors.QueueFull) as caught:
+        await queues.enqueue(name, 2)
+    assert caught.value.retryable

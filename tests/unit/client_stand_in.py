@@ -54,16 +54,25 @@ class StandIn:
         self._answers = answers
         self.asked: list[Asked] = []
         self.slept: list[float] = []
+        self._more = asyncio.Event()
 
     async def exchange(self, method: str, target: str, body: bytes | None, within: float) -> Answer:
         asked = Asked(method, target, None if body is None else orjson.loads(body))
         self.asked.append(asked)
+        self._more.set()
         result = self._answers(asked)
         if isinstance(result, Awaitable):
             result = await result
         if isinstance(result, BaseException):
             raise result
         return result if isinstance(result, Answer) else answer(result)
+
+    async def until_asked(self, condition: Callable[[], bool]) -> None:
+        """Returns when a request made it true."""
+        async with asyncio.timeout(10):
+            while not condition():
+                self._more.clear()
+                await self._more.wait()
 
     async def close(self) -> None:
         pass
@@ -135,11 +144,12 @@ def queue(name: str = "q", **config: Any) -> dict[str, Any]:
 
 
 def settled(asked: Asked) -> dict[str, Any]:
-    """Every ack, nack and extend succeeds."""
+    """Every ack, nack, release and extend succeeds."""
     body = asked.body
     return {
         "acks": [{"state": "acked", "already": False} for _ in body.get("acks", ())],
         "nacks": [{"state": "ready", "dueAt": LATER} for _ in body.get("nacks", ())],
+        "releases": [{"state": "ready"} for _ in body.get("releases", ())],
         "extends": [{"leasedUntil": LATER} for _ in body.get("extends", ())],
         "failed": 0,
     }
@@ -148,21 +158,29 @@ def settled(asked: Asked) -> dict[str, Any]:
 class Broker(StandIn):
     """A stand-in that hands out the messages a test puts, and records how they were settled."""
 
-    def __init__(self, visibility_timeout: float = 30) -> None:
+    def __init__(self, visibility_timeout: float = 30, session_timeout: float = 30) -> None:
         super().__init__(self._answer)
         self.messages: asyncio.Queue[Any] = asyncio.Queue()
         self.acks: list[dict[str, Any]] = []
         self.nacks: list[dict[str, Any]] = []
+        self.releases: list[dict[str, Any]] = []
         self.extends: list[dict[str, Any]] = []
         self.settled = asyncio.Condition()
+        self.members: list[tuple[str, str]] = []
+        self.ack_error: Answer | None = None
         self.extend_error: dict[str, Any] | None = None
         self._visibility_timeout = visibility_timeout
+        self._session_timeout = session_timeout
 
     async def _answer(self, asked: Asked) -> Any:
         if asked.path.endswith("/settle"):
             return await self._settle(asked)
+        if asked.path.endswith("/ack"):
+            return await self._ack_alone(asked)
+        if "/members/" in asked.path:
+            return await self._member(asked)
         if not asked.path.endswith("/messages"):
-            return queue(visibilityTimeout=self._visibility_timeout)
+            return queue(visibilityTimeout=self._visibility_timeout, sessionTimeout=self._session_timeout)
         first = await self.messages.get()
         if isinstance(first, Answer | BaseException):
             return first
@@ -175,12 +193,27 @@ class Broker(StandIn):
         async with self.settled:
             self.acks += asked.body.get("acks", ())
             self.nacks += asked.body.get("nacks", ())
+            self.releases += asked.body.get("releases", ())
             self.extends += asked.body.get("extends", ())
             self.settled.notify_all()
         result = settled(asked)
         if self.extend_error is not None:
             result["extends"] = [{"error": self.extend_error} for _ in result["extends"]]
         return result
+
+    async def _ack_alone(self, asked: Asked) -> Any:
+        if self.ack_error is not None:
+            return self.ack_error
+        async with self.settled:
+            self.acks.append({"id": asked.path.split("/")[3], **asked.body})
+            self.settled.notify_all()
+        return {"state": "acked", "already": False}
+
+    async def _member(self, asked: Asked) -> Any:
+        async with self.settled:
+            self.members.append((asked.method, asked.path))
+            self.settled.notify_all()
+        return {"sessionUntil": LATER} if asked.method == "PUT" else {"released": 0}
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Returns when a settlement made it true."""

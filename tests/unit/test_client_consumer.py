@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hanzo_queues import Handled, Message, Reject, Retry, errors
+from hanzo_queues import Handled, Message, errors
 from hanzo_queues.client.delivery import error_text, truncated
 from tests.unit.client_stand_in import Asked, Broker, StandIn, answer, message, problem, running
 
@@ -28,28 +28,6 @@ async def test_the_message_is_acked_on_return() -> None:
     assert seen == [1]
     assert broker.acks == [{"id": "m1", "receipt": "r1"}]
     assert broker.nacks == []
-
-
-@pytest.mark.parametrize(
-    ("error", "nack"),
-    [
-        (Retry(5, "busy"), {"delay": 5, "error": "busy"}),
-        (Retry(), {"error": "the handler asked for a retry"}),
-        (Reject("never"), {"reject": True, "error": "never"}),
-    ],
-)
-async def test_a_handler_can_ask(error: Exception, nack: dict[str, Any]) -> None:
-    broker = Broker()
-    client = broker.client()
-
-    @client.consumer("q", on_error=lambda error, message: None)
-    async def work(received: Message) -> None:
-        raise error
-
-    broker.messages.put_nowait(message(1))
-    async with running(client):
-        await broker.until(lambda: len(broker.nacks) == 1)
-    assert broker.nacks == [{"id": "m1", "receipt": "r1", **nack}]
 
 
 async def test_an_exception_is_a_nack_with_its_text_and_is_told() -> None:

@@ -10,15 +10,17 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
+from hanzo_queues.client.groups import GroupCalls
 from hanzo_queues.client.lease_calls import LeaseCalls
 from hanzo_queues.client.message_calls import MessageCalls
 from hanzo_queues.client.queue_calls import QueueCalls
 from hanzo_queues.client.registration import DeclaresConsumers
 from hanzo_queues.client.running import GRACE, run_consumers
+from hanzo_queues.client.sweeps import SweepCalls
 from hanzo_queues.client.wire import Seconds, seconds
 
 
-class AsyncQueues(QueueCalls, MessageCalls, LeaseCalls, DeclaresConsumers):
+class AsyncQueues(QueueCalls, MessageCalls, LeaseCalls, GroupCalls, SweepCalls, DeclaresConsumers):
     """A client of one Hanzo Queues server.
 
     api_key            the key; default $HANZO_API_KEY, else the one a server on this machine generated

@@ -1,8 +1,9 @@
-"""One message in one handler: run it, then tell the server how it ended.
+"""One message in a handler: run it, then tell the server how it ended.
 
     running --returns--> ack              running --raises Retry----> nack with its delay
             --raises---> nack, the text           --raises Reject---> nack, reject
-            --lease lost--> nothing               --stopped---------> nack, due at once
+            --lease lost--> nothing               --raises Limited--> release with its delay, no attempt counted
+                                                  --stopped---------> nack, due at once
 
 Must not know about polling or capacity; the consumer does.
 """
@@ -11,11 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from hanzo_queues.client.models import Message
-from hanzo_queues.client.registration import HandledAs, Reject, Retry
-from hanzo_queues.errors import LeaseLost, MessageNotFound, QueuesError
+from hanzo_queues.client.registration import HandledAs, Limited, Reject, Retry
+from hanzo_queues.client.wire import NOT_GIVEN
+from hanzo_queues.errors import LeaseLost, MessageNotFound, PayloadTooLarge, QueuesError, RequestInvalid
 
 if TYPE_CHECKING:
     from hanzo_queues.client.async_queues import AsyncQueues
@@ -27,49 +31,80 @@ STOPPED = "the consumer stopped before the handler finished"
 
 
 class Delivery:
-    """A message, the task that runs its handler, and why that was ended from outside, if it was."""
+    """A message that was received, and why its handling was ended from outside, if it was."""
 
-    __slots__ = ("ended_by", "message", "running")
+    __slots__ = ("ended_by", "message")
 
     def __init__(self, message: Message) -> None:
         self.message = message
-        self.running: asyncio.Task[None] | None = None
         self.ended_by: Literal["", "lease_lost", "stop"] = ""
 
-    def end(self, by: Literal["lease_lost", "stop"], *, cancel: bool) -> None:
-        """The handler's result counts no more; `cancel` interrupts it."""
-        self.ended_by = by
-        if cancel and self.running is not None:
+
+class Handling:
+    """One call of the handler: its messages (one, or a batch), and the task that runs it."""
+
+    __slots__ = ("deliveries", "running")
+
+    def __init__(self, deliveries: Sequence[Delivery]) -> None:
+        self.deliveries = deliveries
+        self.running: asyncio.Task[None] | None = None
+
+    def cancel_if_lost(self) -> None:
+        """A batch goes on while one of its messages is still ours."""
+        if self.running is not None and all(delivery.ended_by == "lease_lost" for delivery in self.deliveries):
+            self.running.cancel()
+
+    def stop(self) -> None:
+        """Interrupts the handler; what it did not settle is given back."""
+        for delivery in self.deliveries:
+            delivery.ended_by = delivery.ended_by or "stop"
+        if self.running is not None:
             self.running.cancel()
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a handler ended for one message: what it raised, or its result, if that is to be kept."""
+
+    raised: BaseException | None = None
+    result: Any = NOT_GIVEN
+
+
 async def settle(
-    client: AsyncQueues, delivery: Delivery, raised: BaseException | None
+    client: AsyncQueues, delivery: Delivery, outcome: Outcome
 ) -> tuple[HandledAs, BaseException | None]:
     """Tells the server how the handler ended. Returns what became of the message, and the error, if any."""
     if delivery.ended_by == "lease_lost":
-        return "lease_lost", raised
+        return "lease_lost", outcome.raised
     if client._leases.is_settled(delivery.message):
-        return "settled", raised
+        return "settled", outcome.raised
     try:
-        return await _tell(client, delivery, raised), raised
+        return await _tell(client, delivery, outcome), outcome.raised
     except (LeaseLost, MessageNotFound) as error:
         return "lease_lost", error
+    except (TypeError, RequestInvalid, PayloadTooLarge) as error:
+        if outcome.result is NOT_GIVEN:
+            return "unsettled", error
+        ended_as, failed = await settle(client, delivery, Outcome())  # a result that can't be kept undoes no work
+        return ended_as, failed or error
     except QueuesError as error:
         return "unsettled", error
 
 
-async def _tell(client: AsyncQueues, delivery: Delivery, raised: BaseException | None) -> HandledAs:
-    message = delivery.message
+async def _tell(client: AsyncQueues, delivery: Delivery, outcome: Outcome) -> HandledAs:
+    message, raised = delivery.message, outcome.raised
     match raised:
         case None:
-            await client.ack(message)
+            await client.ack(message, result=outcome.result)
             return "acked"
         case Reject():
             await client.nack(message, reject=True, error=truncated(str(raised)))
             return "rejected"
         case Retry():
             await client.nack(message, delay=raised.delay, error=truncated(str(raised)))
+        case Limited():
+            await client.release(message, delay=raised.delay)
+            return "released"
         case asyncio.CancelledError() if delivery.ended_by == "stop":
             await client.nack(message, delay=0, error=STOPPED)
         case _:

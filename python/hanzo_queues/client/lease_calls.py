@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from hanzo_queues.client.calls import Calls
 from hanzo_queues.client.coalescer import Entry
-from hanzo_queues.client.models import AckResult, Message, NackResult, Received
+from hanzo_queues.client.models import AckResult, Message, NackResult, Received, ReleaseResult, batch_results
 from hanzo_queues.client.retry import RetryPolicy
-from hanzo_queues.client.wire import Seconds, encode, encode_some, milliseconds_kept, queue_target, seconds
+from hanzo_queues.client.wire import (
+    NOT_GIVEN,
+    Seconds,
+    encode,
+    encode_message,
+    encode_some,
+    join,
+    message_target,
+    milliseconds_kept,
+    queue_target,
+    seconds,
+)
+from hanzo_queues.errors import BatchAborted
 
 
 class LeaseCalls(Calls):
@@ -36,18 +50,24 @@ class LeaseCalls(Calls):
         their leases end.
         """
         return await self._receive(
-            queue, max_messages, wait_time, visibility_timeout, consumer_group, consumer_id, None
+            queue,
+            max_messages=max_messages,
+            wait_time=wait_time,
+            visibility_timeout=visibility_timeout,
+            consumer_group=consumer_group,
+            consumer_id=consumer_id,
         )
 
     async def _receive(
         self,
         queue: str,
+        *,
         max_messages: int,
         wait_time: Seconds,
         visibility_timeout: Seconds | None,
         consumer_group: str | None,
         consumer_id: str | None,
-        policy: RetryPolicy | None,
+        policy: RetryPolicy | None = None,
     ) -> Received:
         wait = seconds(wait_time)
         target = queue_target(
@@ -66,14 +86,41 @@ class LeaseCalls(Calls):
         self._leases.remember(received)
         return received
 
-    async def ack(self, message: Message | str) -> AckResult:
+    async def ack(
+        self, message: Message | str, *, result: Any = NOT_GIVEN, enqueue: Iterable[Mapping[str, Any]] = ()
+    ) -> AckResult:
         """The message is done and gone. Takes a received message, or the id of one this client received.
-        Repeating it is harmless. Raises LeaseLost, ReceiptUnknown."""
+
+        result   any JSON value, kept for the queue's `result_retention`: `get_message` and an enqueue with the same
+                 dedup id return it; default: none
+        enqueue  messages to enqueue in the same step, dicts with `queue` and the arguments of `enqueue`: either they
+                 are all stored and the message is acked, or nothing changes
+
+        Repeating it is harmless, and returns the same ids. Raises LeaseLost, ReceiptUnknown, BatchAborted (a message
+        to enqueue was refused: `results` say why, and the message is still yours), PayloadTooLarge.
+        """
         queue, message_id, receipt = self._leases.find(message)
-        entry: Entry[AckResult] = Entry(_lease(message_id, receipt), safe=True, kind="acks")
-        result = await self._settled(queue, entry)
+        follow_ups = [encode_message(one, follow_up=True) for one in enqueue]
+        if result is NOT_GIVEN and not follow_ups:
+            entry: Entry[AckResult] = Entry(_lease(message_id, receipt), safe=True, kind="acks")
+            acked = await self._settled(queue, entry)
+        else:
+            acked = await self._ack_alone(message_id, receipt, result, follow_ups)
         self._leases.forget(message_id, receipt)
-        return result
+        return acked
+
+    async def _ack_alone(self, message_id: str, receipt: str, result: Any, follow_ups: list[bytes]) -> AckResult:
+        fields = [encode({"receipt": receipt})[1:-1]]
+        if result is not NOT_GIVEN:
+            fields.append(b'"result":' + encode(result))
+        if follow_ups:
+            fields.append(b'"enqueue":' + join(follow_ups))
+        body = b"{" + b",".join(fields) + b"}"
+        try:
+            return AckResult.of(await self._transport.call("POST", message_target(message_id, "/ack"), body, safe=True))
+        except BatchAborted as error:
+            error.results = batch_results(error.body)
+            raise
 
     async def nack(
         self,
@@ -103,6 +150,17 @@ class LeaseCalls(Calls):
             reject=reject or None,
         )
         entry: Entry[NackResult] = Entry(body, safe=True, kind="nacks")
+        result = await self._settled(queue, entry)
+        self._leases.forget(message_id, receipt)
+        return result
+
+    async def release(self, message: Message | str, *, delay: Seconds | None = None) -> ReleaseResult:
+        """Gives the message back: it is delivered again after `delay` seconds (default 0), to anybody, and no failed
+        attempt is counted. For what is not the message's fault: a limit elsewhere, a program that stops.
+        Repeating it is harmless. Raises LeaseLost, ReceiptUnknown."""
+        queue, message_id, receipt = self._leases.find(message)
+        body = encode_some(id=message_id, receipt=receipt, delay=delay)
+        entry: Entry[ReleaseResult] = Entry(body, safe=True, kind="releases")
         result = await self._settled(queue, entry)
         self._leases.forget(message_id, receipt)
         return result

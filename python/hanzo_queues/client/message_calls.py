@@ -7,8 +7,25 @@ from typing import Any
 
 from hanzo_queues.client.calls import Calls
 from hanzo_queues.client.coalescer import Entry
-from hanzo_queues.client.models import EnqueueResult, EntryResult, MessageView, State, batch_results
-from hanzo_queues.client.wire import Seconds, encode_message, encode_some, join, message_target, queue_target
+from hanzo_queues.client.explanation import Explanation
+from hanzo_queues.client.models import (
+    DeathReason,
+    EnqueueResult,
+    EntryResult,
+    MessageView,
+    Peeked,
+    State,
+    batch_results,
+)
+from hanzo_queues.client.wire import (
+    Seconds,
+    encode_message,
+    encode_some,
+    join,
+    message_target,
+    queue_target,
+    with_query,
+)
 from hanzo_queues.errors import BatchAborted, MessageNotFound
 
 
@@ -86,13 +103,43 @@ class MessageCalls(Calls):
         return MessageView.of(await self._transport.call("GET", message_target(message_id), safe=True))
 
     async def peek(
-        self, queue: str, *, state: State | None = None, limit: int | None = None, after: str | None = None
-    ) -> list[MessageView]:
-        """Looks at a queue's messages in one state (default "ready"), up to `limit` (default 10) after the id
-        `after`; leases nothing. Raises QueueNotFound."""
-        target = queue_target(queue, "/peek", state=state, limit=limit, after=after)
+        self,
+        queue: str,
+        *,
+        state: State | None = None,
+        ordering_key: str | None = None,
+        reason: DeathReason | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> Peeked:
+        """Looks at a queue's messages in one state; leases nothing.
+
+        state         default "ready"
+        ordering_key  only those of this key; not with state "dead"
+        reason        only those that died of this, here or where a dead letter came from
+        limit         at most so many, 1 to 1000; default 10
+        after         begin after this id: the `next` of the page before
+
+        The list's `next` is None when it was the last page. Where filters let few through, a page can be short or
+        empty and not the last. Raises QueueNotFound, RequestInvalid.
+        """
+        target = queue_target(
+            queue, "/peek", state=state, orderingKey=ordering_key, reason=reason, limit=limit, after=after
+        )
         answer = await self._transport.call("GET", target, safe=True)
-        return [MessageView.of(message) for message in answer["messages"]]
+        peeked = Peeked(map(MessageView.of, answer["messages"]))
+        peeked.next = answer.get("next")
+        return peeked
+
+    async def explain(self, message_id: str, *, consumer_group: str | None = None) -> Explanation:
+        """Says why a message is not being delivered now: all that stands in its way.
+
+        consumer_group  the group it is asked for; default the first that holds the message, "default" before others
+
+        Raises MessageNotFound, GroupNotFound.
+        """
+        target = with_query(message_target(message_id, "/explain"), {"consumerGroup": consumer_group})
+        return Explanation.of(await self._transport.call("GET", target, safe=True))
 
     async def update_message(
         self, message_id: str, *, delay: Seconds | None = None, priority: int | None = None

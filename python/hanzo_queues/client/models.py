@@ -15,6 +15,7 @@ from hanzo_queues.client.config import QueueConfig, from_wire
 from hanzo_queues.errors import BY_CODE, ApiError
 
 State = Literal["ready", "blocked", "delayed", "leased", "dead"]
+DeathReason = Literal["retriesExhausted", "leaseEnded", "rejected", "expired"]
 Json = Mapping[str, Any]
 
 
@@ -124,8 +125,8 @@ def entry_error(json: Json) -> ApiError:
 class DeadLetter:
     """Why a message could not be delivered, and where it came from."""
 
-    reason: str
-    """"retriesExhausted", "leaseEnded" (its last attempt was a lease that ended), "rejected" or "expired"."""
+    reason: DeathReason
+    """"leaseEnded": its last attempt was a lease that ended."""
     error: str | None
     """The last error's text."""
     source_queue: str
@@ -135,6 +136,10 @@ class DeadLetter:
     first_failure_at: datetime | None
     """None: it never failed (it expired)."""
     last_failure_at: datetime | None
+    source_group: str
+    """The consumer group it died in."""
+    redrives: int
+    """How often it was redriven since it died first."""
 
     @classmethod
     def of(cls, json: Json) -> DeadLetter:
@@ -147,6 +152,8 @@ class DeadLetter:
             json["attempts"],
             instant_or_none(json.get("firstFailureAt")),
             instant_or_none(json.get("lastFailureAt")),
+            json.get("sourceGroup", "default"),
+            json.get("redrives", 0),
         )
 
 
@@ -240,6 +247,9 @@ class MessageView:
     fairness_key: str | None
     traceparent: str | None
     dead_letter: DeadLetter | None
+    groups: Mapping[str, State | Literal["done"]]
+    """Its state in each consumer group, where there are further ones; the other fields are those of the first group
+    that holds it still."""
 
     @classmethod
     def of(cls, json: Json) -> MessageView:
@@ -262,7 +272,14 @@ class MessageView:
             get("fairnessKey"),
             get("traceparent"),
             None if dead_letter is None else DeadLetter.of(dead_letter),
+            get("groups", {}),
         )
+
+
+class Peeked(list[MessageView]):
+    """One page of messages. `next`: where the next page begins (`after`); None when there is none."""
+
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +287,26 @@ class AckResult:
     """The message is done. `already`: an earlier ack of the same lease had done it."""
 
     already: bool
+    enqueued: tuple[EnqueueResult, ...] = ()
+    """The messages enqueued with it, in order."""
+
+    @classmethod
+    def of(cls, json: Json) -> AckResult:
+        return cls(json["already"], tuple(EnqueueResult.of(result) for result in json.get("enqueued", ())))
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseResult:
+    """Where the message went."""
+
+    state: Literal["ready", "delayed", "settled"]
+    """"settled": an earlier release or nack of the same lease had done it."""
+    due_at: datetime | None
+    """When it may be delivered again, if that is not now."""
+
+    @classmethod
+    def of(cls, json: Json) -> ReleaseResult:
+        return cls(json["state"], instant_or_none(json.get("dueAt")))
 
 
 @dataclass(frozen=True, slots=True)

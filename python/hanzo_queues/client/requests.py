@@ -1,15 +1,15 @@
-"""The two requests that calls share: enqueue to a queue, and settle its leases (ack, nack, extend).
+"""The two requests that calls share: enqueue to a queue, and settle its leases (ack, nack, release, extend).
 
 Turns a lane's batch into one request and the answer's entries into its callers' results. Must not know who calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hanzo_queues.client.coalescer import Batch, Send
-from hanzo_queues.client.models import AckResult, EnqueueResult, NackResult, entry_error, instant
+from hanzo_queues.client.models import AckResult, EnqueueResult, NackResult, ReleaseResult, entry_error, instant
 from hanzo_queues.client.transport import Transport
 from hanzo_queues.client.wire import join, queue_target
 
@@ -37,7 +37,7 @@ def enqueues_to(transport: Transport, queue: str) -> Send:
 
 
 def settlements_of(transport: Transport, queue: str) -> Send:
-    """What a lane of acks, nacks and extends does with its batch. A receipt makes each safe to repeat."""
+    """What a lane of acks, nacks, releases and extends does with its batch. A receipt makes each safe to repeat."""
     target = queue_target(queue, "/settle")
 
     async def send(batch: Batch) -> None:
@@ -54,14 +54,14 @@ def settlements_of(transport: Transport, queue: str) -> Send:
                 if "error" in result:
                     batch[index].refuse(entry_error(result["error"]))
                 else:
-                    batch[index].resolve(_settled(kind, result))
+                    batch[index].resolve(RESULTS[kind](result))
 
     return send
 
 
-def _settled(kind: str, result: Mapping[str, Any]) -> object:
-    if kind == "acks":
-        return AckResult(result["already"])
-    if kind == "nacks":
-        return NackResult.of(result)
-    return instant(result["leasedUntil"])
+RESULTS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
+    "acks": AckResult.of,
+    "nacks": NackResult.of,
+    "releases": ReleaseResult.of,
+    "extends": lambda result: instant(result["leasedUntil"]),
+}

@@ -17,6 +17,9 @@ import orjson
 Seconds = float | timedelta
 """A duration: seconds (fractions allowed), or a timedelta."""
 
+NOT_GIVEN: Any = type("NotGiven", (), {"__repr__": lambda self: "NOT_GIVEN"})()
+"""An argument that was left out, where None is a value."""
+
 MESSAGE_NAMES = {
     "payload": "payload",
     "priority": "priority",
@@ -29,6 +32,7 @@ MESSAGE_NAMES = {
     "max_retries": "maxRetries",
     "traceparent": "traceparent",
 }
+FOLLOW_UP_NAMES = {"queue": "queue", **MESSAGE_NAMES}
 
 
 def seconds(duration: Seconds) -> float:
@@ -59,17 +63,20 @@ def _refuse(value: object) -> object:
     raise TypeError(f"a payload is JSON, which can't hold a {type(value).__name__}: send a dict, list, str, ...")
 
 
-def encode_message(fields: Mapping[str, Any]) -> bytes:
-    """One message to enqueue; keys as in Python. Raises TypeError and ValueError."""
+def encode_message(fields: Mapping[str, Any], *, follow_up: bool = False) -> bytes:
+    """One message to enqueue, a `follow_up` with its queue; keys as in Python. Raises TypeError and ValueError."""
+    names = FOLLOW_UP_NAMES if follow_up else MESSAGE_NAMES
     wire = {}
     for key, value in fields.items():
-        name = MESSAGE_NAMES.get(key)
+        name = names.get(key)
         if name is None:
-            raise ValueError(f"a message has no field {key!r}. Known: {', '.join(MESSAGE_NAMES)}")
+            raise ValueError(f"a message has no field {key!r}. Known: {', '.join(names)}")
         if value is not None or key == "payload":
             wire[name] = value if key == "payload" else _finite(key, value)
     if "payload" not in wire:
         raise ValueError("a message needs a payload (it may be None)")
+    if follow_up and "queue" not in wire:
+        raise ValueError("a message to enqueue with an ack needs its queue")
     return encode(wire)
 
 
@@ -94,11 +101,18 @@ def queue_target(queue: str, rest: str = "", **query: object) -> str:
     """Path and query of something of a queue."""
     if not isinstance(queue, str) or not queue:
         raise TypeError(f"queue is {queue!r}; it must be a queue's name")
-    return with_query(f"/v1/queues/{quote(queue, safe='')}{rest}", query)
+    return with_query(f"/v1/queues/{quoted(queue)}{rest}", query)
 
 
-def message_target(message_id: str) -> str:
-    return f"/v1/messages/{quote(message_id, safe='')}"
+def message_target(message_id: str, rest: str = "") -> str:
+    if not isinstance(message_id, str) or not message_id:
+        raise TypeError(f"message_id is {message_id!r}; it must be a message's id")
+    return f"/v1/messages/{quoted(message_id)}{rest}"
+
+
+def quoted(part: str) -> str:
+    """One part of a path."""
+    return quote(part, safe="")
 
 
 def with_query(path: str, query: Mapping[str, object]) -> str:
