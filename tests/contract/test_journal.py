@@ -82,6 +82,7 @@ class JetStreamPlace:
         config = (await api.call("STREAM.INFO"))["config"] | {"deny_delete": False}
         await api.call("STREAM.DELETE")
         await api.call("STREAM.CREATE", config)
+        await led(api)
         for number, batch in enumerate(batches):
             await journal.append(batch, number)
         await api.call("STREAM.MSG.DELETE", {"seq": sequence})
@@ -128,6 +129,16 @@ async def opened(journal: Journal) -> None:
                 raise
             except JournalError:
                 await asyncio.sleep(0.05)
+
+
+async def led(api: JetStreamApi) -> None:
+    """A stream that was just made has no leader yet, and nobody answers for it."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            info = await api.call("STREAM.INFO")
+            if "cluster" not in info or info["cluster"].get("leader"):
+                return
+            await asyncio.sleep(0.05)
 
 
 async def contents(journal: Journal, first: int = 1) -> list[bytes]:

@@ -76,7 +76,9 @@ class BrokerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        logging.getLogger("hanzo_queues").setLevel(logging.CRITICAL)  # doubt is told for each
+        self._logger = logging.getLogger("hanzo_queues")
+        self._level = self._logger.level
+        self._logger.setLevel(logging.CRITICAL)  # doubt is told for each
         self.both = Comparison(queues_max=len(QUEUES) + 1)
 
     @initialize(first=configs, second=configs, backoff=backoffs)
@@ -173,6 +175,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.both.check_counts()
 
     def teardown(self) -> None:
+        self._logger.setLevel(self._level)
         try:
             self.both.check_all()
         finally:
