@@ -1,7 +1,7 @@
 //! The audit: a finished journal, read back from its bytes and held against what holds of any queue at any time. A
 //! third opinion, of records alone; it knows neither the engine nor the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use codec::batch::Batch;
 use codec::hash::BATCH_HASH_NONE;
@@ -11,9 +11,10 @@ use engine::record::{Enqueued, FailureCause, Record};
 
 use crate::journal::Stored;
 
-/// A message that is not gone.
+/// A message, or a further group's copy of it, that is not gone.
 struct Entry {
-    queue: u32,
+    /// None: a copy, of a group that is known from its first lease.
+    queue: Option<u32>,
     ordering_key: Option<u64>,
     /// Not before.
     due_ms: u64,
@@ -35,7 +36,11 @@ struct Audit {
     now_ms: u64,
     numbered: u64,
     epoch: u64,
-    entries: BTreeMap<u64, Entry>,
+    /// By number and slot.
+    entries: BTreeMap<(u64, u32), Entry>,
+    gone: BTreeSet<(u64, u32)>,
+    /// A queue's further groups, in order.
+    groups: BTreeMap<u32, Vec<u32>>,
     dispatched: BTreeMap<u32, Dispatched>,
     /// Until when a dedup id is taken.
     windows: BTreeMap<(u32, u128), u64>,
@@ -63,10 +68,25 @@ impl Audit {
                 self.epoch = *epoch;
             }
             Record::QueueCreated { queue, config, .. } => self.limit(queue.0, config.rate_limit),
-            Record::QueueUpdated { queue, config } => self.limit(queue.0, config.rate_limit),
-            Record::QueueDeleted { queue } => {
-                self.entries.retain(|_, entry| entry.queue != queue.0)
+            Record::QueueUpdated { queue, config } => {
+                let groups = self.groups.get(&queue.0).cloned().unwrap_or_default();
+                let all = groups.into_iter().chain([queue.0]);
+                all.for_each(|queue| self.limit(queue, config.rate_limit));
             }
+            Record::GroupCreated { queue, shadow, .. } => {
+                self.groups.entry(queue.0).or_default().push(shadow.0);
+                let limit = self.dispatched.get(&queue.0).map(|of| of.limit);
+                self.limit(shadow.0, limit);
+            }
+            Record::QueueDeleted { queue } => {
+                self.drop_queue(queue.0);
+                self.groups
+                    .values_mut()
+                    .for_each(|groups| groups.retain(|group| *group != queue.0));
+                let groups = self.groups.remove(&queue.0).unwrap_or_default();
+                groups.into_iter().for_each(|group| self.drop_queue(group));
+            }
+            Record::QueuePurged { queue, fresh } => self.purge(queue.0, fresh.0),
             Record::Enqueued(enqueued) => self.accept(enqueued),
             Record::Leased {
                 queue,
@@ -87,7 +107,7 @@ impl Audit {
             }
             Record::Acked { message, .. } => {
                 self.end_lease(*message);
-                self.entries.remove(&message.number);
+                self.remove(*message);
             }
             _ => self.change(record),
         }
@@ -116,6 +136,21 @@ impl Audit {
             Record::Released { message, .. } => {
                 self.end_lease(*message);
             }
+            Record::Changed {
+                message, due_ms, ..
+            } => {
+                let entry = self.entry(*message);
+                assert!(
+                    entry.leased_until_ms.is_none(),
+                    "a leased message is changed"
+                );
+                entry.due_ms = due_ms.unwrap_or(entry.due_ms);
+            }
+            Record::Deleted { message } => {
+                let is_held = self.entry(*message).leased_until_ms.is_some();
+                assert!(!is_held, "a leased message is deleted");
+                self.remove(*message);
+            }
             Record::Died { message, .. } => {
                 let entry = self.entry(*message);
                 assert!(!entry.dead, "dies twice");
@@ -127,9 +162,8 @@ impl Audit {
                 dead_letter,
                 ..
             } => {
-                self.entries
-                    .remove(&message.number)
-                    .expect("a dead letter was a message");
+                self.entry(*message);
+                self.remove(*message);
                 self.number(*dead_letter, queue.0, None, 0);
             }
             _ => {}
@@ -137,23 +171,57 @@ impl Audit {
     }
 
     fn entry(&mut self, id: MessageId) -> &mut Entry {
-        self.entries
-            .get_mut(&id.number)
-            .expect("a record names a message that is gone")
+        let key = (id.number, id.slot);
+        let was = id.number <= self.numbered && !self.gone.contains(&key);
+        assert!(was, "a record names a message that is gone");
+        self.entries.entry(key).or_insert(Entry {
+            queue: None,
+            ordering_key: None,
+            due_ms: 0,
+            leased_until_ms: None,
+            deliveries: 0,
+            dead: false,
+        })
+    }
+
+    fn remove(&mut self, id: MessageId) {
+        self.entries.remove(&(id.number, id.slot));
+        self.gone.insert((id.number, id.slot));
+    }
+
+    fn drop_queue(&mut self, queue: u32) {
+        let all = std::mem::take(&mut self.entries).into_iter();
+        let (gone, left) = all.partition(|(_, entry)| entry.queue == Some(queue));
+        self.entries = left;
+        let gone: BTreeMap<(u64, u32), Entry> = gone;
+        self.gone.extend(gone.into_keys());
+    }
+
+    /// It goes on under another number, and its groups under those behind.
+    fn purge(&mut self, queue: u32, fresh: u32) {
+        let groups = self.groups.remove(&queue).unwrap_or_default();
+        for (old, new) in [queue].iter().chain(&groups).zip(fresh..) {
+            self.drop_queue(*old);
+            let limited = self.dispatched.remove(old).map(|limited| (new, limited));
+            self.dispatched.extend(limited);
+            let windows = std::mem::take(&mut self.windows).into_iter();
+            let renumbered = windows.map(|((of, hash), until_ms)| {
+                let of = if of == *old { new } else { of };
+                ((of, hash), until_ms)
+            });
+            self.windows = renumbered.collect();
+        }
+        let count = groups.len() as u32;
+        self.groups
+            .insert(fresh, (fresh + 1..=fresh + count).collect());
     }
 
     fn number(&mut self, id: MessageId, queue: u32, ordering_key: Option<u64>, due_ms: u64) {
         self.numbered += 1;
         assert_eq!(id.number, self.numbered, "numbers count up by one");
-        let entry = Entry {
-            queue,
-            ordering_key,
-            due_ms,
-            leased_until_ms: None,
-            deliveries: 0,
-            dead: false,
-        };
-        self.entries.insert(id.number, entry);
+        let entry = self.entry(id);
+        entry.queue = Some(queue);
+        (entry.ordering_key, entry.due_ms) = (ordering_key, due_ms);
     }
 
     fn accept(&mut self, enqueued: &Enqueued) {
@@ -177,18 +245,17 @@ impl Audit {
         let now_ms = self.now_ms;
         let entry = self.entry(id);
         assert!(entry.leased_until_ms.is_none(), "two hold one message");
-        assert!(
-            entry.queue == queue && !entry.dead,
-            "a dead message, or another queue's"
-        );
+        let same = *entry.queue.get_or_insert(queue) == queue;
+        assert!(same && !entry.dead, "a dead message, or another queue's");
         assert!(entry.due_ms <= now_ms, "delivered early");
         assert_eq!(entry.deliveries + 1, delivery, "a delivery is missing");
         entry.deliveries = delivery;
         entry.leased_until_ms = Some(until_ms);
         let key = entry.ordering_key;
-        let mut older = self.entries.range(..id.number).map(|(_, older)| older);
+        let mut older = self.entries.range(..(id.number, 0)).map(|(_, older)| older);
         let ahead = older.any(|older| {
-            key.is_some() && older.queue == queue && older.ordering_key == key && !older.dead
+            let same = older.queue == Some(queue) && older.ordering_key == key;
+            key.is_some() && same && !older.dead
         });
         assert!(
             !ahead,

@@ -2,7 +2,7 @@
 //! is told from every other.
 
 use codec::envelope::{self, Texts};
-use engine::command::{Ack, Blob, Command, Extend, Nack, PeekFilter, Release};
+use engine::command::{Ack, Blob, Command, Extend, Nack, Release};
 use engine::ids::{LeaseId, MessageId};
 use engine::reply::{Delivered, Reply};
 
@@ -37,6 +37,15 @@ impl Clients {
                 }
             }
             Ask::Delete { queue } => Command::DeleteQueue { name: name(queue) },
+            Ask::Pause { queue, what } => Command::PauseQueue {
+                name: name(queue),
+                what: *what,
+            },
+            Ask::Resume { queue, what } => Command::ResumeQueue {
+                name: name(queue),
+                what: *what,
+            },
+            Ask::Purge { queue } => Command::PurgeQueue { name: name(queue) },
             Ask::Enqueue {
                 queue,
                 messages,
@@ -55,25 +64,28 @@ impl Clients {
             Ask::Peek {
                 queue,
                 state,
+                filter,
                 after,
                 limit,
             } => Command::Peek {
                 queue: name(queue),
                 group: "default".into(),
                 state: *state,
-                filter: PeekFilter::default(),
+                filter: *filter,
                 after: after.and_then(|which| self.message(which)),
                 limit: *limit,
                 answer_bytes_max: 150,
             },
-            Ask::List { after, limit } => {
-                let (after, limit) = (after.map(Box::from), *limit);
-                Command::ListQueues {
-                    prefix: "".into(),
-                    after,
-                    limit,
-                }
-            }
+            Ask::List {
+                prefix,
+                after,
+                limit,
+            } => Command::ListQueues {
+                prefix: name(prefix),
+                after: after.map(Box::from),
+                limit: *limit,
+            },
+            Ask::CreateGroup { .. } | Ask::DeleteGroup { .. } | Ask::Groups { .. } => of_group(ask),
             _ => return self.of_lease(ask),
         })
     }
@@ -83,11 +95,12 @@ impl Clients {
         Some(match ask {
             Ask::Receive {
                 queue,
+                group,
                 max,
                 timeout_ms,
                 bytes_max,
                 ..
-            } => receive(queue, *max, *timeout_ms, *bytes_max),
+            } => receive(queue, group, *max, *timeout_ms, *bytes_max),
             Ask::Ack { which } => Command::Ack(Ack {
                 lease: self.lease(*which)?,
             }),
@@ -123,6 +136,18 @@ impl Clients {
                 Command::Release { leases }
             }
             Ask::Get { which } => Command::GetMessage {
+                message: self.message(*which)?,
+            },
+            Ask::Change {
+                which,
+                delay_ms,
+                priority,
+            } => Command::ChangeMessage {
+                message: self.message(*which)?,
+                delay_ms: *delay_ms,
+                priority: *priority,
+            },
+            Ask::DeleteMessage { which } => Command::DeleteMessage {
                 message: self.message(*which)?,
             },
             _ => return None,
@@ -210,15 +235,41 @@ pub(crate) fn token(envelope: &[u8]) -> u32 {
     token.and_then(|token| token.parse().ok()).expect("a token")
 }
 
+fn of_group(ask: &Ask) -> Command {
+    match *ask {
+        Ask::CreateGroup { queue, group } => Command::CreateGroup {
+            queue: queue.into(),
+            group: group.into(),
+            groups_max: 2,
+        },
+        Ask::DeleteGroup { queue, group } => Command::DeleteGroup {
+            queue: queue.into(),
+            group: group.into(),
+        },
+        Ask::Groups {
+            queue,
+            group: Some(group),
+        } => Command::GetGroup {
+            queue: queue.into(),
+            group: group.into(),
+        },
+        Ask::Groups { queue, .. } => Command::ListGroups {
+            queue: queue.into(),
+        },
+        ref other => unreachable!("{other:?} is of no group"),
+    }
+}
+
 pub(crate) fn receive(
     queue: &str,
+    group: &str,
     messages_max: u32,
     timeout_ms: Option<u64>,
     bytes_max: u64,
 ) -> Command {
     Command::Receive {
         queue: queue.into(),
-        group: "default".into(),
+        group: group.into(),
         consumer: "c".into(),
         messages_max,
         visibility_timeout_ms: timeout_ms,

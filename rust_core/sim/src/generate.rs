@@ -1,12 +1,14 @@
 //! A seed's plan: random settings, questions and faults. Short times meet long ones, few names meet often.
 
-use engine::command::{Blob, ConfigPatch, DedupKey, NewMessage, PeekState};
+use engine::command::{Blob, ConfigPatch, DedupKey, NewMessage, PeekFilter, PeekState};
 use engine::config::{Backoff, QueueConfig, RateLimit, Scheduling};
+use engine::record::{DeathReason, Paused};
 
 use crate::plan::{Action, Ask, Damage, Fault, Move, Plan};
 use crate::random::Random;
 use crate::world::settings;
 
+const GROUPS: [&str; 4] = ["default", "audit", "search", "mirror"];
 const QUEUES: [&str; 4] = ["orders", "mails", "letters", "last"];
 
 /// How a plan leans, so that plans differ from each other more than moves do.
@@ -20,6 +22,10 @@ struct Style {
     deduplicated: u64,
     delayed: u64,
     expiring: u64,
+    /// Of a hundred receives and makings of groups, so many are of further groups.
+    grouped: u64,
+    /// Of a hundred queues, so many have a bound.
+    bounded: u64,
     /// The greatest time a setting names.
     time_ms_max: u64,
 }
@@ -34,12 +40,22 @@ pub fn plan(seed: u64) -> Plan {
         deduplicated: random.pick(&[0, 30, 80]),
         delayed: random.pick(&[5, 30]),
         expiring: random.pick(&[0, 10, 40]),
+        grouped: random.pick(&[0, 0, 50, 80]),
+        bounded: random.pick(&[0, 30]),
         time_ms_max: random.pick(&[200, 5_000, 600_000]),
     };
     let count = random.within(40, 250);
     let mut moves: Vec<Move> = (QUEUES[..random.within(1, 3) as usize].iter())
         .map(|queue| create(random, &style, queue))
         .collect();
+    for group in GROUPS.iter().skip(1).filter(|_| style.grouped > 0) {
+        let queue = QUEUES[0];
+        let ask = Box::new(Ask::CreateGroup { queue, group });
+        moves.push(Move {
+            wait_ms: 10,
+            action: Action::Ask(0, ask),
+        });
+    }
     moves.extend((0..count).map(|_| next(random, &style)));
     Plan { seed, moves }
 }
@@ -67,65 +83,137 @@ fn next(random: &mut Random, style: &Style) -> Move {
 
 fn ask(random: &mut Random, style: &Style) -> Ask {
     let queue = QUEUES[random.below(16) as usize * QUEUES.len() / 20];
-    let timeout_ms = random.maybe(40, |random| random.time_ms(style.time_ms_max));
-    let which = random.time_ms(8) as usize - 1;
     match random.below(100) {
-        0..=2 => {
-            let config = match random.chance(50) {
-                true => settings().queue_config,
-                false => config(random, style),
-            };
-            Ask::Create { queue, config }
-        }
-        3..=5 => Ask::Update {
-            queue,
-            patch: patch(random, style),
-        },
-        6 => Ask::Delete { queue },
-        7..=33 => Ask::Enqueue {
+        0..=12 => of_queue(random, style, queue),
+        13..=37 => Ask::Enqueue {
             queue,
             messages: (0..random.within(1, 4))
                 .map(|_| message(random, style))
                 .collect(),
             atomic: random.chance(25),
         },
-        34..=56 => Ask::Receive {
+        38..=61 => Ask::Receive {
             queue,
+            group: group(random, style),
             max: random.within(1, 4) as u32,
-            timeout_ms,
+            timeout_ms: random.maybe(40, |random| random.time_ms(style.time_ms_max)),
             bytes_max: random.pick(&[80, 200, 1 << 20, 1 << 20]),
             vanishes: random.chance(8),
         },
-        57..=68 => Ask::Ack { which },
-        69..=80 => Ask::Nack {
+        62..=86 => of_lease(random, style, queue),
+        87..=92 => of_message(random, style),
+        _ => look(random, queue),
+    }
+}
+
+fn group(random: &mut Random, style: &Style) -> &'static str {
+    match random.chance(style.grouped) {
+        true => random.pick(&GROUPS),
+        false => "default",
+    }
+}
+
+fn of_queue(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
+    let what = Paused {
+        enqueue: random.chance(50),
+        receive: random.chance(50),
+    };
+    match random.below(30) {
+        0..=2 => {
+            let config = config(random, style);
+            Ask::Create { queue, config }
+        }
+        3..=5 => {
+            let config = settings().queue_config;
+            Ask::Create { queue, config }
+        }
+        6..=11 => {
+            let patch = patch(random, style);
+            Ask::Update { queue, patch }
+        }
+        12 => Ask::Delete { queue },
+        13..=14 => Ask::Pause { queue, what },
+        15..=18 => Ask::Resume { queue, what },
+        19 => Ask::Purge { queue },
+        20..=22 if random.chance(style.grouped) => Ask::CreateGroup {
+            queue,
+            group: random.pick(&GROUPS),
+        },
+        23..=27 => Ask::DeleteGroup {
+            queue,
+            group: random.pick(&GROUPS),
+        },
+        _ => Ask::Groups {
+            queue,
+            group: random.maybe(50, |random| random.pick(&GROUPS)),
+        },
+    }
+}
+
+fn of_lease(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
+    let which = random.time_ms(8) as usize - 1;
+    match random.below(100) {
+        0..=34 => Ask::Ack { which },
+        35..=69 => Ask::Nack {
             which,
             delay_ms: random.maybe(50, |random| random.time_ms(style.time_ms_max) - 1),
             priority: random.maybe(20, |random| random.pick(&[0, 1, 9])),
-            error: if random.chance(30) {
-                random.within(0, 60) as u32
-            } else {
-                0
-            },
+            error: random
+                .maybe(30, |random| random.within(0, 60) as u32)
+                .unwrap_or(0),
             reject: random.chance(12),
         },
-        81..=84 => Ask::Extend { which, timeout_ms },
-        85..=87 => Ask::Settle { queue, which },
-        88..=90 => Ask::Release { which },
-        91..=94 => Ask::Get { which },
-        95..=98 => Ask::Peek {
+        70..=79 => Ask::Extend {
+            which,
+            timeout_ms: random.maybe(40, |random| random.time_ms(style.time_ms_max)),
+        },
+        80..=88 => Ask::Settle { queue, which },
+        _ => Ask::Release { which },
+    }
+}
+
+fn of_message(random: &mut Random, style: &Style) -> Ask {
+    let which = random.time_ms(16) as usize - 1;
+    match random.below(3) {
+        0 => Ask::DeleteMessage { which },
+        _ => Ask::Change {
+            which,
+            delay_ms: random.maybe(60, |random| match random.chance(60) {
+                true => random.time_ms(style.time_ms_max),
+                false => 0,
+            }),
+            priority: random.maybe(40, |random| random.pick(&[0, 1, 5, 9])),
+        },
+    }
+}
+
+fn look(random: &mut Random, queue: &'static str) -> Ask {
+    let states = [
+        PeekState::Ready,
+        PeekState::Blocked,
+        PeekState::Delayed,
+        PeekState::Leased,
+        PeekState::Dead,
+    ];
+    let reasons = [DeathReason::Expired, DeathReason::RetriesExhausted];
+    match random.below(16) {
+        0..=6 => Ask::Get {
+            which: random.time_ms(8) as usize - 1,
+        },
+        7..=14 => Ask::Peek {
             queue,
-            state: random.pick(&[
-                PeekState::Ready,
-                PeekState::Delayed,
-                PeekState::Leased,
-                PeekState::Dead,
-            ]),
+            state: random.pick(&states),
+            filter: PeekFilter {
+                ordering_key: random.maybe(20, |random| random.below(3)),
+                reason: random.maybe(20, |random| random.pick(&reasons)),
+            },
             after: random.maybe(30, |random| random.below(4) as usize),
             limit: random.within(1, 4) as u32,
         },
         _ => Ask::List {
+            prefix: random.pick(&["", "l", "la"]),
             after: random.maybe(50, |random| random.pick(&QUEUES)),
-            limit: 2,
+            limit: random.within(1, 3) as u32,
         },
     }
 }
@@ -187,6 +275,15 @@ fn config(random: &mut Random, style: &Style) -> QueueConfig {
         ttl_ms: random
             .maybe(style.expiring, |random| random.time_ms(style.time_ms_max))
             .unwrap_or(0),
+        messages_max: random
+            .maybe(style.bounded, |random| random.within(1, 12))
+            .unwrap_or(0),
+        in_flight_max: random
+            .maybe(style.bounded, |random| random.within(1, 4) as u32)
+            .unwrap_or(0),
+        dead_retention_ms: random
+            .maybe(30, |random| random.time_ms(style.time_ms_max))
+            .unwrap_or(0),
         ..QueueConfig::new(timeout_ms, random.below(4) as u32)
     }
 }
@@ -203,6 +300,9 @@ fn patch(random: &mut Random, style: &Style) -> ConfigPatch {
         dedup_window_ms: random.maybe(30, |_| config.dedup_window_ms),
         delay_ms: random.maybe(30, |_| config.delay_ms),
         ttl_ms: random.maybe(30, |_| config.ttl_ms),
+        messages_max: random.maybe(30, |_| config.messages_max),
+        in_flight_max: random.maybe(30, |_| config.in_flight_max),
+        dead_retention_ms: random.maybe(30, |_| config.dead_retention_ms),
         ..ConfigPatch::default()
     }
 }

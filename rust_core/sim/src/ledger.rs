@@ -13,12 +13,14 @@ use crate::model::Model;
 pub(crate) struct Ledger {
     /// Payloads whose acceptance was acknowledged.
     accepted: BTreeSet<u32>,
-    /// By payload: the message and delivery whose ack was acknowledged.
-    acked: BTreeMap<u32, (u64, u32)>,
+    /// The payloads whose ack was acknowledged.
+    acked: BTreeSet<u32>,
+    /// Of each message in each group, the delivery that was acked.
+    last: BTreeMap<(u64, u16), u32>,
     /// Payloads that somebody tried to ack and was not told the outcome.
     doubtful: BTreeSet<u32>,
     /// The payload of each lease that somebody got.
-    leases: BTreeMap<(u64, u32), u32>,
+    leases: BTreeMap<(u64, u16, u32), u32>,
 }
 
 impl Ledger {
@@ -78,19 +80,20 @@ impl Ledger {
     }
 
     fn delivered(&mut self, lease: LeaseId, token: u32) {
-        if let Some(&acked) = self.acked.get(&token) {
-            assert!(
-                key(lease) < acked,
-                "payload {token} is delivered as {lease:?} after its ack of {acked:?}"
-            );
-        }
+        let (number, group, delivery) = key(lease);
+        let acked = self.last.get(&(number, group));
+        assert!(
+            acked.is_none_or(|acked| delivery < *acked),
+            "{lease:?} is given after an ack"
+        );
         let earlier = self.leases.insert(key(lease), token);
         assert!(earlier.is_none(), "two clients hold {lease:?}");
     }
 
     fn ack(&mut self, lease: LeaseId) {
-        let token = self.leases[&key(lease)];
-        self.acked.insert(token, key(lease));
+        let (number, group, delivery) = key(lease);
+        self.acked.insert(self.leases[&key(lease)]);
+        self.last.insert((number, group), delivery);
     }
 
     /// Nothing is ready, delayed or leased any more: where is everything that was accepted?
@@ -98,14 +101,14 @@ impl Ledger {
         for token in &self.accepted {
             let is_dead = model.messages.iter().any(|message| message.token == *token);
             let found = is_dead
-                || self.acked.contains_key(token)
+                || self.acked.contains(token)
                 || self.doubtful.contains(token)
-                || model.deleted.contains(token);
+                || model.gone.contains(token);
             assert!(found, "payload {token} was accepted and is nowhere");
         }
     }
 }
 
-fn key(lease: LeaseId) -> (u64, u32) {
-    (lease.message.number, lease.delivery)
+fn key(lease: LeaseId) -> (u64, u16, u32) {
+    (lease.message.number, lease.group.0, lease.delivery)
 }

@@ -1,7 +1,8 @@
 //! A plan: what clients ask and what goes wrong, move by move. A run is a function of its plan.
 
-use engine::command::{ConfigPatch, NewMessage, PeekState};
+use engine::command::{ConfigPatch, NewMessage, PeekFilter, PeekState};
 use engine::config::QueueConfig;
+use engine::record::Paused;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -45,6 +46,37 @@ pub enum Ask {
     Delete {
         queue: &'static str,
     },
+    Pause {
+        queue: &'static str,
+        what: Paused,
+    },
+    Resume {
+        queue: &'static str,
+        what: Paused,
+    },
+    Purge {
+        queue: &'static str,
+    },
+    CreateGroup {
+        queue: &'static str,
+        group: &'static str,
+    },
+    DeleteGroup {
+        queue: &'static str,
+        group: &'static str,
+    },
+    Groups {
+        queue: &'static str,
+        group: Option<&'static str>,
+    },
+    Change {
+        which: usize,
+        delay_ms: Option<u64>,
+        priority: Option<u8>,
+    },
+    DeleteMessage {
+        which: usize,
+    },
     Enqueue {
         queue: &'static str,
         messages: Vec<NewMessage>,
@@ -52,6 +84,7 @@ pub enum Ask {
     },
     Receive {
         queue: &'static str,
+        group: &'static str,
         max: u32,
         timeout_ms: Option<u64>,
         bytes_max: u64,
@@ -84,10 +117,12 @@ pub enum Ask {
     Peek {
         queue: &'static str,
         state: PeekState,
+        filter: PeekFilter,
         after: Option<usize>,
         limit: u32,
     },
     List {
+        prefix: &'static str,
         after: Option<&'static str>,
         limit: u32,
     },

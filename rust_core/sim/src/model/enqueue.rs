@@ -1,11 +1,11 @@
 //! enqueue: what is accepted, what is a duplicate, what is refused.
 
-use engine::command::NewMessage;
+use engine::command::{DedupKey, NewMessage};
 use engine::ids::MessageId;
 use engine::rejection::Rejection;
 use engine::reply::{Reply, State};
 
-use super::{Message, Model, Remembered};
+use super::{Message, Model, Queue, Remembered};
 
 impl Model {
     pub(super) fn enqueue(
@@ -40,9 +40,9 @@ impl Model {
     ) {
         let earlier = entry.dedup.and_then(|dedup| self.earlier(at, dedup.hash));
         if let (Some(earlier), Some(dedup)) = (earlier, entry.dedup) {
-            let state = self
-                .position(earlier.number)
-                .map(|at| self.messages[at].state);
+            let home = self.queues[at].groups[0].home;
+            let first = self.position(earlier.number, home);
+            let state = first.map(|at| self.messages[at].state);
             if earlier.fingerprint != dedup.fingerprint {
                 self.saw(state, "enqueue again", "conflict");
                 return assert_eq!(*result, Err(Rejection::DedupConflict), "another payload");
@@ -60,6 +60,10 @@ impl Model {
                 (true, first, 0)
             );
         }
+        if let Err(refusal) = self.admits(at, 1) {
+            self.saw(None, "enqueue", "refused");
+            return assert_eq!(*result, Err(refusal), "the queue takes nothing more");
+        }
         let accepted = result.as_ref().expect("accepted");
         let due_ms = self.accept(at, entry);
         assert_eq!(
@@ -71,7 +75,9 @@ impl Model {
             accepted.message.number, self.numbered,
             "numbers count up by one"
         );
-        self.learn(accepted.message);
+        let home = self.queues[at].groups[0].home;
+        let new = self.position(self.numbered, home).expect("it was added");
+        self.learn(new, accepted.message);
         if let Some(dedup) = entry
             .dedup
             .filter(|_| self.queues[at].config.dedup_window_ms > 0)
@@ -88,51 +94,106 @@ impl Model {
         }
     }
 
-    /// Takes it in; says when it is due.
-    fn accept(&mut self, at: usize, entry: &NewMessage) -> u64 {
+    /// Whether the queue takes so many more.
+    fn admits(&self, at: usize, more: u64) -> Result<(), Rejection> {
         let queue = &self.queues[at];
-        let due_ms = self.now_ms + entry.delay_ms.unwrap_or(queue.config.delay_ms);
-        let ttl_ms = entry.ttl_ms.unwrap_or(queue.config.ttl_ms);
-        let number = queue.number;
-        let waits = entry.ordering_key.is_some_and(|key| {
-            let ahead = |other: &&Message| {
-                other.queue == number
-                    && other.ordering_key == Some(key)
-                    && other.state != State::Dead
-            };
-            self.messages.iter().any(|other| ahead(&other))
-        });
+        let messages_max = queue.config.messages_max;
+        if queue.paused.enqueue {
+            let queue = queue.name.clone();
+            return Err(Rejection::QueuePaused { queue });
+        }
+        if messages_max > 0 && self.held_by_queue(at) + more > messages_max {
+            let queue = queue.name.clone();
+            return Err(Rejection::QueueFull {
+                queue,
+                messages_max,
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes it in; says when it is due.
+    fn accept(&mut self, queue: usize, entry: &NewMessage) -> u64 {
+        let Queue { config, groups, .. } = &self.queues[queue];
+        let due_ms = self.now_ms + entry.delay_ms.unwrap_or(config.delay_ms);
+        let ttl_ms = entry.ttl_ms.unwrap_or(config.ttl_ms);
         let expires_at_ms = if ttl_ms == 0 { 0 } else { self.now_ms + ttl_ms };
-        let at = self.add(number, entry.priority, entry.blob.index, entry.blob.length);
+        let homes = groups.iter().map(|group| group.home).collect();
+        let at = self.add(queue, entry.priority, entry.blob.index, entry.blob.length);
         let message = &mut self.messages[at];
         message.expires_at_ms = expires_at_ms;
         message.ordering_key = entry.ordering_key;
         message.max_retries = entry.max_retries;
-        if waits {
-            self.place(at, State::Blocked, due_ms);
-        } else {
-            self.place_when_due(at, due_ms);
-        }
+        self.place_new(at, due_ms);
         self.saw(None, "enqueue", super::look::name(self.messages[at].state));
+        self.copy(at, homes, due_ms);
         due_ms
     }
 
+    /// Behind the others of its ordering key, or when it is due.
+    fn place_new(&mut self, at: usize, due_ms: u64) {
+        let message = &self.messages[at];
+        let (home, number) = (message.home, message.number);
+        let waits = message.ordering_key.is_some_and(|key| {
+            let mut all = self.messages.iter();
+            all.any(|other| other.is_of_key(home, key) && other.number != number)
+        });
+        if waits {
+            self.place(at, State::Blocked, due_ms);
+            let message = &self.messages[at];
+            let waits = |other: &&Message| {
+                let same = (other.home, other.ordering_key) == (home, message.ordering_key);
+                same && other.state == State::Blocked && other.number != number
+            };
+            let other = self.messages.iter().find(waits).map(|other| other.key_line);
+            self.messages[at].key_line = other.unwrap_or(self.last_line);
+        } else {
+            self.place_when_due(at, due_ms);
+        }
+    }
+
+    /// What was just accepted goes to each further group as well.
+    pub(super) fn copy(&mut self, at: usize, homes: Vec<u32>, due_ms: u64) {
+        if homes.len() < 2 {
+            return;
+        }
+        self.messages[at].homes = homes.clone();
+        let original = self.messages[at].clone();
+        for home in homes.into_iter().skip(1) {
+            let copy = Message {
+                home,
+                slot: None,
+                ..original.clone()
+            };
+            self.messages.push(copy);
+            let at = self.messages.len() - 1;
+            // It lies nowhere yet, whatever its original does.
+            self.messages[at].state = State::Dead;
+            self.place_new(at, due_ms);
+            let state = self.messages[at].state;
+            self.saw(None, "copy", super::look::name(state));
+        }
+    }
+
     /// A message with the next number, that still needs a place.
-    pub(super) fn add(&mut self, queue: u32, priority: u8, token: u32, bytes: u32) -> usize {
+    pub(super) fn add(&mut self, queue: usize, priority: u8, token: u32, bytes: u32) -> usize {
         self.numbered += 1;
         self.messages.push(Message {
             number: self.numbered,
+            known_slot: None,
             slot: None,
-            queue,
+            home: self.queues[queue].groups[0].home,
+            homes: Vec::new(),
             token,
             bytes,
             priority,
-            state: State::Ready,
+            state: State::Dead,
             at_ms: 0,
             expires_at_ms: 0,
             ordering_key: None,
             max_retries: None,
             line: 0,
+            key_line: 0,
             deliveries: 0,
             attempts: 0,
             nacked: None,
@@ -150,36 +211,33 @@ impl Model {
         self.remembered.iter().find(same).copied()
     }
 
-    /// Why an atomic batch can't be accepted: for each entry, its own conflict or that of another.
+    /// Why an atomic batch can't be accepted: for each entry its own reason, or that of another.
     fn refusals(&self, at: usize, entries: &[NewMessage]) -> Option<Vec<Option<Rejection>>> {
         let remembers = self.queues[at].config.dedup_window_ms > 0;
-        let conflicts = |index: usize, entry: &NewMessage| {
-            let Some(dedup) = entry.dedup else {
-                return false;
-            };
-            let in_batch = || {
-                let mut before = entries[..index].iter().filter_map(|entry| entry.dedup);
-                before
-                    .find(|other| other.hash == dedup.hash)
-                    .filter(|_| remembers)
-            };
-            let first = match self.earlier(at, dedup.hash) {
-                Some(earlier) => Some(earlier.fingerprint),
-                None => in_batch().map(|first| first.fingerprint),
-            };
-            first.is_some_and(|first| first != dedup.fingerprint)
+        let first = |index: usize, dedup: DedupKey| {
+            let mut before = entries[..index].iter().filter_map(|entry| entry.dedup);
+            let in_batch = before
+                .find(|other| other.hash == dedup.hash)
+                .filter(|_| remembers);
+            let in_window = self
+                .earlier(at, dedup.hash)
+                .map(|earlier| earlier.fingerprint);
+            in_window.or(in_batch.map(|first| first.fingerprint))
         };
-        let found: Vec<bool> = entries
-            .iter()
-            .enumerate()
-            .map(|(index, entry)| conflicts(index, entry))
-            .collect();
-        let refusal = |&conflict: &bool| match conflict {
-            true => Some(Rejection::DedupConflict),
-            false => Some(Rejection::BatchAborted),
-        };
-        found
-            .contains(&true)
-            .then(|| found.iter().map(refusal).collect())
+        let mut new = 0;
+        let mut found = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let first = entry.dedup.and_then(|dedup| first(index, dedup));
+            new += u64::from(first.is_none());
+            found.push(match first {
+                None => self.admits(at, new),
+                Some(first) if Some(first) == entry.dedup.map(|dedup| dedup.fingerprint) => Ok(()),
+                Some(_) => Err(Rejection::DedupConflict),
+            });
+        }
+        let refusal =
+            |result: Result<(), Rejection>| Some(result.err().unwrap_or(Rejection::BatchAborted));
+        let is_refused = found.iter().any(Result::is_err);
+        is_refused.then(|| found.into_iter().map(refusal).collect())
     }
 }

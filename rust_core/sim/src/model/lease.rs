@@ -1,6 +1,6 @@
 //! Who holds what: is this the lease that a message has now?
 
-use engine::ids::{GROUP_DEFAULT, LeaseId};
+use engine::ids::LeaseId;
 use engine::rejection::Rejection;
 use engine::reply::State;
 
@@ -13,7 +13,7 @@ impl Model {
         let message = &self.messages[at];
         let is_held = message.state == State::Leased
             && message.deliveries == lease.delivery
-            && lease.group == GROUP_DEFAULT;
+            && self.group_of(message.home).number == lease.group.0;
         if is_held {
             Ok(at)
         } else {
@@ -43,9 +43,9 @@ impl Model {
     }
 
     pub(super) fn ended_by(&self, lease: LeaseId, acked: bool) -> bool {
-        self.endings.iter().any(|ending| {
-            (ending.number, ending.delivery, ending.acked)
-                == (lease.message.number, lease.delivery, acked)
-        })
+        let of_lease = (lease.message.number, lease.group.0, lease.delivery, acked);
+        self.endings
+            .iter()
+            .any(|ending| (ending.number, ending.group, ending.delivery, ending.acked) == of_lease)
     }
 }

@@ -7,9 +7,13 @@ use engine::reply::State;
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub number: u64,
-    /// Known from the first reply that names it.
+    /// The slot of its id, known from the first reply that names it, and the one a group's copy has of its own.
+    pub known_slot: Option<u32>,
     pub slot: Option<u32>,
-    pub queue: u32,
+    /// The consumer group it is in.
+    pub home: u32,
+    /// The groups that got it, when there were several: `default` first.
+    pub homes: Vec<u32>,
     /// Its envelope, among all texts of the run, and the bytes of it.
     pub token: u32,
     pub bytes: u32,
@@ -23,6 +27,8 @@ pub(crate) struct Message {
     pub max_retries: Option<u32>,
     /// Its place among those of its state: the smallest is first.
     pub line: i64,
+    /// Blocked: the line of the one that was the first to wait behind its key.
+    pub key_line: i64,
     pub deliveries: u32,
     pub attempts: u32,
     /// The delivery that a nack ended, as long as no other began.
@@ -47,6 +53,8 @@ pub(crate) struct Text {
 pub(crate) struct Death {
     pub reason: DeathReason,
     pub source_queue: Box<str>,
+    /// None: one of several that died at the same time, unseen.
+    pub source_group: Option<Box<str>>,
     pub source_number: u64,
     pub deliveries: u32,
     pub attempts: u32,
@@ -56,6 +64,11 @@ pub(crate) struct Death {
 }
 
 impl Message {
+    /// One that its ordering key waits for.
+    pub fn is_of_key(&self, home: u32, key: u64) -> bool {
+        self.home == home && self.ordering_key == Some(key) && self.state != State::Dead
+    }
+
     /// When time does something with it by itself.
     pub fn deadline_ms(&self) -> Option<u64> {
         let expiry = Some(self.expires_at_ms).filter(|&at_ms| at_ms > 0);
@@ -93,6 +106,7 @@ pub(crate) struct Remembered {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ending {
     pub number: u64,
+    pub group: u16,
     pub delivery: u32,
     pub acked: bool,
 }

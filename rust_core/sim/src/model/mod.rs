@@ -4,10 +4,13 @@
 //! answer is right (which of several messages, how much jitter) it takes the engine's, after checking that it is one.
 //! It shares the engine's vocabulary (commands, replies) and nothing else.
 
+mod change;
 mod enqueue;
+mod group;
 mod lease;
 mod look;
 mod message;
+mod peek;
 mod queue;
 mod receive;
 mod settle;
@@ -45,6 +48,7 @@ pub(crate) struct Model {
     /// The last message number given.
     numbered: u64,
     queues_made: u32,
+    homes_made: u32,
     /// Those that can be named.
     pub queues: Vec<Queue>,
     /// In order of acceptance.
@@ -54,13 +58,17 @@ pub(crate) struct Model {
     /// Positions given at the back of lines, and at their front.
     last_line: i64,
     first_line: i64,
-    /// When each retry after a lease's end is due, as the engine drew it: message and instant.
-    drawn: Vec<(u64, u64)>,
-    /// Queues in which a message became ready in this step.
+    /// When each retry after a lease's end is due, as the engine drew it.
+    drawn: Vec<(MessageId, u64)>,
+    /// Messages that went to a dead-letter queue, in the engine's order: copies of one die at the same time.
+    lettered: Vec<MessageId>,
+    /// Copies of deleted groups that are counted still: queue and number.
+    doomed: Vec<(u32, u64)>,
+    /// Groups in which a message became ready in this step, or may go now.
     woken: Vec<u32>,
     claims: Vec<Claim>,
-    /// Payloads that went with a deleted queue.
-    pub deleted: Vec<u32>,
+    /// Payloads that were removed, alone or with their queue or group.
+    pub gone: Vec<u32>,
     coverage: Rc<Coverage>,
 }
 
@@ -71,6 +79,7 @@ impl Model {
             now_ms: 0,
             numbered: 0,
             queues_made: 0,
+            homes_made: 0,
             queues: Vec::new(),
             messages: Vec::new(),
             remembered: Vec::new(),
@@ -78,9 +87,11 @@ impl Model {
             last_line: 0,
             first_line: 0,
             drawn: Vec::new(),
+            lettered: Vec::new(),
+            doomed: Vec::new(),
             woken: Vec::new(),
             claims: Vec::new(),
-            deleted: Vec::new(),
+            gone: Vec::new(),
             coverage,
         }
     }
@@ -88,6 +99,7 @@ impl Model {
     /// Checks a step, and follows it. Returns what must lie where.
     pub fn step(&mut self, now_ms: u64, commands: &[Command], step: &Step) -> Vec<Claim> {
         self.begin(now_ms, step);
+        self.retire();
         self.fire_timers();
         assert_eq!(commands.len(), step.replies.len(), "one reply a command");
         for (command, reply) in commands.iter().zip(&step.replies) {
@@ -120,16 +132,21 @@ impl Model {
         self.woken.clear();
         self.claims.clear();
         self.remembered.retain(|entry| entry.expires_at_ms > now_ms);
-        let drawn = step.records.iter().filter_map(|record| match record {
-            Record::Retried {
-                message,
-                cause: FailureCause::LeaseEnded,
-                due_ms,
-                ..
-            } => Some((message.number, *due_ms)),
-            _ => None,
-        });
-        self.drawn = drawn.collect();
+        self.doomed.clear();
+        self.drawn.clear();
+        self.lettered.clear();
+        for record in &step.records {
+            match record {
+                Record::Retried {
+                    message,
+                    cause: FailureCause::LeaseEnded,
+                    due_ms,
+                    ..
+                } => self.drawn.push((*message, *due_ms)),
+                Record::DeadLettered { message, .. } => self.lettered.push(*message),
+                _ => {}
+            }
+        }
     }
 
     fn check(&mut self, command: &Command, reply: &Reply) {
@@ -138,9 +155,28 @@ impl Model {
             Command::UpdateQueue { name, patch } => self.update_queue(name, patch.clone()),
             Command::DeleteQueue { name } => self.delete_queue(name),
             Command::GetQueue { name } => self.named(name).map(|at| self.queue_view(at)),
-            Command::ListQueues { after, limit, .. } => {
-                Ok(self.list_queues(after.as_deref(), *limit))
-            }
+            Command::ListQueues {
+                prefix,
+                after,
+                limit,
+            } => Ok(self.list_queues(prefix, after.as_deref(), *limit)),
+            Command::PauseQueue { name, what } => self.pause(name, *what, true),
+            Command::ResumeQueue { name, what } => self.pause(name, *what, false),
+            Command::PurgeQueue { name } => self.purge_queue(name),
+            Command::CreateGroup {
+                queue,
+                group,
+                groups_max,
+            } => self.create_group(queue, group, *groups_max),
+            Command::DeleteGroup { queue, group } => self.delete_group(queue, group),
+            Command::GetGroup { queue, group } => self.get_group(queue, group),
+            Command::ListGroups { queue } => self.list_groups(queue),
+            Command::DeleteMessage { message } => self.delete_message(*message),
+            Command::ChangeMessage {
+                message,
+                delay_ms,
+                priority,
+            } => return self.change(*message, *delay_ms, *priority, reply),
             Command::Enqueue {
                 queue,
                 messages,
@@ -158,7 +194,7 @@ impl Model {
             Command::Release { leases } => Ok(self.release(leases)),
             Command::GetMessage { message } => return self.get(*message, reply),
             Command::Peek { .. } => return self.peek(command, reply),
-            other => unreachable!("nobody asks for {other:?}"),
+            other => unreachable!("the model does not know {other:?}"),
         };
         let expected = expected.unwrap_or_else(Reply::Rejected);
         assert_eq!(*reply, expected, "the answer to {command:?} is wrong");
@@ -174,35 +210,69 @@ impl Model {
 
     fn queue_of(&self, message: &Message) -> &Queue {
         let mut queues = self.queues.iter();
-        let found = queues.find(|queue| queue.number == message.queue);
+        let found = queues.find(|queue| queue.has(message.home));
         found.expect("a message's queue can be named")
     }
 
-    /// Where the message is, if it is not gone.
-    pub fn find(&self, id: MessageId) -> Option<usize> {
-        let found = self.position(id.number)?;
-        let slot = self.messages[found].slot;
-        slot.is_none_or(|slot| slot == id.slot).then_some(found)
+    /// Where the message or copy is that lies there.
+    fn find(&self, id: MessageId) -> Option<usize> {
+        let is_it =
+            |message: &Message| message.number == id.number && message.slot == Some(id.slot);
+        self.messages.iter().position(is_it)
     }
 
-    fn position(&self, number: u64) -> Option<usize> {
-        let mut messages = self.messages.iter();
-        messages.position(|message| message.number == number)
+    /// Where the message is that everybody knows by this id, in every group that holds it still: `default` first.
+    fn known(&self, id: MessageId) -> Vec<usize> {
+        let is_it =
+            |message: &Message| message.number == id.number && message.known_slot == Some(id.slot);
+        let all = 0..self.messages.len();
+        all.filter(|&at| is_it(&self.messages[at])).collect()
     }
 
-    /// A reply named this message: from now on it is known by that id, and by no other.
-    fn learn(&mut self, id: MessageId) {
-        let at = self
-            .position(id.number)
-            .expect("a reply names a message that is gone");
-        match self.messages[at].slot {
-            Some(slot) => assert_eq!(slot, id.slot, "message {} has two ids", id.number),
-            None => {
-                let same = |other: &&Message| other.slot == Some(id.slot);
-                let other = self.messages.iter().find(same);
-                assert!(other.is_none(), "two messages lie in slot {}", id.slot);
-                self.messages[at].slot = Some(id.slot);
-            }
+    fn position(&self, number: u64, home: u32) -> Option<usize> {
+        let is_it = |message: &Message| message.number == number && message.home == home;
+        self.messages.iter().position(is_it)
+    }
+
+    /// A reply gave this message that id: from now on everybody knows it by that, and by no other.
+    fn learn(&mut self, at: usize, id: MessageId) {
+        let (number, known) = (self.messages[at].number, self.messages[at].known_slot);
+        assert_eq!(id.number, number, "another message's id");
+        let same = known.is_none_or(|slot| slot == id.slot);
+        assert!(same, "message {number} has two ids: {known:?}, {}", id.slot);
+        for message in self
+            .messages
+            .iter_mut()
+            .filter(|message| message.number == number)
+        {
+            message.known_slot = Some(id.slot);
+        }
+        if self.is_first(at) {
+            self.learn_slot(at, id);
+        }
+    }
+
+    /// Whether it lies where its id says: every message but a further group's copy.
+    fn is_first(&self, at: usize) -> bool {
+        let message = &self.messages[at];
+        message
+            .homes
+            .first()
+            .is_none_or(|first| *first == message.home)
+    }
+
+    /// A reply said that it lies there.
+    fn learn_slot(&mut self, at: usize, id: MessageId) {
+        let slot = self.messages[at].slot;
+        let same = slot.is_none_or(|slot| slot == id.slot);
+        assert!(same, "message {} lies in two slots", id.number);
+        if slot.is_none() {
+            let other = self
+                .messages
+                .iter()
+                .any(|other| other.slot == Some(id.slot));
+            assert!(!other, "two messages lie in slot {}", id.slot);
+            self.messages[at].slot = Some(id.slot);
         }
     }
 

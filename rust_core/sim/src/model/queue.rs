@@ -1,11 +1,13 @@
-//! Queues: made, changed, deleted, listed; and a bucket for each rate limit.
+//! Queues: made, changed, paused, purged, deleted, listed; and a bucket for each rate limit.
 
 use engine::command::ConfigPatch;
 use engine::config::{QueueConfig, RateLimit};
+use engine::record::Paused;
 use engine::rejection::Rejection;
 use engine::reply::{Counts, QueueView, Reply, State};
 
-use super::Model;
+use super::group::Group;
+use super::{Message, Model};
 
 /// Queues a dead letter may pass.
 const CHAIN_MAX: usize = 16;
@@ -17,7 +19,9 @@ pub(crate) struct Queue {
     pub name: Box<str>,
     pub config: QueueConfig,
     pub created_at_ms: u64,
-    pub bucket: Option<Bucket>,
+    pub paused: Paused,
+    /// `default` first.
+    pub groups: Vec<Group>,
 }
 
 /// A bucket of tokens, counted in shares: `per_ms` shares are one token, and each millisecond brings `requests`.
@@ -29,7 +33,7 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    fn full(limit: RateLimit, now_ms: u64) -> Self {
+    pub fn full(limit: RateLimit, now_ms: u64) -> Self {
         let shares = u128::from(limit.burst) * u128::from(limit.per_ms);
         Bucket {
             limit,
@@ -76,10 +80,14 @@ impl Bucket {
 
 impl Queue {
     pub fn empty_limits(&mut self, now_ms: u64) {
-        self.bucket = self
-            .config
-            .rate_limit
-            .map(|limit| Bucket::empty(limit, now_ms));
+        let limit = self.config.rate_limit;
+        for group in &mut self.groups {
+            group.bucket = limit.map(|limit| Bucket::empty(limit, now_ms));
+        }
+    }
+
+    pub fn has(&self, home: u32) -> bool {
+        self.groups.iter().any(|group| group.home == home)
     }
 }
 
@@ -128,31 +136,62 @@ impl Model {
         if queue.config.rate_limit != before.rate_limit {
             queue.empty_limits(now_ms);
         }
-        let number = queue.number;
-        self.woken.push(number);
+        let homes: Vec<u32> = queue.groups.iter().map(|group| group.home).collect();
+        self.woken.extend(homes);
         self.saw(None, "update queue", "changed");
         Ok(self.queue_view(at))
     }
 
     pub(super) fn delete_queue(&mut self, name: &str) -> Result<Reply, Rejection> {
-        let number = self.queues.remove(self.named(name)?).number;
-        let (gone, left) = std::mem::take(&mut self.messages)
-            .into_iter()
-            .partition(|message| message.queue == number);
-        self.messages = left;
-        self.remembered.retain(|entry| entry.queue != number);
-        for message in &gone as &Vec<super::Message> {
-            self.deleted.push(message.token);
-            self.saw(Some(message.state), "delete queue", "gone");
-        }
-        let messages = gone.len() as u64;
+        let at = self.named(name)?;
+        let messages = self.held_by_queue(at);
+        let queue = self.queues.remove(at);
+        self.drop_messages(&queue, "delete queue");
+        self.remembered.retain(|entry| entry.queue != queue.number);
         Ok(Reply::QueueDeleted { messages })
     }
 
-    pub(super) fn list_queues(&self, after: Option<&str>, limit: u32) -> Reply {
+    pub(super) fn purge_queue(&mut self, name: &str) -> Result<Reply, Rejection> {
+        let at = self.named(name)?;
+        let messages = self.held_by_queue(at);
+        let queue = self.queues[at].clone();
+        self.drop_messages(&queue, "purge queue");
+        Ok(Reply::QueuePurged { messages })
+    }
+
+    fn drop_messages(&mut self, queue: &Queue, verb: &'static str) {
+        let all = std::mem::take(&mut self.messages).into_iter();
+        let (gone, left) = all.partition(|message| queue.has(message.home));
+        self.messages = left;
+        self.doomed.retain(|&(doomed, _)| doomed != queue.number);
+        for message in &gone as &Vec<Message> {
+            self.gone.push(message.token);
+            self.saw(Some(message.state), verb, "gone");
+        }
+    }
+
+    pub(super) fn pause(&mut self, name: &str, what: Paused, to: bool) -> Result<Reply, Rejection> {
+        let at = self.named(name)?;
+        let queue = &mut self.queues[at];
+        let before = queue.paused;
+        if what.enqueue {
+            queue.paused.enqueue = to;
+        }
+        if what.receive {
+            queue.paused.receive = to;
+        }
+        let is_changed = queue.paused != before;
+        let homes = queue.groups.iter().map(|group| group.home);
+        self.woken.extend(homes.filter(|_| is_changed));
+        let outcome = if to { "paused" } else { "resumed" };
+        self.saw(None, "pause queue", outcome);
+        Ok(self.queue_view(at))
+    }
+
+    pub(super) fn list_queues(&self, prefix: &str, after: Option<&str>, limit: u32) -> Reply {
         let mut names: Vec<&str> = self.queues.iter().map(|queue| &*queue.name).collect();
         names.sort_unstable();
-        names.retain(|&name| after.is_none_or(|after| name > after));
+        names.retain(|&name| name.starts_with(prefix) && after.is_none_or(|after| name > after));
         let more = names.len() > limit as usize;
         names.truncate(limit as usize);
         let at = |name| self.named(name).expect("a name of the list");
@@ -169,24 +208,44 @@ impl Model {
 
     fn view_of_queue(&self, at: usize) -> QueueView {
         let queue = &self.queues[at];
-        let count = |state| {
-            let is_there =
-                |message: &&super::Message| message.queue == queue.number && message.state == state;
-            self.messages.iter().filter(is_there).count() as u64
-        };
         QueueView {
             name: queue.name.clone(),
             config: queue.config.clone(),
             created_at_ms: queue.created_at_ms,
-            paused: Default::default(),
-            counts: Counts {
-                ready: count(State::Ready),
-                blocked: count(State::Blocked),
-                delayed: count(State::Delayed),
-                leased: count(State::Leased),
-                dead: count(State::Dead),
-            },
+            paused: queue.paused,
+            counts: self.counts(queue.groups[0].home),
         }
+    }
+
+    pub(super) fn counts(&self, home: u32) -> Counts {
+        let count = |state| self.count(home, state);
+        Counts {
+            ready: count(State::Ready),
+            blocked: count(State::Blocked),
+            delayed: count(State::Delayed),
+            leased: count(State::Leased),
+            dead: count(State::Dead),
+        }
+    }
+
+    pub(super) fn count(&self, home: u32, state: State) -> u64 {
+        let is_there = |message: &&Message| message.home == home && message.state == state;
+        self.messages.iter().filter(is_there).count() as u64
+    }
+
+    /// Messages of a queue, each once however many groups hold it.
+    pub(super) fn held_by_queue(&self, at: usize) -> u64 {
+        let queue = &self.queues[at];
+        let held = self
+            .messages
+            .iter()
+            .filter(|message| queue.has(message.home));
+        let doomed = self.doomed.iter().filter(|(of, _)| *of == queue.number);
+        let mut numbers: Vec<u64> = held.map(|message| message.number).collect();
+        numbers.extend(doomed.map(|&(_, number)| number));
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.len() as u64
     }
 
     // -- dead-letter queues
@@ -248,27 +307,26 @@ impl Model {
     }
 
     /// The number of the queue that dead letters of this one go to, made if need be; None: they stay.
-    pub(super) fn dead_letter_queue_of(&mut self, queue: u32) -> Option<u32> {
-        let source = self.queues.iter().find(|other| other.number == queue)?;
+    pub(super) fn dead_letter_queue_of(&mut self, home: u32) -> Option<usize> {
+        let source = self.queues.iter().find(|other| other.has(home))?;
         let config = source.config.clone();
         let name = config.dead_letter_queue.as_deref()?;
         if self.named(name).is_err() {
             self.check_room(1).ok()?;
             self.make_dead_letter_queue(&config);
         }
-        Some(self.queues[self.named(name).expect("it was made")].number)
+        self.named(name).ok()
     }
 
     fn add_queue(&mut self, name: &str, config: QueueConfig) {
-        let bucket = config
-            .rate_limit
-            .map(|limit| Bucket::full(limit, self.now_ms));
+        let default = self.new_group(0, "default", config.rate_limit);
         self.queues.push(Queue {
             number: self.queues_made,
             name: name.into(),
             config,
             created_at_ms: self.now_ms,
-            bucket,
+            paused: Paused::default(),
+            groups: vec![default],
         });
         self.queues_made += 1;
     }

@@ -20,10 +20,10 @@ impl Model {
         let at = self
             .held(lease)
             .inspect_err(|_| self.saw(state, "ack", "lease lost"))?;
-        let (number, delivery) = (lease.message.number, lease.delivery);
         self.endings.push(Ending {
-            number,
-            delivery,
+            number: lease.message.number,
+            group: lease.group.0,
+            delivery: lease.delivery,
             acked: true,
         });
         self.remove(at);
@@ -99,12 +99,16 @@ impl Model {
         error: Option<Text>,
         found: &Result<Nacked, Rejection>,
     ) -> Nacked {
-        let went = self.die(at, reason, error);
+        let went = self.die(at, reason, error, false);
         self.saw(Some(State::Leased), "nack", went);
         match found {
             Ok(Nacked::DeadLettered { message }) if went == "deadLettered" => {
                 assert_eq!(message.number, self.numbered, "numbers count up by one");
-                self.learn(*message);
+                let letter = self
+                    .messages
+                    .iter()
+                    .position(|letter| letter.number == message.number);
+                self.learn(letter.expect("a dead letter was added"), *message);
                 Nacked::DeadLettered { message: *message }
             }
             _ => {
@@ -144,8 +148,8 @@ impl Model {
             };
             let message = &self.messages[at];
             let ahead = |other: &&Message| {
-                (other.queue, other.priority, other.state)
-                    == (message.queue, message.priority, State::Ready)
+                (other.home, other.priority, other.state)
+                    == (message.home, message.priority, State::Ready)
             };
             let first = self
                 .messages

@@ -1,11 +1,12 @@
 //! What time does by itself, and how a message changes its place.
 
 use engine::Step;
+use engine::ids::MessageId;
 use engine::record::DeathReason;
 use engine::reply::State;
 
 use super::message::{Death, Ending, Text};
-use super::{Message, Model};
+use super::{Message, Model, Queue};
 
 impl Model {
     /// Everything that is due, one after the other: the earliest first, the older message first.
@@ -14,22 +15,51 @@ impl Model {
             let due =
                 |message: &Message| message.deadline_ms().map(|at_ms| (at_ms, message.number));
             let first = self.messages.iter().filter_map(due).min();
-            match first {
-                Some((at_ms, number)) if at_ms <= self.now_ms => self.fire(number),
-                _ => return,
-            }
+            let Some((at_ms, number)) = first.filter(|(at_ms, _)| *at_ms <= self.now_ms) else {
+                return;
+            };
+            let is_due = |message: &Message| {
+                message.number == number && message.deadline_ms() == Some(at_ms)
+            };
+            let all = 0..self.messages.len();
+            let copies: Vec<usize> = all.filter(|&at| is_due(&self.messages[at])).collect();
+            self.fire(self.first_to_fire(&copies));
         }
     }
 
-    fn fire(&mut self, number: u64) {
-        let at = self.position(number).expect("it is there");
+    /// Copies of one message that are due at the same time go in the order of their slots. One that nobody ever saw
+    /// has an unknown one; then it is all the same.
+    fn first_to_fire(&self, copies: &[usize]) -> usize {
+        let number = self.messages[copies[0]].number;
+        let mut lettered = self.lettered.iter();
+        let next = lettered.find(|id| id.number == number).map(|id| id.slot);
+        let is_next = |at: &&usize| next.is_some() && self.messages[**at].slot == next;
+        let is_unseen = |at: &&usize| next.is_some() && self.messages[**at].slot.is_none();
+        let mut of_record = copies.iter().find(is_next);
+        of_record = of_record.or_else(|| copies.iter().find(is_unseen));
+        *of_record.unwrap_or(&copies[0])
+    }
+
+    fn fire(&mut self, at: usize) {
         let state = self.messages[at].state;
-        if state == State::Leased && self.is_last_attempt(at) {
-            let went = self.die(at, DeathReason::LeaseEnded, None);
-            self.saw(Some(state), "lease end", went);
-        } else if self.messages[at].is_expired(self.now_ms) {
-            let went = self.die(at, DeathReason::Expired, None);
-            self.saw(Some(state), "expire", went);
+        let number = self.messages[at].number;
+        let reason = match state == State::Leased && self.is_last_attempt(at) {
+            true => Some(DeathReason::LeaseEnded),
+            false => {
+                Some(DeathReason::Expired).filter(|_| self.messages[at].is_expired(self.now_ms))
+            }
+        };
+        if let Some(reason) = reason {
+            let is_unseen = self.messages[at].slot.is_none() && !self.is_first(at);
+            let went = self.die(at, reason, None, is_unseen);
+            let verb = if reason == DeathReason::Expired {
+                "expire"
+            } else {
+                "lease end"
+            };
+            self.saw(Some(state), verb, went);
+            let lettered = self.lettered.iter().position(|id| id.number == number);
+            lettered.map(|lettered| self.lettered.remove(lettered));
         } else if state == State::Leased {
             self.lease_ends(at);
         } else {
@@ -39,19 +69,42 @@ impl Model {
     }
 
     fn lease_ends(&mut self, at: usize) {
-        let number = self.messages[at].number;
-        let drawn = self.drawn.iter().position(|&(drawn, _)| drawn == number);
+        let message = &self.messages[at];
+        let is_it = |id: &MessageId| (id.number, Some(id.slot)) == (message.number, message.slot);
+        let drawn = self.drawn.iter().position(|(drawn, _)| is_it(drawn));
         let (_, due_ms) = self
             .drawn
             .remove(drawn.expect("a lease that ended is retried"));
         self.check_backoff(at, due_ms);
         self.fail(at, None);
         self.place_when_due(at, due_ms);
-        self.saw(
-            Some(State::Leased),
-            "lease end",
-            super::look::name(self.messages[at].state),
-        );
+        let state = self.messages[at].state;
+        self.saw(Some(State::Leased), "lease end", super::look::name(state));
+    }
+
+    /// When a dead message is gone.
+    pub(super) fn retires_ms(&self, message: &Message) -> Option<u64> {
+        let retention_ms = self.queue_of(message).config.dead_retention_ms;
+        let is_kept = message.state != State::Dead || retention_ms == 0;
+        (!is_kept).then_some(message.at_ms + retention_ms)
+    }
+
+    /// Messages that were dead for long enough are gone.
+    pub(super) fn retire(&mut self) {
+        let now_ms = self.now_ms;
+        let is_over = |message: &Message| {
+            self.retires_ms(message)
+                .is_some_and(|at_ms| at_ms <= now_ms)
+        };
+        let over: Vec<usize> = (0..self.messages.len())
+            .rev()
+            .filter(|&at| is_over(&self.messages[at]))
+            .collect();
+        for at in over {
+            self.gone.push(self.messages[at].token);
+            self.remove(at);
+            self.saw(Some(State::Dead), "retire", "gone");
+        }
     }
 
     /// Whether one more failure is one too many.
@@ -96,44 +149,42 @@ impl Model {
         at: usize,
         reason: DeathReason,
         error: Option<Text>,
+        is_unseen: bool,
     ) -> &'static str {
         if self.messages[at].state == State::Leased {
             self.fail(at, error);
         }
         let message = self.messages[at].clone();
-        let earlier = message.death.as_ref();
-        let own = &self.queue_of(&message).name;
-        let death = Death {
-            reason,
-            source_queue: earlier.map_or_else(|| own.clone(), |death| death.source_queue.clone()),
-            source_number: earlier.map_or(message.number, |death| death.source_number),
-            deliveries: message.deliveries,
-            attempts: message.attempts,
-            first_failure_ms: message.first_failure_ms,
-            last_failure_ms: message.last_failure_ms,
-            error: message.error,
-        };
+        let death = self.death_of(&message, reason, is_unseen);
         let by_nack = matches!(
             reason,
             DeathReason::RetriesExhausted | DeathReason::Rejected
         );
-        let delivery = message.deliveries;
-        self.woken
-            .extend((message.state == State::Ready).then_some(message.queue));
-        if let Some(queue) = self.dead_letter_queue_of(message.queue) {
+        let (delivery, home) = (message.deliveries, message.home);
+        self.wake_if(home, message.state == State::Ready);
+        if let Some(queue) = self.dead_letter_queue_of(home) {
             if by_nack {
+                let (number, group) = (message.number, self.group_of(home).number);
                 self.endings.push(Ending {
-                    number: message.number,
+                    number,
+                    group,
                     delivery,
                     acked: false,
                 });
             }
             let letter = self.add(queue, message.priority, message.token, message.bytes);
+            let homes = self.queues[queue]
+                .groups
+                .iter()
+                .map(|group| group.home)
+                .collect();
             self.messages[letter].death = Some(death);
             self.place(letter, State::Ready, self.now_ms);
-            self.remove(at);
+            self.copy(letter, homes, self.now_ms);
+            self.remove(self.position(message.number, home).expect("it is there"));
             return "deadLettered";
         }
+        self.leave(at);
         self.messages[at].death = Some(death);
         self.messages[at].nacked = by_nack.then_some(delivery);
         self.place(at, State::Dead, self.now_ms);
@@ -141,8 +192,32 @@ impl Model {
         "dead"
     }
 
+    fn death_of(&self, message: &Message, reason: DeathReason, is_unseen: bool) -> Death {
+        let earlier = message.death.clone();
+        let source = earlier.map_or_else(
+            || {
+                let group = &self.group_of(message.home).name;
+                let group = Some(group.clone()).filter(|_| !is_unseen);
+                (self.queue_of(message).name.clone(), group, message.number)
+            },
+            |death| (death.source_queue, death.source_group, death.source_number),
+        );
+        Death {
+            reason,
+            source_queue: source.0,
+            source_group: source.1,
+            source_number: source.2,
+            deliveries: message.deliveries,
+            attempts: message.attempts,
+            first_failure_ms: message.first_failure_ms,
+            last_failure_ms: message.last_failure_ms,
+            error: message.error,
+        }
+    }
+
     /// Gone for good.
     pub(super) fn remove(&mut self, at: usize) {
+        self.leave(at);
         let message = self.messages.remove(at);
         self.next_of_key(&message);
     }
@@ -150,23 +225,28 @@ impl Model {
     /// The message left its ordering key. If it was the first, the next one has its turn.
     fn next_of_key(&mut self, left: &Message) {
         let Some(key) = left.ordering_key else { return };
-        let of_key = |other: &Message| {
-            other.queue == left.queue
-                && other.ordering_key == Some(key)
-                && other.state != State::Dead
-        };
+        let of_key = |other: &Message| other.is_of_key(left.home, key);
         let Some(at) = self.messages.iter().position(of_key) else {
             return;
         };
         if self.messages[at].state == State::Blocked {
             let due_ms = self.messages[at].at_ms;
             self.place_when_due(at, due_ms);
-            self.saw(
-                Some(State::Blocked),
-                "turn",
-                super::look::name(self.messages[at].state),
-            );
+            let state = self.messages[at].state;
+            self.saw(Some(State::Blocked), "turn", super::look::name(state));
         }
+    }
+
+    /// It leaves the place it has. With the end of a lease another message may go, where leases are bounded.
+    pub(super) fn leave(&mut self, at: usize) {
+        let message = &self.messages[at];
+        let is_bounded = self.queue_of(message).config.in_flight_max > 0;
+        let home = message.home;
+        self.wake_if(home, is_bounded && message.state == State::Leased);
+    }
+
+    fn wake_if(&mut self, home: u32, is_so: bool) {
+        self.woken.extend(is_so.then_some(home));
     }
 
     pub(super) fn place_when_due(&mut self, at: usize, due_ms: u64) {
@@ -179,12 +259,12 @@ impl Model {
 
     /// To the back of those of its state.
     pub(super) fn place(&mut self, at: usize, state: State, at_ms: u64) {
+        self.leave(at);
         self.last_line += 1;
         let message = &mut self.messages[at];
         (message.state, message.at_ms, message.line) = (state, at_ms, self.last_line);
-        if state == State::Ready {
-            self.woken.push(message.queue);
-        }
+        let home = message.home;
+        self.wake_if(home, state == State::Ready);
     }
 
     // -- what holds after every step
@@ -197,11 +277,8 @@ impl Model {
             else {
                 continue;
             };
-            let ahead = self.messages[..index].iter().any(|other| {
-                other.queue == message.queue
-                    && other.ordering_key == Some(key)
-                    && other.state != State::Dead
-            });
+            let mut before = self.messages[..index].iter();
+            let ahead = before.any(|other| other.is_of_key(message.home, key));
             assert_eq!(
                 ahead,
                 message.state == State::Blocked,
@@ -212,29 +289,49 @@ impl Model {
 
     /// A poll that waits must be told when there is something for it.
     pub(super) fn check_woken(&self, step: &Step) {
-        for queue in self
-            .queues
-            .iter()
-            .filter(|queue| self.woken.contains(&queue.number))
-        {
-            let is_ready =
-                |message: &&Message| message.queue == queue.number && message.state == State::Ready;
-            let ready = self.messages.iter().filter(is_ready).count() as u64;
-            let told = step
-                .woken
+        for queue in &self.queues {
+            for group in queue
+                .groups
                 .iter()
-                .any(|(name, count)| *name == queue.name && *count == ready);
-            assert!(
-                told || ready == 0,
-                "nobody is told that {ready} are ready in {}",
-                queue.name
-            );
+                .filter(|group| self.woken.contains(&group.home))
+            {
+                let line = match group.number {
+                    0 => queue.name.to_string(),
+                    _ => format!("{}/{}", queue.name, group.name),
+                };
+                let free = self.leases_left(queue, group.home);
+                let ready = self.count(group.home, State::Ready).min(free);
+                let ready = if queue.paused.receive { 0 } else { ready };
+                let told = step
+                    .woken
+                    .iter()
+                    .any(|(name, count)| **name == *line && *count == ready);
+                assert!(
+                    told || ready == 0,
+                    "nobody is told that {ready} are ready in {line}"
+                );
+            }
+        }
+    }
+
+    /// Leases that the queue's bound allows still.
+    pub(super) fn leases_left(&self, queue: &Queue, home: u32) -> u64 {
+        match queue.config.in_flight_max {
+            0 => u64::MAX,
+            most => u64::from(most).saturating_sub(self.count(home, State::Leased)),
         }
     }
 
     /// The next step must come in time, and a step that is due must do something.
     pub(super) fn check_deadline(&self, step: &Step) {
-        let earliest = self.messages.iter().filter_map(Message::deadline_ms).min();
+        let retires = |message: &&Message| message.state == State::Dead;
+        let retires = self
+            .messages
+            .iter()
+            .filter(retires)
+            .filter_map(|message| self.retires_ms(message));
+        let timers = self.messages.iter().filter_map(Message::deadline_ms);
+        let earliest = timers.chain(retires).min();
         let told = step.next_deadline_ms;
         if let Some(earliest) = earliest {
             let told = told.expect("a deadline is told");

@@ -1,0 +1,118 @@
+//! Consumer groups: each further one gets a copy of what its queue accepts from its making on.
+
+use engine::config::RateLimit;
+use engine::rejection::Rejection;
+use engine::reply::{GroupView, Reply};
+
+use super::Model;
+use super::queue::{Bucket, Queue};
+
+/// A consumer group of a queue.
+#[derive(Clone)]
+pub(crate) struct Group {
+    /// Told from every other group of every queue there ever was.
+    pub home: u32,
+    /// Its number in its queue; `default` has 0.
+    pub number: u16,
+    pub name: Box<str>,
+    pub created_at_ms: u64,
+    pub bucket: Option<Bucket>,
+}
+
+impl Model {
+    pub(super) fn new_group(&mut self, number: u16, name: &str, limit: Option<RateLimit>) -> Group {
+        self.homes_made += 1;
+        Group {
+            home: self.homes_made,
+            number,
+            name: name.into(),
+            created_at_ms: self.now_ms,
+            bucket: limit.map(|limit| Bucket::full(limit, self.now_ms)),
+        }
+    }
+
+    pub(super) fn create_group(
+        &mut self,
+        queue: &str,
+        group: &str,
+        groups_max: u64,
+    ) -> Result<Reply, Rejection> {
+        let at = self.named(queue)?;
+        let created = self.group(at, group).is_err();
+        if created {
+            let groups = &self.queues[at].groups;
+            if groups.len() as u64 > groups_max {
+                let queue = queue.into();
+                return Err(Rejection::GroupsExhausted { queue, groups_max });
+            }
+            let is_free = |number: &u16| groups.iter().all(|other| other.number != *number);
+            let number = (1..).find(is_free).expect("numbers enough");
+            let made = self.new_group(number, group, self.queues[at].config.rate_limit);
+            self.queues[at].groups.push(made);
+            self.saw(None, "create group", "made");
+        }
+        let group = self.view_of_group(at, self.group(at, group)?);
+        Ok(Reply::GroupCreated { created, group })
+    }
+
+    pub(super) fn delete_group(&mut self, queue: &str, group: &str) -> Result<Reply, Rejection> {
+        let at = self.named(queue)?;
+        let found = self.group(at, group)?;
+        if found == 0 {
+            let queue = queue.into();
+            return Err(Rejection::GroupIsDefault { queue });
+        }
+        let home = self.queues[at].groups.remove(found).home;
+        let all = std::mem::take(&mut self.messages).into_iter();
+        let (gone, left): (Vec<_>, Vec<_>) = all.partition(|message| message.home == home);
+        self.messages = left;
+        let queue = self.queues[at].number;
+        for message in &gone {
+            // They are counted until they are taken away, in the next step.
+            self.doomed.push((queue, message.number));
+            self.gone.push(message.token);
+            self.saw(Some(message.state), "delete group", "gone");
+        }
+        let messages = gone.len() as u64;
+        Ok(Reply::GroupDeleted { messages })
+    }
+
+    pub(super) fn get_group(&self, queue: &str, group: &str) -> Result<Reply, Rejection> {
+        let at = self.named(queue)?;
+        Ok(Reply::Group(self.view_of_group(at, self.group(at, group)?)))
+    }
+
+    pub(super) fn list_groups(&self, queue: &str) -> Result<Reply, Rejection> {
+        let at = self.named(queue)?;
+        let groups = 0..self.queues[at].groups.len();
+        let views = groups.map(|group| self.view_of_group(at, group));
+        Ok(Reply::Groups(views.collect()))
+    }
+
+    /// Where the group of that name is among its queue's.
+    pub(super) fn group(&self, queue: usize, group: &str) -> Result<usize, Rejection> {
+        let Queue { name, groups, .. } = &self.queues[queue];
+        let found = groups.iter().position(|other| *other.name == *group);
+        found.ok_or_else(|| Rejection::GroupNotFound {
+            queue: name.clone(),
+            group: group.into(),
+        })
+    }
+
+    pub(super) fn group_of(&self, home: u32) -> &Group {
+        let mut groups = self.queues.iter().flat_map(|queue| &queue.groups);
+        let found = groups.find(|group| group.home == home);
+        found.expect("a message's group can be named")
+    }
+
+    fn view_of_group(&self, queue: usize, group: usize) -> GroupView {
+        let queue = &self.queues[queue];
+        let group = &queue.groups[group];
+        GroupView {
+            name: group.name.clone(),
+            queue: queue.name.clone(),
+            created_at_ms: group.created_at_ms,
+            counts: self.counts(group.home),
+        }
+    }
+}
