@@ -28,17 +28,18 @@ def body_of(message: dict[str, Any]) -> bytes:
 
 def check_message(message: Message, said: dict[str, Any], more: dict[str, Any]) -> None:
     """`said` shows the message, and `more`."""
+    known = message.known
     expected = {
-        "id": message.id,
+        "id": known.id,
         "queue": message.queue.name,
-        "payload": orjson.loads(message.payload),
+        "payload": orjson.loads(known.payload),
         "priority": message.priority,
-        "enqueuedAt": instant(message.enqueued_at_ms),
+        "enqueuedAt": instant(known.enqueued_at_ms),
         "deliveries": message.deliveries,
         "attempts": message.attempts,
         "expiresAt": instant(message.expires_at_ms),
-        "metadata": message.fields.get("metadata", {}),
-        **{name: message.fields.get(name) for name in ("dedupId", "orderingKey", "fairnessKey")},
+        "metadata": known.fields.get("metadata", {}),
+        **{name: known.fields.get(name) for name in ("dedupId", "orderingKey", "fairnessKey")},
         **more,
     }
     assert {name: said.get(name) for name in expected} == expected
@@ -49,11 +50,13 @@ def check_message(message: Message, said: dict[str, Any], more: dict[str, Any]) 
 
 def check_death(death: Death, said: dict[str, Any]) -> None:
     """`said` tells the story of a dead letter."""
+    source = death.source.queue
     expected = {
         "reason": death.reason,
         "error": death.error,
-        "sourceQueue": death.source_queue,
-        "sourceId": death.source.id,
+        "sourceQueue": source.name,
+        "sourceGroup": None if source.group == "default" else source.group,
+        "sourceId": death.source.known.id,
         "deliveries": death.deliveries,
         "attempts": death.attempts,
         "firstFailureAt": instant(death.first_failure_ms),

@@ -1,4 +1,4 @@
-"""The server and the model side by side: each method asks both the same and compares what they say."""
+"""The server and the model side by side: enqueuing, receiving, settling, doubt."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 import orjson
 
 from hanzo_queues.server.journal.memory import AppendFault
-from tests.property.broker_answers import AT, body_of, check_message, instant
-from tests.property.broker_model import Broker, Refused
-from tests.property.broker_state import Message
-from tests.property.in_process import InProcess, Reply
-
-STATES = ("ready", "blocked", "delayed", "leased", "dead")
-STILL = {"backoff": {"initial": 1, "multiplier": 2, "max": 600, "jitter": 0}}
+from tests.property.broker_answers import body_of, instant
+from tests.property.broker_managing import Managing
+from tests.property.broker_model import Accepted
+from tests.property.broker_state import Known, Message, Queue, Refused
+from tests.property.in_process import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,59 +24,30 @@ class Receipt:
     text: str
 
 
-class Comparison:
-    """See the module. `receipts`: of every lease that a consumer saw."""
+class Comparison(Managing):
+    """Each method asks both the same and compares what they say. `receipts`: of every lease that a consumer saw."""
 
     def __init__(self, queues_max: int) -> None:
-        self.server = InProcess(queues_max=queues_max)
-        self.model = Broker(self.server.now_ms, queues_max)
+        super().__init__(queues_max)
         self.receipts: list[Receipt] = []
-
-    def close(self) -> None:
-        self.server.close()
 
     def receipt(self, which: int) -> Receipt:
         """One of the last ones, 0 being the last."""
         return self.receipts[-1 - which % len(self.receipts)]
 
-    def _call(self, method: str, path: str, body: Any = None) -> Reply:
-        """What is due happens before anything asked."""
-        self.model.tick(self.server.now_ms)
-        return self.server.call(method, path, body)
-
-    # -- queues
-
-    def create(self, name: str, config: dict[str, Any]) -> None:
-        reply = self._call("POST", "/v1/queues", {"name": name, "config": config})
-        created = self._expect(reply, lambda: self.model.create(name, config))
-        if created is not None:
-            assert reply.status == (201 if created else 200)
-            self._check_queue(reply.json)
-
-    def update(self, name: str, config: dict[str, Any]) -> None:
-        reply = self._call("PATCH", f"/v1/queues/{name}", {"config": config})
-        self._expect(reply, lambda: self.model.update(name, config))
-        if reply.status == 200:
-            self._check_queue(reply.json)
-
-    def delete(self, name: str) -> None:
-        reply = self._call("DELETE", f"/v1/queues/{name}")
-        count = self._expect(reply, lambda: self.model.delete(name))
-        assert count is None or reply.json == {"messages": count}
-
     # -- messages
 
     def enqueue(self, name: str, message: dict[str, Any]) -> None:
-        reply = self._call("POST", f"/v1/queues/{name}/messages", body_of(message))
+        reply = self.ask("POST", f"/v1/queues/{name}/messages", body_of(message))
         self._compare_enqueued(name, message, reply)
 
     def _compare_enqueued(self, name: str, message: dict[str, Any], reply: Reply) -> None:
-        results = self._expect(reply, lambda: self._single(name, message))
+        results = self.expect(reply, lambda: self._single(name, message))
         if results is not None:
             self._check_accepted(results[0], reply.json)
             assert reply.status == (200 if results[0][0] == "duplicate" else 201)
 
-    def _single(self, name: str, message: dict[str, Any]) -> list[tuple[str, Message | None]]:
+    def _single(self, name: str, message: dict[str, Any]) -> list[Accepted]:
         results = self.model.enqueue(name, [message], atomic=False)
         if results[0][1] is None:
             raise Refused(results[0][0])
@@ -87,9 +56,9 @@ class Comparison:
     def enqueue_batch(self, name: str, batch: list[dict[str, Any]], atomic: bool) -> None:
         bodies = b",".join(body_of(message) for message in batch)
         body = b'{"messages":[' + bodies + b'],"atomic":' + (b"true}" if atomic else b"false}")
-        reply = self._call("POST", f"/v1/queues/{name}/messages/batch", body)
+        reply = self.ask("POST", f"/v1/queues/{name}/messages/batch", body)
         if name not in self.model.queues:
-            return self._expect_code(reply, "queue_not_found")
+            return self.expect_code(reply, "queue_not_found")
         results = self.model.enqueue(name, batch, atomic)
         refused = [outcome for outcome, message in results if message is None]
         assert (reply.status, reply.code) == ((409, "batch_aborted") if atomic and refused else (200, "")), reply
@@ -98,7 +67,7 @@ class Comparison:
         for result, said in zip(results, reply.json["results"], strict=True):
             self._check_accepted(result, said)
 
-    def _check_accepted(self, result: tuple[str, Message | None], said: dict[str, Any]) -> None:
+    def _check_accepted(self, result: Accepted, said: dict[str, Any]) -> None:
         outcome, message = result
         if message is None:
             assert said["error"]["code"] == outcome, said
@@ -106,107 +75,104 @@ class Comparison:
         assert said["duplicate"] == (outcome == "duplicate"), said
         if outcome != "duplicate":
             assert said["state"] == outcome, said
-        self._note_id(message, said["id"])
-
-    def _note_id(self, message: Message, identity: str) -> None:
-        """An id is for ever, and ids sort by age."""
-        if not message.id:
-            message.id = identity
-            self.model.by_id[identity] = message
-            older = max((known for known in self.model.by_id.values() if known.number < message.number),
-                        key=lambda known: known.number, default=None)  # fmt: skip
-            assert older is None or older.id < identity
-        assert message.id == identity
+        self.note_id(message, said["id"])
 
     # -- receive
 
-    def receive(self, name: str, count: int, timeout: float | None) -> None:
-        query = f"?maxMessages={count}" + ("" if timeout is None else f"&visibilityTimeout={timeout}")
-        self._compare_received(name, count, timeout, self._call("GET", f"/v1/queues/{name}/messages{query}"))
+    def receive(self, name: str, group: str, count: int, timeout: float | None) -> None:
+        query = f"?consumerGroup={group}&maxMessages={count}"
+        query += "" if timeout is None else f"&visibilityTimeout={timeout}"
+        reply = self.ask("GET", f"/v1/queues/{name}/messages{query}")
+        queue = self.expect(reply, lambda: self.model.group(name, group))
+        if queue is not None:
+            self._compare_received(queue, count, timeout, reply)
 
-    def receive_waiting(self, name: str, message: dict[str, Any]) -> None:
-        """A long poll that the enqueue of a message ends, unless something is there already."""
+    def receive_waiting(self, name: str, message: dict[str, Any], resume: bool) -> None:
+        """A long poll that the enqueue of a message ends, or the resume of its queue; unless it need not wait."""
         queue = self.model.queues.get(name)
         path = f"/v1/queues/{name}/messages"
-        if queue is None or queue.config["rateLimit"] or queue.config["deadLetterQueue"] == name:
-            return
-        if self.model.next_in_line(name):
-            return self.receive(name, 1, None)
-        poll, enqueued = self.server.waits_for(f"{path}?waitTime=30", "POST", path, body_of(message))
-        self._compare_enqueued(name, message, enqueued)
-        self._compare_received(name, 1, None, poll)
+        if resume:
+            self.pause(name, {})
+        if queue is None or (not resume and not self._is_open_and_empty(queue)):
+            return self.receive(name, "default", 1, None)
+        self.ask("GET", "/v1/queues?limit=1")
+        if not resume:
+            poll, enqueued = self.server.waits_for(f"{path}?waitTime=30", "POST", path, body_of(message))
+            self._compare_enqueued(name, message, enqueued)
+            return self._compare_received(queue, 1, None, poll)
+        if self.model.receivable_when_resumed(queue):
+            poll, resumed = self.server.waits_for(f"{path}?waitTime=30", "POST", f"/v1/queues/{name}/resume", {})
+            self.model.resume(name, enqueue=True, receive=True)
+            self.check_queue(resumed.json)
+            self._compare_received(queue, 1, None, poll)
 
-    def _compare_received(self, name: str, count: int, timeout: float | None, reply: Reply) -> None:
-        count = self._expect(reply, lambda: self.model.receivable(name, count)) or 0
-        for said in reply.json.get("messages", ()):
-            message = self._one_of(self.model.next_in_line(name), said["id"])
+    def _is_open_and_empty(self, queue: Queue) -> bool:
+        limits = ("rateLimit", "maxMessages", "maxInFlight", "delay")
+        limited = any(queue.config[name] for name in limits) or any(queue.paused.values())
+        return not limited and not queue.in_state("ready")
+
+    def _compare_received(self, queue: Queue, count: int, timeout: float | None, reply: Reply) -> None:
+        count = self.model.receivable(queue, count)
+        for said in reply.json["messages"]:
+            message = self._one_of(self.model.next_in_line(queue), said["id"])
             self.model.lease(message, timeout)
             count -= 1
-            self._check_message(message, said, {"leasedUntil": instant(message.at_ms)})
+            self.check_message(message, said, {"leasedUntil": instant(message.at_ms)})
             self.receipts.append(Receipt(message, message.deliveries, said["receipt"]))
-        if reply.status == 200:
-            assert count == 0 or (count > 0 and not self.model.next_in_line(name)), reply
-            if not reply.json["messages"]:
-                retry_after_ms = self.model.retry_after_ms(name)
-                assert reply.json.get("limitedBy") == (None if retry_after_ms is None else "queue")
-                assert retry_after_ms is None or round(reply.json["retryAfter"] * 1000) == retry_after_ms
+        assert count == 0 or (count > 0 and not self.model.next_in_line(queue)), reply
+        if not reply.json["messages"]:
+            limited_by, retry_after_ms = self.model.limited_by(queue)
+            assert reply.json.get("limitedBy") == limited_by, (reply, limited_by)
+            said_ms = round(reply.json["retryAfter"] * 1000) if "retryAfter" in reply.json else None
+            assert said_ms == retry_after_ms, (reply, retry_after_ms)
 
     def _one_of(self, permitted: list[Message], identity: str) -> Message:
         for message in permitted:
-            if not message.id or message.id == identity:
-                self._note_id(message, identity)
+            if not message.known.id or message.known.id == identity:
+                self.note_id(message.known, identity)
                 return message
-        raise AssertionError(f"{identity} is not one of {[message.id for message in permitted]}")
+        raise AssertionError(f"{identity} is not one of {[message.known.id for message in permitted]}")
 
     # -- settle
 
     def ack(self, receipt: Receipt) -> None:
-        reply = self._call("POST", f"/v1/messages/{receipt.message.id}/ack", {"receipt": receipt.text})
-        already = self._expect(reply, lambda: self.model.ack(receipt.message, receipt.delivery))
-        assert already is None or reply.json == {"state": "acked", "already": already}
+        reply = self.ask("POST", f"/v1/messages/{receipt.message.known.id}/ack", {"receipt": receipt.text})
+        self._compare_settled(receipt, None, reply)
 
     def nack(self, receipt: Receipt, fields: dict[str, Any]) -> None:
         body = {"receipt": receipt.text, **fields}
-        reply = self._call("POST", f"/v1/messages/{receipt.message.id}/nack", body)
-        result = self._expect(reply, lambda: self._model_nack(receipt, fields))
-        if result is not None:
-            self._check_nacked(receipt.message, result, reply.json)
+        reply = self.ask("POST", f"/v1/messages/{receipt.message.known.id}/nack", body)
+        self._compare_settled(receipt, fields, reply)
 
-    def _model_nack(self, receipt: Receipt, fields: dict[str, Any]) -> tuple[str, Message | None]:
-        return self.model.nack(
-            receipt.message, receipt.delivery, fields.get("delay"), fields.get("priority"),
-            fields.get("error", ""), fields.get("reject", False),
-        )  # fmt: skip
-
-    def _check_nacked(self, message: Message, result: tuple[str, Message | None], said: dict[str, Any]) -> None:
+    def _check_nacked(self, message: Message, result: tuple[str, Known | None], said: dict[str, Any]) -> None:
         state, letter = result
         assert said["state"] == state, said
         assert said.get("dueAt") == (instant(message.at_ms) if state in ("ready", "delayed") else None)
         assert ("deadLetterId" in said) == (letter is not None)
         if letter is not None:
-            self._note_id(letter, said["deadLetterId"])
+            self.note_id(letter, said["deadLetterId"])
 
     def extend(self, receipt: Receipt, timeout: float | None) -> None:
         body = {"receipt": receipt.text, **({} if timeout is None else {"visibilityTimeout": timeout})}
-        reply = self._call("POST", f"/v1/messages/{receipt.message.id}/extend", body)
-        until_ms = self._expect(reply, lambda: self.model.extend(receipt.message, receipt.delivery, timeout))
+        reply = self.ask("POST", f"/v1/messages/{receipt.message.known.id}/extend", body)
+        until_ms = self.expect(reply, lambda: self.model.extend(receipt.message, receipt.delivery, timeout))
         assert until_ms is None or reply.json == {"leasedUntil": instant(until_ms)}
 
     def settle(self, name: str, acks: list[int], nacks: list[tuple[int, Any]], extends: list[tuple[int, Any]]) -> None:
         def entry(which: int, **fields: Any) -> dict[str, Any]:
             receipt = self.receipt(which)
-            return {"id": receipt.message.id, "receipt": receipt.text, **fields}
+            return {"id": receipt.message.known.id, "receipt": receipt.text, **fields}
 
         body = {
             "acks": [entry(which) for which in acks],
             "nacks": [entry(which, **fields) for which, fields in nacks],
             "extends": [entry(which, visibilityTimeout=timeout or 1) for which, timeout in extends],
         }
-        reply = self._call("POST", f"/v1/queues/{name}/settle", body)
+        reply = self.ask("POST", f"/v1/queues/{name}/settle", body)
         if not any(body.values()):
-            return self._expect_code(reply, "request_invalid")
+            return self.expect_code(reply, "request_invalid")
         if name not in self.model.queues:
-            return self._expect_code(reply, "queue_not_found")
+            return self.expect_code(reply, "queue_not_found")
         assert reply.status == 200, reply
         failed = 0
         for (kind, which, fields), said in zip(
@@ -225,7 +191,7 @@ class Comparison:
             if kind == "ack":
                 expected = {"state": "acked", "already": self.model.ack(message, receipt.delivery)}
             elif kind == "nack":
-                self._check_nacked(message, self._model_nack(receipt, fields), said)
+                self._check_nacked(message, self.model.nack(receipt.message, receipt.delivery, fields), said)
                 return False
             else:
                 expected = {"leasedUntil": instant(self.model.extend(message, receipt.delivery, fields or 1))}
@@ -237,16 +203,16 @@ class Comparison:
     def settle_with_another(self, receipt: Receipt, other: Receipt) -> None:
         """A receipt is worth nothing for another message, nor when it was changed."""
         changed = other.text[:5] + ("A" if other.text[5] != "A" else "B") + other.text[6:]
-        for text in ([other.text] if other.message is not receipt.message else []) + [changed]:
+        for text in ([other.text] if other.message.known is not receipt.message.known else []) + [changed]:
             for verb in ("ack", "nack", "extend"):
-                reply = self._call("POST", f"/v1/messages/{receipt.message.id}/{verb}", {"receipt": text})
-                self._expect_code(reply, "receipt_invalid")
+                reply = self.ask("POST", f"/v1/messages/{receipt.message.known.id}/{verb}", {"receipt": text})
+                self.expect_code(reply, "receipt_invalid")
 
     # -- time, doubt
 
     def advance(self, now_ms: int) -> None:
         self.server.now_ms = now_ms
-        assert self._call("GET", "/v1/queues?limit=1").status == 200
+        assert self.ask("GET", "/v1/queues?limit=1").status == 200
 
     def restart(self) -> None:
         self.check_hashes()
@@ -271,116 +237,40 @@ class Comparison:
         """Repeating an ack or a nack with its receipt is safe."""
         verb = "ack" if fields is None else "nack"
         body = {"receipt": receipt.text, **(fields or {})}
-        reply = self._faulty(fault, f"/v1/messages/{receipt.message.id}/{verb}", orjson.dumps(body))
-        if reply.status >= 500:
-            if fault is AppendFault.ACK_LOST:
-                if fields is None:
-                    self.model.ack(receipt.message, receipt.delivery)
-                else:
-                    self._model_nack(receipt, fields)
-            self.model.fence()
-            self.check_counts()
-        elif fields is None:
-            already = self._expect(reply, lambda: self.model.ack(receipt.message, receipt.delivery))
-            assert already is None or reply.json["already"] == already
-            return
-        else:
-            result = self._expect(reply, lambda: self._model_nack(receipt, fields))
-            if result is not None:
-                self._check_nacked(receipt.message, result, reply.json)
-            return
+        reply = self._faulty(fault, f"/v1/messages/{receipt.message.known.id}/{verb}", orjson.dumps(body))
+        if reply.status < 500:
+            return self._compare_settled(receipt, fields, reply)
+        if fault is AppendFault.ACK_LOST:
+            self._settle_model(receipt, fields)
+        self.model.fence()
+        self.check_counts()
         if fields is None:
             self.ack(receipt)
         else:
             self.nack(receipt, fields)
+
+    def _settle_model(self, receipt: Receipt, fields: dict[str, Any] | None) -> Any:
+        if fields is None:
+            return self.model.ack(receipt.message, receipt.delivery)
+        return self.model.nack(receipt.message, receipt.delivery, fields)
+
+    def _compare_settled(self, receipt: Receipt, fields: dict[str, Any] | None, reply: Reply) -> None:
+        result = self.expect(reply, lambda: self._settle_model(receipt, fields))
+        if result is not None and fields is None:
+            assert reply.json == {"state": "acked", "already": result}
+        elif result is not None:
+            self._check_nacked(receipt.message, result, reply.json)
 
     def _faulty(self, fault: AppendFault, path: str, body: bytes) -> Reply:
         store = self.server.store
         self.advance(self.model.now_ms)  # what a deleted queue left is taken away: the append that fails is this one's
         self.advance(self.model.now_ms)
         store.faults.append(fault)
-        reply = self._call("POST", path, body)
+        reply = self.ask("POST", path, body)
         store.faults.clear()
         if reply.status >= 500:
             assert reply.code == "journal_unavailable", reply
             assert reply.json["outcome"] == ("none" if fault is AppendFault.REFUSED else "unknown")
-            self._call("GET", "/v1/queues?limit=1")
+            self.ask("GET", "/v1/queues?limit=1")
             store.deliver_late()
         return reply
-
-    # -- looking
-
-    def peek(self, name: str, state: str, limit: int) -> None:
-        shown: list[dict[str, Any]] = []
-        after = ""
-        while True:
-            reply = self._call("GET", f"/v1/queues/{name}/peek?state={state}&limit={limit}{after}")
-            if self._expect(reply, lambda: self.model.queue(name)) is None:
-                return
-            shown += reply.json["messages"]
-            assert len(reply.json["messages"]) <= limit
-            if reply.json["next"] is None:
-                break
-            after = f"&after={reply.json['next']}"
-        expected = self.model.queue(name).in_state(state)
-        assert len(shown) == len(expected)
-        for message, said in zip(expected, shown, strict=True):
-            self._note_id(message, said["id"])
-            self._check_view(message, said)
-
-    def check_all(self) -> None:
-        """Every message by each way to it, and every id that is gone."""
-        for name in self.model.queues:
-            for state in ("ready", "delayed", "leased", "dead"):
-                self.peek(name, state, 100)
-        for identity, message in self.model.by_id.items():
-            reply = self._call("GET", f"/v1/messages/{identity}")
-            if message.state == "gone":
-                self._expect_code(reply, "message_not_found")
-            else:
-                self._check_view(message, reply.json)
-        self.check_hashes()
-
-    def check_hashes(self) -> None:
-        serving, replayed = self.server.hashes()
-        assert serving == replayed
-
-    def check_counts(self) -> None:
-        reply = self._call("GET", "/v1/queues")
-        assert [queue["name"] for queue in reply.json["queues"]] == sorted(self.model.queues)
-        for queue in reply.json["queues"]:
-            self._check_queue(queue)
-        for name, queue in list(self.model.queues.items()):
-            if queue.config["backoff"]["jitter"]:
-                self.update(name, STILL)
-
-    def _check_queue(self, said: dict[str, Any]) -> None:
-        queue = self.model.queues[said["name"]]
-        assert {name: said["config"][name] for name in queue.config} == queue.config
-        assert said["createdAt"] == instant(queue.created_at_ms)
-        counts = {state: sum(message.state == state for message in queue.messages) for state in STATES}
-        assert {state: said["counts"][state] for state in STATES} == counts, said
-
-    def _check_view(self, message: Message, said: dict[str, Any]) -> None:
-        self._check_message(message, said, {"state": message.state, AT[message.state]: instant(message.at_ms)})
-
-    def _check_message(self, message: Message, said: dict[str, Any], more: dict[str, Any]) -> None:
-        death = message.death
-        if death is not None and not death.source.id:
-            self._note_id(death.source, said["deadLetter"]["sourceId"])
-        check_message(message, said, more)
-
-    # -- refusals
-
-    def _expect(self, reply: Reply, ask: Any) -> Any:
-        """What the model answers. None: both refuse, with the same code."""
-        try:
-            answer = ask()
-        except Refused as refused:
-            self._expect_code(reply, refused.code)
-            return None
-        assert reply.status < 300, (reply, answer)
-        return answer
-
-    def _expect_code(self, reply: Reply, code: str) -> None:
-        assert reply.code == code, (reply, code)

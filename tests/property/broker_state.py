@@ -1,6 +1,7 @@
 """Messages and queues of the plain model: what each knows of itself.
 
-A queue's list is in the order in which each message came into its state.
+Each consumer group of a queue is a `Queue` with copies of its own. A queue's list of messages is in the order in which
+each came into its state.
 """
 
 from __future__ import annotations
@@ -10,12 +11,61 @@ from fractions import Fraction
 from typing import Any
 
 PERIODS_MS = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+DEFAULTS: dict[str, Any] = {
+    "maxRetries": 3,
+    "visibilityTimeout": 30,
+    "deadLetterQueue": None,
+    "rateLimit": None,
+    "maxMessages": None,
+    "maxInFlight": None,
+    "scheduling": {"mode": "fair", "agingSeconds": 60},
+    "backoff": {"initial": 1, "multiplier": 2, "max": 600, "jitter": 0.2},
+    "dedupWindow": 300,
+    "delay": 0,
+    "ttl": None,
+    "deadRetention": None,
+}
+
+
+class Refused(Exception):
+    """The rules say no."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+@dataclass(eq=False)
+class Known:
+    """A message as everybody knows it: one id, and each group's copy, that of `default` first."""
+
+    number: int
+    payload: bytes
+    fields: dict[str, Any]
+    enqueued_at_ms: int
+    copies: list[Message] = field(default_factory=list)
+    id: str = ""
+
+    def held(self) -> list[Message]:
+        """What groups are not done with."""
+        return [copy for copy in self.copies if copy.state != "gone"]
+
+    def groups(self) -> dict[str, str] | None:
+        """Its state in each group, when there were several."""
+        if len(self.copies) < 2:
+            return None
+        there = [copy for copy in self.copies if not copy.queue.deleted]
+        return {copy.queue.group: "done" if copy.state == "gone" else copy.state for copy in there}
 
 
 @dataclass(eq=False)
 class Death:
     reason: str
-    source_queue: str
+    at_ms: int
     source: Message
     deliveries: int
     attempts: int
@@ -26,12 +76,11 @@ class Death:
 
 @dataclass(eq=False)
 class Message:
-    number: int
+    """One group's copy."""
+
+    known: Known
     queue: Queue
-    payload: bytes
     priority: int
-    enqueued_at_ms: int
-    fields: dict[str, Any] = field(default_factory=dict)
     key: str | None = None
     expires_at_ms: int | None = None
     max_retries: int | None = None
@@ -44,27 +93,57 @@ class Message:
     error: str | None = None
     nacked: bool = False
     death: Death | None = None
-    id: str = ""
 
     def deadline_ms(self) -> int | None:
         """When time changes it by itself. While it is leased its time to live waits."""
-        if self.state in ("dead", "gone"):
-            return None
+        if self.state == "dead":
+            kept = self.queue.config["deadRetention"]
+            return None if kept is None else self.at_ms + ms(kept)
         ends = [self.at_ms] if self.state in ("delayed", "leased") else []
-        if self.expires_at_ms is not None and self.state != "leased":
+        if self.expires_at_ms is not None and self.state in ("ready", "blocked", "delayed"):
             ends.append(self.expires_at_ms)
         return min(ends, default=None)
+
+    def gone_at_ms(self) -> int | None:
+        """What is shown as its expiry."""
+        return (self.deadline_ms() if self.state == "dead" else None) or self.expires_at_ms
+
+    def is_last_attempt(self) -> bool:
+        retries: int = self.queue.config["maxRetries"] if self.max_retries is None else self.max_retries
+        return self.attempts + 1 > retries
 
 
 @dataclass(eq=False)
 class Queue:
+    """A queue, or one of its further groups, which has the settings and pauses of its `source`."""
+
     name: str
-    config: dict[str, Any]
+    group: str
     created_at_ms: int
+    settings: dict[str, Any] = field(default_factory=dict)
+    of: Queue | None = None
+    further: list[Queue] = field(default_factory=list)
+    paused: dict[str, bool] = field(default_factory=lambda: {"enqueue": False, "receive": False})
+    deleted: bool = False
     messages: list[Message] = field(default_factory=list)
-    dedup: dict[str, tuple[bytes, Message, int]] = field(default_factory=dict)
+    dedup: dict[str, tuple[bytes, Known, int]] = field(default_factory=dict)
     tokens: Fraction = Fraction(0)
     tokens_at_ms: int = 0
+
+    @property
+    def source(self) -> Queue:
+        return self.of or self
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.source.settings
+
+    def groups(self) -> list[Queue]:
+        return [self, *self.further]
+
+    def held(self) -> int:
+        """Messages that any of its groups holds, each once."""
+        return len({message.known for group in self.groups() for message in group.messages})
 
     def in_state(self, state: str) -> list[Message]:
         """In the order of a peek."""
@@ -74,7 +153,21 @@ class Queue:
     def of_key(self, key: str) -> list[Message]:
         """Those that hold the ordering key: the first one's turn it is."""
         held = [message for message in self.messages if message.key == key and message.state != "dead"]
-        return sorted(held, key=lambda message: message.number)
+        return sorted(held, key=lambda message: message.known.number)
+
+    def line(self) -> list[Message]:
+        """Ready messages in the order of delivery, were there no fairness keys."""
+        return sorted(self.in_state("ready"), key=self.rank)
+
+    def rank(self, message: Message) -> tuple[int, int]:
+        scheduling = self.config["scheduling"]
+        if scheduling["mode"] == "strict":
+            return (0, -message.priority)
+        return (message.at_ms - message.priority * ms(scheduling["agingSeconds"]), -message.priority)
+
+    def leases_left(self) -> int:
+        most = self.config["maxInFlight"]
+        return 1 << 60 if most is None else max(0, most - len(self.in_state("leased")))
 
     def refill(self, now_ms: int) -> None:
         if limit := self.config["rateLimit"]:
@@ -82,5 +175,13 @@ class Queue:
             self.tokens = min(Fraction(limit["burst"]), self.tokens + gained)
         self.tokens_at_ms = now_ms
 
-    def empty_bucket(self, now_ms: int) -> None:
-        self.tokens, self.tokens_at_ms = Fraction(0), now_ms
+    def fill(self, now_ms: int, tokens: int) -> None:
+        self.tokens, self.tokens_at_ms = Fraction(tokens), now_ms
+
+    def next_token_ms(self, now_ms: int) -> int:
+        """Milliseconds until a message may go by the rate limit; 0: now."""
+        limit = self.config["rateLimit"]
+        self.refill(now_ms)
+        if not limit or self.tokens >= 1:
+            return 0
+        return -int((self.tokens - 1) * PERIODS_MS[limit["per"]] // limit["requests"])

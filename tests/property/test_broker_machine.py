@@ -21,7 +21,9 @@ EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
 
 QUEUES = ("a", "b.1", "dead")
 ABSENT = "absent"
-STATES = ("ready", "delayed", "leased", "dead")
+STATES = ("ready", "blocked", "delayed", "leased", "dead")
+GROUPS = ("default", "audit", "g.2")
+groups = st.sampled_from(("default", *GROUPS, ABSENT))
 names = st.sampled_from(("a",) * 8 + ("b.1",) * 4 + ("dead",) * 3 + (ABSENT,))
 some = st.integers(0, 9)
 PAYLOADS = (b"1", b"1.0", b'{"to": ["\xc3\xa9", 1e2], "x":null}', b'"two"', b"[]", b"null")
@@ -52,6 +54,9 @@ configs = optional(
     deadLetterQueue=(None, *QUEUES),
     rateLimit=(None, *LIMITS),
     scheduling=({"mode": "strict"}, {"mode": "fair", "agingSeconds": 1}),
+    maxMessages=(None, 1, 5),
+    maxInFlight=(None, 1, 2),
+    deadRetention=(None, 0.001, 60),
     dedupWindow=(0, 5, 604_800),
     delay=(0, 3),
     ttl=(None, 0.001, 10),
@@ -68,6 +73,8 @@ fields = optional(
 )
 messages = st.tuples(fields, st.sampled_from(PAYLOADS)).map(lambda drawn: {"payload": drawn[1], **drawn[0]})
 timeouts = st.sampled_from((None, None, 0.001, 1, 43_200))
+switches = st.fixed_dictionaries({}, optional={"enqueue": st.booleans(), "receive": st.booleans()})
+changes = optional(delay=DELAYS, priority=(0, 1, 255))
 nacks = optional(delay=DELAYS, priority=(0, 255), error=("", "SMTP 451 \u2014 later", "x" * 8192), reject=(True, False))
 
 
@@ -108,13 +115,45 @@ class BrokerMachine(RuleBasedStateMachine):
     def enqueue_batch(self, name: str, batch: list[dict[str, Any]], atomic: bool) -> None:
         self.both.enqueue_batch(name, batch, atomic)
 
-    @rule(name=names, count=st.sampled_from((1, 2, 2, 100)), timeout=timeouts)
-    def receive(self, name: str, count: int, timeout: float | None) -> None:
-        self.both.receive(name, count, timeout)
+    @rule(name=names, group=groups, count=st.sampled_from((1, 2, 2, 100)), timeout=timeouts)
+    def receive(self, name: str, group: str, count: int, timeout: float | None) -> None:
+        self.both.receive(name, group, count, timeout)
 
-    @rule(name=names, payload=st.sampled_from(PAYLOADS))
-    def receive_before_it_is_there(self, name: str, payload: bytes) -> None:
-        self.both.receive_waiting(name, {"payload": payload, "delay": 0})
+    @rule(name=names, payload=st.sampled_from(PAYLOADS), resume=st.booleans())
+    def receive_before_it_is_there(self, name: str, payload: bytes, resume: bool) -> None:
+        self.both.receive_waiting(name, {"payload": payload}, resume)
+
+    @rule(name=names, what=switches)
+    def pause(self, name: str, what: dict[str, bool]) -> None:
+        self.both.pause(name, what)
+
+    @rule(name=names, what=switches)
+    def resume(self, name: str, what: dict[str, bool]) -> None:
+        self.both.resume(name, what)
+
+    @rule(name=names, sure=some)
+    def purge(self, name: str, sure: int) -> None:
+        if sure < 3:
+            self.both.purge(name)
+
+    @rule(name=names, group=st.sampled_from(GROUPS))
+    def create_group(self, name: str, group: str) -> None:
+        self.both.create_group(name, group)
+
+    @rule(name=names, group=groups, sure=some)
+    def delete_group(self, name: str, group: str, sure: int) -> None:
+        if sure < 3:
+            self.both.delete_group(name, group)
+
+    @rule(which=some, fields=changes)
+    def change(self, which: int, fields: dict[str, Any]) -> None:
+        if known := self.both.known(which):
+            self.both.change(known, fields)
+
+    @rule(which=some)
+    def delete_message(self, which: int) -> None:
+        if known := self.both.known(which):
+            self.both.delete_message(known)
 
     @precondition(lambda self: self.both.receipts)
     @rule(which=some)
@@ -173,6 +212,7 @@ class BrokerMachine(RuleBasedStateMachine):
     @invariant()
     def the_counts_agree(self) -> None:
         self.both.check_counts()
+        self.both.still_backoffs()
 
     def teardown(self) -> None:
         self._logger.setLevel(self._level)

@@ -1,0 +1,139 @@
+"""The server and the model side by side: what can be seen of both, at any time, is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tests.property.broker_answers import AT, check_message, instant
+from tests.property.broker_model import Broker
+from tests.property.broker_state import Known, Message, Queue, Refused
+from tests.property.in_process import InProcess, Reply
+
+STATES = ("ready", "blocked", "delayed", "leased", "dead")
+EXPLAINED = ("dead", "leased", "delayed", "ordering_key", "paused", "queue_in_flight", "queue_rate_limit", "behind")
+STILL = {"backoff": {"initial": 1, "multiplier": 2, "max": 600, "jitter": 0}}
+T = TypeVar("T")
+
+
+class Looking:
+    """See the module."""
+
+    def __init__(self, queues_max: int) -> None:
+        self.server = InProcess(queues_max=queues_max)
+        self.model = Broker(self.server.now_ms, queues_max)
+
+    def close(self) -> None:
+        self.server.close()
+
+    def ask(self, method: str, path: str, body: Any = None) -> Reply:
+        """What is due happens before anything asked."""
+        self.model.tick(self.server.now_ms)
+        return self.server.call(method, path, body)
+
+    def expect(self, reply: Reply, ask: Callable[[], T]) -> T | None:
+        """What the model answers. None: both refuse, with the same code."""
+        try:
+            answer = ask()
+        except Refused as refused:
+            self.expect_code(reply, refused.code)
+            return None
+        assert reply.status < 300, (reply, answer)
+        return answer
+
+    def expect_code(self, reply: Reply, code: str) -> None:
+        assert reply.code == code, (reply, code)
+
+    def note_id(self, known: Known, identity: str) -> None:
+        """An id is for ever, and ids sort by age."""
+        if not known.id:
+            known.id = identity
+            self.model.by_id[identity] = known
+            older = [other for other in self.model.by_id.values() if other.number < known.number]
+            assert all(other.id < identity for other in older)
+        assert known.id == identity
+
+    # -- looking
+
+    def peek(self, name: str, state: str, limit: int) -> None:
+        shown: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            reply = self.ask("GET", f"/v1/queues/{name}/peek?state={state}&limit={limit}{after}")
+            if self.expect(reply, lambda: self.model.queue(name)) is None:
+                return
+            shown += reply.json["messages"]
+            assert len(reply.json["messages"]) <= limit
+            if reply.json["next"] is None:
+                break
+            after = f"&after={reply.json['next']}"
+        expected = self.model.queue(name).in_state(state)
+        if state == "blocked":  # key by key
+            shown.sort(key=lambda said: str(said["id"]))
+            expected.sort(key=lambda message: message.known.number)
+        assert len(shown) == len(expected), (shown, expected)
+        for message, said in zip(expected, shown, strict=True):
+            self.note_id(message.known, said["id"])
+            self.check_view(message, said)
+
+    def check_all(self) -> None:
+        """Every message by each way to it, and every id that is gone."""
+        for name in self.model.queues:
+            for state in STATES:
+                self.peek(name, state, 100)
+        for identity, known in self.model.by_id.items():
+            reply = self.ask("GET", f"/v1/messages/{identity}")
+            if known.held():
+                self.check_view(known.held()[0], reply.json)
+                self.check_explanation(known.held()[0])
+            else:
+                self.expect_code(reply, "message_not_found")
+        self.check_hashes()
+
+    def check_hashes(self) -> None:
+        serving, replayed = self.server.hashes()
+        assert serving == replayed
+
+    def check_counts(self) -> None:
+        reply = self.ask("GET", "/v1/queues")
+        assert [queue["name"] for queue in reply.json["queues"]] == sorted(self.model.queues)
+        for said in reply.json["queues"]:
+            self.check_queue(said)
+            if self.model.queues[said["name"]].further:
+                self.check_groups(said["name"])
+
+    def check_queue(self, said: dict[str, Any]) -> None:
+        queue = self.model.queues[said["name"]]
+        assert {name: said["config"][name] for name in queue.config} == queue.config
+        assert (said["createdAt"], said["paused"]) == (instant(queue.created_at_ms), queue.paused)
+        self.check_counted(queue, said)
+
+    def check_groups(self, name: str) -> None:
+        groups = self.ask("GET", f"/v1/queues/{name}/groups").json["groups"]
+        expected = self.model.queue(name).groups()
+        assert [said["name"] for said in groups] == [group.group for group in expected]
+        for group, said in zip(expected, groups, strict=True):
+            assert (said["queue"], said["createdAt"]) == (name, instant(group.created_at_ms))
+            assert said["lag"] == sum(message.state in STATES[:3] for message in group.messages)
+            self.check_counted(group, said)
+
+    def check_counted(self, group: Queue, said: dict[str, Any]) -> None:
+        counts = {state: len(group.in_state(state)) for state in STATES}
+        assert {state: said["counts"][state] for state in STATES} == counts, said
+
+    def check_view(self, message: Message, said: dict[str, Any]) -> None:
+        at = {"state": message.state, AT[message.state]: instant(message.at_ms), "groups": message.known.groups()}
+        self.check_message(message, said, {"expiresAt": instant(message.gone_at_ms()), **at})
+
+    def check_message(self, message: Message, said: dict[str, Any], more: dict[str, Any]) -> None:
+        if message.death is not None:
+            self.model.told_source(message.death, said["deadLetter"].get("sourceGroup", "default"))
+            self.note_id(message.death.source.known, said["deadLetter"]["sourceId"])
+        check_message(message, said, more)
+
+    def check_explanation(self, message: Message) -> None:
+        reply = self.ask("GET", f"/v1/messages/{message.known.id}/explain")
+        reasons = [reason["code"] for reason in reply.json["reasons"]]
+        expected = self.model.explain(message)
+        assert [code for code in reasons if code in EXPLAINED] == expected, reply
+        assert reply.json["deliverable"] == (not set(expected) - {"behind"}), reply
