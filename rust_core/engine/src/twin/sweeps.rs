@@ -112,6 +112,7 @@ pub(crate) fn all_of(page: SweepPage) -> SweepChoice {
 pub(super) enum SweepMove {
     Start {
         queue: usize,
+        action: usize,
         destination: Option<usize>,
         which: Option<usize>,
         state: Option<State>,
@@ -131,7 +132,7 @@ pub(super) fn any_move(queues: usize) -> impl Strategy<Value = SweepMove> {
         State::Blocked,
     ]));
     let start = (
-        0..queues,
+        (0..queues, 0_usize..4),
         prop::option::of(0..queues),
         prop::option::weighted(0.3, 0_usize..6),
         state,
@@ -139,8 +140,8 @@ pub(super) fn any_move(queues: usize) -> impl Strategy<Value = SweepMove> {
         any::<bool>(),
     );
     prop_oneof![
-        2 => start.prop_map(|(queue, destination, which, state, dry_run, slowly)| {
-            SweepMove::Start { queue, destination, which, state, dry_run, slowly }
+        2 => start.prop_map(|((queue, action), destination, which, state, dry_run, slowly)| {
+            SweepMove::Start { queue, action, destination, which, state, dry_run, slowly }
         }),
         6 => (0_u64..2).prop_map(|before| SweepMove::Step { before }),
         1 => Just(SweepMove::Cancel),
@@ -156,6 +157,7 @@ pub(super) fn command(
     match next {
         SweepMove::Start {
             queue,
+            action,
             destination,
             which,
             state,
@@ -165,8 +167,16 @@ pub(super) fn command(
             let id = which.and_then(|which| messages.iter().rev().nth(which));
             let (messages, per_ms) = (1, 20);
             let destination = destination.map(|queue| queues[queue].into());
+            let action = match action {
+                0 => SweepAction::Cancel,
+                1 => SweepAction::Change {
+                    delay_ms: destination.as_ref().map(|_| 30),
+                    priority: Some(200),
+                },
+                _ => SweepAction::Redrive { destination },
+            };
             let plan = SweepPlan {
-                action: SweepAction::Redrive { destination },
+                action,
                 ids: id.map(|&id| vec![id]),
                 filter: SweepFilter {
                     state,

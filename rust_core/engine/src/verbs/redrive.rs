@@ -234,4 +234,54 @@ mod tests {
         assert_eq!((view.tally.moved, view.tally.skipped), (0, 1));
         assert!(matches!(twin.nack(lease, None), Nacked::Retry { .. }));
     }
+
+    /// A queue with the group `audit`, of which a message died in `audit` alone.
+    fn died_for_audit(dead_letter_queue: Option<&str>) -> Twin {
+        let mut twin = Twin::new();
+        twin.create("q", dying(dead_letter_queue));
+        twin.create_group("q", "audit");
+        twin.enqueue("q", message());
+        let held = twin.receive("q", 1)[0].lease;
+        twin.ask(crate::twin::ack(held));
+        let lease = twin.receive_for("q", "audit", 1)[0].lease;
+        twin.nack(lease, None);
+        twin
+    }
+
+    #[test]
+    fn a_group_s_dead_letter_goes_back_to_that_group_alone() {
+        for (dead_letter_queue, swept) in [(Some("letters"), "letters"), (None, "q")] {
+            let mut twin = died_for_audit(dead_letter_queue);
+            assert_eq!(twin.sweep(swept, redrive()).tally.moved, 1);
+            assert_eq!(twin.receive("q", 9), []);
+            assert_eq!(twin.receive_for("q", "audit", 9).len(), 1);
+        }
+        let mut twin = died_for_audit(Some("letters"));
+        twin.delete_group("q", "audit");
+        let tally = twin.sweep("letters", redrive()).tally;
+        assert_eq!((tally.moved, tally.failed), (0, [0, 0, 0, 1]));
+    }
+
+    #[test]
+    fn copies_of_a_dead_letter_bring_it_back_once() {
+        let mut twin = Twin::new();
+        twin.create("q", dying(Some("letters")));
+        twin.create_group("letters", "alerts");
+        dead(&mut twin, "q", message());
+        assert_eq!(twin.sweep("letters", redrive()).tally.moved, 1);
+        assert_eq!(twin.queue("q").counts.ready, 1);
+        assert_eq!(twin.receive_for("letters", "alerts", 9).len(), 1);
+    }
+
+    #[test]
+    fn a_destination_s_groups_all_get_it() {
+        let mut twin = Twin::new();
+        twin.create("q", dying(None));
+        twin.create("other", config());
+        twin.create_group("other", "audit");
+        dead(&mut twin, "q", message());
+        redriven(&mut twin, "q", to("other"));
+        assert_eq!(twin.receive("other", 9).len(), 1);
+        assert_eq!(twin.receive_for("other", "audit", 9).len(), 1);
+    }
 }

@@ -54,3 +54,48 @@ fn over(state: &State, now_ms: u64, start: &StartSweep) -> Vec<u64> {
         .take(FORGOTTEN_PER_START)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::rejection::Rejection;
+    use crate::reply::Reply;
+    use crate::sweep::SweepEnd;
+    use crate::twin::sweeps::{letters, redrive, start};
+
+    #[test]
+    fn sweeps_are_bounded_and_ended_ones_are_forgotten() {
+        let mut twin = letters(1);
+        (0..3).for_each(|_| {
+            twin.start_sweep("letters", redrive());
+        });
+        let running_max = 3;
+        let exhausted = Reply::Rejected(Rejection::SweepsExhausted { running_max });
+        assert_eq!(twin.ask(start("letters", redrive())), exhausted);
+        twin.ask(Command::PurgeQueue {
+            name: "letters".into(),
+        });
+        for sweep in 1..=3 {
+            twin.step_sweep(sweep, None);
+            let ended = twin.get_sweep(sweep).ended;
+            assert_eq!(ended.map(|(end, _)| end), Some(SweepEnd::Done));
+        }
+        let sweep = twin.start_sweep("letters", redrive());
+        twin.ask(Command::DeleteQueue {
+            name: "letters".into(),
+        });
+        twin.step_sweep(sweep, None);
+        let ended = twin.get_sweep(sweep).ended;
+        assert_eq!(ended.map(|(end, _)| end), Some(SweepEnd::QueueDeleted));
+        (0..3).for_each(|_| {
+            twin.sweep("q", redrive());
+        });
+        assert_eq!(twin.live.state().sweeps.iter().count(), 5);
+        twin.wait(60_001);
+        let (sweep, kept_ms) = (sweep, 60_000);
+        let gone = Reply::Rejected(Rejection::SweepNotFound);
+        assert_eq!(twin.ask(Command::GetSweep { sweep, kept_ms }), gone);
+        twin.start_sweep("q", redrive());
+        assert_eq!(twin.live.state().sweeps.iter().count(), 1);
+    }
+}

@@ -211,9 +211,7 @@ fn decide(
 mod tests {
     use super::*;
     use crate::command::{Command, NewMessage};
-    use crate::rejection::Rejection;
-    use crate::reply::Reply;
-    use crate::twin::sweeps::{all_of, die, letters, redrive, start};
+    use crate::twin::sweeps::{all_of, die, letters, redrive};
     use crate::twin::{SECOND, Twin, message};
 
     fn counts(twin: &mut Twin) -> (u64, u64) {
@@ -358,38 +356,22 @@ mod tests {
     }
 
     #[test]
-    fn sweeps_are_bounded_and_ended_ones_are_forgotten() {
-        let mut twin = letters(1);
-        (0..3).for_each(|_| {
-            twin.start_sweep("letters", redrive());
-        });
-        let running_max = 3;
-        let exhausted = Reply::Rejected(Rejection::SweepsExhausted { running_max });
-        assert_eq!(twin.ask(start("letters", redrive())), exhausted);
-        twin.ask(Command::PurgeQueue {
-            name: "letters".into(),
-        });
-        for sweep in 1..=3 {
-            twin.step_sweep(sweep, None);
-            let ended = twin.get_sweep(sweep).ended;
-            assert_eq!(ended.map(|(end, _)| end), Some(SweepEnd::Done));
+    fn all_copies_of_a_message_have_their_turn_at_once() {
+        let mut twin = letters(0);
+        twin.create_group("q", "audit");
+        for _ in 0..70 {
+            twin.enqueue("q", message());
         }
-        let sweep = twin.start_sweep("letters", redrive());
-        twin.ask(Command::DeleteQueue {
-            name: "letters".into(),
-        });
-        twin.step_sweep(sweep, None);
-        let ended = twin.get_sweep(sweep).ended;
-        assert_eq!(ended.map(|(end, _)| end), Some(SweepEnd::QueueDeleted));
-        (0..3).for_each(|_| {
-            twin.sweep("q", redrive());
-        });
-        assert_eq!(twin.live.state().sweeps.iter().count(), 5);
-        twin.wait(60_001);
-        let (sweep, kept_ms) = (sweep, 60_000);
-        let gone = Reply::Rejected(Rejection::SweepNotFound);
-        assert_eq!(twin.ask(Command::GetSweep { sweep, kept_ms }), gone);
-        twin.start_sweep("q", redrive());
-        assert_eq!(twin.live.state().sweeps.iter().count(), 1);
+        twin.receive_for("q", "audit", 1);
+        let action = SweepAction::Cancel;
+        let view = twin.sweep(
+            "q",
+            SweepPlan {
+                action,
+                ..redrive()
+            },
+        );
+        assert_eq!((view.tally.matched, view.tally.moved), (139, 139));
+        assert_eq!(twin.live.message_count(), 1, "what is held is left alone");
     }
 }
