@@ -69,6 +69,7 @@ fn explore(seconds: u64) -> ExitCode {
                 coverage.add(&report.coverage);
             }
             Err(failure) => {
+                println!("plan {} from seed {first}:", plans + 1);
                 show(&plan, failure);
                 return ExitCode::FAILURE;
             }
