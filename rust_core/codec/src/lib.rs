@@ -7,6 +7,7 @@
 
 pub mod batch;
 pub mod blob;
+pub mod chain;
 pub mod envelope;
 pub mod hash;
 pub mod id;

@@ -5,9 +5,10 @@ use crate::command::Command;
 use crate::errors;
 use crate::reply::Reply;
 use crate::step::Step;
-use codec::batch::{Batch, Draft, FRAME_BYTES, Fault, Header, View};
+use codec::batch::{Draft, FRAME_BYTES, View};
 use codec::blob::Pieces;
-use codec::hash::{BATCH_HASH_NONE, BatchHash, StateHasher};
+use codec::chain::Chain;
+use codec::hash::{BATCH_HASH_NONE, StateHasher};
 use codec::json::answer::{Answer, Context};
 use codec::json::request::{Admitted, Authority};
 use codec::receipt::Secret;
@@ -15,7 +16,6 @@ use codec::record;
 use engine::Partition;
 use engine::config::{QueueConfig, Settings};
 use engine::ids::PartitionNumber;
-use engine::record::Record;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -25,12 +25,9 @@ use pyo3::types::PyBytes;
 pub struct Engine {
     number: PartitionNumber,
     partition: Partition,
-    /// Hash of the last batch.
-    previous: BatchHash,
+    chain: Chain,
     /// An assertion failed: the state can't be trusted.
     broken: bool,
-    /// The last batch was void, and so is what follows until the next fence.
-    passed_over: bool,
     /// Encoded records of the batch being made; kept for its memory.
     records: Vec<u8>,
 }
@@ -96,15 +93,8 @@ impl Engine {
         step.records
             .iter()
             .for_each(|record| record::encode(&mut self.records, record));
-        let header = Header {
-            lsn: step.lsn,
-            epoch: self.partition.epoch(),
-            now_ms,
-            previous: self.previous,
-            record_count: step.records.len() as u32,
-        };
         let draft = Draft {
-            header,
+            header: self.chain.header(&self.partition, now_ms, step),
             records: &self.records,
             blobs,
         };
@@ -113,7 +103,7 @@ impl Engine {
             hash = draft.write(out);
             Ok(())
         })?;
-        self.previous = hash;
+        self.chain.written(hash);
         Ok(Some(batch))
     }
 
@@ -129,28 +119,6 @@ impl Engine {
             epoch: self.partition.epoch(),
             now_ms,
         })
-    }
-
-    /// What can be refused before anything changes.
-    fn check(&self, batch: &Batch) -> Result<(), Fault> {
-        let epoch = batch.records.iter().rev().find_map(|record| match record {
-            Record::Fenced { epoch } => Some(*epoch),
-            _ => None,
-        });
-        if batch.records.is_empty() {
-            return Err(Fault::Malformed("it has no records"));
-        }
-        if batch.header.epoch != epoch.unwrap_or(self.partition.epoch()) {
-            return Err(Fault::Malformed(
-                "its epoch is not the one its writer had begun",
-            ));
-        }
-        if batch.header.now_ms < self.partition.now_ms() {
-            return Err(Fault::Malformed(
-                "its instant is before that of the batch before it",
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -238,9 +206,8 @@ impl Engine {
         Engine {
             number,
             partition,
-            previous: BATCH_HASH_NONE,
+            chain: Chain::default(),
             broken: false,
-            passed_over: false,
             records: Vec::new(),
         }
     }
@@ -280,40 +247,16 @@ impl Engine {
     /// Verifies one batch and applies it. A journal that contradicts itself is found while it is applied.
     fn replay(&mut self, py: Python<'_>, sequence: u64, batch: &[u8]) -> PyResult<()> {
         self.check_usable()?;
-        let expected = self.partition.lsn() + 1;
-        if sequence != expected {
-            return Err(errors::batch(
-                py,
-                Fault::Sequence {
-                    expected,
-                    found: sequence,
-                },
-            ));
-        }
-        // Behind a void batch its place was taken from the owner's own: what he sent behind that one is void too.
-        let epoch_min = self.partition.epoch() + u64::from(self.passed_over);
-        let deposed = Batch::is_deposed(batch, sequence, epoch_min);
-        if deposed.map_err(|fault| errors::batch(py, fault))? {
-            self.partition.pass_over(sequence);
-            self.passed_over = true;
-            return Ok(());
-        }
-        let batch = Batch::decode(batch, sequence, &self.previous)
-            .map_err(|fault| errors::batch(py, fault))?;
-        self.check(&batch)
-            .map_err(|fault| errors::batch(py, fault))?;
-        let now_ms = batch.header.now_ms;
-        let applied = caught(|| self.partition.replay(sequence, now_ms, &batch.records));
+        let read = self.chain.read(&self.partition, sequence, batch);
+        let batch = read.map_err(|fault| errors::batch(py, fault))?;
+        let applied = caught(|| self.chain.apply(&mut self.partition, sequence, batch));
         self.broken = applied.is_err();
-        self.previous = batch.hash;
-        self.passed_over = false;
         applied.map_err(|text| errors::contradiction(py, &text))
     }
 
     /// The batch that begins a new epoch.
     fn fence(&mut self, py: Python<'_>, now_ms: u64, secret: Secret) -> PyResult<Step> {
         self.guarded(|engine| {
-            engine.passed_over = false;
             let step = engine.partition.fence(now_ms, secret);
             let batch = engine.frame(py, now_ms, &step, &[])?;
             step_of(py, batch, step, Vec::new())
