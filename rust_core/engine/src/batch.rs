@@ -67,10 +67,13 @@ impl<'a> Batch<'a> {
         let more = !is_over && slots.is_some();
         if let Some(slots) = slots.filter(|_| more) {
             let end = slots.end;
-            let ids = slots.map(|slot| messages.id(slot));
-            let next = |id: &MessageId| id.number > sweep.cursor;
-            let matching = ids.filter(|id| next(id) && is_candidate(self.state, sweep, *id));
-            scan.take(matching, end, messages.slots());
+            for id in slots.map(|slot| messages.id(slot)) {
+                let is_next = id.number > sweep.cursor && scan.wants(id.number);
+                if is_next && is_candidate(self.state, sweep, id) {
+                    scan.take(id);
+                }
+            }
+            scan.looked_at(end, messages.slots());
         }
         let sweep = self.state.sweeps.get_mut(number);
         sweep.expect("a sweep is there").scan = scan;

@@ -4,11 +4,12 @@
 //! number reached says where to go on. Which ones come next is found by looking at every slot, a part at a time
 //! (`Scan`): that is no state, it only says where to look, and is found again after a takeover.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::{MessageId, QueueNumber};
-use crate::sweep::{SWEEP_SAMPLE_MAX, SweepEnd, SweepPlan, SweepTally, SweepView};
+use crate::sweep::{SWEEP_ACTED_MAX, SWEEP_SAMPLE_MAX, SweepEnd, SweepPlan, SweepTally, SweepView};
 
 /// One sweep.
 pub(crate) struct Sweep {
@@ -83,7 +84,7 @@ impl Sweep {
 }
 
 /// Messages found at once: what bounds a scan's memory. A sweep of more looks again.
-const FOUND_MAX: usize = 1 << 17;
+const FOUND_MAX: usize = 1 << 16;
 
 /// The next messages of a sweep, as found by looking at all slots.
 #[derive(Default)]
@@ -94,8 +95,10 @@ pub(crate) struct Scan {
     lowest: BinaryHeap<(u64, u32)>,
     /// The lowest of those that were too many. What else has this number waits with it.
     more_from: Option<u64>,
-    /// Descending, so the next is last.
-    found: Vec<(u64, u32)>,
+    /// All slots were looked at: these are left, the lowest first. Never sorted at once: that would take long.
+    found: BinaryHeap<Reverse<(u64, u32)>>,
+    /// The first ones of them, ascending.
+    next: VecDeque<(u64, u32)>,
     complete: bool,
 }
 
@@ -106,44 +109,67 @@ impl Scan {
         (!self.complete).then_some(self.next_slot..end)
     }
 
-    /// Takes what matched in the slots up to `end`, of `count`.
-    pub fn take(&mut self, matching: impl Iterator<Item = MessageId>, end: u32, count: u32) {
-        for id in matching {
-            self.lowest.push((id.number, id.slot));
-            if self.lowest.len() > FOUND_MAX {
-                let (number, _) = self.lowest.pop().expect("there are too many");
-                self.more_from = Some(number);
-            }
+    /// Whether a message of this number may be among the lowest ones: a quick look, before a closer one.
+    pub fn wants(&mut self, number: u64) -> bool {
+        let highest = self
+            .lowest
+            .peek()
+            .filter(|_| self.lowest.len() == FOUND_MAX);
+        let is_low = highest.is_none_or(|&(highest, _)| number < highest);
+        if !is_low {
+            self.leave(number);
         }
+        is_low
+    }
+
+    fn leave(&mut self, number: u64) {
+        self.more_from = Some(self.more_from.map_or(number, |more| more.min(number)));
+    }
+
+    /// Takes a message that matched.
+    pub fn take(&mut self, id: MessageId) {
+        self.lowest.push((id.number, id.slot));
+        if self.lowest.len() > FOUND_MAX {
+            let (number, _) = self.lowest.pop().expect("there are too many");
+            self.leave(number);
+        }
+    }
+
+    /// The slots up to `end`, of `count`, were looked at.
+    pub fn looked_at(&mut self, end: u32, count: u32) {
         self.next_slot = end;
         if end == count {
-            self.found = std::mem::take(&mut self.lowest).into_sorted_vec();
             let more_from = self.more_from.unwrap_or(u64::MAX);
-            self.found.retain(|&(number, _)| number < more_from);
-            self.found.reverse();
+            let mut found = std::mem::take(&mut self.lowest).into_vec();
+            found.retain(|&(number, _)| number < more_from);
+            self.found = found.into_iter().map(Reverse).collect();
             self.complete = true;
         }
     }
 
     /// Drops what had its turn. True when nothing is left of all there was.
     pub fn pass(&mut self, cursor: u64) -> bool {
-        while self
-            .found
-            .last()
-            .is_some_and(|&(number, _)| number <= cursor)
-        {
-            self.found.pop();
+        let passed = |&(number, _): &(u64, u32)| number <= cursor;
+        while self.next.front().is_some_and(passed) {
+            self.next.pop_front();
         }
-        if self.complete && self.found.is_empty() && self.more_from.is_some() {
+        while self.next.len() < SWEEP_ACTED_MAX {
+            match self.found.pop() {
+                Some(Reverse(found)) if passed(&found) => {}
+                Some(Reverse(found)) => self.next.push_back(found),
+                None => break,
+            }
+        }
+        if self.complete && self.next.is_empty() && self.more_from.is_some() {
             *self = Scan::default();
         }
-        self.complete && self.found.is_empty()
+        self.complete && self.next.is_empty()
     }
 
-    /// What was found, ascending.
+    /// The next ones, ascending.
     pub fn iter(&self) -> impl Iterator<Item = MessageId> + '_ {
         let id = |&(number, slot): &(u64, u32)| MessageId { number, slot };
-        self.found.iter().rev().map(id)
+        self.next.iter().map(id)
     }
 }
 
@@ -245,9 +271,14 @@ mod tests {
                 // Slot 0 holds the even numbers, slot 1 the odd ones, the highest first.
                 let odd = u64::from(slots.start);
                 let numbers = (cursor + 1..=count).rev().filter(|n| n % 2 == odd);
-                scan.take(numbers.map(id), slots.end, 2);
+                for number in numbers {
+                    if scan.wants(number) {
+                        scan.take(id(number));
+                    }
+                }
+                scan.looked_at(slots.end, 2);
             }
-            for next in scan.iter().take(70_000) {
+            for next in scan.iter().take(200) {
                 assert_eq!(next.number, seen + 1);
                 (seen, cursor) = (next.number, next.number);
             }

@@ -19,8 +19,8 @@ use crate::sweep::*;
 use crate::sweeps::Sweep;
 use crate::view;
 
-/// Slots looked at in one step: about a fifth of a millisecond.
-const SLOTS_PER_STEP: u32 = 1 << 14;
+/// Slots looked at in one step: well below a millisecond.
+const SLOTS_PER_STEP: u32 = 1 << 13;
 
 /// Batches that a page's bytes may lie in, and the bytes, as each is read whole.
 const PAGE_BATCHES_MAX: usize = 16;
