@@ -28,11 +28,31 @@ struct Style {
     bounded: u64,
     /// The greatest time a setting names.
     time_ms_max: u64,
+    /// Times that settings and waits are drawn from again and again: edges are met, and missed by a millisecond.
+    times_ms: [u64; 3],
+}
+
+impl Style {
+    fn time_ms(&self, random: &mut Random) -> u64 {
+        match random.chance(50) {
+            true => random.pick(&self.times_ms),
+            false => random.time_ms(self.time_ms_max),
+        }
+    }
+
+    fn wait_ms(&self, random: &mut Random) -> u64 {
+        match random.below(6) {
+            0..=1 => 0,
+            2..=3 => random.time_ms(self.wait_ms_max),
+            _ => random.pick(&self.times_ms) + random.below(3) - 1,
+        }
+    }
 }
 
 /// The plan of a seed.
 pub fn plan(seed: u64) -> Plan {
     let random = &mut Random::new(seed);
+    let time_ms_max = random.pick(&[200, 5_000, 600_000]);
     let style = Style {
         wait_ms_max: random.pick(&[20, 2_000, 60_000, 600_000]),
         faults: random.pick(&[0, 3, 10, 25]),
@@ -42,7 +62,8 @@ pub fn plan(seed: u64) -> Plan {
         expiring: random.pick(&[0, 10, 40]),
         grouped: random.pick(&[0, 0, 50, 80]),
         bounded: random.pick(&[0, 30]),
-        time_ms_max: random.pick(&[200, 5_000, 600_000]),
+        time_ms_max,
+        times_ms: [(); 3].map(|()| random.time_ms(time_ms_max)),
     };
     let count = random.within(40, 250);
     let mut moves: Vec<Move> = (QUEUES[..random.within(1, 3) as usize].iter())
@@ -69,10 +90,7 @@ fn create(random: &mut Random, style: &Style, queue: &'static str) -> Move {
 }
 
 fn next(random: &mut Random, style: &Style) -> Move {
-    let wait_ms = match random.below(3) {
-        0 => 0,
-        _ => random.time_ms(style.wait_ms_max),
-    };
+    let wait_ms = style.wait_ms(random);
     let node = usize::from(random.chance(20));
     let action = match random.chance(style.faults) {
         true => Action::Fault(node, fault(random)),
@@ -96,7 +114,7 @@ fn ask(random: &mut Random, style: &Style) -> Ask {
             queue,
             group: group(random, style),
             max: random.within(1, 4) as u32,
-            timeout_ms: random.maybe(40, |random| random.time_ms(style.time_ms_max)),
+            timeout_ms: random.maybe(40, |random| style.time_ms(random)),
             bytes_max: random.pick(&[80, 200, 1 << 20, 1 << 20]),
             vanishes: random.chance(8),
         },
@@ -156,7 +174,7 @@ fn of_lease(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
         0..=34 => Ask::Ack { which },
         35..=69 => Ask::Nack {
             which,
-            delay_ms: random.maybe(50, |random| random.time_ms(style.time_ms_max) - 1),
+            delay_ms: random.maybe(50, |random| style.time_ms(random) - 1),
             priority: random.maybe(20, |random| random.pick(&[0, 1, 9])),
             error: random
                 .maybe(30, |random| random.within(0, 60) as u32)
@@ -165,7 +183,7 @@ fn of_lease(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
         },
         70..=79 => Ask::Extend {
             which,
-            timeout_ms: random.maybe(40, |random| random.time_ms(style.time_ms_max)),
+            timeout_ms: random.maybe(40, |random| style.time_ms(random)),
         },
         80..=88 => Ask::Settle { queue, which },
         _ => Ask::Release { which },
@@ -179,7 +197,7 @@ fn of_message(random: &mut Random, style: &Style) -> Ask {
         _ => Ask::Change {
             which,
             delay_ms: random.maybe(60, |random| match random.chance(60) {
-                true => random.time_ms(style.time_ms_max),
+                true => style.time_ms(random),
                 false => 0,
             }),
             priority: random.maybe(40, |random| random.pick(&[0, 1, 5, 9])),
@@ -221,12 +239,8 @@ fn look(random: &mut Random, queue: &'static str) -> Ask {
 fn message(random: &mut Random, style: &Style) -> NewMessage {
     NewMessage {
         priority: random.pick(&[0, 1, 1, 1, 5, 255]),
-        delay_ms: random.maybe(style.delayed, |random| {
-            random.time_ms(style.time_ms_max) - 1
-        }),
-        ttl_ms: random.maybe(style.expiring, |random| {
-            random.time_ms(style.time_ms_max) - 1
-        }),
+        delay_ms: random.maybe(style.delayed, |random| style.time_ms(random) - 1),
+        ttl_ms: random.maybe(style.expiring, |random| style.time_ms(random) - 1),
         dedup: random.maybe(style.deduplicated, |random| DedupKey {
             hash: u128::from(random.below(5)),
             fingerprint: u64::from(random.chance(15)),
@@ -253,27 +267,27 @@ fn config(random: &mut Random, style: &Style) -> QueueConfig {
     let scheduling = match random.chance(30) {
         true => Scheduling::Strict,
         false => Scheduling::Fair {
-            aging_ms: random.time_ms(style.time_ms_max) - 1,
+            aging_ms: style.time_ms(random) - 1,
         },
     };
     let backoff = Backoff {
-        initial_ms: random.time_ms(style.time_ms_max) - 1,
+        initial_ms: style.time_ms(random) - 1,
         multiplier_permille: random.pick(&[1000, 1500, 2000, 10_000]),
-        max_ms: random.time_ms(style.time_ms_max),
+        max_ms: style.time_ms(random),
         jitter_permille: random.pick(&[0, 200, 1000]),
     };
-    let timeout_ms = random.time_ms(style.time_ms_max);
+    let timeout_ms = style.time_ms(random);
     QueueConfig {
         dead_letter_queue: random.maybe(40, |random| random.pick(&QUEUES).into()),
         rate_limit: random.maybe(25, |random| limit(random, style)),
         scheduling,
         backoff,
-        dedup_window_ms: random.time_ms(style.time_ms_max) - 1,
+        dedup_window_ms: style.time_ms(random) - 1,
         delay_ms: random
-            .maybe(20, |random| random.time_ms(style.time_ms_max))
+            .maybe(20, |random| style.time_ms(random))
             .unwrap_or(0),
         ttl_ms: random
-            .maybe(style.expiring, |random| random.time_ms(style.time_ms_max))
+            .maybe(style.expiring, |random| style.time_ms(random))
             .unwrap_or(0),
         messages_max: random
             .maybe(style.bounded, |random| random.within(1, 12))
@@ -282,7 +296,7 @@ fn config(random: &mut Random, style: &Style) -> QueueConfig {
             .maybe(style.bounded, |random| random.within(1, 4) as u32)
             .unwrap_or(0),
         dead_retention_ms: random
-            .maybe(30, |random| random.time_ms(style.time_ms_max))
+            .maybe(30, |random| style.time_ms(random))
             .unwrap_or(0),
         ..QueueConfig::new(timeout_ms, random.below(4) as u32)
     }
