@@ -1,14 +1,20 @@
 //! Damaged journals: a start on one is refused, never silently with less.
 
+use codec::hash::{self, BATCH_HASH_BYTES};
+
 use crate::chain::Chain;
 use crate::journal::Stored;
 use crate::plan::Damage;
 use crate::world::settings;
 
+/// Where the lowest byte of a batch's instant lies in its header.
+const INSTANT_AT: usize = 24;
+
 /// Damages a copy and replays it.
 pub(crate) fn check_refused(batches: &[Stored], damage: &Damage) {
+    let counts: Vec<bool> = batches.iter().map(|stored| stored.counts).collect();
     let mut copy: Vec<Vec<u8>> = batches.iter().map(|stored| stored.bytes.to_vec()).collect();
-    if copy.is_empty() || !apply(&mut copy, damage) {
+    if copy.is_empty() || !apply(&mut copy, &counts, damage) {
         return;
     }
     let mut chain = Chain::new(settings());
@@ -22,7 +28,7 @@ pub(crate) fn check_refused(batches: &[Stored], damage: &Damage) {
 }
 
 /// False: there is nothing to damage like that.
-fn apply(copy: &mut Vec<Vec<u8>>, damage: &Damage) -> bool {
+fn apply(copy: &mut Vec<Vec<u8>>, counts: &[bool], damage: &Damage) -> bool {
     let last = copy.len() - 1;
     let at = |back: usize| last.saturating_sub(back);
     match *damage {
@@ -43,6 +49,16 @@ fn apply(copy: &mut Vec<Vec<u8>>, damage: &Damage) -> bool {
             copy.swap(at, at + 1);
         }
         Damage::Doubled { back } => copy.insert(at(back) + 1, copy[at(back)].clone()),
+        // Nothing but the next batch that counts can tell.
+        Damage::Rewritten { back }
+            if counts[at(back)] && counts[at(back) + 1..].contains(&true) =>
+        {
+            let batch = &mut copy[at(back)];
+            batch[INSTANT_AT] ^= 1;
+            let end = batch.len() - BATCH_HASH_BYTES;
+            let hash = hash::batch(&batch[..end]);
+            batch[end..].copy_from_slice(&hash);
+        }
         _ => return false,
     }
     true

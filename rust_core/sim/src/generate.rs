@@ -342,7 +342,8 @@ fn fault(random: &mut Random) -> Fault {
 
 fn damage(random: &mut Random) -> Damage {
     let back = random.time_ms(16) as usize - 1;
-    match random.below(8) {
+    match random.below(10) {
+        8..=9 => Damage::Rewritten { back: back + 1 },
         0..=3 => Damage::Flip {
             back,
             bit: random.below(4096) as usize,

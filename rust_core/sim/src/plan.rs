@@ -169,4 +169,6 @@ pub enum Damage {
     Swapped { back: usize },
     /// A batch lies where the next one should.
     Doubled { back: usize },
+    /// A batch before the last one was written anew, with another instant and a hash that is right.
+    Rewritten { back: usize },
 }

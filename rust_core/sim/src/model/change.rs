@@ -72,11 +72,10 @@ impl Model {
     /// Into the line of its priority: behind those that wait as long or longer.
     fn stand_in_order(&mut self, at: usize) {
         let message = &self.messages[at];
-        let (at_ms, home, priority) = (message.at_ms, message.home, message.priority);
+        let (at_ms, lane) = (message.at_ms, message.lane());
         self.place(at, State::Ready, at_ms);
         let is_behind = |other: &&mut Message| {
-            let same = (other.home, other.priority, other.state) == (home, priority, State::Ready);
-            same && other.at_ms > at_ms
+            other.lane() == lane && other.state == State::Ready && other.at_ms > at_ms
         };
         let mut behind: Vec<&mut Message> = self.messages.iter_mut().filter(is_behind).collect();
         behind.sort_by_key(|message| message.line);

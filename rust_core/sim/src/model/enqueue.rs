@@ -123,6 +123,7 @@ impl Model {
         let message = &mut self.messages[at];
         message.expires_at_ms = expires_at_ms;
         message.ordering_key = entry.ordering_key;
+        message.fairness_key = entry.fairness_key;
         message.max_retries = entry.max_retries;
         self.place_new(at, due_ms);
         self.saw(None, "enqueue", super::look::name(self.messages[at].state));
@@ -191,6 +192,7 @@ impl Model {
             at_ms: 0,
             expires_at_ms: 0,
             ordering_key: None,
+            fairness_key: None,
             max_retries: None,
             line: 0,
             key_line: 0,

@@ -1,11 +1,12 @@
 //! Consumer groups: each further one gets a copy of what its queue accepts from its making on.
 
-use engine::config::RateLimit;
+use engine::config::QueueConfig;
 use engine::rejection::Rejection;
 use engine::reply::{GroupView, Reply};
 
 use super::Model;
-use super::queue::{Bucket, Queue};
+use super::limits::Limits;
+use super::queue::Queue;
 
 /// A consumer group of a queue.
 #[derive(Clone)]
@@ -16,18 +17,18 @@ pub(crate) struct Group {
     pub number: u16,
     pub name: Box<str>,
     pub created_at_ms: u64,
-    pub bucket: Option<Bucket>,
+    pub limits: Limits,
 }
 
 impl Model {
-    pub(super) fn new_group(&mut self, number: u16, name: &str, limit: Option<RateLimit>) -> Group {
+    pub(super) fn new_group(&mut self, number: u16, name: &str, config: &QueueConfig) -> Group {
         self.homes_made += 1;
         Group {
             home: self.homes_made,
             number,
             name: name.into(),
             created_at_ms: self.now_ms,
-            bucket: limit.map(|limit| Bucket::full(limit, self.now_ms)),
+            limits: Limits::full(config, self.now_ms),
         }
     }
 
@@ -47,7 +48,8 @@ impl Model {
             }
             let is_free = |number: &u16| groups.iter().all(|other| other.number != *number);
             let number = (1..).find(is_free).expect("numbers enough");
-            let made = self.new_group(number, group, self.queues[at].config.rate_limit);
+            let config = self.queues[at].config.clone();
+            let made = self.new_group(number, group, &config);
             self.queues[at].groups.push(made);
             self.saw(None, "create group", "made");
         }

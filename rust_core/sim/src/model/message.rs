@@ -24,6 +24,7 @@ pub(crate) struct Message {
     /// 0: never.
     pub expires_at_ms: u64,
     pub ordering_key: Option<u64>,
+    pub fairness_key: Option<u64>,
     pub max_retries: Option<u32>,
     /// Its place among those of its state: the smallest is first.
     pub line: i64,
@@ -64,6 +65,11 @@ pub(crate) struct Death {
 }
 
 impl Message {
+    /// Ready messages that share it are first in, first out.
+    pub fn lane(&self) -> (u32, u8, Option<u64>) {
+        (self.home, self.priority, self.fairness_key)
+    }
+
     /// One that its ordering key waits for.
     pub fn is_of_key(&self, home: u32, key: u64) -> bool {
         self.home == home && self.ordering_key == Some(key) && self.state != State::Dead

@@ -8,6 +8,7 @@ mod change;
 mod enqueue;
 mod group;
 mod lease;
+mod limits;
 mod look;
 mod message;
 mod peek;

@@ -1,7 +1,7 @@
-//! Queues: made, changed, paused, purged, deleted, listed; and a bucket for each rate limit.
+//! Queues: made, changed, paused, purged, deleted, listed.
 
 use engine::command::ConfigPatch;
-use engine::config::{QueueConfig, RateLimit};
+use engine::config::QueueConfig;
 use engine::record::Paused;
 use engine::rejection::Rejection;
 use engine::reply::{Counts, QueueView, Reply, State};
@@ -24,65 +24,10 @@ pub(crate) struct Queue {
     pub groups: Vec<Group>,
 }
 
-/// A bucket of tokens, counted in shares: `per_ms` shares are one token, and each millisecond brings `requests`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bucket {
-    limit: RateLimit,
-    shares: u128,
-    at_ms: u64,
-}
-
-impl Bucket {
-    pub fn full(limit: RateLimit, now_ms: u64) -> Self {
-        let shares = u128::from(limit.burst) * u128::from(limit.per_ms);
-        Bucket {
-            limit,
-            shares,
-            at_ms: now_ms,
-        }
-    }
-
-    fn empty(limit: RateLimit, now_ms: u64) -> Self {
-        Bucket {
-            limit,
-            shares: 0,
-            at_ms: now_ms,
-        }
-    }
-
-    fn fill(&mut self, now_ms: u64) {
-        let brought = u128::from(now_ms - self.at_ms) * u128::from(self.limit.requests);
-        let most = u128::from(self.limit.burst) * u128::from(self.limit.per_ms);
-        self.shares = most.min(self.shares + brought);
-        self.at_ms = now_ms;
-    }
-
-    pub fn has_one(&mut self, now_ms: u64) -> bool {
-        self.fill(now_ms);
-        self.shares >= u128::from(self.limit.per_ms)
-    }
-
-    pub fn take(&mut self, now_ms: u64) {
-        assert!(
-            self.has_one(now_ms),
-            "more were delivered than the rate limit allows"
-        );
-        self.shares -= u128::from(self.limit.per_ms);
-    }
-
-    /// Milliseconds until there is one.
-    pub fn wait_ms(&mut self, now_ms: u64) -> u64 {
-        self.fill(now_ms);
-        let missing = u128::from(self.limit.per_ms).saturating_sub(self.shares);
-        missing.div_ceil(u128::from(self.limit.requests)) as u64
-    }
-}
-
 impl Queue {
     pub fn empty_limits(&mut self, now_ms: u64) {
-        let limit = self.config.rate_limit;
         for group in &mut self.groups {
-            group.bucket = limit.map(|limit| Bucket::empty(limit, now_ms));
+            group.limits.empty(&self.config, now_ms);
         }
     }
 
@@ -133,8 +78,8 @@ impl Model {
         let now_ms = self.now_ms;
         let queue = &mut self.queues[at];
         queue.config = config;
-        if queue.config.rate_limit != before.rate_limit {
-            queue.empty_limits(now_ms);
+        for group in &mut queue.groups {
+            group.limits.change(&before, &queue.config, now_ms);
         }
         let homes: Vec<u32> = queue.groups.iter().map(|group| group.home).collect();
         self.woken.extend(homes);
@@ -319,7 +264,7 @@ impl Model {
     }
 
     fn add_queue(&mut self, name: &str, config: QueueConfig) {
-        let default = self.new_group(0, "default", config.rate_limit);
+        let default = self.new_group(0, "default", &config);
         self.queues.push(Queue {
             number: self.queues_made,
             name: name.into(),

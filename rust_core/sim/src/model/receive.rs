@@ -6,11 +6,20 @@ use engine::reply::{Delivered, Limited, LimitedBy, Reply, State};
 
 use super::{Message, Model};
 
+/// Whom the messages of a receive go to.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    queue: usize,
+    group: usize,
+    consumer: &'a str,
+}
+
 impl Model {
     pub(super) fn receive(&mut self, command: &Command, reply: &Reply) {
         let Command::Receive {
             queue,
             group,
+            consumer,
             messages_max,
             visibility_timeout_ms,
             answer_bytes_max,
@@ -39,14 +48,19 @@ impl Model {
         }
         let own_ms = self.queues[at].config.visibility_timeout_ms;
         let until_ms = self.now_ms + visibility_timeout_ms.unwrap_or(own_ms);
+        let line = Line {
+            queue: at,
+            group,
+            consumer,
+        };
         let mut bytes_left = *answer_bytes_max;
         for (index, delivered) in messages.iter().enumerate() {
-            let bytes = self.deliver((at, group), delivered, until_ms);
+            let bytes = self.deliver(line, delivered, until_ms);
             assert!(index == 0 || bytes <= bytes_left, "the answer is too long");
             bytes_left = bytes_left.saturating_sub(bytes);
         }
-        let max = *messages_max as usize;
-        let why = self.check_rest((at, group), messages.len(), max, bytes_left);
+        let left = *messages_max as usize - messages.len();
+        let why = self.check_rest(line, left, messages.is_empty(), bytes_left);
         assert_eq!(
             *limited,
             why.filter(|_| messages.is_empty()),
@@ -55,8 +69,11 @@ impl Model {
     }
 
     /// One message goes. Returns its bytes in the answer.
-    fn deliver(&mut self, line: (usize, usize), delivered: &Delivered, until_ms: u64) -> u64 {
-        let (queue, group) = (&self.queues[line.0], &self.queues[line.0].groups[line.1]);
+    fn deliver(&mut self, line: Line, delivered: &Delivered, until_ms: u64) -> u64 {
+        let (queue, group) = (
+            &self.queues[line.queue],
+            &self.queues[line.queue].groups[line.group],
+        );
         assert!(
             self.leases_left(queue, group.home) > 0,
             "more are leased than may be"
@@ -98,43 +115,62 @@ impl Model {
         bytes
     }
 
-    fn lease(&mut self, at: usize, line: (usize, usize), until_ms: u64) {
+    fn lease(&mut self, at: usize, line: Line, until_ms: u64) {
         let message = &mut self.messages[at];
         message.deliveries += 1;
         message.nacked = None;
+        let key = message.fairness_key;
         self.place(at, State::Leased, until_ms);
         let now_ms = self.now_ms;
-        if let Some(bucket) = &mut self.queues[line.0].groups[line.1].bucket {
+        let limits = &mut self.queues[line.queue].groups[line.group].limits;
+        if let Some(bucket) = &mut limits.group {
             bucket.take(now_ms);
         }
+        limits.consumers.take(&line.consumer.into(), now_ms);
+        key.iter().for_each(|key| limits.keys.take(key, now_ms));
         self.saw(Some(State::Ready), "receive", "leased");
     }
 
     /// Fewer went than were asked for: there must be a reason.
     fn check_rest(
         &mut self,
-        line: (usize, usize),
-        count: usize,
-        max: usize,
+        line: Line,
+        left: usize,
+        is_first: bool,
         bytes_left: u64,
     ) -> Option<Limited> {
         self.see_passed_over(line);
-        let next = self.next_in_line(line);
-        if count == max || next.is_empty() {
+        let (now_ms, queue) = (self.now_ms, &self.queues[line.queue]);
+        let group = &queue.groups[line.group];
+        if left == 0 || self.count(group.home, State::Ready) == 0 {
             return None;
         }
-        let (now_ms, queue) = (self.now_ms, &self.queues[line.0]);
-        if self.leases_left(queue, queue.groups[line.1].home) == 0 {
+        if self.leases_left(queue, group.home) == 0 {
             self.saw(Some(State::Ready), "receive", "as many as may be");
             return limit(LimitedBy::InFlight, None);
         }
-        let bucket = self.queues[line.0].groups[line.1].bucket.as_mut();
-        let wait_ms = bucket.map_or(0, |bucket| bucket.wait_ms(now_ms));
+        let wait_ms = group
+            .limits
+            .group
+            .map_or(0, |mut bucket| bucket.wait_ms(now_ms));
         if wait_ms > 0 {
             self.saw(Some(State::Ready), "receive", "limited");
             return limit(LimitedBy::QueueRateLimit, Some(wait_ms));
         }
-        let fits = |&at: &usize| count == 0 || self.messages[at].answer_bytes() <= bytes_left;
+        let wait_ms = group
+            .limits
+            .consumers
+            .wait_ms(&line.consumer.into(), now_ms);
+        if wait_ms > 0 {
+            self.saw(Some(State::Ready), "receive", "consumer limited");
+            panic!("consumers are not limited");
+        }
+        let next = self.next_in_line(line);
+        if next.is_empty() {
+            self.saw(Some(State::Ready), "receive", "key limited");
+            panic!("keys are not limited: {:?}", self.keys_wait_ms(line));
+        }
+        let fits = |&at: &usize| is_first || self.messages[at].answer_bytes() <= bytes_left;
         assert!(
             !next.iter().all(fits),
             "messages are ready and none is delivered"
@@ -143,8 +179,8 @@ impl Model {
         None
     }
 
-    fn see_passed_over(&self, line: (usize, usize)) {
-        let home = self.queues[line.0].groups[line.1].home;
+    fn see_passed_over(&self, line: Line) {
+        let home = self.queues[line.queue].groups[line.group].home;
         for message in self.messages.iter().filter(|message| message.home == home) {
             if message.state != State::Ready {
                 self.saw(Some(message.state), "receive", "passed over");
@@ -152,20 +188,48 @@ impl Model {
         }
     }
 
-    /// The messages that may go next: the first one of the level whose turn it is.
-    fn next_in_line(&self, (queue, group): (usize, usize)) -> Vec<usize> {
-        let queue = &self.queues[queue];
-        let home = queue.groups[group].home;
+    /// How long the messages of a key may not go; None: until one of them is done.
+    fn key_waits_ms(&self, line: Line, key: Option<u64>) -> Option<u64> {
+        let Some(key) = key else { return Some(0) };
+        let queue = &self.queues[line.queue];
+        let group = &queue.groups[line.group];
+        let is_held = |message: &&Message| {
+            let same = message.home == group.home && message.fairness_key == Some(key);
+            same && message.state == State::Leased
+        };
+        let most = queue.config.fairness.in_flight_max as usize;
+        if most > 0 && self.messages.iter().filter(is_held).count() >= most {
+            return None;
+        }
+        Some(group.limits.keys.wait_ms(&key, self.now_ms))
+    }
+
+    /// When the first of the keys may go that all have to wait.
+    fn keys_wait_ms(&self, line: Line) -> Option<u64> {
+        let home = self.queues[line.queue].groups[line.group].home;
+        let is_ready = |message: &&Message| message.home == home && message.state == State::Ready;
+        let ready = self.messages.iter().filter(is_ready);
+        let waits = ready.filter_map(|message| self.key_waits_ms(line, message.fairness_key));
+        waits.min()
+    }
+
+    /// The messages that may go next: the first one of a lane, in a level whose turn it is. A level is as old as its
+    /// oldest lane; whether those count that have to wait is left open, and whose turn it is among lanes.
+    fn next_in_line(&self, line: Line) -> Vec<usize> {
+        let queue = &self.queues[line.queue];
+        let home = queue.groups[line.group].home;
         let waiting = self.messages.iter().enumerate().filter(|(_, message)| {
             let is_ready = message.home == home && message.state == State::Ready;
             is_ready && !message.is_expired(self.now_ms)
         });
         let waiting: Vec<(usize, &Message)> = waiting.collect();
         let is_first = |&&(_, message): &&(usize, &Message)| {
-            let same = |other: &&(usize, &Message)| other.1.priority == message.priority;
-            let mut level = waiting.iter().filter(same);
-            level.all(|(_, other)| other.line >= message.line)
+            let same = |other: &&(usize, &Message)| other.1.lane() == message.lane();
+            let mut lane = waiting.iter().filter(same);
+            lane.all(|(_, other)| other.line >= message.line)
         };
+        let firsts: Vec<(usize, &Message)> = waiting.iter().filter(is_first).copied().collect();
+        let may_go = |message: &Message| self.key_waits_ms(line, message.fairness_key) == Some(0);
         let rank = |message: &Message| match queue.config.scheduling {
             Scheduling::Strict => (0, -i128::from(message.priority)),
             Scheduling::Fair { aging_ms } => {
@@ -174,9 +238,20 @@ impl Model {
                 (aged, -priority)
             }
         };
-        let firsts = waiting.iter().filter(is_first);
-        let first = firsts.min_by_key(|(_, message)| rank(message));
-        first.map(|&(at, _)| at).into_iter().collect()
+        let ready: Vec<(usize, &Message)> = firsts
+            .iter()
+            .filter(|(_, message)| may_go(message))
+            .copied()
+            .collect();
+        let first = ready.iter().map(|(_, message)| rank(message)).min();
+        let is_turn = |message: &Message| {
+            let level = firsts
+                .iter()
+                .filter(|(_, other)| other.priority == message.priority);
+            level.map(|(_, other)| rank(other)).min() <= first
+        };
+        let next = ready.iter().filter(|(_, message)| is_turn(message));
+        next.map(|&(at, _)| at).collect()
     }
 }
 

@@ -147,10 +147,8 @@ impl Model {
                 continue;
             };
             let message = &self.messages[at];
-            let ahead = |other: &&Message| {
-                (other.home, other.priority, other.state)
-                    == (message.home, message.priority, State::Ready)
-            };
+            let ahead =
+                |other: &&Message| other.lane() == message.lane() && other.state == State::Ready;
             let first = self
                 .messages
                 .iter()

@@ -179,6 +179,7 @@ impl Model {
                 .map(|group| group.home)
                 .collect();
             self.messages[letter].death = Some(death);
+            self.messages[letter].fairness_key = message.fairness_key;
             self.place(letter, State::Ready, self.now_ms);
             self.copy(letter, homes, self.now_ms);
             self.remove(self.position(message.number, home).expect("it is there"));
