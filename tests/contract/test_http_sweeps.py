@@ -198,6 +198,16 @@ async def test_ages_of_messages_that_never_died(server: Served) -> None:
     assert await matched(newerThan=0) == 0
 
 
+async def test_they_are_listed_latest_first(server: Served, queue: str) -> None:
+    ids = [(await redriven(server, queue))["id"] for _ in range(3)]
+    page = (await server.call("GET", "/v1/sweeps?limit=2")).json
+    assert [sweep["id"] for sweep in page["sweeps"]] == ids[:0:-1]
+    page = (await server.call("GET", f"/v1/sweeps?limit=1&after={page['next']}")).json
+    assert page["sweeps"][0] == (await server.call("GET", f"/v1/sweeps/{ids[0]}")).json
+    everything = (await server.call("GET", "/v1/sweeps?limit=1000")).json
+    assert everything["next"] is None
+
+
 async def test_ids_that_are_none(server: Served, queue: str) -> None:
     message = await server.enqueued(queue)
     of_nobody, of_another_partition = "0000" + "v" * 15 + "g", "v" * 19 + "g"

@@ -1,13 +1,15 @@
 //! What can be asked of a partition. Commands come validated: every number is within its limit.
 
+mod config_patch;
 mod peek;
 
+pub use config_patch::ConfigPatch;
 pub use peek::{PeekFilter, PeekState};
 
 /// Messages ahead of one that an explanation counts; of more it says that there are more.
 pub(crate) const AHEAD_MAX: u32 = 1000;
 
-use crate::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling};
+use crate::config::QueueConfig;
 use crate::ids::{LeaseId, MessageId};
 use crate::record::Paused;
 use crate::sweep::SWEEP_CHUNK_MAX;
@@ -236,6 +238,15 @@ pub enum Command {
         /// One that ended longer ago is not found.
         kept_ms: u64,
     },
+    /// Read sweeps, the latest first.
+    ListSweeps {
+        /// Where the page before ended: earlier ones follow.
+        before: Option<u64>,
+        /// At most this many.
+        limit: u32,
+        /// As of a get.
+        kept_ms: u64,
+    },
     /// Let a sweep go no further.
     CancelSweep {
         /// The sweep.
@@ -265,7 +276,9 @@ impl Command {
                 ..
             } => acks.len() + nacks.len() + extends.len(),
             Command::Release { leases } => leases.len(),
-            Command::ListQueues { limit, .. } => *limit as usize,
+            Command::ListQueues { limit, .. } | Command::ListSweeps { limit, .. } => {
+                *limit as usize
+            }
             Command::Peek { limit, filter, .. } => filter.looked_at_max(*limit as usize),
             Command::ExplainMessage { .. } => AHEAD_MAX as usize,
             Command::StepSweep { .. } => 4 * SWEEP_CHUNK_MAX,
@@ -338,58 +351,4 @@ pub struct Extend {
     pub lease: LeaseId,
     /// The lease now ends this many milliseconds from now. None: the queue's visibility timeout.
     pub visibility_timeout_ms: Option<u64>,
-}
-
-/// Settings to change, each as in [`QueueConfig`]; None leaves one as it is. Of one that can be removed, `Some(None)`
-/// removes it.
-#[allow(missing_docs)] // QueueConfig says what each means
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConfigPatch {
-    pub max_retries: Option<u32>,
-    pub visibility_timeout_ms: Option<u64>,
-    pub dead_letter_queue: Option<Option<Box<str>>>,
-    pub rate_limit: Option<Option<RateLimit>>,
-    pub consumer_rate_limit: Option<Option<RateLimit>>,
-    pub key_rate_limit: Option<Option<RateLimit>>,
-    pub ingress_limit: Option<Option<RateLimit>>,
-    pub fairness: Option<Fairness>,
-    pub messages_max: Option<u64>,
-    pub in_flight_max: Option<u32>,
-    pub scheduling: Option<Scheduling>,
-    pub backoff: Option<Backoff>,
-    pub dedup_window_ms: Option<u64>,
-    pub delay_ms: Option<u64>,
-    pub ttl_ms: Option<u64>,
-    pub dead_retention_ms: Option<u64>,
-    pub result_retention_ms: Option<u64>,
-    pub session_timeout_ms: Option<u64>,
-}
-
-impl ConfigPatch {
-    /// The settings with the changes made.
-    pub fn over(self, config: &QueueConfig) -> QueueConfig {
-        let old = config.clone();
-        QueueConfig {
-            max_retries: self.max_retries.unwrap_or(old.max_retries),
-            visibility_timeout_ms: self
-                .visibility_timeout_ms
-                .unwrap_or(old.visibility_timeout_ms),
-            dead_letter_queue: self.dead_letter_queue.unwrap_or(old.dead_letter_queue),
-            rate_limit: self.rate_limit.unwrap_or(old.rate_limit),
-            consumer_rate_limit: self.consumer_rate_limit.unwrap_or(old.consumer_rate_limit),
-            key_rate_limit: self.key_rate_limit.unwrap_or(old.key_rate_limit),
-            ingress_limit: self.ingress_limit.unwrap_or(old.ingress_limit),
-            fairness: self.fairness.unwrap_or(old.fairness),
-            messages_max: self.messages_max.unwrap_or(old.messages_max),
-            in_flight_max: self.in_flight_max.unwrap_or(old.in_flight_max),
-            scheduling: self.scheduling.unwrap_or(old.scheduling),
-            backoff: self.backoff.unwrap_or(old.backoff),
-            dedup_window_ms: self.dedup_window_ms.unwrap_or(old.dedup_window_ms),
-            delay_ms: self.delay_ms.unwrap_or(old.delay_ms),
-            ttl_ms: self.ttl_ms.unwrap_or(old.ttl_ms),
-            dead_retention_ms: self.dead_retention_ms.unwrap_or(old.dead_retention_ms),
-            result_retention_ms: self.result_retention_ms.unwrap_or(old.result_retention_ms),
-            session_timeout_ms: self.session_timeout_ms.unwrap_or(old.session_timeout_ms),
-        }
-    }
 }

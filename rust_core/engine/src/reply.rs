@@ -108,6 +108,13 @@ pub enum Reply {
     },
     /// Answer to start, get and cancel sweep.
     Sweep(Box<SweepView>),
+    /// `more`: there are earlier sweeps than the last one.
+    Sweeps {
+        /// The latest first.
+        sweeps: Vec<SweepView>,
+        /// There are earlier ones.
+        more: bool,
+    },
     /// Where a sweep is after one step of it.
     SweepStepped(SweepProgress),
     /// The rules say no; nothing changed.

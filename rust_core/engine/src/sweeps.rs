@@ -209,6 +209,11 @@ impl Sweeps {
         self.sweeps.values()
     }
 
+    /// Those before `number`, the latest first.
+    pub fn before(&self, number: u64) -> impl Iterator<Item = &Sweep> {
+        self.sweeps.range(..number).rev().map(|(_, sweep)| sweep)
+    }
+
     pub fn insert(&mut self, sweep: Sweep) {
         assert_eq!(sweep.number, self.next_number(), "sweeps count up by one");
         self.numbered = sweep.number;

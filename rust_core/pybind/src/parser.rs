@@ -186,6 +186,16 @@ impl Parser {
         bare(py, self.requests.get_sweep(sweep_id))
     }
 
+    #[pyo3(signature = (after, limit))]
+    fn list_sweeps(
+        &self,
+        py: Python<'_>,
+        after: Option<&str>,
+        limit: Option<Saturated>,
+    ) -> PyResult<Command> {
+        bare(py, self.requests.list_sweeps(after, saturated(limit)))
+    }
+
     fn cancel_sweep(&self, py: Python<'_>, sweep_id: &str) -> PyResult<Command> {
         bare(py, self.requests.cancel_sweep(sweep_id))
     }

@@ -25,6 +25,7 @@ SAFE = frozenset(
         "/v1/queues/{queue}/groups/{group}",
         "/v1/queues/{queue}/peek",
         "/v1/redrives/{redrive}",
+        "/v1/sweeps",
         "/v1/sweeps/{sweep}",
         "/health/live",
         "/health/ready",
@@ -74,6 +75,7 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
         "GET": reading(sweeps.get_sweep),
         "DELETE": Operation(sweeps.cancel_sweep),
     },
+    "/v1/sweeps": {"GET": reading(sweeps.list_sweeps, sweeps.LIST_SWEEPS)},
     "/v1/sweeps/{sweep}": {
         "GET": reading(sweeps.get_sweep),
         "DELETE": Operation(sweeps.cancel_sweep),

@@ -6,7 +6,10 @@ from hanzo_queues.server.call import Call
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.partition import Answer, Partition
 from hanzo_queues.server.problems import Refused
+from hanzo_queues.server.query import Parameters, text, whole
 from hanzo_queues.server.request_body import read_json_body, read_optional_body
+
+LIST_SWEEPS: Parameters = {"after": text, "limit": whole}
 
 
 async def redrive(edge: Edge, call: Call) -> Answer:
@@ -21,6 +24,12 @@ async def sweep(edge: Edge, call: Call) -> Answer:
     queue = call.path["queue"]
     command = edge.parser.sweep(queue, await read_json_body(edge, call))
     return await edge.router.partition_of_queue(queue).start_sweep(edge.fitting(command))
+
+
+async def list_sweeps(edge: Edge, call: Call) -> Answer:
+    """GET /v1/sweeps"""
+    command = edge.parser.list_sweeps(call.text("after"), call.number("limit"))
+    return await edge.router.partitions[0].submit(command)
 
 
 async def get_sweep(edge: Edge, call: Call) -> Answer:

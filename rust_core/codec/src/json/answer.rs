@@ -248,6 +248,9 @@ impl Answer {
                 message::put_page(json, &self.context, messages, next, batches)?;
             }
             (Reply::Sweep(view), _) => sweep::put(json, &self.context, view),
+            (Reply::Sweeps { sweeps, more }, _) => {
+                sweep::put_page(json, &self.context, sweeps, *more)
+            }
             // Nobody is told but who drives it.
             (Reply::SweepStepped(_), _) => json.object(|_| {}),
             (other, _) => settled::put(json, &self.context, other),

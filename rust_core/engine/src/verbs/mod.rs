@@ -22,6 +22,7 @@ mod get_sweep;
 mod lease;
 mod list_groups;
 mod list_queues;
+mod list_sweeps;
 mod nack;
 mod pause_queue;
 mod peek;
@@ -145,6 +146,17 @@ fn answer_about_queues(batch: &mut Batch, command: Command) -> Result<Reply, Rej
         Command::GetSweep { sweep, kept_ms } => {
             get_sweep::run(batch.state(), batch.now_ms, sweep, kept_ms)
         }
+        Command::ListSweeps {
+            before,
+            limit,
+            kept_ms,
+        } => Ok(list_sweeps::run(
+            batch.state(),
+            batch.now_ms,
+            before,
+            limit,
+            kept_ms,
+        )),
         Command::CancelSweep { sweep, kept_ms } => get_sweep::cancel(batch, sweep, kept_ms),
         Command::StepSweep { sweep, choice } => {
             Ok(Reply::SweepStepped(step_sweep::run(batch, sweep, choice)))

@@ -32,6 +32,7 @@ pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
         | Reply::Message(_)
         | Reply::Explained(_)
         | Reply::Sweep(_)
+        | Reply::Sweeps { .. }
         | Reply::SweepStepped(_)
         | Reply::Peeked { .. } => unreachable!("other files write these"),
     }

@@ -50,6 +50,18 @@ pub fn put(json: &mut Json, context: &Context, sweep: &SweepView) {
     });
 }
 
+/// One page, the latest first; `next` continues with earlier ones.
+pub fn put_page(json: &mut Json, context: &Context, sweeps: &[SweepView], more: bool) {
+    json.object(|json| {
+        json.name("sweeps");
+        json.array(|json| sweeps.iter().for_each(|sweep| put(json, context, sweep)));
+        match sweeps.last().filter(|_| more) {
+            Some(last) => json.id("next", context.partition, names::sweep_id(last.number)),
+            None => json.null("next"),
+        }
+    });
+}
+
 fn put_action(json: &mut Json, action: &SweepAction) {
     match action {
         SweepAction::Redrive { destination } => {

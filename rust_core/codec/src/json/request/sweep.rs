@@ -67,6 +67,9 @@ const STATES: [(&str, State); 4] = [
     ("dead", State::Dead),
 ];
 
+/// Entries of a page when the request names no limit.
+const LIST_LIMIT_DEFAULT: u64 = 100;
+
 /// Larger numbers are not exact in every language.
 const MAX_MAX: u64 = (1 << 53) - 1;
 
@@ -107,6 +110,16 @@ impl Requests {
     pub fn get_sweep(&self, id: &str) -> Result<Request, Invalid> {
         let (sweep, kept_ms) = (names::sweep(id)?, self.limits.sweep_kept_ms_max);
         Ok(Request::plain(Command::GetSweep { sweep, kept_ms }, 0))
+    }
+
+    /// `GET /v1/sweeps`
+    pub fn list_sweeps(&self, after: Option<&str>, limit: Option<i64>) -> Result<Request, Invalid> {
+        let command = Command::ListSweeps {
+            before: after.map(names::sweep).transpose()?,
+            limit: self.limit(limit, LIST_LIMIT_DEFAULT)?,
+            kept_ms: self.limits.sweep_kept_ms_max,
+        };
+        Ok(Request::plain(command, 0))
     }
 
     /// `DELETE /v1/sweeps/{id}`
