@@ -166,12 +166,13 @@ mod tests {
             reject: true,
             ..nack(leases[1].lease)
         }));
+        twin.start_sweep("q", crate::twin::sweeps::redrive());
         twin
     }
 
     #[test]
     fn a_change_of_anything_shows() {
-        let changes: [(&str, Change); 12] = [
+        let changes: [(&str, Change); 15] = [
             ("limiter", |state| {
                 let queue = state.queues.get_mut(QUEUE);
                 let limit = queue.config.rate_limit.unwrap();
@@ -218,6 +219,15 @@ mod tests {
                 state.keys[key].hash += 1;
             }),
             ("numbered", |state| state.numbered += 1),
+            ("sweep's cursor", |state| {
+                state.sweeps.get_mut(1).unwrap().cursor += 1;
+            }),
+            ("sweep's tally", |state| {
+                state.sweeps.get_mut(1).unwrap().tally.skipped += 1;
+            }),
+            ("sweep's pace", |state| {
+                state.sweeps.get_mut(1).unwrap().next_at_ms += 1;
+            }),
         ];
         let before = folded(&twin().live);
         assert!(
