@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hanzo_queues.client.groups import Member as Member
     from hanzo_queues.client.models import AckResult as AckResult
     from hanzo_queues.client.models import DeadLetter as DeadLetter
+    from hanzo_queues.client.models import DoneMessage as DoneMessage
     from hanzo_queues.client.models import EnqueueResult as EnqueueResult
     from hanzo_queues.client.models import EntryResult as EntryResult
     from hanzo_queues.client.models import Message as Message
@@ -41,6 +42,7 @@ _HOMES = {
     "AckResult": "client.models",
     "AsyncQueues": "client.async_queues",
     "DeadLetter": "client.models",
+    "DoneMessage": "client.models",
     "EnqueueResult": "client.models",
     "EntryResult": "client.models",
     "Explanation": "client.explanation",

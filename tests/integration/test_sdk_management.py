@@ -131,7 +131,9 @@ async def test_a_message_that_waits_says_why(queues: AsyncQueues, name: str) -> 
     [behind] = (await queues.explain(second.id)).reasons
     assert (behind.code, behind.behind) == ("ordering_key", first.id)
     [delayed] = (await queues.explain(later.id)).reasons
-    assert (delayed.code, delayed.until) == ("delayed", (await queues.get_message(later.id)).at)
+    seen = await queues.get_message(later.id)
+    assert seen.state == "delayed"
+    assert (delayed.code, delayed.until) == ("delayed", seen.at)
     assert delayed.detail
     await queues.pause(name)
     assert [reason.code for reason in (await queues.explain(first.id)).reasons] == ["paused"]

@@ -109,6 +109,7 @@ async def test_every_field_arrives(queues: AsyncQueues, name: str) -> None:
     )
     assert (sent.duplicate, sent.state) == (False, "ready")
     seen = await queues.get_message(sent.id)
+    assert seen.state != "done"
     assert (seen.state, seen.payload, seen.queue) == ("ready", payload, name)
     [got] = await queues.receive(name, visibility_timeout=60)
     assert (got.id, got.queue, got.payload, got.priority) == (sent.id, name, payload, 7)

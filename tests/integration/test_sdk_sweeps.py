@@ -86,6 +86,7 @@ async def test_a_sweep_goes_at_its_rate_and_is_cancelled(queues: AsyncQueues, na
     with pytest.raises(TimeoutError):
         await queues.wait_for_sweep(started, timeout=0.01)
     assert not (await queues.get_sweep(started)).ended
+    assert [sweep.id for sweep in await queues.list_sweeps() if not sweep.ended] == [started.id]
     cancelled = await queues.cancel_sweep(started)
     assert cancelled.state == "cancelled"
     assert cancelled.moved <= 1

@@ -258,6 +258,23 @@ async def test_a_batch_goes_on_while_one_of_its_leases_is_ours() -> None:
     assert [ack["id"] for ack in broker.acks] == ["m2"]
 
 
+async def test_a_stop_gives_back_what_is_still_ours() -> None:
+    broker = Broker(visibility_timeout=0.03)
+    broker._answers = losing(broker, lambda identity: identity == "m1")
+    client = broker.client()
+
+    @client.batch_consumer("q", on_error=lambda *_: None)
+    async def work(messages: list[Message]) -> None:
+        await asyncio.Event().wait()
+
+    put(broker, 1, 2)
+    async with running(client, grace=0.01) as run:
+        await broker.until(lambda: sum(extend["id"] == "m2" for extend in broker.extends) >= 2)
+        client.stop()
+        await run
+    assert [nack["id"] for nack in broker.nacks] == ["m2"]
+
+
 async def test_leases_are_kept_while_a_batch_fills() -> None:
     broker = Broker(visibility_timeout=0.03)
     client = broker.client()

@@ -113,30 +113,34 @@ async def test_a_plain_function_runs_in_a_thread() -> None:
 async def test_no_more_is_received_than_can_start() -> None:
     broker = Broker()
     client = broker.client()
-    release, full = asyncio.Event(), asyncio.Event()
-    most = 0
+    ends: asyncio.Queue[None] = asyncio.Queue()
+    full = asyncio.Event()
     now = 0
 
     @client.consumer("q", concurrency=3)
     async def work(received: Message) -> None:
-        nonlocal most, now
+        nonlocal now
         now += 1
-        most = max(most, now)
         if now == 3:
             full.set()
-        await release.wait()
+        await ends.get()
         now -= 1
 
-    for number in range(10):
+    def asked() -> list[int]:
+        return [int(asked.query["maxMessages"]) for asked in broker.asked if asked.path.endswith("/messages")]
+
+    for number in range(6):
         broker.messages.put_nowait(message(number))
     async with running(client):
         await full.wait()
-        release.set()
-        await broker.until(lambda: len(broker.acks) == 10)
-    asked = [int(asked.query["maxMessages"]) for asked in broker.asked if asked.path.endswith("/messages")]
-    assert most == 3
-    assert max(asked) == 3
-    assert min(asked) >= 1
+        ends.put_nowait(None)  # room for one more
+        await broker.until(lambda: len(broker.acks) == 1)
+        await broker.until_asked(lambda: len(asked()) == 2)
+        assert asked() == [3, 1]
+        for _ in range(5):
+            ends.put_nowait(None)
+        await broker.until(lambda: len(broker.acks) == 6)
+    assert now == 0
 
 
 async def test_a_handler_that_settles_itself_is_not_settled_again() -> None:

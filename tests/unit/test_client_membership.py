@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from hanzo_queues import Message, errors
-from hanzo_queues.client import membership
+from hanzo_queues.client import membership, polling
 from hanzo_queues.client.membership import new_consumer_id
 from tests.unit.client_stand_in import Asked, Broker, StandIn, message, problem, running
 
@@ -46,8 +48,9 @@ async def test_a_given_name_and_group_are_used() -> None:
     assert broker.members == [("DELETE", "/v1/queues/q/groups/audit/members/a%2F1")]
 
 
-async def test_it_leaves_after_its_handlers_have_ended() -> None:
+async def test_it_leaves_after_its_handlers_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaving gives back what is leased: a handler that may finish still needs it."""
+    monkeypatch.setattr(polling, "LAST_ANSWER_SECONDS", 0)
     broker = Broker()
     client = broker.client()
     started, release = asyncio.Event(), asyncio.Event()
@@ -85,6 +88,7 @@ async def test_heartbeats_while_all_handlers_are_busy_and_none_while_a_poll_is_o
         await asyncio.sleep(0.1)  # longer than a session: that nothing happens has no event
         assert len(broker.members) == beats
     assert {method for method, _ in broker.members[:beats]} == {"PUT"}
+    assert asyncio.all_tasks() == {asyncio.current_task()}  # none is left that would go on
 
 
 async def test_a_failed_heartbeat_is_told_and_sent_again() -> None:

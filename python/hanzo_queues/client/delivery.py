@@ -31,12 +31,14 @@ STOPPED = "the consumer stopped before the handler finished"
 
 
 class Delivery:
-    """A message that was received, and why its handling was ended from outside, if it was."""
+    """A message that was received, the call of the handler that has it, and why that was ended from outside, if it
+    was."""
 
-    __slots__ = ("ended_by", "message")
+    __slots__ = ("ended_by", "handling", "message")
 
     def __init__(self, message: Message) -> None:
         self.message = message
+        self.handling: Handling | None = None
         self.ended_by: Literal["", "lease_lost", "stop"] = ""
 
 
@@ -47,6 +49,8 @@ class Handling:
 
     def __init__(self, deliveries: Sequence[Delivery]) -> None:
         self.deliveries = deliveries
+        for delivery in deliveries:
+            delivery.handling = self
         self.running: asyncio.Task[None] | None = None
 
     def cancel_if_lost(self) -> None:

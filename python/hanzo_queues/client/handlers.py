@@ -1,7 +1,7 @@
 """The handlers of one consumer: called with what was received, their leases kept, their ends told to the server.
 
-The invariant: a received message is in `_held` until its handler ended, and the call that has it is in `_unsettled`
-until the server was told. Must not know how messages are received.
+The invariant: a message's lease is kept from `hold` until its handler ended, and the call that has it is in
+`_unsettled` until the server was told. Must not know how messages are received.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ class Handlers:
         self._reports = reports
         self._is_async = is_async(options.handler)
         self._threads = None if self._is_async else ThreadPoolExecutor(options.concurrency, "hanzo-queues")
-        self._held: dict[Delivery, Handling | None] = {}
         self._running: set[Handling] = set()
         self._unsettled: set[asyncio.Task[None]] = set()
         self._policy = RetryPolicy()
@@ -59,7 +58,6 @@ class Handlers:
         """The messages were received: their leases are kept from now on."""
         deliveries = [Delivery(message) for message in messages]
         for delivery in deliveries:
-            self._held[delivery] = None
             self._client._leases.watch(delivery.message)
             self._leases.track(delivery)
         return deliveries
@@ -74,8 +72,6 @@ class Handlers:
 
     def _start(self, handling: Handling) -> None:
         self._running.add(handling)
-        for delivery in handling.deliveries:
-            self._held[delivery] = handling
         if self.free <= 0:
             self.room.clear()
         handling.running = asyncio.get_running_loop().create_task(self._process(handling))
@@ -95,7 +91,6 @@ class Handlers:
             handling.running = None  # from here on nothing interrupts us
             for delivery in deliveries:
                 self._leases.forget(delivery)
-                del self._held[delivery]
             self._running.discard(handling)
             self.room.set()
         took = time.monotonic() - began
@@ -167,9 +162,8 @@ class Handlers:
         if self._client._leases.is_settled(delivery.message):
             return
         delivery.ended_by = "lease_lost"
-        handling = self._held.get(delivery)
-        if handling is not None and self._is_async and self._options.cancel_on_lease_lost:
-            handling.cancel_if_lost()
+        if delivery.handling is not None and self._is_async and self._options.cancel_on_lease_lost:
+            delivery.handling.cancel_if_lost()
 
     def _extension_failed(self, error: BaseException, delivery: Delivery) -> None:
         self._reports.failed(error, delivery.message)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from hanzo_queues.client.calls import Calls
 from hanzo_queues.client.coalescer import Entry
 from hanzo_queues.client.explanation import Explanation
 from hanzo_queues.client.models import (
     DeathReason,
+    DoneMessage,
     EnqueueResult,
     EntryResult,
     MessageView,
@@ -40,6 +41,7 @@ class MessageCalls(Calls):
         priority: int | None = None,
         delay: Seconds | None = None,
         dedup_id: str | None = None,
+        dedup_until: Literal["window", "done"] | None = None,
         ordering_key: str | None = None,
         fairness_key: str | None = None,
         metadata: Mapping[str, Any] | None = None,
@@ -51,15 +53,18 @@ class MessageCalls(Calls):
         payload       any JSON value; not bytes. A float that is no number becomes null
         priority      0 to 255, higher is sooner; default 1
         delay         seconds before it may be delivered; default the queue's
-        dedup_id      one message per id and dedup window; also makes the call safe to repeat
+        dedup_id      one message per id and dedup window; also makes the call safe to repeat. A duplicate gets the
+                      first one's id, its state, and its result, if one is kept
+        dedup_until   "window": from acceptance for the queue's `dedup_window`; "done": also for as long as that
+                      message is not done; default "window"
         ordering_key  messages of one key are delivered in order, one at a time
         fairness_key  keys of one priority take turns
         metadata      a JSON object kept beside the payload
         ttl           seconds after which it is a dead letter; default the queue's
         max_retries   deliveries that may follow a failed first one; default the queue's
 
-        Raises QueueNotFound, QueuePaused, DedupConflict (the id was used with another payload), PayloadTooLarge,
-        RequestInvalid, OutcomeUnknown (no dedup_id, and the answer was lost).
+        Raises QueueNotFound, QueuePaused, QueueFull, DedupConflict (the id was used with another payload),
+        PayloadTooLarge, RequestInvalid, OutcomeUnknown (no dedup_id, and the answer was lost).
         """
         body = encode_message(
             {
@@ -67,6 +72,7 @@ class MessageCalls(Calls):
                 "priority": priority,
                 "delay": delay,
                 "dedup_id": dedup_id,
+                "dedup_until": dedup_until,
                 "ordering_key": ordering_key,
                 "fairness_key": fairness_key,
                 "metadata": metadata,
@@ -98,9 +104,11 @@ class MessageCalls(Calls):
             raise
         return list(batch_results(answer))
 
-    async def get_message(self, message_id: str) -> MessageView:
-        """A message by id, leased to nobody by looking. Raises MessageNotFound."""
-        return MessageView.of(await self._transport.call("GET", message_target(message_id), safe=True))
+    async def get_message(self, message_id: str) -> MessageView | DoneMessage:
+        """A message by id, leased to nobody by looking; a `DoneMessage` (its `state` is "done") when it was acked with
+        a result that is kept. Raises MessageNotFound: also for one that is done and left no result."""
+        answer = await self._transport.call("GET", message_target(message_id), safe=True)
+        return DoneMessage.of(answer) if answer["state"] == "done" else MessageView.of(answer)
 
     async def peek(
         self,

@@ -15,6 +15,7 @@ from hanzo_queues.client.config import QueueConfig, from_wire
 from hanzo_queues.errors import BY_CODE, ApiError
 
 State = Literal["ready", "blocked", "delayed", "leased", "dead"]
+Stage = Literal["ready", "blocked", "delayed", "leased", "dead", "done"]
 DeathReason = Literal["retriesExhausted", "leaseEnded", "rejected", "expired"]
 Json = Mapping[str, Any]
 
@@ -86,28 +87,35 @@ class EnqueueResult:
     duplicate: bool
     """True: nothing was stored now, `id` is the message accepted earlier under this dedup id (it may be one
     this very call stored, when its first answer was lost and the client repeated it)."""
-    state: State | None
-    """"ready" or "delayed"; None for a duplicate."""
+    state: Stage | None
+    """Of a duplicate the state of that earlier message now; None when it is gone."""
+    result: Any = None
+    """Of a duplicate: what was kept with the ack of that earlier message."""
+    has_result: bool = False
+    """A result is kept; it may be None."""
 
     @classmethod
     def of(cls, json: Json) -> EnqueueResult:
-        return cls(json["id"], json["duplicate"], json.get("state"))
+        return cls(json["id"], json["duplicate"], json.get("state"), json.get("result"), "result" in json)
 
 
 @dataclass(frozen=True, slots=True)
 class EntryResult:
-    """What became of one entry of a batch: it has either an `id` or an `error`."""
+    """What became of one entry of a batch: it has either an `id` or an `error`. The rest is as in `EnqueueResult`."""
 
     id: str | None
     duplicate: bool
-    state: State | None
+    state: Stage | None
     error: ApiError | None
+    result: Any = None
+    has_result: bool = False
 
     @classmethod
     def of(cls, json: Json) -> EntryResult:
         if "error" in json:
             return cls(None, False, None, entry_error(json["error"]))
-        return cls(json["id"], json["duplicate"], json.get("state"), None)
+        stored = EnqueueResult.of(json)
+        return cls(stored.id, stored.duplicate, stored.state, None, stored.result, stored.has_result)
 
 
 def batch_results(json: Json) -> tuple[EntryResult, ...]:
@@ -210,8 +218,9 @@ class Message:
 
 
 class Received(list[Message]):
-    """The messages of one receive. When a limit kept it empty, `limited_by` names the limit ("queue") and
-    `retry_after` says in how many seconds a receive can succeed; else both are None."""
+    """The messages of one receive. When something held others back, `limited_by` names it ("paused", "queue",
+    "consumer", "key" or "inFlight"), and `retry_after` says in how many seconds a receive can succeed, where that is a
+    matter of time; else both are None."""
 
     limited_by: str | None = None
     retry_after: float | None = None
@@ -247,7 +256,7 @@ class MessageView:
     fairness_key: str | None
     traceparent: str | None
     dead_letter: DeadLetter | None
-    groups: Mapping[str, State | Literal["done"]]
+    groups: Mapping[str, Stage]
     """Its state in each consumer group, where there are further ones; the other fields are those of the first group
     that holds it still."""
 
@@ -273,6 +282,30 @@ class MessageView:
             get("traceparent"),
             None if dead_letter is None else DeadLetter.of(dead_letter),
             get("groups", {}),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DoneMessage:
+    """A message that was acked with a result, while that is kept. Nothing else of it is."""
+
+    id: str
+    queue: str
+    state: Literal["done"]
+    done_at: datetime
+    result: Any
+    """The JSON value that was given with the ack."""
+    result_expires_at: datetime
+
+    @classmethod
+    def of(cls, json: Json) -> DoneMessage:
+        return cls(
+            json["id"],
+            json["queue"],
+            "done",
+            instant(json["doneAt"]),
+            json["result"],
+            instant(json["resultExpiresAt"]),
         )
 
 

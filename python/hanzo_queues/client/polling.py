@@ -96,9 +96,7 @@ class Polling:
         try:
             if received and self._options.batch_size is not None:
                 await self._fill_up(held, size)
-        except (QueuesError, asyncio.CancelledError):
-            pass  # the next poll meets it again; what is here goes on
-        finally:
+        finally:  # whatever ended it, what is here goes on
             self._handlers.start(held)
         return received
 

@@ -102,6 +102,7 @@ class Queues(DeclaresConsumers):
     cancel_messages = _blocking(AsyncQueues.cancel_messages)
     update_messages = _blocking(AsyncQueues.update_messages)
     get_sweep = _blocking(AsyncQueues.get_sweep)
+    list_sweeps = _blocking(AsyncQueues.list_sweeps)
     cancel_sweep = _blocking(AsyncQueues.cancel_sweep)
     wait_for_sweep = _blocking(AsyncQueues.wait_for_sweep)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypedDict
 from hanzo_queues.client.calls import Calls
 from hanzo_queues.client.config import RATE_LIMIT, Names, to_wire
 from hanzo_queues.client.models import Json, instant, instant_or_none
-from hanzo_queues.client.wire import Seconds, encode_some, queue_target, quoted, seconds
+from hanzo_queues.client.wire import Seconds, encode_some, queue_target, quoted, seconds, with_query
 
 LOOK_SECONDS_MIN = 0.05
 LOOK_SECONDS_MAX = 2.0
@@ -196,6 +196,17 @@ class SweepCalls(Calls):
     async def get_sweep(self, sweep: Sweep | str) -> Sweep:
         """How far a sweep, or the one with this id, is. Known for 7 days after its end. Raises SweepNotFound."""
         return Sweep.of(await self._transport.call("GET", _target(sweep), safe=True))
+
+    async def list_sweeps(self) -> list[Sweep]:
+        """The redrives and sweeps of all queues that are under way, and those that ended in the last 7 days."""
+        found: list[Sweep] = []
+        after: str | None = None
+        while True:
+            answer = await self._transport.call("GET", with_query("/v1/sweeps", {"after": after}), safe=True)
+            found += [Sweep.of(sweep) for sweep in answer["sweeps"]]
+            after = answer.get("next")
+            if after is None:
+                return found
 
     async def cancel_sweep(self, sweep: Sweep | str) -> Sweep:
         """Stops a sweep: it does nothing more when this returns, and what it did stays. One that has ended stays as

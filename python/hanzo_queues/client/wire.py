@@ -25,6 +25,7 @@ MESSAGE_NAMES = {
     "priority": "priority",
     "delay": "delay",
     "dedup_id": "dedupId",
+    "dedup_until": "dedupUntil",
     "ordering_key": "orderingKey",
     "fairness_key": "fairnessKey",
     "metadata": "metadata",
