@@ -146,6 +146,17 @@ impl Audit {
                 );
                 entry.due_ms = due_ms.unwrap_or(entry.due_ms);
             }
+            Record::Redriven {
+                message,
+                queue,
+                new,
+                ..
+            } => {
+                let is_held = self.entry(*message).leased_until_ms.is_some();
+                assert!(!is_held, "a leased message is redriven");
+                self.remove(*message);
+                self.number(*new, queue.0, None, 0);
+            }
             Record::Deleted { message } => {
                 let is_held = self.entry(*message).leased_until_ms.is_some();
                 assert!(!is_held, "a leased message is deleted");

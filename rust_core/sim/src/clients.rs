@@ -2,9 +2,11 @@
 //! is told from every other.
 
 use codec::envelope::{self, Texts};
-use engine::command::{Ack, Blob, Command, Extend, Nack, Release};
+use engine::command::{Ack, Blob, Command, Extend, Nack, Release, StartSweep};
 use engine::ids::{LeaseId, MessageId};
 use engine::reply::{Delivered, Reply};
+
+use engine::sweep::SweepPlan;
 
 use crate::plan::Ask;
 
@@ -13,6 +15,7 @@ use crate::plan::Ask;
 pub(crate) struct Clients {
     pub leases: Vec<Release>,
     pub messages: Vec<MessageId>,
+    pub sweeps: Vec<u64>,
     /// Envelopes and errors by token.
     pub texts: Vec<Vec<u8>>,
 }
@@ -150,6 +153,40 @@ impl Clients {
             Ask::DeleteMessage { which } => Command::DeleteMessage {
                 message: self.message(*which)?,
             },
+            _ => return self.of_sweep(ask),
+        })
+    }
+
+    fn of_sweep(&self, ask: &Ask) -> Option<Command> {
+        let known = |which: &usize| self.sweeps.iter().rev().nth(*which).copied();
+        Some(match ask {
+            Ask::StartSweep { queue, ids, plan } => {
+                let count = ids.map(|ids| {
+                    let mut ids: Vec<_> = self.messages.iter().rev().take(ids).copied().collect();
+                    ids.sort_unstable();
+                    ids.dedup();
+                    ids
+                });
+                Command::StartSweep(Box::new(StartSweep {
+                    queue: (*queue).into(),
+                    plan: SweepPlan {
+                        ids: count,
+                        ..(**plan).clone()
+                    },
+                    running_max: 3,
+                    kept_max: 1000,
+                    kept_ms: u64::MAX,
+                }))
+            }
+            Ask::StepSweep { which } => step_sweep(known(which)?),
+            Ask::GetSweep { which } => Command::GetSweep {
+                sweep: known(which)?,
+                kept_ms: u64::MAX,
+            },
+            Ask::CancelSweep { which } => Command::CancelSweep {
+                sweep: known(which)?,
+                kept_ms: u64::MAX,
+            },
             _ => return None,
         })
     }
@@ -222,8 +259,17 @@ impl Clients {
             Reply::Peeked { messages, .. } => self
                 .messages
                 .extend(messages.iter().map(|view| view.message)),
+            Reply::Sweep(sweep) => self.sweeps.push(sweep.number),
             _ => {}
         }
+    }
+}
+
+/// One step of a sweep.
+pub(crate) fn step_sweep(sweep: u64) -> Command {
+    Command::StepSweep {
+        sweep,
+        choice: None,
     }
 }
 

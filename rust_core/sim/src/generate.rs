@@ -1,13 +1,21 @@
 //! A seed's plan: random settings, questions and faults. Short times meet long ones, few names meet often.
 
-use engine::command::{Blob, ConfigPatch, DedupKey, NewMessage, PeekFilter, PeekState};
-use engine::config::{Backoff, QueueConfig, RateLimit, Scheduling};
+mod faults;
+mod settings;
+
+use engine::command::{PeekFilter, PeekState};
 use engine::record::{DeathReason, Paused};
+use engine::reply::State;
+use engine::sweep::{SweepAction, SweepFilter, SweepPlan, SweepRate};
 
-use crate::plan::{Action, Ask, Damage, Fault, Move, Plan};
+use self::faults::fault;
+use self::settings::{config, message, patch};
+use crate::plan::{Action, Ask, Move, Plan};
 use crate::random::Random;
-use crate::world::settings;
+use crate::world;
 
+const REASONS: [DeathReason; 2] = [DeathReason::Expired, DeathReason::RetriesExhausted];
+const STATES: [State; 4] = [State::Ready, State::Blocked, State::Delayed, State::Dead];
 const GROUPS: [&str; 4] = ["default", "audit", "search", "mirror"];
 const QUEUES: [&str; 4] = ["orders", "mails", "letters", "last"];
 
@@ -119,7 +127,8 @@ fn ask(random: &mut Random, style: &Style) -> Ask {
             vanishes: random.chance(8),
         },
         62..=86 => of_lease(random, style, queue),
-        87..=92 => of_message(random, style),
+        87..=91 => of_message(random, style),
+        92..=95 => of_sweep(random, style, queue),
         _ => look(random, queue),
     }
 }
@@ -142,7 +151,7 @@ fn of_queue(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
             Ask::Create { queue, config }
         }
         3..=5 => {
-            let config = settings().queue_config;
+            let config = world::settings().queue_config;
             Ask::Create { queue, config }
         }
         6..=11 => {
@@ -205,6 +214,38 @@ fn of_message(random: &mut Random, style: &Style) -> Ask {
     }
 }
 
+fn of_sweep(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
+    let which = random.below(3) as usize;
+    let destination = random.maybe(70, |random| random.pick(&QUEUES).into());
+    match random.below(12) {
+        0..=4 => Ask::StartSweep {
+            queue,
+            ids: random.maybe(20, |random| random.within(1, 9) as usize),
+            plan: Box::new(SweepPlan {
+                action: match random.chance(60) {
+                    true => SweepAction::Redrive { destination },
+                    false => SweepAction::Cancel,
+                },
+                filter: SweepFilter {
+                    state: random.maybe(60, |random| random.pick(&STATES)),
+                    reason: random.maybe(15, |random| random.pick(&REASONS)),
+                    ..SweepFilter::default()
+                },
+                ids: None,
+                messages_max: random.maybe(20, |random| random.within(1, 3)).unwrap_or(0),
+                rate: random.maybe(20, |random| SweepRate {
+                    messages: random.within(1, 3) as u32,
+                    per_ms: style.time_ms(random),
+                }),
+                dry_run: random.chance(10),
+            }),
+        },
+        5..=9 => Ask::StepSweep { which },
+        10 => Ask::GetSweep { which },
+        _ => Ask::CancelSweep { which },
+    }
+}
+
 fn look(random: &mut Random, queue: &'static str) -> Ask {
     let states = [
         PeekState::Ready,
@@ -213,7 +254,6 @@ fn look(random: &mut Random, queue: &'static str) -> Ask {
         PeekState::Leased,
         PeekState::Dead,
     ];
-    let reasons = [DeathReason::Expired, DeathReason::RetriesExhausted];
     match random.below(16) {
         0..=6 => Ask::Get {
             which: random.time_ms(8) as usize - 1,
@@ -223,7 +263,7 @@ fn look(random: &mut Random, queue: &'static str) -> Ask {
             state: random.pick(&states),
             filter: PeekFilter {
                 ordering_key: random.maybe(20, |random| random.below(3)),
-                reason: random.maybe(20, |random| random.pick(&reasons)),
+                reason: random.maybe(20, |random| random.pick(&REASONS)),
             },
             after: random.maybe(30, |random| random.below(4) as usize),
             limit: random.within(1, 4) as u32,
@@ -233,127 +273,5 @@ fn look(random: &mut Random, queue: &'static str) -> Ask {
             after: random.maybe(50, |random| random.pick(&QUEUES)),
             limit: random.within(1, 3) as u32,
         },
-    }
-}
-
-fn message(random: &mut Random, style: &Style) -> NewMessage {
-    NewMessage {
-        priority: random.pick(&[0, 1, 1, 1, 5, 255]),
-        delay_ms: random.maybe(style.delayed, |random| style.time_ms(random) - 1),
-        ttl_ms: random.maybe(style.expiring, |random| style.time_ms(random) - 1),
-        dedup: random.maybe(style.deduplicated, |random| DedupKey {
-            hash: u128::from(random.below(5)),
-            fingerprint: u64::from(random.chance(15)),
-        }),
-        ordering_key: random.maybe(style.keyed, |random| random.below(3)),
-        fairness_key: None,
-        max_retries: random.maybe(15, |random| random.below(3) as u32),
-        blob: Blob {
-            index: 0,
-            length: random.within(0, 60) as u32,
-        },
-    }
-}
-
-fn limit(random: &mut Random, style: &Style) -> RateLimit {
-    RateLimit {
-        requests: random.within(1, 9) as u32,
-        per_ms: random.pick(&[100, 1000, style.time_ms_max]),
-        burst: random.within(1, 5) as u32,
-    }
-}
-
-fn config(random: &mut Random, style: &Style) -> QueueConfig {
-    let scheduling = match random.chance(30) {
-        true => Scheduling::Strict,
-        false => Scheduling::Fair {
-            aging_ms: style.time_ms(random) - 1,
-        },
-    };
-    let backoff = Backoff {
-        initial_ms: style.time_ms(random) - 1,
-        multiplier_permille: random.pick(&[1000, 1500, 2000, 10_000]),
-        max_ms: style.time_ms(random),
-        jitter_permille: random.pick(&[0, 200, 1000]),
-    };
-    let timeout_ms = style.time_ms(random);
-    QueueConfig {
-        dead_letter_queue: random.maybe(40, |random| random.pick(&QUEUES).into()),
-        rate_limit: random.maybe(25, |random| limit(random, style)),
-        scheduling,
-        backoff,
-        dedup_window_ms: style.time_ms(random) - 1,
-        delay_ms: random
-            .maybe(20, |random| style.time_ms(random))
-            .unwrap_or(0),
-        ttl_ms: random
-            .maybe(style.expiring, |random| style.time_ms(random))
-            .unwrap_or(0),
-        messages_max: random
-            .maybe(style.bounded, |random| random.within(1, 12))
-            .unwrap_or(0),
-        in_flight_max: random
-            .maybe(style.bounded, |random| random.within(1, 4) as u32)
-            .unwrap_or(0),
-        dead_retention_ms: random
-            .maybe(30, |random| style.time_ms(random))
-            .unwrap_or(0),
-        ..QueueConfig::new(timeout_ms, random.below(4) as u32)
-    }
-}
-
-fn patch(random: &mut Random, style: &Style) -> ConfigPatch {
-    let config = config(random, style);
-    ConfigPatch {
-        max_retries: random.maybe(30, |_| config.max_retries),
-        visibility_timeout_ms: random.maybe(30, |_| config.visibility_timeout_ms),
-        dead_letter_queue: random.maybe(40, |_| config.dead_letter_queue),
-        rate_limit: random.maybe(40, |_| config.rate_limit),
-        scheduling: random.maybe(30, |_| config.scheduling),
-        backoff: random.maybe(30, |_| config.backoff),
-        dedup_window_ms: random.maybe(30, |_| config.dedup_window_ms),
-        delay_ms: random.maybe(30, |_| config.delay_ms),
-        ttl_ms: random.maybe(30, |_| config.ttl_ms),
-        messages_max: random.maybe(30, |_| config.messages_max),
-        in_flight_max: random.maybe(30, |_| config.in_flight_max),
-        dead_retention_ms: random.maybe(30, |_| config.dead_retention_ms),
-        ..ConfigPatch::default()
-    }
-}
-
-fn fault(random: &mut Random) -> Fault {
-    match random.below(16) {
-        0..=1 => Fault::AppendLost,
-        2..=3 => Fault::AckLost,
-        4 => Fault::AppendLate(random.time_ms(20_000)),
-        5..=6 => Fault::AckLate(random.time_ms(20_000)),
-        7 => Fault::Refused,
-        8..=9 => Fault::Crash(random.time_ms(20_000)),
-        10 => Fault::CrashMuted(random.time_ms(20_000)),
-        11..=12 => Fault::Takeover,
-        13 => {
-            let jump_ms = random.time_ms(3_600_000) as i64;
-            Fault::ClockJump(if random.chance(50) { jump_ms } else { -jump_ms })
-        }
-        14 => Fault::ClockStops(random.time_ms(60_000)),
-        _ => Fault::Damage(damage(random)),
-    }
-}
-
-fn damage(random: &mut Random) -> Damage {
-    let back = random.time_ms(16) as usize - 1;
-    match random.below(10) {
-        8..=9 => Damage::Rewritten { back: back + 1 },
-        0..=3 => Damage::Flip {
-            back,
-            bit: random.below(4096) as usize,
-        },
-        4 => Damage::Cut {
-            back,
-            bytes: random.within(1, 100) as usize,
-        },
-        5 => Damage::Missing { back: back + 1 },
-        6 => Damage::Swapped { back },
-        _ => Damage::Doubled { back },
     }
 }

@@ -3,6 +3,7 @@
 use engine::command::{ConfigPatch, NewMessage, PeekFilter, PeekState};
 use engine::config::QueueConfig;
 use engine::record::Paused;
+use engine::sweep::SweepPlan;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -75,6 +76,21 @@ pub enum Ask {
         priority: Option<u8>,
     },
     DeleteMessage {
+        which: usize,
+    },
+    StartSweep {
+        queue: &'static str,
+        /// Of these messages only.
+        ids: Option<usize>,
+        plan: Box<SweepPlan>,
+    },
+    StepSweep {
+        which: usize,
+    },
+    GetSweep {
+        which: usize,
+    },
+    CancelSweep {
         which: usize,
     },
     Enqueue {

@@ -61,7 +61,11 @@ impl World {
     pub(crate) fn step(&mut self, at: usize) {
         let node = &mut self.nodes[at];
         let wall_ms = node.wall_ms(self.now_ms);
-        let count = node.inbox.len().min(STEP_COMMANDS_MAX);
+        let is_sweep = |question: &&Question| matches!(question.command, Command::StepSweep { .. });
+        let first = node.inbox.iter().position(|question| is_sweep(&question));
+        // Whoever drives sweeps asks for one step after the other.
+        let count = first.map_or(STEP_COMMANDS_MAX, |first| first + 1);
+        let count = count.min(node.inbox.len()).min(STEP_COMMANDS_MAX);
         let mut questions: Vec<Question> = node.inbox.drain(..count).collect();
         let state = std::mem::replace(&mut node.state, NodeState::Down { until_ms: 0 });
         let NodeState::Serving(mut owner) = state else {
@@ -79,6 +83,11 @@ impl World {
         let step = owner.chain.partition.step(now_ms, commands.clone());
         self.note(&(at, now_ms, &step.replies));
         let claims = owner.model.step(now_ms, &commands, &step);
+        let riddles = owner.model.riddles();
+        if !riddles.is_empty() {
+            let answers = owner.chain.partition.step(now_ms, riddles.clone());
+            owner.model.solve(&riddles, &answers);
+        }
         owner.next_deadline_ms = step.next_deadline_ms;
         let decided = questions.into_iter().zip(step.replies.iter().cloned());
         let decided = decided.filter(|(question, _)| !question.own).collect();

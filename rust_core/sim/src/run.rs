@@ -88,6 +88,11 @@ fn come_to_rest(world: &mut World) {
             .for_each(|command| ask(world, command));
         world.advance(3);
         let leases = world.clients.leases[known..].to_vec();
+        let mut sweeps = world.clients.sweeps.clone();
+        sweeps.dedup();
+        for sweep in sweeps.into_iter().filter(|_| rounds < 10) {
+            ask(world, clients::step_sweep(sweep));
+        }
         for Release { lease, .. } in &leases {
             ask(world, Command::Ack(Ack { lease: *lease }));
         }

@@ -132,7 +132,7 @@ impl Model {
     }
 
     /// Behind the others of its ordering key, or when it is due.
-    fn place_new(&mut self, at: usize, due_ms: u64) {
+    pub(super) fn place_new(&mut self, at: usize, due_ms: u64) {
         let message = &self.messages[at];
         let (home, number) = (message.home, message.number);
         let waits = message.ordering_key.is_some_and(|key| {

@@ -13,6 +13,8 @@ use super::queue::Queue;
 pub(crate) struct Group {
     /// Told from every other group of every queue there ever was.
     pub home: u32,
+    /// Its number among queues and groups; a purge gives it the next one.
+    pub shadow: u32,
     /// Its number in its queue; `default` has 0.
     pub number: u16,
     pub name: Box<str>,
@@ -25,11 +27,17 @@ impl Model {
         self.homes_made += 1;
         Group {
             home: self.homes_made,
+            shadow: self.next_shadow(),
             number,
             name: name.into(),
             created_at_ms: self.now_ms,
             limits: Limits::full(config, self.now_ms),
         }
+    }
+
+    pub(super) fn next_shadow(&mut self) -> u32 {
+        self.shadows_made += 1;
+        self.shadows_made - 1
     }
 
     pub(super) fn create_group(

@@ -89,7 +89,7 @@ impl Model {
         let letter = letter.expect("a dead letter tells its story");
         let expected = (
             (death.reason, &death.source_queue, death.source_number),
-            (death.deliveries, death.attempts),
+            (death.deliveries, death.attempts, death.redrives),
             (death.first_failure_ms, death.last_failure_ms),
         );
         let found = (
@@ -98,13 +98,19 @@ impl Model {
                 &letter.source_queue,
                 letter.source_message.number,
             ),
-            (letter.deliveries, letter.attempts),
+            (letter.deliveries, letter.attempts, letter.redrives),
             (letter.first_failure_ms, letter.last_failure_ms),
         );
         assert_eq!(found, expected, "how message {} died", message.number);
         let group = death.source_group.as_ref();
         let same = group.is_none_or(|group| *group == letter.source_group);
         assert!(same, "message {} died in {group:?}", message.number);
+        let copies = self.messages.iter_mut();
+        let copies = copies.filter(|copy| copy.number == message.number);
+        for death in copies.filter_map(|copy| copy.death.as_mut()) {
+            let group = &mut death.source_group;
+            group.get_or_insert_with(|| letter.source_group.clone());
+        }
         match death.error {
             Some(text) => self.claim(letter.error, text),
             None => assert_eq!(letter.error, Location::default(), "no error had a text"),

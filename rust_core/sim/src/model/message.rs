@@ -62,6 +62,12 @@ pub(crate) struct Death {
     pub first_failure_ms: u64,
     pub last_failure_ms: u64,
     pub error: Option<Text>,
+    pub died_at_ms: u64,
+    /// The one it had.
+    pub ordering_key: Option<u64>,
+    /// How often it was redriven; and whether it lives again since.
+    pub redrives: u32,
+    pub over: bool,
 }
 
 impl Message {

@@ -14,7 +14,9 @@ mod message;
 mod peek;
 mod queue;
 mod receive;
+mod redrive;
 mod settle;
+mod sweep;
 mod time;
 
 use std::rc::Rc;
@@ -50,11 +52,16 @@ pub(crate) struct Model {
     numbered: u64,
     queues_made: u32,
     homes_made: u32,
+    shadows_made: u32,
     /// Those that can be named.
     pub queues: Vec<Queue>,
     /// In order of acceptance.
     pub messages: Vec<Message>,
     remembered: Vec<Remembered>,
+    sweeps: Vec<sweep::Sweep>,
+    sweeps_made: u64,
+    /// What sweeps did in this step.
+    parts: Vec<sweep::Part>,
     endings: Vec<Ending>,
     /// Positions given at the back of lines, and at their front.
     last_line: i64,
@@ -63,6 +70,8 @@ pub(crate) struct Model {
     drawn: Vec<(MessageId, u64)>,
     /// Messages that went to a dead-letter queue, in the engine's order: copies of one die at the same time.
     lettered: Vec<MessageId>,
+    /// Their ids there.
+    letters: Vec<MessageId>,
     /// Copies of deleted groups that are counted still: queue and number.
     doomed: Vec<(u32, u64)>,
     /// Groups in which a message became ready in this step, or may go now.
@@ -81,14 +90,19 @@ impl Model {
             numbered: 0,
             queues_made: 0,
             homes_made: 0,
+            shadows_made: 0,
             queues: Vec::new(),
             messages: Vec::new(),
             remembered: Vec::new(),
+            sweeps: Vec::new(),
+            sweeps_made: 0,
+            parts: Vec::new(),
             endings: Vec::new(),
             last_line: 0,
             first_line: 0,
             drawn: Vec::new(),
             lettered: Vec::new(),
+            letters: Vec::new(),
             doomed: Vec::new(),
             woken: Vec::new(),
             claims: Vec::new(),
@@ -111,10 +125,46 @@ impl Model {
             "a retry nobody asked for: {:?}",
             self.drawn
         );
+        assert!(
+            self.parts.is_empty(),
+            "a sweep nobody asked for: {:?}",
+            self.parts
+        );
+        self.note_business();
         self.check_invariants();
         self.check_woken(step);
         self.check_deadline(step);
         std::mem::take(&mut self.claims)
+    }
+
+    /// Which group did they die in? Of copies that died unseen at the same time the engine alone knows.
+    pub fn riddles(&self) -> Vec<Command> {
+        let is_riddle = |id: &&MessageId| {
+            let mut letters = self
+                .messages
+                .iter()
+                .filter(|letter| letter.number == id.number);
+            let mut deaths = letters.find_map(|letter| letter.death.as_ref()).into_iter();
+            deaths.any(|death| death.source_group.is_none())
+        };
+        let riddles = self.letters.iter().filter(is_riddle);
+        riddles
+            .map(|&message| Command::GetMessage { message })
+            .collect()
+    }
+
+    /// What the engine says of them.
+    pub fn solve(&mut self, riddles: &[Command], step: &Step) {
+        assert!(step.records.is_empty(), "looking records nothing");
+        assert_eq!(riddles.len(), step.replies.len(), "one reply a command");
+        for reply in &step.replies {
+            let Reply::Message(view) = reply else {
+                panic!("a dead letter is there, and answered with {reply:?}")
+            };
+            let is_it = |letter: &Message| letter.number == view.message.number;
+            let at = self.messages.iter().position(is_it);
+            self.check_view(at.expect("it is there"), view);
+        }
     }
 
     /// A new owner: limits start empty.
@@ -136,6 +186,8 @@ impl Model {
         self.doomed.clear();
         self.drawn.clear();
         self.lettered.clear();
+        self.letters.clear();
+        self.parts = sweep::parts(step);
         for record in &step.records {
             match record {
                 Record::Retried {
@@ -144,7 +196,14 @@ impl Model {
                     due_ms,
                     ..
                 } => self.drawn.push((*message, *due_ms)),
-                Record::DeadLettered { message, .. } => self.lettered.push(*message),
+                Record::DeadLettered {
+                    message,
+                    dead_letter,
+                    ..
+                } => {
+                    self.lettered.push(*message);
+                    self.letters.push(*dead_letter);
+                }
                 _ => {}
             }
         }
@@ -195,6 +254,10 @@ impl Model {
             Command::Release { leases } => Ok(self.release(leases)),
             Command::GetMessage { message } => return self.get(*message, reply),
             Command::Peek { .. } => return self.peek(command, reply),
+            Command::StartSweep(start) => self.start_sweep(start),
+            Command::GetSweep { sweep, .. } => self.get_sweep(*sweep),
+            Command::CancelSweep { sweep, .. } => self.cancel_sweep(*sweep),
+            Command::StepSweep { sweep, .. } => Ok(Reply::SweepStepped(self.step_sweep(*sweep))),
             other => unreachable!("the model does not know {other:?}"),
         };
         let expected = expected.unwrap_or_else(Reply::Rejected);

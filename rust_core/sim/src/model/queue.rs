@@ -20,6 +20,8 @@ pub(crate) struct Queue {
     pub config: QueueConfig,
     pub created_at_ms: u64,
     pub paused: Paused,
+    /// Counts its purges.
+    pub life: u32,
     /// `default` first.
     pub groups: Vec<Group>,
 }
@@ -99,6 +101,12 @@ impl Model {
     pub(super) fn purge_queue(&mut self, name: &str) -> Result<Reply, Rejection> {
         let at = self.named(name)?;
         let messages = self.held_by_queue(at);
+        if messages > 0 {
+            self.queues[at].life += 1;
+            for group in 0..self.queues[at].groups.len() {
+                self.queues[at].groups[group].shadow = self.next_shadow();
+            }
+        }
         let queue = self.queues[at].clone();
         self.drop_messages(&queue, "purge queue");
         Ok(Reply::QueuePurged { messages })
@@ -271,6 +279,7 @@ impl Model {
             config,
             created_at_ms: self.now_ms,
             paused: Paused::default(),
+            life: 0,
             groups: vec![default],
         });
         self.queues_made += 1;

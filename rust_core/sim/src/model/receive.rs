@@ -166,6 +166,13 @@ impl Model {
             panic!("consumers are not limited");
         }
         let next = self.next_in_line(line);
+        let may_go = |message: &Message| {
+            let is_ready = message.home == group.home && message.state == State::Ready;
+            is_ready && !message.is_expired(now_ms)
+        };
+        if !self.messages.iter().any(may_go) {
+            return None;
+        }
         if next.is_empty() {
             self.saw(Some(State::Ready), "receive", "key limited");
             panic!("keys are not limited: {:?}", self.keys_wait_ms(line));

@@ -186,7 +186,12 @@ impl Model {
             return "deadLettered";
         }
         self.leave(at);
-        self.messages[at].death = Some(death);
+        let group = self.group_of(home).name.clone();
+        let source_group = death.source_group.clone().or(Some(group));
+        self.messages[at].death = Some(Death {
+            source_group,
+            ..death
+        });
         self.messages[at].nacked = by_nack.then_some(delivery);
         self.place(at, State::Dead, self.now_ms);
         self.next_of_key(&message);
@@ -195,6 +200,9 @@ impl Model {
 
     fn death_of(&self, message: &Message, reason: DeathReason, is_unseen: bool) -> Death {
         let earlier = message.death.clone();
+        let redrives = earlier.as_ref().map_or(0, |death| death.redrives);
+        let had_key = earlier.as_ref().and_then(|death| death.ordering_key);
+        let earlier = earlier.filter(|death| !death.over);
         let source = earlier.map_or_else(
             || {
                 let group = &self.group_of(message.home).name;
@@ -213,6 +221,10 @@ impl Model {
             first_failure_ms: message.first_failure_ms,
             last_failure_ms: message.last_failure_ms,
             error: message.error,
+            died_at_ms: self.now_ms,
+            ordering_key: message.ordering_key.or(had_key),
+            redrives,
+            over: false,
         }
     }
 
@@ -246,7 +258,7 @@ impl Model {
         self.wake_if(home, is_bounded && message.state == State::Leased);
     }
 
-    fn wake_if(&mut self, home: u32, is_so: bool) {
+    pub(super) fn wake_if(&mut self, home: u32, is_so: bool) {
         self.woken.extend(is_so.then_some(home));
     }
 

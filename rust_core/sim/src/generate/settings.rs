@@ -1,0 +1,92 @@
+//! Random messages and settings of queues.
+
+use engine::command::{Blob, ConfigPatch, DedupKey, NewMessage};
+use engine::config::{Backoff, QueueConfig, RateLimit, Scheduling};
+
+use super::{QUEUES, Style};
+use crate::random::Random;
+
+pub(super) fn message(random: &mut Random, style: &Style) -> NewMessage {
+    NewMessage {
+        priority: random.pick(&[0, 1, 1, 1, 5, 255]),
+        delay_ms: random.maybe(style.delayed, |random| style.time_ms(random) - 1),
+        ttl_ms: random.maybe(style.expiring, |random| style.time_ms(random) - 1),
+        dedup: random.maybe(style.deduplicated, |random| DedupKey {
+            hash: u128::from(random.below(5)),
+            fingerprint: u64::from(random.chance(15)),
+        }),
+        ordering_key: random.maybe(style.keyed, |random| random.below(3)),
+        fairness_key: None,
+        max_retries: random.maybe(15, |random| random.below(3) as u32),
+        blob: Blob {
+            index: 0,
+            length: random.within(0, 60) as u32,
+        },
+    }
+}
+
+fn limit(random: &mut Random, style: &Style) -> RateLimit {
+    RateLimit {
+        requests: random.within(1, 9) as u32,
+        per_ms: random.pick(&[100, 1000, style.time_ms_max]),
+        burst: random.within(1, 5) as u32,
+    }
+}
+
+pub(super) fn config(random: &mut Random, style: &Style) -> QueueConfig {
+    let scheduling = match random.chance(30) {
+        true => Scheduling::Strict,
+        false => Scheduling::Fair {
+            aging_ms: style.time_ms(random) - 1,
+        },
+    };
+    let backoff = Backoff {
+        initial_ms: style.time_ms(random) - 1,
+        multiplier_permille: random.pick(&[1000, 1500, 2000, 10_000]),
+        max_ms: style.time_ms(random),
+        jitter_permille: random.pick(&[0, 200, 1000]),
+    };
+    let timeout_ms = style.time_ms(random);
+    QueueConfig {
+        dead_letter_queue: random.maybe(40, |random| random.pick(&QUEUES).into()),
+        rate_limit: random.maybe(25, |random| limit(random, style)),
+        scheduling,
+        backoff,
+        dedup_window_ms: style.time_ms(random) - 1,
+        delay_ms: random
+            .maybe(20, |random| style.time_ms(random))
+            .unwrap_or(0),
+        ttl_ms: random
+            .maybe(style.expiring, |random| style.time_ms(random))
+            .unwrap_or(0),
+        messages_max: random
+            .maybe(style.bounded, |random| random.within(1, 12))
+            .unwrap_or(0),
+        in_flight_max: random
+            .maybe(style.bounded, |random| random.within(1, 4) as u32)
+            .unwrap_or(0),
+        dead_retention_ms: random
+            .maybe(30, |random| style.time_ms(random))
+            .unwrap_or(0),
+        ..QueueConfig::new(timeout_ms, random.below(4) as u32)
+    }
+}
+
+pub(super) fn patch(random: &mut Random, style: &Style) -> ConfigPatch {
+    let config = config(random, style);
+    ConfigPatch {
+        max_retries: random.maybe(30, |_| config.max_retries),
+        visibility_timeout_ms: random.maybe(30, |_| config.visibility_timeout_ms),
+        dead_letter_queue: random.maybe(40, |_| config.dead_letter_queue),
+        rate_limit: random.maybe(40, |_| config.rate_limit),
+        scheduling: random.maybe(30, |_| config.scheduling),
+        backoff: random.maybe(30, |_| config.backoff),
+        dedup_window_ms: random.maybe(30, |_| config.dedup_window_ms),
+        delay_ms: random.maybe(30, |_| config.delay_ms),
+        ttl_ms: random.maybe(30, |_| config.ttl_ms),
+        messages_max: random.maybe(30, |_| config.messages_max),
+        in_flight_max: random.maybe(30, |_| config.in_flight_max),
+        dead_retention_ms: random.maybe(30, |_| config.dead_retention_ms),
+        ..ConfigPatch::default()
+    }
+}
