@@ -66,7 +66,7 @@ class Handling:
             self.running.cancel()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """How a handler ended for one message: what it raised, or its result, if that is to be kept."""
 

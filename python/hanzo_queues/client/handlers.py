@@ -94,10 +94,10 @@ class Handlers:
             self._running.discard(handling)
             self.room.set()
         took = time.monotonic() - began
-        ends = [self._end(*ended, took) for ended in zip(deliveries, outcomes, strict=True)]
-        if len(ends) == 1:
-            await ends[0]
+        if len(deliveries) == 1:
+            await self._end(deliveries[0], outcomes[0], took)
         else:  # at the same time, so that they share a request
+            ends = (self._end(*ended, took) for ended in zip(deliveries, outcomes, strict=True))
             await asyncio.gather(*ends)
 
     async def _call(self, handling: Handling) -> Any:
@@ -135,7 +135,8 @@ class Handlers:
         self._client._leases.unwatch(delivery.message)
         if error is not None and ended_as != "released":
             self._reports.failed(error, delivery.message)
-        self._reports.handled(Handled(delivery.message, ended_as, took, error))
+        if self._options.on_handled is not None:
+            self._reports.handled(Handled(delivery.message, ended_as, took, error))
 
     async def _settle(self, delivery: Delivery, outcome: Outcome) -> tuple[HandledAs, BaseException | None]:
         """Goes on while the server is away and the lease, extended at a third, must still last: else work that is
