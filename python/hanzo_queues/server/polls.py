@@ -47,8 +47,14 @@ class Polls:
             line.polls.move_to_end(request, last=False)
             line.asking = None
         line.limited = retry_after_ms is not None
-        if retry_after_ms is not None and line.token is None:
-            line.token = loop.call_later(retry_after_ms / 1000, self._token_due, request.queue)
+        if retry_after_ms is not None:
+            # Of another key the token may come sooner than the one that is waited for.
+            due = loop.time() + retry_after_ms / 1000
+            if line.token is not None and due < line.token.when():
+                line.token.cancel()
+                line.token = None
+            if line.token is None:
+                line.token = loop.call_at(due, self._token_due, request.queue)
         request.timer = loop.call_at(request.wait_until, self._wake_one, request)
         self.parked += 1
 

@@ -1,14 +1,14 @@
 //! The batch a step is building: each decision is applied as it is recorded, so the next one sees it.
 
 use crate::command::Blob;
-use crate::ids::{MessageId, QueueNumber};
-use crate::record::Record;
+use crate::ids::{GroupNumber, MessageId, QueueNumber};
+use crate::record::{Lease, Record};
 use crate::state::State;
 use crate::sweeps::Sweep;
 
 /// See the module.
 pub(crate) struct Batch<'a> {
-    /// To read; only `commit` changes it.
+    /// To read; only what records changes it, and what is volatile.
     state: &'a mut State,
     pub now_ms: u64,
     records: Vec<Record>,
@@ -37,6 +37,33 @@ impl<'a> Batch<'a> {
     pub fn commit(&mut self, record: Record) {
         self.state.apply(&record);
         self.records.push(record);
+    }
+
+    /// Leases messages one after the other, each chosen (by `next`, which may change what is volatile) when the ones
+    /// before it are gone. One record tells of all, as if they had been leased at once.
+    pub fn lease(
+        &mut self,
+        queue: QueueNumber,
+        group: GroupNumber,
+        consumer: &str,
+        until_ms: u64,
+        mut next: impl FnMut(&mut State) -> Option<Lease>,
+    ) {
+        let mut messages = Vec::new();
+        while let Some(lease) = next(self.state) {
+            self.state.charge(lease.message.slot, consumer);
+            self.state.lease(queue, until_ms, &[lease]);
+            messages.push(lease);
+        }
+        if !messages.is_empty() {
+            self.records.push(Record::Leased {
+                queue,
+                group,
+                consumer: consumer.into(),
+                until_ms,
+                messages,
+            });
+        }
     }
 
     /// Puts out the timer of a deleted queue's message. No record tells: the heap follows from the messages, and a

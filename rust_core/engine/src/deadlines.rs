@@ -35,6 +35,15 @@ impl Deadlines {
         (self.heap.len() > 0).then(|| (self.heap[0].deadline_ms, self.heap[0].slot))
     }
 
+    /// The deadline of a slot's message, if it has one.
+    pub fn of(&self, slot: u32) -> Option<u64> {
+        let position =
+            ((slot as usize) < self.positions.len()).then(|| self.positions[slot as usize]);
+        position
+            .filter(|&p| p != ABSENT)
+            .map(|p| self.heap[p as usize].deadline_ms)
+    }
+
     /// Sets, moves or (None) removes the deadline of the message `number` in `slot`.
     pub fn set(&mut self, slot: u32, number: u64, deadline_ms: Option<u64>) {
         while self.positions.len() <= slot as usize {
@@ -123,14 +132,6 @@ impl Deadlines {
 
 #[cfg(test)]
 impl Deadlines {
-    pub fn of(&self, slot: u32) -> Option<u64> {
-        let position =
-            ((slot as usize) < self.positions.len()).then(|| self.positions[slot as usize]);
-        position
-            .filter(|&p| p != ABSENT)
-            .map(|p| self.heap[p as usize].deadline_ms)
-    }
-
     pub fn len(&self) -> usize {
         self.heap.len()
     }

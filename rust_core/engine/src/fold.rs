@@ -1,10 +1,11 @@
 //! Feeds the state to a hasher, for tests: everything a later decision could depend on, in an order that follows
 //! from the state alone. Links are fed as they are; they are what the lists' order is.
 //!
-//! Every field is named here, so a new one is not forgotten. Left out is what follows from the rest (timers, the
-//! ordering keys' table and free slots), what is no state (the batch at hand, who woke), and the owner's settings.
+//! Every field is named here, so a new one is not forgotten. Left out is what follows from the rest (timers other than
+//! leases' ends, the tables of keys and their free slots, counts of flows), what is no state (the batch at hand, who
+//! woke, whose turn it is), and the owner's settings.
 
-use crate::message::{Message, NONE};
+use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
 use crate::state::State;
 
@@ -21,6 +22,7 @@ impl State {
             copies,
             deadlines: _,
             keys: _,
+            flows: _,
             queues,
             dedup: _,
             retention: _,
@@ -62,6 +64,7 @@ impl State {
             blocked,
             retires_ms: _,
             limiter,
+            dispatch: _,
             dedup,
             deleted,
             woken: _,
@@ -92,10 +95,9 @@ impl State {
         let Message {
             number,
             envelope,
-            at_ms,
-            expires_at_ms,
             queue,
             key,
+            flow,
             ..
         } = *message;
         let Message {
@@ -106,7 +108,18 @@ impl State {
             priority,
             ..
         } = *message;
-        let long = [number, envelope.lsn, at_ms, expires_at_ms];
+        let (at_ms, expires_at_ms) = (message.at_ms(), message.expires_at_ms());
+        let leased_until_ms = match message.place() {
+            Place::Leased if !self.queues.get(queue).deleted => self.deadlines.of(slot),
+            _ => None,
+        };
+        let long = [
+            number,
+            envelope.lsn,
+            at_ms,
+            expires_at_ms,
+            leased_until_ms.unwrap_or(0),
+        ];
         let short = [
             envelope.offset,
             envelope.length,
@@ -120,6 +133,9 @@ impl State {
         fold(&attempts.to_le_bytes());
         fold(&[priority, message.status()]);
         self.copies.fold(self.messages.id(slot), fold);
+        if flow != NONE {
+            fold(&self.flows[flow].hash.to_le_bytes());
+        }
         if key != NONE {
             fold(format!("{:?}", self.keys[key]).as_bytes());
         }
@@ -170,9 +186,8 @@ mod tests {
         twin
     }
 
-    #[test]
-    fn a_change_of_anything_shows() {
-        let changes: [(&str, Change); 15] = [
+    fn changes() -> [(&'static str, Change); 17] {
+        [
             ("limiter", |state| {
                 let queue = state.queues.get_mut(QUEUE);
                 let limit = queue.config.rate_limit.unwrap();
@@ -203,7 +218,13 @@ mod tests {
                 state.history.set_retries_max(2, message, 7);
                 message.set(Flag::OwnRetries, false);
             }),
-            ("expiry", |state| state.messages[0].expires_at_ms += 1),
+            ("expiry", |state| state.messages[0].set_expiry(1)),
+            ("lease's end", |state| {
+                let slot = state.queues.get(QUEUE).leased.head;
+                let number = state.messages[slot].number;
+                state.deadlines.set(slot, number, Some(1));
+            }),
+            ("fairness key", |state| state.join_flow(0, 1)),
             ("deliveries", |state| state.messages[0].deliveries += 1),
             ("created at", |state| {
                 state.queues.get_mut(QUEUE).created_at_ms += 1;
@@ -228,13 +249,17 @@ mod tests {
             ("sweep's pace", |state| {
                 state.sweeps.get_mut(1).unwrap().next_at_ms += 1;
             }),
-        ];
+        ]
+    }
+
+    #[test]
+    fn a_change_of_anything_shows() {
         let before = folded(&twin().live);
         assert!(
             before == folded(&twin().live),
             "equal states feed equal bytes"
         );
-        for (what, change) in changes {
+        for (what, change) in changes() {
             let mut twin = twin();
             change(twin.live.state_mut());
             assert!(

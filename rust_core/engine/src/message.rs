@@ -3,7 +3,7 @@
 
 use crate::ids::{Location, QueueNumber};
 
-/// "No slot": the end of a list, or no ordering key.
+/// "No slot": the end of a list, no ordering key, or no fairness key.
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// Where a message is: it decides which list it is linked in and what its deadline means.
@@ -49,13 +49,15 @@ pub(crate) struct Message {
     /// 0 in a free slot.
     pub number: u64,
     pub envelope: Location,
-    /// Ready, dead: since. Delayed, blocked: due. Leased: until.
-    pub at_ms: u64,
-    /// 0: never.
-    pub expires_at_ms: u64,
+    at_low: u32,
+    expires_at_low: u32,
+    at_high: u16,
+    expires_at_high: u16,
     pub queue: QueueNumber,
     /// Slot of its ordering key, or [`NONE`].
     pub key: u32,
+    /// Slot of its fairness key, or [`NONE`].
+    pub flow: u32,
     pub next: u32,
     pub previous: u32,
     pub deliveries: u32,
@@ -66,16 +68,22 @@ pub(crate) struct Message {
 
 const _: () = assert!(size_of::<Message>() == 64, "a message is one cache line");
 
+/// The latest instant an index entry can hold, in the year 10889: 48 bits leave room for the fairness key.
+pub(crate) const INSTANT_MS_MAX: u64 = (1 << 48) - 1;
+
 impl Message {
     /// A free slot, linked to the next free one.
     pub fn free(next: u32) -> Self {
         Message {
             number: 0,
             envelope: Location::default(),
-            at_ms: 0,
-            expires_at_ms: 0,
+            at_low: 0,
+            expires_at_low: 0,
+            at_high: 0,
+            expires_at_high: 0,
             queue: QueueNumber(0),
             key: NONE,
+            flow: NONE,
             next,
             previous: NONE,
             deliveries: 0,
@@ -103,7 +111,21 @@ impl Message {
 
     pub fn set_place(&mut self, place: Place, at_ms: u64) {
         self.status = (self.status & !PLACE_MASK) | place as u8;
-        self.at_ms = at_ms;
+        (self.at_low, self.at_high) = split(at_ms);
+    }
+
+    /// Ready, dead, leased: since. Delayed, blocked: due.
+    pub fn at_ms(&self) -> u64 {
+        joined(self.at_low, self.at_high)
+    }
+
+    /// 0: never.
+    pub fn expires_at_ms(&self) -> u64 {
+        joined(self.expires_at_low, self.expires_at_high)
+    }
+
+    pub fn set_expiry(&mut self, expires_at_ms: u64) {
+        (self.expires_at_low, self.expires_at_high) = split(expires_at_ms);
     }
 
     pub fn has(&self, flag: Flag) -> bool {
@@ -118,22 +140,33 @@ impl Message {
         };
     }
 
-    /// When a timer must look at it.
+    /// When a timer must look at it. That of a leased one is its lease's end, which its heap alone knows.
     pub fn deadline_ms(&self) -> Option<u64> {
-        let expiry = (self.expires_at_ms != 0).then_some(self.expires_at_ms);
+        let expiry = Some(self.expires_at_ms()).filter(|&expires_at_ms| expires_at_ms != 0);
         match self.place() {
             Place::Free | Place::Dead => None,
             Place::Ready | Place::Blocked => expiry,
-            Place::Delayed => Some(expiry.map_or(self.at_ms, |expires| expires.min(self.at_ms))),
-            Place::Leased => Some(self.at_ms),
+            Place::Delayed => {
+                Some(expiry.map_or(self.at_ms(), |expires| expires.min(self.at_ms())))
+            }
+            Place::Leased => unreachable!("a lease's end is set with the lease"),
         }
     }
 
     pub fn is_expired(&self, now_ms: u64) -> bool {
-        self.expires_at_ms != 0 && self.expires_at_ms <= now_ms
+        self.expires_at_ms() != 0 && self.expires_at_ms() <= now_ms
     }
 
     pub fn status(&self) -> u8 {
         self.status
     }
+}
+
+fn split(instant_ms: u64) -> (u32, u16) {
+    let instant_ms = instant_ms.min(INSTANT_MS_MAX);
+    (instant_ms as u32, (instant_ms >> 32) as u16)
+}
+
+fn joined(low: u32, high: u16) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::config::QueueConfig;
+use crate::dispatch::Dispatch;
 use crate::expiries::Expiries;
 use crate::group::Group;
 use crate::ids::QueueNumber;
@@ -38,6 +39,8 @@ pub(crate) struct Queue {
     /// As `retention` knows it: when the first dead message goes.
     pub retires_ms: Option<u64>,
     pub limiter: Limiter,
+    /// Not part of the state.
+    pub dispatch: Dispatch,
     pub dedup: Expiries,
     /// Its name is free, or leads to its successor; its messages are being taken away.
     pub deleted: bool,
@@ -69,13 +72,14 @@ impl Queue {
             blocked: Chain::EMPTY,
             retires_ms: None,
             limiter: Limiter::default(),
+            dispatch: Dispatch::new(),
             dedup: Expiries::new(number),
             deleted: false,
             woken: false,
         }
     }
 
-    /// The same queue under a fresh number and without messages. Its limit and its dedup windows go on there.
+    /// The same queue under a fresh number and without messages. Its limits and its dedup windows go on there.
     pub fn successor(&mut self, fresh: QueueNumber) -> Queue {
         let mut queue = Queue::new(
             fresh,
@@ -85,6 +89,7 @@ impl Queue {
         );
         queue.paused = self.paused;
         queue.limiter = self.limiter;
+        queue.dispatch = std::mem::replace(&mut self.dispatch, Dispatch::new());
         queue.dedup = std::mem::replace(&mut self.dedup, Expiries::new(fresh));
         queue
     }
@@ -153,6 +158,29 @@ impl Queue {
     pub fn retired_ms(&self, dead_ms: u64) -> Option<u64> {
         let retention_ms = self.config.dead_retention_ms;
         (retention_ms > 0).then(|| dead_ms.saturating_add(retention_ms))
+    }
+
+    /// Messages that may be leased now by this consumer, by its own rate limit.
+    pub fn consumer_tokens(&self, consumer: &str, now_ms: u64) -> u32 {
+        let limiter = self.dispatch.consumers.of(consumer);
+        self.config
+            .consumer_rate_limit
+            .map_or(u32::MAX, |limit| limiter.available(limit, now_ms))
+    }
+
+    /// Milliseconds until this consumer's rate limit lets a message go; 0: now.
+    pub fn consumer_retry_after_ms(&self, consumer: &str, now_ms: u64) -> u64 {
+        let limiter = self.dispatch.consumers.of(consumer);
+        self.config
+            .consumer_rate_limit
+            .map_or(0, |limit| limiter.retry_after_ms(limit, now_ms))
+    }
+
+    /// Milliseconds until its rate limit lets a message go; 0: now.
+    pub fn retry_after_ms(&self, now_ms: u64) -> u64 {
+        self.config
+            .rate_limit
+            .map_or(0, |limit| self.limiter.retry_after_ms(limit, now_ms))
     }
 
     /// Messages that may be leased now, by its rate limit.

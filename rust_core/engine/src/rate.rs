@@ -41,6 +41,11 @@ impl Limiter {
         u64::try_from(missing.div_ceil(u128::from(limit.requests))).unwrap_or(u64::MAX)
     }
 
+    /// From when on it is as a new one.
+    pub fn full_at_ms(&self, limit: RateLimit) -> u64 {
+        u64::try_from(self.arrival.div_ceil(u128::from(limit.requests))).unwrap_or(u64::MAX)
+    }
+
     pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
         fold(&self.arrival.to_le_bytes());
     }

@@ -1,124 +1,203 @@
-//! A queue's ready messages: one FIFO per priority level. A bitmap says which levels hold any; only those
-//! take memory, lowest first, so a queue that uses one priority costs one list.
+//! Ready messages: one level a priority, each with a lane a fairness key. A bitmap says which levels hold any; only
+//! those take memory, lowest first, so a queue that uses one priority and no keys costs one list.
 //!
-//! A level knows since when its first message waits, so choosing among levels touches no message.
+//! Among levels the oldest message of each decides, within a level the keys take turns. Lanes of keys that may not go
+//! now are parked, out of every turn, until their time comes or one of theirs is done: what is held back costs
+//! nothing, however much it is. Parking happens when a lane's turn comes, and is volatile: not part of the state.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
+use std::collections::BTreeSet;
 
 use crate::config::Scheduling;
-use crate::list::List;
-use crate::message::NONE;
+use crate::flows::Flows;
+use crate::lanes::{Lanes, UNTIL_DONE};
 use crate::slab::Slab;
 
-/// Messages that one passes on its way to its place.
-const PASSED_MAX: usize = 1000;
+/// Parked lanes that are taken back at a time, however many could be: the others' turn comes with the next messages.
+const UNPARKED_MAX: usize = 64;
 
-/// See the module.
+/// See the module. Self-contained: there may be several beside each other, and [`Front::Message`] tells which goes.
 #[derive(Default)]
 pub(crate) struct Ready {
     bitmap: [u64; 4],
     levels: Vec<Level>,
+    parked: Parked,
 }
 
 /// The messages of one priority, never none.
 struct Level {
-    list: List,
-    /// Of the first one.
-    since_ms: u64,
+    lanes: Lanes,
     priority: u8,
 }
 
+/// Parked lanes, by (until, priority, flow).
+#[derive(Default)]
+struct Parked {
+    waiting: BTreeSet<(u64, u8, u32)>,
+    /// Those whose reason to wait may be gone: they are looked at again, a few at a time.
+    freed: BTreeSet<(u64, u8, u32)>,
+}
+
+/// The next message, or why there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Front {
+    /// It goes next; among several `Ready` the least rank does.
+    Message { rank: Rank, slot: u32 },
+    /// Nothing may go before `parked_until_ms`.
+    Nothing,
+    /// Looking on would take too long. Ask again.
+    Later,
+}
+
+/// The least goes first. Fair: ready time minus priority times aging. Strict: levels alone decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank(i128, Reverse<u8>);
+
 impl Ready {
-    pub fn push_back(&mut self, slab: &mut Slab, priority: u8, slot: u32) {
-        let level = self.level_or_new(priority);
-        level.list.push_back(slab, slot);
-        level.since_ms = slab[level.list.head].at_ms;
+    pub fn push_back(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+        let level = self.level_or_new(slab[slot].priority);
+        level.lanes.push_back(slab, flows, slot);
     }
 
-    pub fn push_front(&mut self, slab: &mut Slab, priority: u8, slot: u32) {
-        let level = self.level_or_new(priority);
-        level.list.push_front(slab, slot);
-        level.since_ms = slab[slot].at_ms;
+    pub fn push_front(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+        let level = self.level_or_new(slab[slot].priority);
+        level.lanes.push_front(slab, flows, slot);
     }
 
-    /// Among those of its level by since when it waits. Where too many came later it is put before the last of them,
-    /// as if it had come with them.
-    pub fn insert(&mut self, slab: &mut Slab, priority: u8, slot: u32) {
-        let at_ms = slab[slot].at_ms;
-        if self
-            .since_ms(priority)
-            .is_none_or(|since_ms| at_ms < since_ms)
-        {
-            return self.push_front(slab, priority, slot);
-        }
-        let rank = self.rank(priority);
-        let list = &mut self.levels[rank].list;
-        let mut before = list.tail;
-        for _ in 0..PASSED_MAX {
-            if slab[before].at_ms <= at_ms {
-                break;
-            }
-            before = slab[before].previous;
-        }
-        slab[slot].at_ms = at_ms.max(slab[before].at_ms);
-        list.insert_after(slab, before, slot);
+    /// See [`Lanes::insert`].
+    pub fn insert(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+        let level = self.level_or_new(slab[slot].priority);
+        level.lanes.insert(slab, flows, slot);
     }
 
-    pub fn remove(&mut self, slab: &mut Slab, priority: u8, slot: u32) {
+    pub fn remove(&mut self, slab: &mut Slab, slot: u32) {
+        let (priority, flow) = (slab[slot].priority, slab[slot].flow);
         assert!(self.holds(priority), "a ready message's level is empty");
         let rank = self.rank(priority);
         let level = &mut self.levels[rank];
-        level.list.remove(slab, slot);
-        if level.list.is_empty() {
+        if let Some(until_ms) = level.lanes.remove(slab, slot) {
+            self.parked.remove(&(until_ms, priority, flow));
+        }
+        if self.levels[rank].lanes.is_empty() {
             self.levels.remove(rank);
             self.bitmap[usize::from(priority >> 6)] &= !(1 << (priority & 63));
-        } else {
-            level.since_ms = slab[level.list.head].at_ms;
         }
     }
 
-    /// Since when the first message of a level waits.
-    pub fn since_ms(&self, priority: u8) -> Option<u64> {
-        self.holds(priority)
-            .then(|| self.levels[self.rank(priority)].since_ms)
+    /// The message to go now. `visits` is how many lanes may be parked or taken back on the way, and is counted down;
+    /// `held` says until when the messages of a flow may not go, if they may not.
+    pub fn front(
+        &mut self,
+        scheduling: Scheduling,
+        now_ms: u64,
+        visits: &mut u32,
+        mut held: impl FnMut(u32) -> Option<u64>,
+    ) -> Front {
+        self.unpark_due(now_ms, visits);
+        while let Some(level) = self.first_level(scheduling) {
+            let Level { lanes, priority } = &mut self.levels[level];
+            let (slot, flow) = lanes.front().expect("a level that takes part has a turn");
+            let Some(until_ms) = held(flow) else {
+                let rank = rank(scheduling, lanes, *priority).expect("it takes part");
+                return Front::Message { rank, slot };
+            };
+            lanes.park(flow, until_ms);
+            self.parked.waiting.insert((until_ms, *priority, flow));
+            let Some(left) = visits.checked_sub(1) else {
+                return Front::Later;
+            };
+            *visits = left;
+        }
+        if self.parked.is_due(now_ms) {
+            return Front::Later;
+        }
+        Front::Nothing
     }
 
-    /// The first message of the highest level that is at or below this one.
+    /// When the first parked lane may go; None: nothing is parked. [`UNTIL_DONE`]: no time is known.
+    pub fn parked_until_ms(&self) -> Option<u64> {
+        let first = self.parked.waiting.first();
+        first.map(|&(until_ms, ..)| until_ms)
+    }
+
+    /// A message of a flow is about to go.
+    pub fn charge(&mut self, priority: u8, flow: u32, cost: u64) {
+        let rank = self.rank(priority);
+        self.levels[rank].lanes.charge(flow, cost);
+    }
+
+    /// A message of the flow is done: what waited for that takes part again.
+    pub fn unpark(&mut self, flow: u32) {
+        for Level { lanes, priority } in &mut self.levels {
+            if lanes.parked_until_ms(flow) == Some(UNTIL_DONE) {
+                self.parked.remove(&(UNTIL_DONE, *priority, flow));
+                lanes.unpark(flow);
+            }
+        }
+    }
+
+    /// What held lanes back may have changed: all are looked at again, in time.
+    pub fn unpark_all(&mut self) {
+        let mut waiting = std::mem::take(&mut self.parked.waiting);
+        self.parked.freed.append(&mut waiting);
+    }
+
+    fn unpark_due(&mut self, now_ms: u64, visits: &mut u32) {
+        for _ in 0..UNPARKED_MAX {
+            let Some(left) = visits.checked_sub(1) else {
+                return;
+            };
+            let Some((_, priority, flow)) = self.parked.pop_due(now_ms) else {
+                return;
+            };
+            *visits = left;
+            let rank = self.rank(priority);
+            self.levels[rank].lanes.unpark(flow);
+        }
+    }
+
+    /// The level whose turn it is among those that take part.
+    fn first_level(&self, scheduling: Scheduling) -> Option<usize> {
+        if let [level] = &*self.levels {
+            return level.lanes.oldest_ms().map(|_| 0);
+        }
+        let ranks = self.levels.iter().enumerate();
+        let ranks = ranks.filter_map(|(i, Level { lanes, priority })| {
+            rank(scheduling, lanes, *priority).map(|rank| (rank, i))
+        });
+        ranks.min().map(|(_, level)| level)
+    }
+
+    /// Since when the first message of a flow waits in a level.
+    pub fn since_ms(&self, priority: u8, flow: u32) -> Option<u64> {
+        let level = self
+            .holds(priority)
+            .then(|| &self.levels[self.rank(priority)])?;
+        level.lanes.since_ms(flow)
+    }
+
+    /// The first message of the highest level that is at or below this one, in the order of [`Ready::iter`].
     pub fn first_at_or_below(&self, priority: u8) -> Option<u32> {
         let levels = self.rank(priority) + usize::from(self.holds(priority));
-        levels
-            .checked_sub(1)
-            .map(|rank| self.levels[rank].list.head)
+        let level = levels.checked_sub(1)?;
+        self.levels[level].lanes.first()
     }
 
-    /// The last in line: lowest level first.
+    /// The message after the last one of a lane, in the order of [`Ready::iter`].
+    pub fn first_after(&self, priority: u8, flow: u32) -> Option<u32> {
+        let next_lane = self.levels[self.rank(priority)].lanes.first_after(flow);
+        next_lane.or_else(|| self.first_at_or_below(priority.checked_sub(1)?))
+    }
+
+    /// One of the last in line.
     pub fn any(&self) -> Option<u32> {
-        self.levels.first().map(|level| level.list.head)
+        self.levels.first().and_then(|level| level.lanes.first())
     }
 
-    /// All messages: highest level first, then first in first out.
+    /// All messages: highest level first, then lane by lane, each first in first out.
     pub fn iter<'a>(&'a self, slab: &'a Slab) -> impl Iterator<Item = u32> + 'a {
-        self.levels
-            .iter()
-            .rev()
-            .flat_map(|level| level.list.iter(slab))
-    }
-
-    /// All messages in the order they would be delivered now.
-    pub fn line<'a>(&self, slab: &'a Slab, scheduling: Scheduling) -> Line<'a> {
-        let head = |level: &Level| Head {
-            rank: rank(scheduling, level.since_ms, level.priority),
-            priority: Reverse(level.priority),
-            slot: level.list.head,
-        };
-        let heads: Vec<_> = self.levels.iter().map(head).map(Reverse).collect();
-        Line {
-            slab,
-            scheduling,
-            heads: heads.into(),
-        }
+        let levels = self.levels.iter().rev();
+        levels.flat_map(|level| level.lanes.iter(slab))
     }
 
     fn level_or_new(&mut self, priority: u8) -> &mut Level {
@@ -126,8 +205,7 @@ impl Ready {
         if !self.holds(priority) {
             self.bitmap[usize::from(priority >> 6)] |= 1 << (priority & 63);
             let level = Level {
-                list: List::EMPTY,
-                since_ms: 0,
+                lanes: Lanes::new(),
                 priority,
             };
             self.levels.insert(rank, level);
@@ -150,47 +228,53 @@ impl Ready {
     }
 }
 
-/// Walks ready messages in the order of delivery without moving them.
-pub(crate) struct Line<'a> {
-    slab: &'a Slab,
-    scheduling: Scheduling,
-    /// The next message of each level: the first in line on top.
-    heads: BinaryHeap<Reverse<Head>>,
-}
+impl Parked {
+    fn remove(&mut self, lane: &(u64, u8, u32)) {
+        let held = self.waiting.remove(lane) || self.freed.remove(lane);
+        assert!(held, "a parked lane isn't among the parked");
+    }
 
-/// Compared field by field: rank, then the higher level.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Head {
-    rank: i128,
-    priority: Reverse<u8>,
-    slot: u32,
-}
+    fn pop_due(&mut self, now_ms: u64) -> Option<(u64, u8, u32)> {
+        self.freed.pop_first().or_else(|| {
+            let is_due = self.waiting.first()?.0 <= now_ms;
+            is_due.then(|| self.waiting.pop_first()).flatten()
+        })
+    }
 
-impl Iterator for Line<'_> {
-    type Item = u32;
-
-    fn next(&mut self) -> Option<u32> {
-        let mut top = self.heads.peek_mut()?;
-        let slot = top.0.slot;
-        match self.slab[slot].next {
-            NONE => drop(PeekMut::pop(top)),
-            next => {
-                let message = &self.slab[next];
-                top.0.slot = next;
-                top.0.rank = rank(self.scheduling, message.at_ms, message.priority);
-            }
-        }
-        Some(slot)
+    fn is_due(&self, now_ms: u64) -> bool {
+        let first = self.waiting.first();
+        !self.freed.is_empty() || first.is_some_and(|&(until_ms, ..)| until_ms <= now_ms)
     }
 }
 
-/// The smallest goes first. Fair: ready time minus priority times aging. Strict: levels alone decide.
-fn rank(scheduling: Scheduling, since_ms: u64, priority: u8) -> i128 {
-    match scheduling {
+/// None: every lane of the level is parked.
+fn rank(scheduling: Scheduling, lanes: &Lanes, priority: u8) -> Option<Rank> {
+    let since_ms = lanes.oldest_ms()?;
+    let waited = match scheduling {
         Scheduling::Fair { aging_ms } => {
             i128::from(since_ms) - i128::from(priority) * i128::from(aging_ms)
         }
         Scheduling::Strict => 0,
+    };
+    Some(Rank(waited, Reverse(priority)))
+}
+
+#[cfg(test)]
+impl Ready {
+    pub fn assert_valid(&self, slab: &Slab) {
+        let mut parked = BTreeSet::new();
+        for Level { lanes, priority } in &self.levels {
+            lanes.assert_valid(slab, |flow, until_ms| {
+                parked.insert((until_ms, *priority, flow));
+            });
+        }
+        let known: BTreeSet<_> = self
+            .parked
+            .waiting
+            .union(&self.parked.freed)
+            .copied()
+            .collect();
+        assert_eq!(parked, known, "the parked lanes");
     }
 }
 
@@ -198,6 +282,7 @@ fn rank(scheduling: Scheduling, since_ms: u64, priority: u8) -> i128 {
 mod tests {
     use super::*;
     use crate::ids::{Location, QueueNumber};
+    use crate::lanes::PASSED_MAX;
     use crate::message::{Message, Place};
 
     /// Messages as (priority, ready since), in slots 0, 1, …
@@ -212,27 +297,38 @@ mod tests {
             );
             message.set_place(Place::Ready, since_ms);
             slab.insert(slot, message);
-            ready.push_back(&mut slab, priority, slot);
+            ready.push_back(&mut slab, &Flows::new(), slot);
         }
         (slab, ready)
     }
 
+    /// All messages in the order of delivery.
+    fn line(messages: &[(u8, u64)], scheduling: Scheduling) -> Vec<u32> {
+        let (mut slab, mut ready) = ready(messages);
+        let mut line = Vec::new();
+        while let Front::Message { slot, .. } = ready.front(scheduling, 0, &mut 0, |_| None) {
+            ready.remove(&mut slab, slot);
+            line.push(slot);
+        }
+        line
+    }
+
+    /// Puts a message among those of another level, since when it waits.
+    fn insert(slab: &mut Slab, ready: &mut Ready, slot: u32, priority: u8, since_ms: u64) {
+        slab[slot].priority = priority;
+        slab[slot].set_place(Place::Ready, since_ms);
+        ready.insert(slab, &Flows::new(), slot);
+    }
+
     #[test]
     fn strict_never_looks_down() {
-        let (slab, ready) = ready(&[(0, 0), (255, 900), (64, 5), (64, 6), (63, 1)]);
-        assert_eq!(
-            ready.line(&slab, Scheduling::Strict).collect::<Vec<_>>(),
-            [1, 2, 3, 4, 0]
-        );
+        let messages = [(0, 0), (255, 900), (64, 5), (64, 6), (63, 1)];
+        assert_eq!(line(&messages, Scheduling::Strict), [1, 2, 3, 4, 0]);
     }
 
     #[test]
     fn fair_lets_a_lower_level_go_once_it_waited_long_enough() {
-        let fair = Scheduling::Fair { aging_ms: 100 };
-        let order = |messages: &[(u8, u64)]| {
-            let (slab, ready) = ready(messages);
-            ready.line(&slab, fair).collect::<Vec<_>>()
-        };
+        let order = |messages: &[(u8, u64)]| line(messages, Scheduling::Fair { aging_ms: 100 });
         assert_eq!(
             order(&[(1, 0), (2, 99)]),
             [1, 0],
@@ -249,15 +345,14 @@ mod tests {
     #[test]
     fn one_that_changes_its_level_keeps_its_time_unless_too_many_came_later() {
         let (mut slab, mut ready) = ready(&[(1, 10), (2, 5), (2, 10), (2, 15), (2, 15)]);
-        ready.remove(&mut slab, 1, 0);
-        ready.insert(&mut slab, 2, 0);
+        ready.remove(&mut slab, 0);
+        insert(&mut slab, &mut ready, 0, 2, 10);
         assert_eq!(ready.iter(&slab).collect::<Vec<_>>(), [1, 2, 0, 3, 4]);
-        ready.remove(&mut slab, 2, 1);
-        slab[1].at_ms = 4;
-        ready.insert(&mut slab, 2, 1);
-        assert_eq!(ready.since_ms(2), Some(4));
-        ready.remove(&mut slab, 2, 4);
-        ready.insert(&mut slab, 3, 4);
+        ready.remove(&mut slab, 1);
+        insert(&mut slab, &mut ready, 1, 2, 4);
+        assert_eq!(ready.since_ms(2, crate::message::NONE), Some(4));
+        ready.remove(&mut slab, 4);
+        insert(&mut slab, &mut ready, 4, 3, 15);
         assert_eq!(ready.iter(&slab).collect::<Vec<_>>(), [4, 1, 2, 0, 3]);
 
         for later in [PASSED_MAX, PASSED_MAX + 1] {
@@ -265,12 +360,12 @@ mod tests {
             let of = |i: usize| (2, if i == 0 { 5 } else { 10 + i as u64 });
             let (mut slab, mut ready) = self::ready(&(0..count).map(of).collect::<Vec<_>>());
             let last = count as u32 - 1;
-            ready.remove(&mut slab, 2, last);
-            slab[last].at_ms = 6;
-            ready.insert(&mut slab, 2, last);
+            ready.remove(&mut slab, last);
+            insert(&mut slab, &mut ready, last, 2, 6);
             let passed = ready.iter(&slab).skip_while(|&slot| slot != last).count() - 1;
             assert_eq!(passed, PASSED_MAX);
-            assert_eq!(slab[last].at_ms, if later > PASSED_MAX { 11 } else { 6 });
+            let expected = if later > PASSED_MAX { 11 } else { 6 };
+            assert_eq!(slab[last].at_ms(), expected);
         }
     }
 
@@ -278,29 +373,23 @@ mod tests {
     fn an_empty_level_takes_no_memory() {
         let (mut slab, mut ready) = ready(&[(1, 0), (200, 0), (1, 0)]);
         assert_eq!(ready.levels.len(), 2);
-        ready.remove(&mut slab, 200, 1);
-        assert_eq!(
-            (ready.levels.len(), ready.since_ms(200), ready.since_ms(1)),
-            (1, None, Some(0))
-        );
+        ready.remove(&mut slab, 1);
+        assert_eq!(ready.levels.len(), 1);
         assert_eq!(ready.iter(&slab).collect::<Vec<_>>(), [0, 2]);
-        ready.remove(&mut slab, 1, 0);
-        ready.remove(&mut slab, 1, 2);
+        ready.remove(&mut slab, 0);
+        ready.remove(&mut slab, 2);
         assert_eq!(ready.any(), None);
     }
 
     #[test]
     fn a_line_of_many_levels_is_the_one_that_looking_at_all_of_them_gives() {
-        let aging_ms = 7;
         let of = |i: u64| ((i * 37 % 256) as u8, i / 3);
         let messages: Vec<(u8, u64)> = (0..2000).map(of).collect();
-        let (slab, ready) = ready(&messages);
-        let line: Vec<u32> = ready.line(&slab, Scheduling::Fair { aging_ms }).collect();
         let mut expected: Vec<u32> = (0..2000).collect();
         expected.sort_by_key(|&slot| {
             let (priority, since_ms) = messages[slot as usize];
             (since_ms as i64 - i64::from(priority) * 7, Reverse(priority))
         });
-        assert_eq!(line, expected);
+        assert_eq!(line(&messages, Scheduling::Fair { aging_ms: 7 }), expected);
     }
 }

@@ -173,6 +173,10 @@ pub enum LimitedBy {
     InFlight,
     /// The queue's `rate_limit`.
     QueueRateLimit,
+    /// The `consumer_rate_limit`, of the one who asks.
+    Consumer,
+    /// Each message that is ready has a fairness key with no token left, or with as many in flight as may be.
+    Key,
 }
 
 /// Where a nacked message went.

@@ -26,7 +26,7 @@ impl State {
             return;
         };
         let first = (!queue.dead.is_empty() && !queue.deleted).then_some(queue.dead.head);
-        let retires_ms = first.and_then(|slot| queue.retired_ms(self.messages[slot].at_ms));
+        let retires_ms = first.and_then(|slot| queue.retired_ms(self.messages[slot].at_ms()));
         let before = std::mem::replace(&mut queue.retires_ms, retires_ms);
         if before == retires_ms {
             return;
@@ -43,7 +43,7 @@ impl State {
     pub fn retired(&self, number: QueueNumber, now_ms: u64, max: u32) -> u32 {
         let queue = self.queues.get(number);
         let is_over = |slot: &u32| {
-            let retired_ms = queue.retired_ms(self.messages[*slot].at_ms);
+            let retired_ms = queue.retired_ms(self.messages[*slot].at_ms());
             retired_ms.is_some_and(|retired_ms| retired_ms <= now_ms)
         };
         let dead = queue.dead.iter(&self.messages).take(max as usize);
@@ -58,7 +58,7 @@ impl Retention {
         let ranked = state.queues.iter().filter(|queue| !queue.deleted);
         let ranked = ranked.filter_map(|queue| {
             let first = queue.dead.iter(&state.messages).next()?;
-            let retired_ms = queue.retired_ms(state.messages[first].at_ms)?;
+            let retired_ms = queue.retired_ms(state.messages[first].at_ms())?;
             Some((retired_ms, queue.number))
         });
         assert_eq!(self.queues, ranked.collect::<BTreeSet<_>>(), "retention");

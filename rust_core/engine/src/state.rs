@@ -7,6 +7,7 @@ use crate::config::Settings;
 use crate::copies::{Copies, Orphans};
 use crate::deadlines::Deadlines;
 use crate::dedup::Dedup;
+use crate::flows::Flows;
 use crate::history::History;
 use crate::ids::{Location, MessageId, QueueNumber};
 use crate::keys::Keys;
@@ -31,6 +32,7 @@ pub(crate) struct State {
     pub copies: Copies,
     pub deadlines: Deadlines,
     pub keys: Keys,
+    pub flows: Flows,
     pub queues: Queues,
     pub dedup: Dedup,
     pub retention: Retention,
@@ -86,6 +88,7 @@ impl State {
             copies: Copies::new(),
             deadlines: Deadlines::new(),
             keys: Keys::new(),
+            flows: Flows::new(),
             queues: Queues::default(),
             dedup: Dedup::new(),
             retention: Retention::default(),
@@ -173,6 +176,16 @@ impl State {
             .set(slot, message.number, message.deadline_ms());
     }
 
+    /// A consumer gets a ready message until then.
+    pub fn hand_out(&mut self, slot: u32, until_ms: u64) {
+        self.unlink(slot);
+        let now_ms = self.cursor.now_ms;
+        self.messages[slot].set_place(Place::Leased, now_ms);
+        self.link(slot, End::Back);
+        let number = self.messages[slot].number;
+        self.deadlines.set(slot, number, Some(until_ms));
+    }
+
     /// Ready when `due_ms` has come, else delayed until then.
     pub fn settle_in_when_due(&mut self, slot: u32, due_ms: u64) {
         let now_ms = self.cursor.now_ms;
@@ -193,6 +206,9 @@ impl State {
         let orphans = self.copies.leave(self.messages.id(slot));
         self.count_orphans(message.queue, orphans);
         self.messages.remove(slot);
+        if message.flow != NONE {
+            self.flows.leave(message.flow);
+        }
     }
 
     /// Keeps the count of the queue that `number` is a group of.
@@ -227,22 +243,22 @@ impl State {
             self.messages[slot].place() == Place::Blocked,
             "only a blocked message waits"
         );
-        let due_ms = self.messages[slot].at_ms;
+        let due_ms = self.messages[slot].at_ms();
         self.unlink(slot);
         self.keys[key].head = slot;
         self.settle_in_when_due(slot, due_ms);
     }
 
     fn link(&mut self, slot: u32, end: End) {
-        let (place, priority, key) = self.read(slot);
+        let (place, key) = self.read(slot);
         let queue = self.queues.get_mut(self.messages[slot].queue);
         *queue.count_mut(place) += 1;
-        let messages = &mut self.messages;
+        let (messages, flows) = (&mut self.messages, &self.flows);
         match place {
             Place::Ready => match end {
-                End::Back => queue.ready.push_back(messages, priority, slot),
-                End::Front => queue.ready.push_front(messages, priority, slot),
-                End::InOrder => queue.ready.insert(messages, priority, slot),
+                End::Back => queue.ready.push_back(messages, flows, slot),
+                End::Front => queue.ready.push_front(messages, flows, slot),
+                End::InOrder => queue.ready.insert(messages, flows, slot),
             },
             Place::Delayed => queue.delayed.push_back(messages, slot),
             Place::Leased => queue.leased.push_back(messages, slot),
@@ -258,18 +274,19 @@ impl State {
         match place {
             Place::Ready => self.wake(self.messages[slot].queue),
             Place::Dead => self.rank_dead(self.messages[slot].queue),
+            Place::Leased => self.lease_begins(slot),
             _ => {}
         }
     }
 
     pub fn unlink(&mut self, slot: u32) {
-        let (place, priority, key) = self.read(slot);
+        let (place, key) = self.read(slot);
         let queue = self.queues.get_mut(self.messages[slot].queue);
         *queue.count_mut(place) -= 1;
         let (number, is_capped) = (queue.number, queue.config.in_flight_max > 0);
         let messages = &mut self.messages;
         match place {
-            Place::Ready => queue.ready.remove(messages, priority, slot),
+            Place::Ready => queue.ready.remove(messages, slot),
             Place::Delayed => queue.delayed.remove(messages, slot),
             Place::Leased => queue.leased.remove(messages, slot),
             Place::Dead => queue.dead.remove(messages, slot),
@@ -282,15 +299,20 @@ impl State {
             Place::Free => unreachable!("a free slot is in no queue's list"),
         }
         match place {
-            Place::Leased if is_capped => self.wake(number),
+            Place::Leased => {
+                self.lease_ends(slot);
+                if is_capped {
+                    self.wake(number);
+                }
+            }
             Place::Dead => self.rank_dead(number),
             _ => {}
         }
     }
 
-    fn read(&self, slot: u32) -> (Place, u8, u32) {
+    fn read(&self, slot: u32) -> (Place, u32) {
         let message = &self.messages[slot];
-        (message.place(), message.priority, message.key)
+        (message.place(), message.key)
     }
 
     /// Notes that a receive of this queue may succeed now.

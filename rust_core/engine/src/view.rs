@@ -45,7 +45,7 @@ pub(crate) fn message(state: &State, slot: u32) -> MessageView {
     let message = &state.messages[slot];
     let queue = state.queues.get(message.queue);
     let is_dead = message.place() == Place::Dead;
-    let retired_ms = queue.retired_ms(message.at_ms).filter(|_| is_dead);
+    let retired_ms = queue.retired_ms(message.at_ms()).filter(|_| is_dead);
     MessageView {
         message: state.copies.known_as(state.messages.id(slot)),
         queue: (*queue.name).into(),
@@ -53,12 +53,20 @@ pub(crate) fn message(state: &State, slot: u32) -> MessageView {
         priority: message.priority,
         deliveries: message.deliveries,
         attempts: u32::from(message.attempts),
-        at_ms: message.at_ms,
-        expires_at_ms: retired_ms.unwrap_or(message.expires_at_ms),
+        at_ms: at_ms(state, slot),
+        expires_at_ms: retired_ms.unwrap_or(message.expires_at_ms()),
         envelope: message.envelope,
         dead_letter: dead_letter(state, slot, message),
         groups: groups(state, message.number),
     }
+}
+
+/// What its state says of an instant: since when, or until when.
+fn at_ms(state: &State, slot: u32) -> u64 {
+    let message = &state.messages[slot];
+    let until_ms = state.deadlines.of(slot);
+    let lease = until_ms.filter(|_| message.place() == Place::Leased);
+    lease.unwrap_or(message.at_ms())
 }
 
 /// Bytes of a message that an answer shows: its envelope, and its last error's text when it died.

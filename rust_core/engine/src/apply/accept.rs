@@ -14,13 +14,16 @@ impl State {
             enqueued.priority,
             envelope,
         );
-        message.expires_at_ms = enqueued.expires_at_ms;
+        message.set_expiry(enqueued.expires_at_ms);
         let slot = enqueued.message.slot;
         if let Some(retries_max) = enqueued.max_retries {
             self.history
                 .set_retries_max(slot, &mut message, retries_max);
         }
         self.messages.insert(slot, message);
+        if let Some(hash) = enqueued.fairness_key {
+            self.join_flow(slot, hash);
+        }
         if let Some(entry) = enqueued.dedup {
             let queue = self.queues.get_mut(enqueued.queue);
             self.dedup

@@ -8,7 +8,7 @@ impl State {
     /// What waits behind its key or for its time only notes a change; what is ready stays as long in line as it was.
     pub(super) fn change(&mut self, id: MessageId, priority: u8, due_ms: Option<u64>) {
         let slot = self.slot(id);
-        let (place, at_ms) = (self.messages[slot].place(), self.messages[slot].at_ms);
+        let (place, at_ms) = (self.messages[slot].place(), self.messages[slot].at_ms());
         match (place, due_ms) {
             (Place::Blocked, _) => {
                 self.messages[slot].priority = priority;

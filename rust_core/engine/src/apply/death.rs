@@ -81,11 +81,15 @@ impl State {
         }
         let mut message = self.message(new, to, old.priority, old.envelope);
         assert!(
-            message.key == NONE && message.expires_at_ms == 0,
+            message.key == NONE && message.expires_at_ms() == 0,
             "a dead letter waits for nothing"
         );
         self.history.set_death(new.slot, &mut message, death);
         self.messages.insert(new.slot, message);
+        if old.flow != NONE {
+            let hash = self.flows[old.flow].hash;
+            self.join_flow(new.slot, hash);
+        }
         self.settle_in(new.slot, Place::Ready, self.cursor.now_ms, End::Back);
         self.copy_to_groups(new.slot);
         self.remove(slot);

@@ -38,11 +38,14 @@ impl State {
         let original = self.messages[first];
         let slot = self.messages.next_slot();
         let mut message = Message::new(original.number, to, original.priority, original.envelope);
-        message.expires_at_ms = original.expires_at_ms;
+        message.set_expiry(original.expires_at_ms());
         self.history.copy(first, &original, slot, &mut message);
         self.messages.insert(slot, message);
+        if original.flow != NONE {
+            self.join_flow(slot, self.flows[original.flow].hash);
+        }
         let due_ms = match original.place() {
-            Place::Delayed | Place::Blocked => original.at_ms,
+            Place::Delayed | Place::Blocked => original.at_ms(),
             _ => self.cursor.now_ms,
         };
         match original.key {

@@ -16,7 +16,7 @@ impl State {
         self.relocate(slot, Place::Ready, self.cursor.now_ms, End::Back);
     }
 
-    pub(super) fn lease(&mut self, number: QueueNumber, until_ms: u64, leases: &[Lease]) {
+    pub(crate) fn lease(&mut self, number: QueueNumber, until_ms: u64, leases: &[Lease]) {
         for lease in leases {
             let slot = self.slot(lease.message);
             let message = &mut self.messages[slot];
@@ -31,7 +31,7 @@ impl State {
             );
             message.deliveries = lease.delivery;
             message.set(Flag::Nacked, false);
-            self.relocate(slot, Place::Leased, until_ms, End::Back);
+            self.hand_out(slot, until_ms);
         }
         let queue = self.queues.get_mut(number);
         if let Some(limit) = queue.config.rate_limit {
@@ -93,7 +93,6 @@ impl State {
 
     pub(super) fn extend(&mut self, id: MessageId, until_ms: u64) {
         let slot = self.leased_slot(id);
-        self.messages[slot].set_place(Place::Leased, until_ms);
         self.deadlines.set(slot, id.number, Some(until_ms));
     }
 

@@ -20,6 +20,8 @@ impl State {
             if let Some(limit) = queue.config.rate_limit {
                 queue.limiter = Limiter::empty(limit, now_ms);
             }
+            queue.dispatch.restart(&queue.config, now_ms);
+            queue.ready.unpark_all();
         }
     }
 
@@ -38,7 +40,8 @@ impl State {
             let empty = config.rate_limit.map(|limit| Limiter::empty(limit, now_ms));
             queue.limiter = empty.unwrap_or_default();
         }
-        queue.config = config.clone();
+        let before = std::mem::replace(&mut queue.config, config.clone());
+        self.reshare(number, &before);
         self.rank_dead(number);
         self.wake(number);
     }

@@ -71,7 +71,7 @@ impl State {
         let retries_max = self.history.retries_max(slot, &old);
         let death = self.history.death(slot, &old).map(Death::redriven);
         let mut message = self.message(new, to, old.priority, old.envelope);
-        message.expires_at_ms = expires_at_ms;
+        message.set_expiry(expires_at_ms);
         if let Some(retries_max) = retries_max {
             self.history
                 .set_retries_max(new.slot, &mut message, retries_max);

@@ -4,10 +4,28 @@ use proptest::prelude::*;
 
 use super::{config, limit};
 use crate::command::{Blob, ConfigPatch, DedupKey, NewMessage};
-use crate::config::{QueueConfig, Scheduling};
+use crate::config::{Fairness, QueueConfig, RateLimit, Scheduling, Weight};
 
 /// Few, so that they meet.
 pub(super) const QUEUES: [&str; 3] = ["orders", "mails", "letters"];
+
+fn any_limit() -> impl Strategy<Value = Option<RateLimit>> {
+    let some = (1_u32..9, 1_u32..5).prop_map(|(n, burst)| limit(n, 100, burst));
+    prop_oneof![3 => Just(None), 1 => some]
+}
+
+fn any_fairness() -> impl Strategy<Value = Fairness> {
+    let weight = |(hash, weight): (u64, u32)| Weight {
+        key: hash.to_string().into(),
+        hash,
+        weight,
+    };
+    let weights = prop::collection::vec((0_u64..4, 1_u32..9).prop_map(weight), 0..3);
+    (weights, 0_u32..3).prop_map(|(weights, in_flight_max)| Fairness {
+        weights,
+        in_flight_max,
+    })
+}
 
 pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
     let scheduling = prop_oneof![
@@ -15,7 +33,7 @@ pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
         (0_u64..500).prop_map(|aging_ms| Scheduling::Fair { aging_ms })
     ];
     let dead_letter_queue = prop::option::of(prop::sample::select(QUEUES.to_vec()));
-    let rate_limit = prop_oneof![3 => Just(None), 1 => (1_u32..9, 1_u32..5).prop_map(|(n, burst)| limit(n, 100, burst))];
+    let limits = (any_limit(), any_limit(), any_limit(), any_fairness());
     let times = (
         1_u64..200,
         0_u64..400,
@@ -27,40 +45,35 @@ pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
         prop_oneof![2 => Just(0_u64), 1 => 1_u64..12],
         prop_oneof![2 => Just(0_u32), 1 => 1_u32..4],
     );
-    (
-        scheduling,
-        dead_letter_queue,
-        rate_limit,
-        0_u32..3,
-        times,
-        caps,
-    )
-        .prop_map(
-            |(
-                scheduling,
-                dead_letter_queue,
-                rate_limit,
-                max_retries,
-                (timeout, window, delay_ms, ttl_ms, dead_retention_ms),
-                (messages_max, in_flight_max),
-            )| QueueConfig {
-                dead_letter_queue: dead_letter_queue.map(Into::into),
-                rate_limit,
-                scheduling,
-                dedup_window_ms: window,
-                messages_max,
-                in_flight_max,
-                dead_retention_ms,
-                delay_ms,
-                ttl_ms,
-                backoff: crate::config::Backoff {
-                    initial_ms: 5,
-                    max_ms: 40,
-                    ..config().backoff
-                },
-                ..QueueConfig::new(timeout, max_retries)
+    (scheduling, dead_letter_queue, limits, 0_u32..3, times, caps).prop_map(
+        |(
+            scheduling,
+            dead_letter_queue,
+            (rate_limit, consumer_rate_limit, key_rate_limit, fairness),
+            max_retries,
+            (timeout, window, delay_ms, ttl_ms, dead_retention_ms),
+            (messages_max, in_flight_max),
+        )| QueueConfig {
+            dead_letter_queue: dead_letter_queue.map(Into::into),
+            rate_limit,
+            consumer_rate_limit,
+            key_rate_limit,
+            fairness,
+            scheduling,
+            dedup_window_ms: window,
+            messages_max,
+            in_flight_max,
+            dead_retention_ms,
+            delay_ms,
+            ttl_ms,
+            backoff: crate::config::Backoff {
+                initial_ms: 5,
+                max_ms: 40,
+                ..config().backoff
             },
-        )
+            ..QueueConfig::new(timeout, max_retries)
+        },
+    )
 }
 
 pub(super) fn any_patch() -> impl Strategy<Value = ConfigPatch> {
@@ -68,6 +81,9 @@ pub(super) fn any_patch() -> impl Strategy<Value = ConfigPatch> {
         max_retries: Some(config.max_retries),
         dead_letter_queue: Some(config.dead_letter_queue),
         rate_limit: Some(config.rate_limit),
+        consumer_rate_limit: Some(config.consumer_rate_limit),
+        key_rate_limit: Some(config.key_rate_limit),
+        fairness: Some(config.fairness),
         messages_max: Some(config.messages_max),
         in_flight_max: Some(config.in_flight_max),
         dead_retention_ms: Some(config.dead_retention_ms),
@@ -85,18 +101,25 @@ pub(super) fn any_message() -> impl Strategy<Value = NewMessage> {
         0_u8..4,
         times,
         dedup,
-        prop::option::of(0_u64..3),
+        (prop::option::of(0_u64..3), prop::option::of(0_u64..4)),
         prop::option::of(0_u32..3),
         0_u32..50,
     )
         .prop_map(
-            |(priority, (delay_ms, ttl_ms), dedup, ordering_key, max_retries, length)| NewMessage {
+            |(
+                priority,
+                (delay_ms, ttl_ms),
+                dedup,
+                (ordering_key, fairness_key),
+                max_retries,
+                length,
+            )| NewMessage {
                 priority: priority * 85,
                 delay_ms,
                 ttl_ms,
                 dedup,
                 ordering_key,
-                fairness_key: None,
+                fairness_key,
                 max_retries,
                 blob: Blob {
                     index: length,

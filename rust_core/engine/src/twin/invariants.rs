@@ -1,9 +1,9 @@
 //! What must be true of a partition after every step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::copies::Copy;
-use crate::message::{NONE, Place};
+use crate::message::{Message, NONE, Place};
 use crate::partition::Partition;
 use crate::queue::Queue;
 use crate::reply::Counts;
@@ -26,6 +26,7 @@ impl Partition {
         check_deadlines(state, &seen);
         check_keys(state, &seen);
         check_copies(state, &seen);
+        check_flows(state, &seen);
         state.history.assert_of(&state.messages);
         state.retention.assert_of(state);
         let named = state.queues.iter().filter(|queue| !queue.deleted);
@@ -59,20 +60,17 @@ fn check_queue(state: &State, queue: &Queue, seen: &mut BTreeSet<u32>) {
         blocked: count(&mut blocked(state, queue).into_iter(), Place::Blocked),
     };
     assert_eq!(queue.counts, counts, "a queue's counts");
-    let since = |slot: u32| (slab[slot].priority, slab[slot].at_ms);
-    let ready: Vec<(u8, u64)> = queue.ready.iter(slab).map(since).collect();
-    for level in ready.chunk_by(|one, other| one.0 == other.0) {
-        let (priority, since_ms) = level[0];
-        let known = queue.ready.since_ms(priority);
-        assert_eq!(known, Some(since_ms), "since when level {priority} waits");
+    queue.ready.assert_valid(slab);
+    let ready: Vec<Message> = queue.ready.iter(slab).map(|slot| slab[slot]).collect();
+    for pair in ready.windows(2) {
+        let (one, next) = (&pair[0], &pair[1]);
+        assert!(one.priority >= next.priority, "levels descend");
+        let same_lane = (one.priority, one.flow) == (next.priority, next.flow);
+        assert!(
+            !same_lane || one.at_ms() <= next.at_ms(),
+            "each is in order of time"
+        );
     }
-    let in_order = |pair: &[(u8, u64)]| {
-        pair[0].0 > pair[1].0 || (pair[0].0 == pair[1].0 && pair[0].1 <= pair[1].1)
-    };
-    assert!(
-        ready.windows(2).all(in_order),
-        "levels descend, and each is in order of time"
-    );
 }
 
 /// Each copy is where its message's entry says, and what follows from the copies is counted.
@@ -127,10 +125,11 @@ fn check_deadlines(state: &State, seen: &BTreeSet<u32>) {
         let (message, timer) = (&state.messages[slot], state.deadlines.of(slot));
         // A deleted queue's timer may be out already.
         let out = state.queues.get(message.queue).deleted && timer.is_none();
-        assert!(
-            out || timer == message.deadline_ms(),
-            "a message's deadline"
-        );
+        let fits = match message.place() {
+            Place::Leased => timer.is_some(),
+            _ => timer == message.deadline_ms(),
+        };
+        assert!(out || fits, "a message's deadline");
         armed += usize::from(timer.is_some());
     }
     assert_eq!(
@@ -138,6 +137,35 @@ fn check_deadlines(state: &State, seen: &BTreeSet<u32>) {
         armed,
         "the heap holds what has a deadline"
     );
+}
+
+fn check_flows(state: &State, seen: &BTreeSet<u32>) {
+    let mut counted: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
+    for &slot in seen {
+        let message = &state.messages[slot];
+        if message.flow != NONE {
+            assert_eq!(
+                state.flows[message.flow].queue, message.queue,
+                "a key is of its messages' queue"
+            );
+            let (messages, in_flight) = counted.entry(message.flow).or_default();
+            *messages += 1;
+            *in_flight += u32::from(message.place() == Place::Leased);
+        }
+    }
+    assert_eq!(
+        state.flows.len(),
+        counted.len(),
+        "a fairness key without messages is forgotten"
+    );
+    for (flow, counts) in counted {
+        let flow = &state.flows[flow];
+        assert_eq!(
+            (flow.messages, flow.in_flight),
+            counts,
+            "a fairness key's counts"
+        );
+    }
 }
 
 fn check_keys(state: &State, seen: &BTreeSet<u32>) {

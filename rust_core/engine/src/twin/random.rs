@@ -164,7 +164,8 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
             messages_max,
             visibility_timeout_ms,
         } => {
-            let (group, consumer) = (GROUPS[group].into(), "c".into());
+            let consumer = ["c", "d"][messages_max as usize % 2].into();
+            let group = GROUPS[group].into();
             Command::Receive {
                 queue: name(queue),
                 group,

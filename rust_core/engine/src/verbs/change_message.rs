@@ -42,9 +42,9 @@ pub(super) fn decide(
     let priority = priority.unwrap_or(message.priority);
     let due_ms = delay_ms.map(|delay_ms| now_ms.saturating_add(delay_ms));
     // What may go already is not made to wait anew.
-    let is_due = |due_ms: &u64| *due_ms <= now_ms && message.at_ms <= now_ms;
+    let is_due = |due_ms: &u64| *due_ms <= now_ms && message.at_ms() <= now_ms;
     let due_ms = due_ms.filter(|due_ms| !is_due(due_ms));
-    let is_so = due_ms.is_none_or(|due_ms| due_ms == message.at_ms);
+    let is_so = due_ms.is_none_or(|due_ms| due_ms == message.at_ms());
     (!is_so || priority != message.priority).then_some(Record::Changed {
         message: id,
         priority,

@@ -49,15 +49,15 @@ fn reasons(state: &State, slot: u32, message: &Message, queue: &Queue, now_ms: u
             return vec![Reason::Dead { reason }];
         }
         Place::Leased => {
-            let until_ms = message.at_ms;
+            let until_ms = state.deadlines.of(slot).expect("a lease ends");
             reasons.push(Reason::Leased { until_ms });
         }
         _ if message.is_expired(now_ms) => reasons.push(Reason::Expired),
         _ => {}
     }
     let waits = matches!(message.place(), Place::Delayed | Place::Blocked);
-    if waits && message.at_ms > now_ms {
-        let until_ms = message.at_ms;
+    if waits && message.at_ms() > now_ms {
+        let until_ms = message.at_ms();
         reasons.push(Reason::Delayed { until_ms });
     }
     if message.place() == Place::Blocked {
@@ -92,7 +92,7 @@ fn of_queue(queue: &Queue, now_ms: u64) -> impl Iterator<Item = Reason> {
 }
 
 fn behind_others(state: &State, slot: u32, queue: &Queue) -> Option<Reason> {
-    let line = queue.ready.line(&state.messages, queue.config.scheduling);
+    let line = queue.ready.iter(&state.messages);
     let ahead = line
         .take_while(|&other| other != slot)
         .take(AHEAD_MAX as usize + 1);

@@ -1,5 +1,5 @@
 //! peek: a page of a queue's messages of one state, leased to nobody. Ready ones come highest priority first, then
-//! first in first out; blocked ones key by key; the others in the order they came into their state. A page of those
+//! key by key, each first in first out; blocked ones key by key; the others in the order they came into their state. A page of those
 //! that a filter lets through looks at a bounded number, so it may show few, or none, and still not be the last.
 
 use crate::command::{PeekFilter, PeekState};
@@ -115,10 +115,7 @@ fn next(state: &State, queue: &Queue, filter: PeekFilter, slot: u32) -> Option<u
         return None;
     }
     some(message.next).or_else(|| match message.place() {
-        Place::Ready => {
-            let below = message.priority.checked_sub(1)?;
-            queue.ready.first_at_or_below(below)
-        }
+        Place::Ready => queue.ready.first_after(message.priority, message.flow),
         Place::Blocked if filter.ordering_key.is_none() => {
             let key = some(state.keys[message.key].next)?;
             Some(state.keys[key].waiting.head)

@@ -1,16 +1,21 @@
-//! receive: leases the next messages in line, as many as asked for and as the rate limit allows.
+//! receive: leases the messages whose turn it is, one after the other, as many as asked for and as the limits allow.
 
 use crate::batch::Batch;
 use crate::ids::{GroupNumber, LeaseId};
+use crate::lanes::UNTIL_DONE;
 use crate::queue::Queue;
-use crate::record::{Lease, Record};
+use crate::ready::Front;
+use crate::record::Lease;
 use crate::rejection::Rejection;
 use crate::reply::{Delivered, Limited, LimitedBy, Reply};
 use crate::state::State;
 use crate::view;
 
-/// Messages whose time to live is over and whose timer has not fired yet are passed over, at most this many.
-const EXPIRED_PASSED_MAX: usize = 1024;
+/// Lanes that one receive parks and takes back at most, so that it takes no longer however many keys are limited.
+const VISITS_MAX: u32 = 1024;
+
+/// When a receive that looked at so many may go on.
+const GO_ON_AFTER_MS: u64 = 1;
 
 pub(super) struct Request {
     pub queue: Box<str>,
@@ -34,48 +39,46 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
             }),
         });
     }
-    let messages = choose(state, queue, now_ms, &request);
-    if messages.is_empty() {
-        return Ok(Reply::Received {
-            messages: Vec::new(),
-            limited: limited(queue, now_ms),
-        });
-    }
+    let (number, answer_bytes_max) = (queue.number, request.answer_bytes_max);
     let timeout_ms = request
         .visibility_timeout_ms
         .unwrap_or(queue.config.visibility_timeout_ms);
     let until_ms = now_ms.saturating_add(timeout_ms);
-    let (queue, group, consumer) = (queue.number, queue.group.number, request.consumer);
-    let delivered = messages
-        .iter()
-        .map(|&lease| deliver(state, lease, group, until_ms))
-        .collect();
-    batch.commit(Record::Leased {
-        queue,
-        group,
-        consumer,
-        until_ms,
-        messages,
-    });
-    Ok(Reply::Received {
-        messages: delivered,
-        limited: None,
-    })
-}
-
-fn choose(state: &State, queue: &Queue, now_ms: u64, request: &Request) -> Vec<Lease> {
-    let tokens = u64::from(queue.tokens(now_ms)).min(queue.leases_left());
+    let tokens = queue
+        .tokens(now_ms)
+        .min(queue.consumer_tokens(&request.consumer, now_ms));
+    let tokens = u64::from(tokens).min(queue.leases_left());
     let count = tokens.min(u64::from(request.messages_max)) as usize;
-    let line = queue.ready.line(&state.messages, queue.config.scheduling);
-    line.take(count + EXPIRED_PASSED_MAX)
-        .filter(|&slot| !state.messages[slot].is_expired(now_ms))
-        .take(count)
-        .take_while(view::fits(state, request.answer_bytes_max))
-        .map(|slot| Lease {
+    let (group, consumer) = (queue.group.number, request.consumer);
+    let (mut messages, mut visits) = (Vec::new(), VISITS_MAX);
+    let (mut left, mut front) = (answer_bytes_max, Front::Nothing);
+    batch.lease(number, group, &consumer, until_ms, |state| {
+        if messages.len() == count {
+            return None;
+        }
+        front = state.front(number, &mut visits);
+        let Front::Message { slot, .. } = front else {
+            return None;
+        };
+        let message = &state.messages[slot];
+        let rest = left.checked_sub(view::answer_bytes(state, slot));
+        // An expired one is not passed over: its timer, which had to wait for its turn, is due now.
+        if message.is_expired(now_ms) || (rest.is_none() && !messages.is_empty()) {
+            return None;
+        }
+        left = rest.unwrap_or(0);
+        let lease = Lease {
             message: state.messages.id(slot),
-            delivery: state.messages[slot].deliveries + 1,
-        })
-        .collect()
+            delivery: message.deliveries + 1,
+        };
+        messages.push(deliver(state, lease, group, until_ms));
+        Some(lease)
+    });
+    let limited = match messages.is_empty() {
+        true => limited(batch.state().queues.get(number), &consumer, now_ms, front),
+        false => None,
+    };
+    Ok(Reply::Received { messages, limited })
 }
 
 fn deliver(state: &State, lease: Lease, group: GroupNumber, leased_until_ms: u64) -> Delivered {
@@ -93,27 +96,49 @@ fn deliver(state: &State, lease: Lease, group: GroupNumber, leased_until_ms: u64
         },
         priority: message.priority,
         attempts: u32::from(message.attempts),
-        ready_since_ms: message.at_ms,
+        ready_since_ms: message.at_ms(),
         leased_until_ms,
-        expires_at_ms: message.expires_at_ms,
+        expires_at_ms: message.expires_at_ms(),
         envelope: message.envelope,
         dead_letter: view::dead_letter(state, id.slot, message),
     }
 }
 
 /// Why a queue with ready messages hands out none.
-fn limited(queue: &Queue, now_ms: u64) -> Option<Limited> {
-    if queue.counts.ready > 0 && queue.leases_left() == 0 {
+fn limited(queue: &Queue, consumer: &str, now_ms: u64, front: Front) -> Option<Limited> {
+    if queue.counts.ready == 0 {
+        return None;
+    }
+    if queue.leases_left() == 0 {
         return Some(Limited {
             by: LimitedBy::InFlight,
             retry_after_ms: None,
         });
     }
-    let limit = queue.config.rate_limit.filter(|_| queue.counts.ready > 0)?;
-    let retry_after_ms = queue.limiter.retry_after_ms(limit, now_ms);
-    (retry_after_ms > 0).then_some(Limited {
-        by: LimitedBy::QueueRateLimit,
-        retry_after_ms: Some(retry_after_ms),
+    let limits = [
+        (LimitedBy::QueueRateLimit, queue.retry_after_ms(now_ms)),
+        (
+            LimitedBy::Consumer,
+            queue.consumer_retry_after_ms(consumer, now_ms),
+        ),
+    ];
+    for (by, retry_after_ms) in limits {
+        if retry_after_ms > 0 {
+            let retry_after_ms = Some(retry_after_ms);
+            return Some(Limited { by, retry_after_ms });
+        }
+    }
+    let retry_after_ms = match front {
+        Front::Message { .. } => return None,
+        Front::Later => Some(GO_ON_AFTER_MS),
+        Front::Nothing => match queue.ready.parked_until_ms()? {
+            UNTIL_DONE => None,
+            until_ms => Some(until_ms.saturating_sub(now_ms)),
+        },
+    };
+    Some(Limited {
+        by: LimitedBy::Key,
+        retry_after_ms,
     })
 }
 
@@ -309,27 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_expired_is_passed_over_though_its_timer_waits_for_its_turn() {
-        let mut twin = Twin::new();
-        twin.create("q", config());
-        let expiring = NewMessage {
-            ttl_ms: Some(5),
-            ..message()
-        };
-        let count = (TIMER_BYTES_MAX / FIRED_BYTES_MAX) as usize + 2;
-        let messages = vec![expiring; count];
-        twin.step(vec![Command::Enqueue {
-            queue: "q".into(),
-            messages,
-            atomic: false,
-        }]);
-        let last = twin.enqueue("q", message()).message.number;
-        assert_eq!(numbers(&twin.wait(5).receive("q", 9)), [last]);
-        assert_eq!(twin.queue("q").counts.dead, count as u64);
-    }
-
-    #[test]
-    fn a_queue_wakes_when_what_hid_a_message_is_gone() {
+    fn what_has_expired_is_not_handed_out_though_its_timer_waits_for_its_turn() {
         let mut twin = Twin::new();
         twin.create("q", config());
         let expiring = NewMessage {
@@ -337,15 +342,20 @@ mod tests {
             ..message()
         };
         let fired = (TIMER_BYTES_MAX / FIRED_BYTES_MAX) as usize;
-        let messages = vec![expiring; fired + EXPIRED_PASSED_MAX + 1];
         twin.step(vec![Command::Enqueue {
             queue: "q".into(),
-            messages,
+            messages: vec![expiring; fired + 2],
             atomic: false,
         }]);
-        twin.enqueue("q", message());
-        assert_eq!(twin.wait(5).receive("q", 1), [], "hidden behind too many");
+        let last = twin.enqueue("q", message()).message.number;
+        let step = twin.wait(5).step(vec![receive("q", 1)]);
+        let nothing = Reply::Received {
+            messages: vec![],
+            limited: None,
+        };
+        assert_eq!(step.replies, [nothing]);
+        assert_eq!(step.next_deadline_ms, Some(twin.now_ms));
         assert_eq!(twin.step(vec![]).woken, [("q".into(), 1)]);
-        assert_eq!(twin.receive("q", 1).len(), 1);
+        assert_eq!(numbers(&twin.receive("q", 9)), [last]);
     }
 }

@@ -23,7 +23,10 @@ pub(super) fn run(batch: &mut Batch, leases: &[Release]) -> Reply {
 /// None: the lease has ended.
 fn decide(state: &State, now_ms: u64, release: Release) -> Option<Record> {
     let (message, queue) = lease::held(state, release.lease).ok()?;
-    let behind_ms = queue.ready.since_ms(message.priority).unwrap_or(now_ms);
+    let behind_ms = queue
+        .ready
+        .since_ms(message.priority, message.flow)
+        .unwrap_or(now_ms);
     Some(Record::Released {
         message: release.lease.message,
         group: release.lease.group,

@@ -163,7 +163,7 @@ impl Model {
             .wait_ms(&line.consumer.into(), now_ms);
         if wait_ms > 0 {
             self.saw(Some(State::Ready), "receive", "consumer limited");
-            panic!("consumers are not limited");
+            return limit(LimitedBy::Consumer, Some(wait_ms));
         }
         let next = self.next_in_line(line);
         let may_go = |message: &Message| {
@@ -175,7 +175,7 @@ impl Model {
         }
         if next.is_empty() {
             self.saw(Some(State::Ready), "receive", "key limited");
-            panic!("keys are not limited: {:?}", self.keys_wait_ms(line));
+            return limit(LimitedBy::Key, self.keys_wait_ms(line));
         }
         let fits = |&at: &usize| is_first || self.messages[at].answer_bytes() <= bytes_left;
         assert!(

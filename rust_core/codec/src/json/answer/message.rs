@@ -79,6 +79,8 @@ fn limit_name(by: LimitedBy) -> &'static [u8] {
         LimitedBy::Paused => b"paused",
         LimitedBy::InFlight => b"inFlight",
         LimitedBy::QueueRateLimit => b"queue",
+        LimitedBy::Consumer => b"consumer",
+        LimitedBy::Key => b"key",
     }
 }
 

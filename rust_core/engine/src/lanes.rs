@@ -1,0 +1,346 @@
+//! The ready messages of one priority: a FIFO for each fairness key, one for the messages without. Whose turn it is
+//! follows from stride scheduling (Waldspurger 1995) on finish times, as self-clocked fair queueing has them (Golestani
+//! 1994): a lane's `pass` is when its next message would be done, were each key served at the rate of its weight.
+//!
+//! A lane that comes back pays as one that never left, so leaving gains nothing. Passes and turns are volatile: which
+//! messages a lane holds follows from the records, whose turn it is doesn't.
+//!
+//! As long as there was one lane only, it needs no order: `turns` and `ages` are empty.
+
+use std::collections::BTreeSet;
+
+use hashbrown::HashTable;
+
+use crate::flows::Flows;
+use crate::list::List;
+use crate::message::{NONE, Place};
+use crate::segmented::mix;
+use crate::slab::Slab;
+
+/// What one delivery costs a key of weight 1.
+pub(crate) const COST: u64 = 1 << 24;
+
+/// Messages that one passes on its way to its place.
+pub(crate) const PASSED_MAX: usize = 1000;
+
+/// Parked until one of the key's messages in flight is done.
+pub(crate) const UNTIL_DONE: u64 = u64::MAX;
+
+struct Lane {
+    list: List,
+    flow: u32,
+    /// Of the first message.
+    since_ms: u64,
+    /// The least goes first; of equals, who joined first.
+    pass: u64,
+    joined: u64,
+    /// None: it takes part. Otherwise it is parked until then, or [`UNTIL_DONE`].
+    parked_until_ms: Option<u64>,
+}
+
+/// See the module.
+pub(crate) struct Lanes {
+    lanes: Vec<Lane>,
+    free: Vec<u32>,
+    /// The lane of messages without a key, or [`NONE`].
+    unkeyed: u32,
+    keyed: HashTable<u32>,
+    /// Lanes that take part, by (pass, joined) and by age.
+    turns: BTreeSet<(u64, u64, u32)>,
+    ages: BTreeSet<(u64, u32)>,
+    /// The pass of the last message that went.
+    passed: u64,
+    joins: u64,
+}
+
+impl Lanes {
+    pub fn new() -> Self {
+        Lanes {
+            lanes: Vec::new(),
+            free: Vec::new(),
+            unkeyed: NONE,
+            keyed: HashTable::new(),
+            turns: BTreeSet::new(),
+            ages: BTreeSet::new(),
+            passed: 0,
+            joins: 0,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lanes.len() == self.free.len()
+    }
+
+    pub fn push_back(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+        match self.find(slab[slot].flow) {
+            Some(lane) => self.lanes[lane as usize].list.push_back(slab, slot),
+            None => self.open(slab, flows, slot),
+        }
+    }
+
+    pub fn push_front(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+        match self.find(slab[slot].flow) {
+            Some(lane) => {
+                self.lanes[lane as usize].list.push_front(slab, slot);
+                self.age(slab, lane);
+            }
+            None => self.open(slab, flows, slot),
+        }
+    }
+
+    /// Among those of its lane by since when it waits. Where too many came later it is put before the last of them,
+    /// as if it had come with them.
+    pub fn insert(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+        let at_ms = slab[slot].at_ms();
+        let lane = self.find(slab[slot].flow);
+        let Some(lane) = lane.filter(|&lane| self.lanes[lane as usize].since_ms <= at_ms) else {
+            return self.push_front(slab, flows, slot);
+        };
+        let list = &mut self.lanes[lane as usize].list;
+        let mut before = list.tail;
+        for _ in 0..PASSED_MAX {
+            if slab[before].at_ms() <= at_ms {
+                break;
+            }
+            before = slab[before].previous;
+        }
+        let at_ms = at_ms.max(slab[before].at_ms());
+        slab[slot].set_place(Place::Ready, at_ms);
+        list.insert_after(slab, before, slot);
+    }
+
+    /// Takes a message out. When its lane closes: until when that was parked.
+    pub fn remove(&mut self, slab: &mut Slab, slot: u32) -> Option<u64> {
+        let lane = self.lane_of(slab[slot].flow);
+        let list = &mut self.lanes[lane as usize].list;
+        list.remove(slab, slot);
+        if list.is_empty() {
+            return self.close(lane);
+        }
+        self.age(slab, lane);
+        None
+    }
+
+    /// A message of `flow` goes: its lane pays, and its turn comes again after that of others who pay less.
+    pub fn charge(&mut self, flow: u32, cost: u64) {
+        let lane = self.lane_of(flow);
+        let pass = self.lanes[lane as usize].pass;
+        self.passed = self.passed.max(pass);
+        self.requeue(lane, pass + cost);
+    }
+
+    /// Takes a lane out of the turns.
+    pub fn park(&mut self, flow: u32, until_ms: u64) {
+        let lane = self.lane_of(flow);
+        self.leave_turns(lane);
+        self.lanes[lane as usize].parked_until_ms = Some(until_ms);
+    }
+
+    /// A parked lane takes part again.
+    pub fn unpark(&mut self, flow: u32) {
+        let lane = self.lane_of(flow);
+        let pass = self.lanes[lane as usize].pass.max(self.passed);
+        self.lanes[lane as usize].parked_until_ms = None;
+        self.requeue(lane, pass);
+    }
+
+    /// Until when the flow's lane is parked, if it has one that is.
+    pub fn parked_until_ms(&self, flow: u32) -> Option<u64> {
+        let lane = self.find(flow)?;
+        self.lanes[lane as usize].parked_until_ms
+    }
+
+    /// The message whose turn it is, and its flow.
+    pub fn front(&self) -> Option<(u32, u32)> {
+        let lane = &self.lanes[match self.turns.first() {
+            Some(&(_, _, lane)) => lane as usize,
+            None => self.sole()?,
+        }];
+        Some((lane.list.head, lane.flow))
+    }
+
+    /// Since when the oldest message waits of those whose turn can come.
+    pub fn oldest_ms(&self) -> Option<u64> {
+        match self.ages.first() {
+            Some(&(since_ms, _)) => Some(since_ms),
+            None => self.sole().map(|lane| self.lanes[lane].since_ms),
+        }
+    }
+
+    /// Since when the first message of a flow waits.
+    pub fn since_ms(&self, flow: u32) -> Option<u64> {
+        self.find(flow)
+            .map(|lane| self.lanes[lane as usize].since_ms)
+    }
+
+    /// All messages: lane by lane, in no order that means anything, each first in first out.
+    pub fn iter<'a>(&'a self, slab: &'a Slab) -> impl Iterator<Item = u32> + 'a {
+        self.lists(0).flat_map(|list| list.iter(slab))
+    }
+
+    /// The first message of the first lane.
+    pub fn first(&self) -> Option<u32> {
+        self.lists(0).next().map(|list| list.head)
+    }
+
+    /// The first message of the lane after the flow's.
+    pub fn first_after(&self, flow: u32) -> Option<u32> {
+        let after = self.lane_of(flow) as usize + 1;
+        self.lists(after).next().map(|list| list.head)
+    }
+
+    fn lists(&self, from: usize) -> impl Iterator<Item = List> + '_ {
+        let lists = self.lanes[from..].iter().map(|lane| lane.list);
+        lists.filter(|list| !list.is_empty())
+    }
+
+    /// The only lane there ever was, when it takes part.
+    fn sole(&self) -> Option<usize> {
+        let sole = self.lanes.len() == 1 && self.lanes[0].parked_until_ms.is_none();
+        sole.then_some(0)
+    }
+
+    fn find(&self, flow: u32) -> Option<u32> {
+        if flow == NONE {
+            return (self.unkeyed != NONE).then_some(self.unkeyed);
+        }
+        let equal = |&lane: &u32| self.lanes[lane as usize].flow == flow;
+        self.keyed.find(mix(u64::from(flow)), equal).copied()
+    }
+
+    fn lane_of(&self, flow: u32) -> u32 {
+        self.find(flow).expect("a ready message's lane is there")
+    }
+
+    fn open(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+        let (flow, mut list) = (slab[slot].flow, List::EMPTY);
+        list.push_back(slab, slot);
+        let lane = Lane {
+            list,
+            flow,
+            since_ms: slab[slot].at_ms(),
+            pass: 0,
+            joined: 0,
+            parked_until_ms: None,
+        };
+        let slot = self.add(lane);
+        if flow == NONE {
+            self.unkeyed = slot;
+        } else {
+            let lanes = &self.lanes;
+            let rehash = |&lane: &u32| mix(u64::from(lanes[lane as usize].flow));
+            self.keyed.insert_unique(mix(u64::from(flow)), slot, rehash);
+        }
+        self.requeue(slot, self.passed + COST / flows.weight(flow));
+    }
+
+    fn add(&mut self, lane: Lane) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            self.lanes[slot as usize] = lane;
+            return slot;
+        }
+        if self.lanes.is_empty() {
+            self.lanes.reserve_exact(1);
+        }
+        self.lanes.push(lane);
+        if self.lanes.len() == 2 && self.lanes[0].parked_until_ms.is_none() {
+            self.join_turns(0);
+        }
+        self.lanes.len() as u32 - 1
+    }
+
+    fn close(&mut self, lane: u32) -> Option<u64> {
+        self.leave_turns(lane);
+        let Lane {
+            flow,
+            parked_until_ms,
+            ..
+        } = self.lanes[lane as usize];
+        if flow == NONE {
+            self.unkeyed = NONE;
+        } else {
+            let of = |&other: &u32| other == lane;
+            let entry = self.keyed.find_entry(mix(u64::from(flow)), of);
+            entry.expect("a keyed lane is in its table").remove();
+        }
+        if self.lanes.len() == 1 {
+            self.lanes.clear();
+        } else {
+            self.free.push(lane);
+        }
+        parked_until_ms
+    }
+
+    /// Gives a lane its next turn.
+    fn requeue(&mut self, lane: u32, pass: u64) {
+        self.leave_turns(lane);
+        self.joins += 1;
+        let joined = self.joins;
+        let entry = &mut self.lanes[lane as usize];
+        (entry.pass, entry.joined) = (pass, joined);
+        self.join_turns(lane);
+    }
+
+    fn join_turns(&mut self, lane: u32) {
+        let entry = &self.lanes[lane as usize];
+        if self.lanes.len() > 1 && entry.parked_until_ms.is_none() {
+            self.turns.insert((entry.pass, entry.joined, lane));
+            self.ages.insert((entry.since_ms, lane));
+        }
+    }
+
+    fn leave_turns(&mut self, lane: u32) {
+        let entry = &self.lanes[lane as usize];
+        self.turns.remove(&(entry.pass, entry.joined, lane));
+        self.ages.remove(&(entry.since_ms, lane));
+    }
+
+    /// After its first message changed.
+    fn age(&mut self, slab: &Slab, lane: u32) {
+        let entry = &mut self.lanes[lane as usize];
+        let before_ms = std::mem::replace(&mut entry.since_ms, slab[entry.list.head].at_ms());
+        if before_ms != entry.since_ms && self.ages.remove(&(before_ms, lane)) {
+            self.ages.insert((entry.since_ms, lane));
+        }
+    }
+}
+
+#[cfg(test)]
+impl Lanes {
+    /// Panics unless turns and ages are those of the lanes that take part, and the parked ones are `parked`.
+    pub fn assert_valid(&self, slab: &Slab, mut parked: impl FnMut(u32, u64)) {
+        let mut taking_part = 0;
+        for (slot, lane) in (0..).zip(&self.lanes) {
+            if lane.list.is_empty() {
+                assert!(self.free.contains(&slot), "an empty lane is free");
+                continue;
+            }
+            assert_eq!(
+                self.find(lane.flow),
+                Some(slot),
+                "a lane is found by its key"
+            );
+            assert_eq!(
+                lane.since_ms,
+                slab[lane.list.head].at_ms(),
+                "since when a lane waits"
+            );
+            match lane.parked_until_ms {
+                Some(until_ms) => parked(lane.flow, until_ms),
+                None if self.lanes.len() > 1 => {
+                    taking_part += 1;
+                    assert!(
+                        self.turns.contains(&(lane.pass, lane.joined, slot)),
+                        "a turn"
+                    );
+                    assert!(self.ages.contains(&(lane.since_ms, slot)), "an age");
+                }
+                None => {}
+            }
+        }
+        assert_eq!(
+            (self.turns.len(), self.ages.len()),
+            (taking_part, taking_part)
+        );
+    }
+}
