@@ -67,8 +67,9 @@ faults: $(CORE) ## Kill server and nats-server 100 times under load, account for
 scale: ## Hold ten million delayed messages, a million of them due in the same second
 	SCALE_MESSAGES=10000000 cargo test --release --locked -p engine --test scale -- --nocapture
 
-property: $(CORE) ## Walk the server and its plain model side by side at random (PROPERTY_EXAMPLES=5000 walks)
-	PROPERTY_EXAMPLES=$${PROPERTY_EXAMPLES:-5000} $(BIN)/pytest --timeout 7200 tests/property/test_broker_machine.py
+property: $(CORE) ## Walk the server beside its plain model, and storm it, at random (PROPERTY_EXAMPLES=5000, STORM_COUNT=2000)
+	PROPERTY_EXAMPLES=$${PROPERTY_EXAMPLES:-5000} STORM_COUNT=$${STORM_COUNT:-2000} \
+	  $(BIN)/pytest --timeout 7200 tests/property/test_broker_machine.py tests/property/test_storm.py
 
 schemathesis: $(CORE) ## Send requests made of spec/openapi.yaml, valid and broken (SCHEMATHESIS_CASES=20000, SCHEMATHESIS_SEED=n)
 	SCHEMATHESIS_CASES=$${SCHEMATHESIS_CASES:-20000} $(BIN)/pytest --timeout 7200 tests/contract/test_openapi_answers.py

@@ -92,7 +92,7 @@ class Looking:
 
     def check_hashes(self) -> None:
         serving, replayed = self.server.hashes()
-        assert serving == replayed
+        assert serving == replayed, "the replay has another state"
 
     def check_counts(self) -> None:
         reply = self.ask("GET", "/v1/queues")

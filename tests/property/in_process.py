@@ -20,6 +20,7 @@ from hanzo_queues.server.auth import ApiKeys
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.journal.memory import MemoryJournal, MemoryStore
 from hanzo_queues.server.settings import Settings
+from hanzo_queues.server.writer import Writer
 
 KEY = "test-api-key"
 START_MS = 1_767_322_984_000
@@ -118,12 +119,17 @@ class InProcess:
 
     def hashes(self) -> tuple[str, str]:
         """Of the state that serves, and of what the journal's replay gives."""
-        writer = self.app.partition._writer
-        assert writer is not None
+        writer = self._run(self._at_rest())
         replayed = Engine(0)
         for sequence, batch in sorted(self.store.batches.items()):
             replayed.replay(sequence, batch)
         return writer._engine.state_hash(), replayed.state_hash()
+
+    async def _at_rest(self) -> Writer:
+        """The writer, when all it did is durable."""
+        while (writer := self.app.partition._writer) is None or writer._in_flight:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        return writer
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(asyncio.wait_for(work, 30))

@@ -42,12 +42,14 @@ class MemoryStore:
         """An append still on its way."""
         self._late.append((batch, expected_last_sequence))
 
-    def deliver_late(self) -> None:
-        """What was on its way arrives: it commits, or the fence refuses it."""
+    def deliver_late(self) -> bool:
+        """What was on its way arrives: it commits, or the fence refuses it. Whether any committed."""
+        before = self.last_sequence
         late, self._late = self._late, []
         for batch, expected_last_sequence in late:
             if expected_last_sequence == self.last_sequence:
                 self.append(batch, expected_last_sequence)
+        return self.last_sequence > before
 
 
 class MemoryJournal:

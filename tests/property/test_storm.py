@@ -1,0 +1,33 @@
+"""Storms of fixed seeds, and of a new one that a failure names."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+
+import pytest
+
+from tests.property.storm import Storm
+
+SEEDS = [int(seed) for seed in os.environ.get("STORM_SEEDS", "").split()]
+COUNT = int(os.environ.get("STORM_COUNT", "0"))
+FRESH = random.SystemRandom().randrange(1 << 32)
+TURNS = 400
+
+
+def calm(seed: int) -> None:
+    logging.getLogger("hanzo_queues").setLevel(logging.CRITICAL)  # doubt is told for each
+    storm = Storm(seed)
+    try:
+        storm.run(TURNS)
+    except BaseException as error:
+        said = "\n".join(storm.said)
+        raise AssertionError(f"{error!r}; STORM_SEEDS={seed} repeats it. The last requests:\n{said}") from error
+    finally:
+        storm.server.close()
+
+
+@pytest.mark.parametrize("seed", SEEDS or [*range(COUNT or 25), FRESH])
+def test_a_storm_passes(seed: int) -> None:
+    calm(seed)
