@@ -175,7 +175,8 @@ class Reply:
 
     @property
     def retry_after_ms(self) -> int | None:
-        """For an empty receive that a limit held back: when to try again. None when no time does it."""
+        """For an empty receive that a limit held back, or an enqueue that a limit refused: when to try again. None when
+        no time does it."""
 
     @property
     def lsns(self) -> list[int]:

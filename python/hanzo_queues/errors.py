@@ -221,6 +221,14 @@ class QueuePaused(ApiError):
     retryable = True
 
 
+class RateLimited(ApiError):
+    """The queue has accepted as many messages as its `ingress_limit` allows by now; `retry_after` says when to come
+    back."""
+
+    default_status, default_code = 429, "rate_limited"
+    retryable = True
+
+
 class QueueFull(ApiError):
     """The queue holds as many messages as its `max_messages` allows."""
 

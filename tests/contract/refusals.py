@@ -157,6 +157,7 @@ REFUSALS: dict[str, Refusal] = {
     "sweep_not_found": asked(("GET", "/v1/sweeps/none")),
     "sweeps_exhausted": asked(NEW, ("POST", f"{Q}/redrive"), sweeps_running_max=0),
     "queue_paused": asked(NEW, ("POST", f"{Q}/pause", {"enqueue": True}), ONE),
+    "rate_limited": asked(new(ingressLimit={"requests": 1, "per": "hour"}), ONE, ONE),
     "queue_full": asked(new(maxMessages=1), ONE, ONE),
     "message_leased": asked(NEW, ONE, TAKE, ("DELETE", FIRST)),
     "message_dead": of_a_dead_message,

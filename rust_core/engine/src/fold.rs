@@ -65,6 +65,7 @@ impl State {
             retires_ms: _,
             limiter,
             dispatch: _,
+            ingress,
             dedup,
             deleted,
             woken: _,
@@ -86,6 +87,7 @@ impl State {
             .iter(&self.messages)
             .for_each(|slot| fold(&slot.to_le_bytes()));
         limiter.fold(fold);
+        ingress.fold(fold);
         self.dedup.fold(dedup, fold);
     }
 
@@ -186,12 +188,17 @@ mod tests {
         twin
     }
 
-    fn changes() -> [(&'static str, Change); 17] {
+    fn changes() -> [(&'static str, Change); 18] {
         [
             ("limiter", |state| {
                 let queue = state.queues.get_mut(QUEUE);
                 let limit = queue.config.rate_limit.unwrap();
                 queue.limiter.take(limit, 1_700_000_100_000, 1);
+            }),
+            ("ingress limiter", |state| {
+                let queue = state.queues.get_mut(QUEUE);
+                let limit = queue.config.rate_limit.unwrap();
+                queue.ingress.take(limit, 1_700_000_100_000, 1);
             }),
             ("dedup entry", |state| {
                 let id = MessageId { number: 1, slot: 0 };

@@ -41,6 +41,8 @@ pub(crate) struct Queue {
     pub limiter: Limiter,
     /// Not part of the state.
     pub dispatch: Dispatch,
+    /// Of acceptance. Only a queue's own group accepts.
+    pub ingress: Limiter,
     pub dedup: Expiries,
     /// Its name is free, or leads to its successor; its messages are being taken away.
     pub deleted: bool,
@@ -73,6 +75,7 @@ impl Queue {
             retires_ms: None,
             limiter: Limiter::default(),
             dispatch: Dispatch::new(),
+            ingress: Limiter::default(),
             dedup: Expiries::new(number),
             deleted: false,
             woken: false,
@@ -90,6 +93,7 @@ impl Queue {
         queue.paused = self.paused;
         queue.limiter = self.limiter;
         queue.dispatch = std::mem::replace(&mut self.dispatch, Dispatch::new());
+        queue.ingress = self.ingress;
         queue.dedup = std::mem::replace(&mut self.dedup, Expiries::new(fresh));
         queue
     }

@@ -36,8 +36,14 @@ impl Limiter {
 
     /// Milliseconds until a message may go; 0: now.
     pub fn retry_after_ms(&self, limit: RateLimit, now_ms: u64) -> u64 {
+        self.retry_many_after_ms(limit, now_ms, 1)
+    }
+
+    /// Milliseconds until so many may go at once; 0: now. More than a burst never may, so they wait for a whole one.
+    pub fn retry_many_after_ms(&self, limit: RateLimit, now_ms: u64, count: u64) -> u64 {
         let free = ticks(limit, now_ms) + burst(limit);
-        let missing = (self.arrival + u128::from(limit.per_ms)).saturating_sub(free);
+        let count = u128::from(count.min(u64::from(limit.burst)));
+        let missing = (self.arrival + count * u128::from(limit.per_ms)).saturating_sub(free);
         u64::try_from(missing.div_ceil(u128::from(limit.requests))).unwrap_or(u64::MAX)
     }
 

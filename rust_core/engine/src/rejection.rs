@@ -52,6 +52,15 @@ pub enum Rejection {
         /// How many that is.
         messages_max: u64,
     },
+    /// The queue has accepted as many messages as its ingress limit allows by now.
+    RateLimited {
+        /// The name asked for.
+        queue: Box<str>,
+        /// Messages that may come at once.
+        burst: u32,
+        /// Milliseconds until as many can be accepted; 0 when they are more than may ever come at once.
+        retry_after_ms: u64,
+    },
     /// The queue has no such consumer group.
     GroupNotFound {
         /// The name asked for.
@@ -109,6 +118,7 @@ impl Rejection {
             Rejection::QueuesExhausted { .. } => "queues_exhausted",
             Rejection::QueuePaused { .. } => "queue_paused",
             Rejection::QueueFull { .. } => "queue_full",
+            Rejection::RateLimited { .. } => "rate_limited",
             Rejection::GroupNotFound { .. } => "group_not_found",
             Rejection::GroupsExhausted { .. } => "groups_exhausted",
             Rejection::GroupIsDefault { .. } => "group_is_default",

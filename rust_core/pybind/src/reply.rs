@@ -49,7 +49,7 @@ impl Reply {
         self.answer.message_count()
     }
 
-    /// For an empty receive that a limit held back: when to try again.
+    /// For an empty receive that a limit held back, or an enqueue that a limit refused: when to try again.
     #[getter]
     fn retry_after_ms(&self) -> Option<u64> {
         self.answer.retry_after_ms()

@@ -129,5 +129,7 @@ def _shape(answer: Answer | Page, operation: Operation, name: bytes) -> Rendered
     code, detail = answer.rejection
     # A refused atomic batch says for each entry why.
     members = answer.body if code == "batch_aborted" else b""
-    refused = problem(code, detail, name.decode(), members=members)
+    retry_after_ms = answer.reply.retry_after_ms
+    retry_after_s = None if retry_after_ms is None else retry_after_ms / 1000
+    refused = problem(code, detail, name.decode(), members=members, retry_after_s=retry_after_s)
     return refused.status, refused.headers, refused.body

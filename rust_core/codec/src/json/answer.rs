@@ -141,8 +141,13 @@ impl Answer {
         }
     }
 
-    /// When an empty receive that a limit held back can be tried again.
+    /// When an empty receive that a limit held back, or an enqueue that a limit refused, can be tried again.
     pub fn retry_after_ms(&self) -> Option<u64> {
+        if let (Outcome::Replied(reply), asked) = (&self.outcome, &self.asked) {
+            if let Some(rejection) = rejection::of_whole(reply, asked) {
+                return rejection::retry_after_ms(rejection);
+            }
+        }
         match self.reply() {
             Some(Reply::Received {
                 limited: Some(limited),
@@ -201,7 +206,7 @@ impl Answer {
         let mut json = Json::with_capacity(self.reply().map_or(256, needs::bytes));
         match &self.outcome {
             Outcome::Refused(refusal) => {
-                rejection::put_error(&mut json, refusal.code(), refusal.detail())
+                rejection::put_error(&mut json, refusal.code(), refusal.detail(), None)
             }
             Outcome::Merged(reply, refused) => {
                 settled::put_merged(&mut json, &self.context, reply, refused)

@@ -24,6 +24,10 @@ impl State {
         if let Some(hash) = enqueued.fairness_key {
             self.join_flow(slot, hash);
         }
+        let queue = self.queues.get_mut(enqueued.queue);
+        if let Some(limit) = queue.config.ingress_limit {
+            queue.ingress.take(limit, self.cursor.now_ms, 1);
+        }
         if let Some(entry) = enqueued.dedup {
             let queue = self.queues.get_mut(enqueued.queue);
             self.dedup

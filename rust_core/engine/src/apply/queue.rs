@@ -22,6 +22,9 @@ impl State {
             }
             queue.dispatch.restart(&queue.config, now_ms);
             queue.ready.unpark_all();
+            if let Some(limit) = queue.config.ingress_limit {
+                queue.ingress = Limiter::empty(limit, now_ms);
+            }
         }
     }
 
@@ -39,6 +42,11 @@ impl State {
         if queue.config.rate_limit != config.rate_limit {
             let empty = config.rate_limit.map(|limit| Limiter::empty(limit, now_ms));
             queue.limiter = empty.unwrap_or_default();
+        }
+        if queue.config.ingress_limit != config.ingress_limit {
+            let limit = config.ingress_limit;
+            let empty = limit.map(|limit| Limiter::empty(limit, now_ms));
+            queue.ingress = empty.unwrap_or_default();
         }
         let before = std::mem::replace(&mut queue.config, config.clone());
         self.reshare(number, &before);

@@ -44,6 +44,7 @@ pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
     let caps = (
         prop_oneof![2 => Just(0_u64), 1 => 1_u64..12],
         prop_oneof![2 => Just(0_u32), 1 => 1_u32..4],
+        prop_oneof![4 => Just(None), 1 => (50_u32..90, 3_u32..9).prop_map(|(n, burst)| limit(n, 100, burst))],
     );
     (scheduling, dead_letter_queue, limits, 0_u32..3, times, caps).prop_map(
         |(
@@ -52,7 +53,7 @@ pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
             (rate_limit, consumer_rate_limit, key_rate_limit, fairness),
             max_retries,
             (timeout, window, delay_ms, ttl_ms, dead_retention_ms),
-            (messages_max, in_flight_max),
+            (messages_max, in_flight_max, ingress_limit),
         )| QueueConfig {
             dead_letter_queue: dead_letter_queue.map(Into::into),
             rate_limit,
@@ -63,6 +64,7 @@ pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
             dedup_window_ms: window,
             messages_max,
             in_flight_max,
+            ingress_limit,
             dead_retention_ms,
             delay_ms,
             ttl_ms,
@@ -86,6 +88,7 @@ pub(super) fn any_patch() -> impl Strategy<Value = ConfigPatch> {
         fairness: Some(config.fairness),
         messages_max: Some(config.messages_max),
         in_flight_max: Some(config.in_flight_max),
+        ingress_limit: Some(config.ingress_limit),
         dead_retention_ms: Some(config.dead_retention_ms),
         ..ConfigPatch::default()
     })

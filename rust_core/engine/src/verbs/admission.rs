@@ -3,8 +3,8 @@
 use crate::queue::Queue;
 use crate::rejection::Rejection;
 
-/// Whether the last of `new` messages may come, when those before it came.
-pub(super) fn check(queue: &Queue, new: u64) -> Result<(), Rejection> {
+/// Whether the last of `new` messages may come at `now_ms`, when those before it came.
+pub(super) fn check(queue: &Queue, now_ms: u64, new: u64) -> Result<(), Rejection> {
     let name = || (*queue.name).into();
     if queue.paused.enqueue {
         return Err(Rejection::QueuePaused { queue: name() });
@@ -17,7 +17,22 @@ pub(super) fn check(queue: &Queue, new: u64) -> Result<(), Rejection> {
             messages_max,
         });
     }
-    Ok(())
+    check_rate(queue, now_ms, new)
+}
+
+fn check_rate(queue: &Queue, now_ms: u64, new: u64) -> Result<(), Rejection> {
+    let Some(limit) = queue.config.ingress_limit else {
+        return Ok(());
+    };
+    if new <= u64::from(queue.ingress.available(limit, now_ms)) {
+        return Ok(());
+    }
+    let limiter = queue.ingress;
+    Err(Rejection::RateLimited {
+        queue: (*queue.name).into(),
+        burst: limit.burst,
+        retry_after_ms: limiter.retry_many_after_ms(limit, now_ms, new),
+    })
 }
 
 #[cfg(test)]
@@ -34,6 +49,95 @@ mod tests {
             messages,
             atomic,
         }
+    }
+
+    fn limited(requests: u32, burst: u32) -> Twin {
+        let mut twin = Twin::new();
+        let config = QueueConfig {
+            ingress_limit: crate::twin::limit(requests, SECOND, burst),
+            ..config()
+        };
+        twin.create("q", config);
+        twin
+    }
+
+    fn refused(retry_after_ms: u64, burst: u32) -> Rejection {
+        let queue = "q".into();
+        Rejection::RateLimited {
+            queue,
+            burst,
+            retry_after_ms,
+        }
+    }
+
+    fn results(twin: &mut Twin, messages: Vec<NewMessage>, atomic: bool) -> Vec<Option<Rejection>> {
+        let Reply::Enqueued(results) = twin.ask(enqueue(messages, atomic)) else {
+            panic!("no results")
+        };
+        results.into_iter().map(Result::err).collect()
+    }
+
+    #[test]
+    fn acceptance_is_limited_and_a_duplicate_is_none() {
+        let mut twin = limited(10, 3);
+        let entries = vec![
+            with_dedup(1, 1),
+            message(),
+            with_dedup(1, 1),
+            message(),
+            message(),
+        ];
+        let wait = Some(refused(100, 3));
+        assert_eq!(
+            results(&mut twin, entries, false),
+            [None, None, None, None, wait]
+        );
+        let again = vec![with_dedup(1, 1)];
+        assert_eq!(results(&mut twin, again, false), [None]);
+        let wait = Some(refused(1, 3));
+        assert_eq!(results(twin.wait(99), vec![message()], false), [wait]);
+        assert_eq!(results(twin.wait(1), vec![message()], false), [None]);
+    }
+
+    #[test]
+    fn an_atomic_batch_waits_for_all_its_tokens() {
+        let mut twin = limited(10, 3);
+        let aborted = || Some(Rejection::BatchAborted);
+        let two = || vec![message(), message()];
+        assert_eq!(results(&mut twin, two(), true), [None, None]);
+        assert_eq!(
+            results(&mut twin, two(), true),
+            [aborted(), Some(refused(100, 3))]
+        );
+        assert_eq!(results(twin.wait(100), two(), true), [None, None]);
+        let four = vec![message(); 4];
+        let outcome = results(twin.wait(SECOND), four, true);
+        assert_eq!(
+            outcome[3],
+            Some(refused(0, 3)),
+            "more than a burst never fits"
+        );
+    }
+
+    #[test]
+    fn a_takeover_and_a_new_limit_begin_with_nothing_left() {
+        let mut twin = limited(10, 3);
+        twin.fence();
+        assert_eq!(
+            results(&mut twin, vec![message()], false),
+            [Some(refused(100, 3))]
+        );
+        twin.wait(SECOND);
+        let patch = crate::command::ConfigPatch {
+            ingress_limit: Some(crate::twin::limit(1, SECOND, 9)),
+            ..Default::default()
+        };
+        let name = "q".into();
+        twin.ask(Command::UpdateQueue { name, patch });
+        assert_eq!(
+            results(&mut twin, vec![message()], false),
+            [Some(refused(SECOND, 9))]
+        );
     }
 
     fn full<T>() -> Result<T, Rejection> {

@@ -47,7 +47,7 @@ fn accept(batch: &mut Batch, queue: QueueNumber, message: &NewMessage) -> Outcom
         });
     }
     let queue = state.queues.get(queue);
-    admission::check(queue, 1)?;
+    admission::check(queue, batch.now_ms, 1)?;
     let enqueued = decide(state, batch.now_ms, queue, message);
     let accepted = Accepted {
         message: enqueued.message,
@@ -131,7 +131,7 @@ fn refusals(
         let earlier = message.dedup.and_then(&mut earlier);
         if earlier.is_none() {
             new += 1;
-            return admission::check(queue, new);
+            return admission::check(queue, now_ms, new);
         }
         let is_equal = earlier == message.dedup.map(|dedup| dedup.fingerprint);
         is_equal.then_some(()).ok_or(Rejection::DedupConflict)

@@ -112,6 +112,7 @@ fn instant(ms: u64) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn seconds(ms: u64) -> String {
+/// Milliseconds, as people read them.
+pub fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }

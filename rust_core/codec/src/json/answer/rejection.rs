@@ -36,6 +36,7 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
         Rejection::QueueFull { queue, messages_max } => {
             format!("queue {queue} holds as many messages as it may: {messages_max}").into()
         }
+        Rejection::RateLimited { queue, burst, retry_after_ms } => limited(queue, *burst, *retry_after_ms).into(),
         Rejection::GroupNotFound { queue, group } => {
             format!("queue {queue} has no consumer group {group}").into()
         }
@@ -71,15 +72,44 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
     }
 }
 
-/// Code and detail when a reply says no to the whole request.
-pub fn of_reply(reply: &Reply, asked: &Asked) -> Option<(&'static str, Cow<'static, str>)> {
-    let of = |rejection: &Rejection| Some((rejection.code(), detail(rejection)));
+fn limited(queue: &str, burst: u32, retry_after_ms: u64) -> String {
+    if retry_after_ms == 0 {
+        return format!(
+            "queue {queue} never accepts more than {burst} messages at once; send fewer"
+        );
+    }
+    let seconds = super::explanation::seconds(retry_after_ms);
+    format!(
+        "queue {queue} has accepted as many messages as its ingress limit allows; come back in {seconds} s"
+    )
+}
+
+/// When asking again can succeed, where a time is known.
+pub fn retry_after_ms(rejection: &Rejection) -> Option<u64> {
+    match rejection {
+        Rejection::RateLimited { retry_after_ms, .. } => Some(*retry_after_ms).filter(|&ms| ms > 0),
+        _ => None,
+    }
+}
+
+/// The no to the whole request.
+pub fn of_whole<'a>(reply: &'a Reply, asked: &Asked) -> Option<&'a Rejection> {
     match (reply, asked) {
-        (Reply::Rejected(rejection), _) => of(rejection),
+        (Reply::Rejected(rejection), _) => Some(rejection),
         (Reply::Enqueued(results), Asked::EnqueueOne) => match results.as_slice() {
-            [Err(rejection)] => of(rejection),
+            [Err(rejection)] => Some(rejection),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// Code and detail when a reply says no to the whole request.
+pub fn of_reply(reply: &Reply, asked: &Asked) -> Option<(&'static str, Cow<'static, str>)> {
+    if let Some(rejection) = of_whole(reply, asked) {
+        return Some((rejection.code(), detail(rejection)));
+    }
+    match (reply, asked) {
         (Reply::Enqueued(results), Asked::EnqueueAtomic) if results.iter().any(Result::is_err) => {
             let detail = "nothing of the atomic batch was accepted: the results say which entries were refused and why";
             Some(("batch_aborted", detail.into()))
@@ -88,18 +118,22 @@ pub fn of_reply(reply: &Reply, asked: &Asked) -> Option<(&'static str, Cow<'stat
     }
 }
 
-/// `{"error": {code, detail}}`
-pub fn put_error(json: &mut Json, code: &str, detail: &str) {
+/// `{"error": {code, detail, retryAfter?}}`
+pub fn put_error(json: &mut Json, code: &str, detail: &str, retry_after_ms: Option<u64>) {
     json.object(|json| {
         json.name("error");
         json.object(|json| {
             json.plain("code", code.as_bytes());
             json.text("detail", detail);
+            if let Some(retry_after_ms) = retry_after_ms {
+                json.thousandths("retryAfter", retry_after_ms);
+            }
         });
     });
 }
 
 /// An entry that was refused.
 pub fn put(json: &mut Json, rejection: &Rejection) {
-    put_error(json, rejection.code(), &detail(rejection));
+    let retry_after_ms = retry_after_ms(rejection);
+    put_error(json, rejection.code(), &detail(rejection), retry_after_ms);
 }

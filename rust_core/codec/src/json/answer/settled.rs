@@ -88,7 +88,7 @@ fn put_entries<T>(
             match entry {
                 Some(refusal) => {
                     refusals += 1;
-                    rejection::put_error(json, refusal.code(), refusal.detail());
+                    rejection::put_error(json, refusal.code(), refusal.detail(), None);
                 }
                 None => results
                     .next()
