@@ -119,6 +119,25 @@ async def test_filters_on_error_metadata_reason_and_age(server: Served, queue: s
     assert len(await server.received(queue, "?maxMessages=9")) == 1
 
 
+async def test_what_died_without_an_error_matches_none(server: Served, queue: str) -> None:
+    dead = f"{queue}-dead"
+    await die(server, queue, "")
+    await die(server, queue, "no address")
+    for text, moved in (("absent", 0), ("address", 1)):
+        sweep = await redriven(server, dead, filter={"error": text})
+        assert tally(sweep) == (moved, moved, 0, 0), text
+
+
+async def test_what_has_gone_since_a_sweep_found_it_holds_nothing_up(server: Served, queue: str) -> None:
+    """Its bytes are asked for no more; a rate leaves time for it to go."""
+    ids = [await server.enqueued(queue, metadata={"tenant": "a"}) for _ in range(4)]
+    body = {"action": "cancel", "filter": {"metadata": {"tenant": "a"}}, "rate": {"requests": 10, "per": "second"}}
+    sweep = await begun(server, queue, "sweep", body)
+    await server.call("DELETE", f"/v1/messages/{ids[-1]}")
+    over = await ended(server, sweep, "sweeps")
+    assert (over["state"], over["moved"]) == ("done", 3)
+
+
 async def test_what_can_not_go_is_told_and_goes_with_a_destination(server: Served, queue: str) -> None:
     await die(server, queue)
     await server.call("DELETE", f"/v1/queues/{queue}")

@@ -119,8 +119,14 @@ pub fn locations(page: &SweepPage) -> impl Iterator<Item = Location> + '_ {
     page.messages.iter().flat_map(|next| {
         let envelope = page.metadata.is_some().then_some(next.envelope);
         let error = page.error.is_some().then_some(next.error);
-        envelope.into_iter().chain(error)
+        envelope.into_iter().chain(error).filter(is_there)
     })
+}
+
+/// A message that has gone since it was found has no envelope, and one may have died without an error's text: neither
+/// matches a filter that asks for it.
+fn is_there(at: &Location) -> bool {
+    at.lsn > 0
 }
 
 /// What of a page matches.
@@ -144,6 +150,9 @@ fn has_error(
     let Some(part) = page.error.as_deref() else {
         return Ok(true);
     };
+    if !is_there(&next.error) {
+        return Ok(false);
+    }
     let (text, _) = batches.blob(next.error)?;
     Ok(std::str::from_utf8(text).is_ok_and(|text| text.contains(part)))
 }
@@ -155,6 +164,9 @@ fn has_metadata(
 ) -> Result<bool, Fault> {
     if wanted.is_empty() {
         return Ok(true);
+    }
+    if !is_there(&next.envelope) {
+        return Ok(false);
     }
     let (blob, _) = batches.blob(next.envelope)?;
     let envelope = envelope::decode(blob).map_err(|malformed| Fault::Malformed(malformed.0))?;
