@@ -62,6 +62,8 @@ CASES = [
     Case("line break after queues", "route_not_found", "GET", "/v1/queues%0A"),
     Case("no version", "route_not_found", "POST", "/queues", body={}),
     Case("queue name with a slash", "route_not_found", "GET", "/v1/queues/a%2Fb/peeks"),
+    Case("queue name with a slash inside", "queue_name_invalid", "GET", "/v1/queues/a%2Fb/peek"),
+    Case("queue name with a slash of its own", "queue_name_invalid", "GET", "/v1/queues/%2f"),
     Case("put", "method_not_allowed", "PUT", "/v1/queues/q", body={}),
     Case("get on ack", "method_not_allowed", "GET", f"{ABSENT_MESSAGE}/ack"),
     Case("post on health", "method_not_allowed", "POST", "/health/live", body={}),

@@ -1,13 +1,14 @@
 """Which endpoint a path belongs to: the first of the table that matches it whole. Its endpoint knows the methods.
 
-A parameter is one segment of the path, not empty, as text. Hot, and therefore no router of a framework: those look for
-mounts, hosts, redirects and converters that this API does not have.
+A parameter is one segment of the path, not empty, as text; an encoded slash is part of it. Hot, and therefore no router
+of a framework: those look for mounts, hosts, redirects and converters that this API does not have.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Mapping
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,11 +22,15 @@ class PathTable:
         self._default = default
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        path = scope["path"]
+        path, raw = scope["path"], scope["raw_path"]
+        encoded = b"%" in raw and b"%2f" in raw.lower()
+        if encoded:  # decoded, its slash would look like one between segments
+            path = raw.decode("latin-1")
         for match, endpoint in self._table:
             found = match(path)
             if found is not None:
-                scope["path_params"] = found.groupdict()
+                given = found.groupdict()
+                scope["path_params"] = {name: unquote(text) for name, text in given.items()} if encoded else given
                 return endpoint(scope, receive, send)
         return self._default(scope, receive, send)
 
