@@ -58,6 +58,9 @@ class Command:
     def batch_bytes_max(self) -> int:
         """Upper bound of the journal bytes this command can cause."""
 
+    def seen(self) -> Command | None:
+        """For a receive of a member of a group: the command that tells that its poll has ended."""
+
     @property
     def messages_max(self) -> int:
         """Messages, or queues, that the command touches at most, at least 1: a step takes about a microsecond for
@@ -98,6 +101,8 @@ class Parser:
     def list_groups(self, queue: str) -> Command: ...
     def get_group(self, queue: str, group: str) -> Command: ...
     def delete_group(self, queue: str, group: str) -> Command: ...
+    def heartbeat(self, queue: str, group: str, consumer: str) -> Command: ...
+    def leave(self, queue: str, group: str, consumer: str) -> Command: ...
     def enqueue(self, queue: str, body: bytes) -> Command: ...
     def enqueue_batch(self, queue: str, body: bytes) -> Command: ...
     def receive(
@@ -108,7 +113,9 @@ class Parser:
         consumer: str | None,
         messages_max: int | None,
         visibility_timeout_ms: int | None,
-    ) -> Command: ...
+        wait_ms: int = 0,
+    ) -> Command:
+        """`wait_ms`: how long it waits when there is nothing; so long its consumer counts as seen."""
     def ack(self, message_id: str, body: bytes) -> Command: ...
     def nack(self, message_id: str, body: bytes) -> Command: ...
     def extend(self, message_id: str, body: bytes) -> Command: ...
@@ -230,6 +237,11 @@ class Step:
     def woken(self) -> list[tuple[str, int]]:
         """Queues of which messages can be received that could not before, and how many can now. A further group's name
         follows its queue's, after a slash, which neither holds."""
+
+    @property
+    def woken_members(self) -> list[tuple[str, str, int]]:
+        """Members of groups whose ordering keys have messages that became ready, and how many are ready now: the queue
+        or group as in `woken`, the consumer, the count."""
 
 @final
 class Engine:

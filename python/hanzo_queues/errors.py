@@ -208,6 +208,13 @@ class GroupsExhausted(ApiError):
     default_status, default_code = 409, "groups_exhausted"
 
 
+class MembersExhausted(ApiError):
+    """The consumer group has as many members as may be, until sessions end."""
+
+    default_status, default_code = 429, "members_exhausted"
+    retryable = True
+
+
 class GroupIsDefault(ApiError):
     """The consumer group `default` can't be deleted: every queue has it."""
 

@@ -24,6 +24,7 @@ Request = tuple[Any, ...]
 
 Q = "/v1/queues/q"
 MESSAGES = f"{Q}/messages"
+MEMBERS = f"{Q}/groups/default/members"
 GONE = "/v1/messages/00000000000g0000000g"
 NEW: Request = ("POST", "/v1/queues", {"name": "q"})
 ONE: Request = ("POST", MESSAGES, {"payload": 1})
@@ -153,6 +154,7 @@ REFUSALS: dict[str, Refusal] = {
         NEW,
         *(("POST", f"{Q}/groups", {"name": f"g{number}"}) for number in range(LIMITS["groups_max"] + 1)),
     ),
+    "members_exhausted": asked(NEW, ("PUT", f"{MEMBERS}/a"), ("PUT", f"{MEMBERS}/b"), members_max=1),
     "group_is_default": asked(NEW, ("DELETE", f"{Q}/groups/default")),
     "sweep_not_found": asked(("GET", "/v1/sweeps/none")),
     "sweeps_exhausted": asked(NEW, ("POST", f"{Q}/redrive"), sweeps_running_max=0),

@@ -17,13 +17,14 @@ from hanzo_queues.server.faults import Fault
 @dataclass(slots=True, eq=False)
 class Request:
     """One command on its way through the partition. `queue` and `wait_until` (loop time, seconds) are set for a
-    receive. `kept`: no client waits for it; it is repeated until a writer carried it out. `doubtful`: it gives back
-    leases that may never have been."""
+    receive, and `consumer` for one of a member of a group. `kept`: no client waits for it; it is repeated until a
+    writer carried it out. `doubtful`: it gives back leases that may never have been."""
 
     command: Command
     reply: asyncio.Future[Reply]
     queue: str = ""
     wait_until: float = 0.0
+    consumer: str = ""
     kept: bool = False
     doubtful: bool = False
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
@@ -73,6 +74,13 @@ class Inbox:
         assert request.kept, "only what no client waits for overtakes"
         self._requests.appendleft(request)
         self.wake()
+
+    def put_seen(self, poll: Request, reply: Reply | None = None) -> None:
+        """The wait of a member's poll has ended: its session runs from now, unless an answer with messages said so."""
+        found = reply is not None and (reply.message_count > 0 or reply.rejection is not None)
+        seen = poll.command.seen() if poll.consumer and not found else None
+        if seen is not None:
+            self.put(Request(seen, asyncio.get_running_loop().create_future(), kept=True))
 
     def fail(self, request: Request, fault: Fault) -> None:
         """A request that was taken out was not carried out, or may not have been."""

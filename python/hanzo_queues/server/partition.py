@@ -129,13 +129,13 @@ class Partition:
         reply = await self._ask(Request(command, _future()))
         return await self._answer(reply) if reply.lsns else self._rendered(reply, {})
 
-    async def receive(self, queue: str, command: Command, wait_s: float) -> Answer:
+    async def receive(self, queue: str, command: Command, wait_s: float, consumer: str = "") -> Answer:
         """Carries out a receive, waiting up to `wait_s` seconds for a message. `queue` is as the engine wakes it: with
         a slash and the group's name behind it for a further group. Cancelling it is safe: leases that
         nobody will see are given back. Raises Fault."""
         if wait_s > 0 and self._polls.parked >= self._polls_max:
             raise Overloaded("too many receives are waiting", retry_after_s=1.0)
-        request = Request(command, _future(), queue, asyncio.get_running_loop().time() + wait_s)
+        request = Request(command, _future(), queue, asyncio.get_running_loop().time() + wait_s, consumer)
         try:
             reply = await self._ask(request)
         except asyncio.CancelledError:
@@ -245,6 +245,7 @@ class Partition:
 
     def _abandon(self, request: Request) -> None:
         self._polls.leave(request)
+        self._inbox.put_seen(request)
         if request.reply.done() and not request.reply.cancelled() and request.reply.exception() is None:
             self._give_back(request.reply.result())
 

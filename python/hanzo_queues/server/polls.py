@@ -1,8 +1,9 @@
 """Parked receives: long polls that found nothing and wait for a message, a token or their time.
 
 Waking a poll means asking again: it goes back to the inbox, and only an answer from a step, durable like every other,
-leaves the server. In a queue that its rate limit holds back one poll is asked at a time, first come first asked, and
-whoever is answered or gone passes the turn on: a token wakes one poll, however many wait.
+leaves the server. A message whose ordering key sticks to a member wakes a poll of that member. In a queue that its rate
+limit holds back one poll is asked at a time, first come first asked, and whoever is answered or gone passes the turn
+on: a token wakes one poll, however many wait.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from hanzo_queues.server.inbox import Request
 
 @dataclass(slots=True)
 class _Line:
-    """The polls of one queue. `limited`: the last answer was "no token yet"; `token` is the timer for it, `asking` the
-    poll whose turn it is."""
+    """The polls of one queue or further group, and among them those of each member. `limited`: the last answer was "no
+    token yet"; `token` is the timer for it, `asking` the poll whose turn it is."""
 
     polls: OrderedDict[Request, None] = field(default_factory=OrderedDict)
+    members: dict[str, OrderedDict[Request, None]] = field(default_factory=dict)
     limited: bool = False
     token: asyncio.TimerHandle | None = None
     asking: Request | None = None
@@ -43,8 +45,11 @@ class Polls:
         loop = asyncio.get_running_loop()
         line = self._lines.setdefault(request.queue, _Line())
         line.polls[request] = None
+        if request.consumer:
+            line.members.setdefault(request.consumer, OrderedDict())[request] = None
+        others = bool(line.members) and line.limited and retry_after_ms is None
         if line.asking is request:
-            line.polls.move_to_end(request, last=False)
+            line.polls.move_to_end(request, last=others)
             line.asking = None
         line.limited = retry_after_ms is not None
         if retry_after_ms is not None:
@@ -57,6 +62,10 @@ class Polls:
                 line.token = loop.call_at(due, self._token_due, request.queue)
         request.timer = loop.call_at(request.wait_until, self._wake_one, request)
         self.parked += 1
+        if others:
+            # No limit held it back: there is nothing for this member, but there may be for others.
+            for other in [poll for poll in line.polls if poll is not request]:
+                self._wake_one(other)
 
     def wake(self, queue: str, ready: int) -> None:
         """`ready` messages of `queue` can be received: ask again for as many polls."""
@@ -69,6 +78,14 @@ class Polls:
         while line.polls and ready > 0:
             ready -= 1
             self._wake_one(next(iter(line.polls)))
+
+    def wake_member(self, queue: str, consumer: str, ready: int) -> None:
+        """`ready` messages can be received by that member alone: ask again for as many polls of it."""
+        line = self._lines.get(queue)
+        polls = line.members.get(consumer) if line is not None else None
+        while polls and ready > 0:
+            ready -= 1
+            self._wake_one(next(iter(polls)))
 
     def wake_all(self) -> None:
         """Ask again for every parked poll: a new writer begins, or the last one ends. Turns begin anew, since who had
@@ -109,7 +126,13 @@ class Polls:
             request.timer.cancel()
             request.timer = None
             self.parked -= 1
-            del self._lines[request.queue].polls[request]
+            line = self._lines[request.queue]
+            del line.polls[request]
+            if request.consumer:
+                polls = line.members[request.consumer]
+                del polls[request]
+                if not polls:
+                    del line.members[request.consumer]
 
     def _drop_if_idle(self, queue: str, line: _Line) -> None:
         if line.is_idle:

@@ -104,6 +104,7 @@ class Writer:
         if request.queue:
             self._polls.leave(request)
             self._polls.wake(request.queue, 1)
+            self._polls.wake_member(request.queue, request.consumer, 1)
 
     def _advance(self, requests: list[Request]) -> None:
         """One step, and its append on its way."""
@@ -118,6 +119,8 @@ class Writer:
         decided = self._park_or_decide(requests, step.replies)
         for queue, ready in step.woken:
             self._polls.wake(queue, ready)
+        for queue, consumer, ready in step.woken_members:
+            self._polls.wake_member(queue, consumer, ready)
         if step.batch is None and not self._in_flight:
             self._release(decided)
             return
@@ -162,6 +165,7 @@ class Writer:
                 decided.append((request, reply))
                 if request.queue:
                     self._polls.leave(request)
+                    self._inbox.put_seen(request, reply)
         return decided
 
     def _release(self, decided: Decided) -> None:

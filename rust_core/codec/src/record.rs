@@ -8,6 +8,7 @@ mod config;
 mod decode;
 mod encode;
 mod enqueued;
+mod group;
 mod manage;
 mod sweep;
 
@@ -43,4 +44,7 @@ mod tag {
     pub const SWEEP_FORGOTTEN: u8 = 44;
     pub const RETIRED: u8 = 21;
     pub const GROUP_CREATED: u8 = 32;
+    pub const MEMBER_JOINED: u8 = 33;
+    pub const MEMBER_LEFT: u8 = 34;
+    pub const REASSIGNED: u8 = 35;
 }

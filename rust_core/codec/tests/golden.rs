@@ -2,6 +2,7 @@
 //! newest one when it is not there; an existing recording is never written again.
 #![allow(clippy::disallowed_methods)] // a test of files reads files
 
+mod grouped;
 mod said;
 mod swept;
 
@@ -9,7 +10,7 @@ use codec::batch::{Batch, Draft, FORMAT_VERSION, FORMAT_VERSION_OLDEST, Header, 
 use codec::hash::BATCH_HASH_NONE;
 use codec::{envelope, record};
 use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling, Weight};
-use engine::ids::{GROUP_DEFAULT, GroupNumber, Location, MessageId, QueueNumber};
+use engine::ids::{GROUP_DEFAULT, Location, MessageId, QueueNumber};
 use engine::record::{DeathReason, DedupEntry, Enqueued, FailureCause, Lease, Paused, Record};
 use said::says;
 use std::fmt::Write;
@@ -206,21 +207,16 @@ fn records(blob_bytes: usize) -> Vec<Record> {
     ]);
     records.extend(managed(queue));
     records.extend(swept::swept(queue));
+    records.extend(grouped::of_groups(queue));
     records.extend(taken_away(queue));
     records
 }
 
-fn taken_away(queue: QueueNumber) -> [Record; 4] {
+fn taken_away(queue: QueueNumber) -> [Record; 3] {
     [
         Record::Forgotten {
             queue,
             dedup_entries: 1,
-        },
-        Record::GroupCreated {
-            queue,
-            group: GroupNumber(1),
-            name: "audit".into(),
-            shadow: QueueNumber(2),
         },
         Record::QueueDeleted { queue },
         Record::Reaped {

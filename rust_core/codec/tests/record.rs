@@ -5,8 +5,8 @@ mod records;
 use codec::record::{self, bound};
 use codec::varint::{Malformed, Reader};
 use engine::budget::{
-    DEAD_LETTER_QUEUE_BYTES_MAX, FIRED_BYTES_MAX, FORGOTTEN_BYTES_MAX, REAPED_BYTES_MAX,
-    RETIRED_BYTES_MAX,
+    DEAD_LETTER_QUEUE_BYTES_MAX, FIRED_BYTES_MAX, FORGOTTEN_BYTES_MAX, MEMBER_LEFT_BYTES_MAX,
+    REAPED_BYTES_MAX, REASSIGNED_BYTES_MAX, RETIRED_BYTES_MAX,
 };
 use engine::config::{Backoff, QueueConfig, Scheduling};
 use engine::ids::QueueNumber;
@@ -36,6 +36,10 @@ fn bytes_max(record: &Record) -> usize {
         Record::QueuePaused { .. } => bound::QUEUE_PAUSED,
         Record::QueuePurged { .. } => bound::QUEUE_PURGED,
         Record::GroupCreated { .. } => bound::group(128),
+        Record::MemberJoined { consumer, .. } | Record::MemberLeft { consumer, .. } => {
+            bound::member(consumer.len()) - REASSIGNED_BYTES_MAX as usize
+        }
+        Record::Reassigned { .. } => REASSIGNED_BYTES_MAX as usize,
         Record::QueueDeleted { .. } => bound::QUEUE_DELETED,
         Record::Retired { .. } => RETIRED_BYTES_MAX as usize,
         Record::Reaped { .. } => REAPED_BYTES_MAX as usize,
@@ -90,6 +94,7 @@ proptest! {
 #[test]
 fn a_step_s_own_records_stay_within_the_engine_s_budget() {
     assert!(bound::CHANGE <= FIRED_BYTES_MAX as usize);
+    assert!(bound::member(256) <= MEMBER_LEFT_BYTES_MAX as usize);
     let backoff = Backoff {
         initial_ms: u64::MAX,
         multiplier_permille: u32::MAX,

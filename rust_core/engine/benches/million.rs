@@ -106,6 +106,8 @@ fn receive(count: u64) -> Command {
         queue: QUEUE.into(),
         group,
         consumer,
+        members_max: 1000,
+        wait_ms: 0,
         messages_max: count as u32,
         visibility_timeout_ms: None,
         answer_bytes_max: 8 << 20,

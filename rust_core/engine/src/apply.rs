@@ -7,6 +7,7 @@ mod death;
 mod group;
 mod lease;
 mod manage;
+mod member;
 mod queue;
 mod sweep;
 
@@ -37,6 +38,15 @@ impl State {
                 let now_ms = self.cursor.now_ms;
                 self.queues.insert_group(queue, group, name, shadow, now_ms);
             }
+            Record::MemberJoined {
+                queue,
+                ref consumer,
+            } => self.join(queue, consumer),
+            Record::MemberLeft {
+                queue,
+                ref consumer,
+            } => self.leave(queue, consumer),
+            Record::Reassigned { queue, count } => self.reassign(queue, count),
             Record::QueueDeleted { queue } => self.delete_queue(queue),
             Record::Forgotten {
                 queue,
@@ -58,10 +68,11 @@ impl State {
             Record::Due { message } => self.due(message),
             Record::Leased {
                 queue,
+                ref consumer,
                 until_ms,
                 ref messages,
                 ..
-            } => self.lease(queue, until_ms, messages),
+            } => self.lease(queue, consumer, until_ms, messages),
             Record::Acked { message, group } => self.ack(message, group),
             Record::Retried {
                 message,

@@ -52,7 +52,7 @@ impl<'a> Batch<'a> {
         let mut messages = Vec::new();
         while let Some(lease) = next(self.state) {
             self.state.charge(lease.message.slot, consumer);
-            self.state.lease(queue, until_ms, &[lease]);
+            self.state.lease(queue, consumer, until_ms, &[lease]);
             messages.push(lease);
         }
         if !messages.is_empty() {
@@ -64,6 +64,11 @@ impl<'a> Batch<'a> {
                 messages,
             });
         }
+    }
+
+    /// Changes what is volatile: no record tells.
+    pub fn change_volatile(&mut self, change: impl FnOnce(&mut State)) {
+        change(self.state);
     }
 
     /// Puts out the timer of a deleted queue's message. No record tells: the heap follows from the messages, and a

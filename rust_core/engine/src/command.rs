@@ -139,6 +139,35 @@ pub enum Command {
         /// The queue.
         queue: Box<str>,
     },
+    /// A member of a group is there: it joins unless it is one.
+    Heartbeat {
+        /// The queue.
+        queue: Box<str>,
+        /// The consumer group.
+        group: Box<str>,
+        /// Who.
+        consumer: Box<str>,
+        /// As of a receive.
+        members_max: u64,
+    },
+    /// A member was there until now: a poll of it has ended. Whoever is no member stays none.
+    Seen {
+        /// The queue.
+        queue: Box<str>,
+        /// The consumer group.
+        group: Box<str>,
+        /// Who.
+        consumer: Box<str>,
+    },
+    /// A member goes: what it holds is ready again, no attempt counted, and its keys stick to others.
+    Leave {
+        /// The queue.
+        queue: Box<str>,
+        /// The consumer group.
+        group: Box<str>,
+        /// Who.
+        consumer: Box<str>,
+    },
     /// Accept messages. `atomic`: all or none.
     Enqueue {
         /// The queue.
@@ -154,8 +183,12 @@ pub enum Command {
         queue: Box<str>,
         /// The consumer group.
         group: Box<str>,
-        /// Who asked, for people to see.
+        /// Who asks. It becomes a member of the group; without a name it is nobody.
         consumer: Box<str>,
+        /// Members a group may have.
+        members_max: u64,
+        /// How long it waits for a message when there is none, in milliseconds.
+        wait_ms: u64,
         /// At most this many.
         messages_max: u32,
         /// Length of the lease. None: the queue's.
@@ -294,6 +327,9 @@ impl Command {
             | Command::DeleteGroup { .. }
             | Command::GetGroup { .. }
             | Command::ListGroups { .. }
+            | Command::Heartbeat { .. }
+            | Command::Seen { .. }
+            | Command::Leave { .. }
             | Command::Ack(_)
             | Command::Nack(_)
             | Command::Extend(_)

@@ -9,9 +9,10 @@ use crate::fills::Fills;
 use crate::flows::{Debt, Flow};
 use crate::ids::QueueNumber;
 use crate::lanes::{COST, UNTIL_DONE};
+use crate::lists::ListId;
 use crate::message::NONE;
 use crate::queue::Queue;
-use crate::ready::Front;
+use crate::ready::{Front, Ready};
 use crate::state::State;
 
 /// A lease that took much longer than others costs at most so many times as much.
@@ -60,15 +61,18 @@ impl Dispatch {
 }
 
 impl State {
-    /// The message of a queue that goes next; see [`Ready::front`](crate::ready::Ready::front).
-    pub fn front(&mut self, number: QueueNumber, visits: &mut u32) -> Front {
+    /// The message of a list that goes next; see [`Ready::front`](crate::ready::Ready::front).
+    pub fn front(&mut self, number: QueueNumber, list: ListId, visits: &mut u32) -> Front {
         let (now_ms, flows) = (self.cursor.now_ms, &mut self.flows);
         let Queue {
-            ready,
+            lists,
             config,
             dispatch,
             ..
         } = self.queues.get_mut(number);
+        let Some(ready) = lists.get_mut(list) else {
+            return Front::Nothing;
+        };
         ready.front(config.scheduling, now_ms, visits, |flow| {
             let until_ms = held_until_ms(config, dispatch, flow, now_ms, |flow| flows[flow])?;
             flows[flow].waits |= until_ms == UNTIL_DONE;
@@ -79,6 +83,7 @@ impl State {
     /// A message is about to go to a consumer: its key pays.
     pub fn charge(&mut self, slot: u32, consumer: &str) {
         let (message, now_ms) = (self.messages[slot], self.cursor.now_ms);
+        let list = self.list_of(slot);
         let queue = self.queues.get_mut(message.queue);
         let weight = self.flows.weight(message.flow);
         let debt = match message.flow {
@@ -86,7 +91,9 @@ impl State {
             flow => &mut self.flows[flow].debt,
         };
         let cost = debt.charge() / weight;
-        queue.ready.charge(message.priority, message.flow, cost);
+        if let Some(ready) = queue.lists.get_mut(list) {
+            ready.charge(message.priority, message.flow, cost);
+        }
         let limit = queue.config.key_rate_limit;
         if let Some(limit) = limit.filter(|_| message.flow != NONE) {
             let hash = self.flows[message.flow].hash;
@@ -117,7 +124,8 @@ impl State {
         flow.in_flight -= 1;
         flow.debt.correct(cost);
         if std::mem::take(&mut flow.waits) {
-            queue.ready.unpark(message.flow);
+            let lists = queue.lists.all_mut();
+            lists.for_each(|ready| ready.unpark(message.flow));
             self.wake(message.queue);
         }
     }
@@ -135,7 +143,7 @@ impl State {
         let Queue {
             config,
             dispatch,
-            ready,
+            lists,
             ..
         } = self.queues.get_mut(number);
         let now_ms = self.cursor.now_ms;
@@ -155,7 +163,7 @@ impl State {
                 }
             }
         }
-        ready.unpark_all();
+        lists.all_mut().for_each(Ready::unpark_all);
     }
 }
 

@@ -26,6 +26,8 @@ impl State {
             queues,
             dedup: _,
             retention: _,
+            sessions: _,
+            reassigning: _,
             settled,
             history,
             sweeps,
@@ -57,7 +59,8 @@ impl State {
             created_at_ms,
             paused,
             counts,
-            ready,
+            lists,
+            members,
             delayed,
             leased,
             dead,
@@ -69,6 +72,7 @@ impl State {
             dedup,
             deleted,
             woken: _,
+            woken_all: _,
         } = queue;
         let facts = (
             number,
@@ -83,7 +87,9 @@ impl State {
             deleted,
         );
         fold(format!("{facts:?} {delayed:?} {leased:?} {dead:?} {blocked:?}").as_bytes());
-        ready
+        fold(format!("{:?}", lists.facts()).as_bytes());
+        members.fold(fold);
+        lists
             .iter(&self.messages)
             .for_each(|slot| fold(&slot.to_le_bytes()));
         limiter.fold(fold);

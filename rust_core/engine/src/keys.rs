@@ -6,6 +6,7 @@ use std::ops::{Index, IndexMut};
 use crate::chunked::Chunked;
 use crate::ids::QueueNumber;
 use crate::list::List;
+use crate::lists::{ListId, SHARED};
 use crate::message::NONE;
 use crate::segmented::{Segmented, mix};
 
@@ -14,6 +15,8 @@ use crate::segmented::{Segmented, mix};
 pub(crate) struct Key {
     pub queue: QueueNumber,
     pub hash: u64,
+    /// Which of its group's lists the head lies in while it is ready.
+    pub list: ListId,
     /// The message that may be delivered. In a free entry: the next free one.
     pub head: u32,
     /// Those behind it.
@@ -67,6 +70,7 @@ impl Keys {
         self[slot] = Key {
             queue,
             hash,
+            list: SHARED,
             head,
             waiting: List::EMPTY,
             next: NONE,
@@ -120,6 +124,7 @@ impl Keys {
             self.keys.push(Key {
                 queue: QueueNumber(0),
                 hash: 0,
+                list: SHARED,
                 head: NONE,
                 waiting: List::EMPTY,
                 next: NONE,

@@ -11,6 +11,7 @@
 #![deny(clippy::disallowed_macros)]
 
 mod apply;
+mod assignment;
 mod backoff;
 mod batch;
 pub mod budget;
@@ -31,6 +32,8 @@ pub mod ids;
 mod keys;
 mod lanes;
 mod list;
+mod lists;
+mod members;
 mod message;
 pub mod partition;
 mod queue;
@@ -42,6 +45,7 @@ pub mod rejection;
 pub mod reply;
 mod retention;
 mod segmented;
+mod sessions;
 mod settled;
 mod slab;
 mod state;

@@ -28,6 +28,8 @@ pub struct Step {
     /// Queues in which messages became ready (or which changed), and how many may be received now. A further group's
     /// name follows its queue's, after a slash, which neither holds.
     pub woken: Vec<(Box<str>, u64)>,
+    /// Members of groups whose ordering keys have messages that became ready: the group as in `woken`, who, how many.
+    pub woken_members: Vec<(Box<str>, Box<str>, u64)>,
 }
 
 /// The state of one partition. After a panic (a bug) it must be dropped.
@@ -170,12 +172,14 @@ impl Partition {
             blobs,
             replies,
             next_deadline_ms: self.next_deadline_ms(),
-            woken,
+            woken: woken.queues,
+            woken_members: woken.members,
         }
     }
 
     fn next_deadline_ms(&self) -> Option<u64> {
-        if self.state.queues.reaping().is_some() {
+        let is_behind = self.state.queues.reaping().is_some() || !self.state.reassigning.is_empty();
+        if is_behind {
             return Some(self.now_ms);
         }
         let timer = self
@@ -188,22 +192,42 @@ impl Partition {
             .retention
             .first()
             .map(|(retires_ms, _)| retires_ms);
-        timer.into_iter().chain(retired).min()
+        let session = self.state.sessions.first().map(|(end_ms, ..)| *end_ms);
+        timer.into_iter().chain(retired).chain(session).min()
     }
 
-    fn take_woken(&mut self) -> Vec<(Box<str>, u64)> {
-        let mut woken = Vec::new();
+    fn take_woken(&mut self) -> Woken {
+        let mut woken = Woken::default();
         for number in std::mem::take(&mut self.state.woken) {
             let Some(queue) = self.state.queues.try_get_mut(number) else {
                 continue;
             };
             queue.woken = false;
-            if queue.receivable() > 0 {
-                woken.push((line(queue), queue.receivable()));
+            let anybody = std::mem::take(&mut queue.woken_all);
+            if anybody && queue.receivable("") > 0 {
+                woken.queues.push((line(queue), queue.receivable("")));
+            }
+            let mut members = Vec::new();
+            for (name, member) in queue.members.iter_mut() {
+                if std::mem::take(&mut member.woken) {
+                    members.push((name.clone(), queue.lists.count(member.list)));
+                }
+            }
+            for (name, ready) in members.into_iter().filter(|(_, ready)| *ready > 0) {
+                if queue.receivable(&name) > 0 {
+                    woken.members.push((line(queue), (*name).into(), ready));
+                }
             }
         }
         woken
     }
+}
+
+/// Who may receive what could not be received before.
+#[derive(Default)]
+struct Woken {
+    queues: Vec<(Box<str>, u64)>,
+    members: Vec<(Box<str>, Box<str>, u64)>,
 }
 
 /// Where the polls of a queue's group wait.

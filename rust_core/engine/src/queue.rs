@@ -10,9 +10,10 @@ use crate::group::Group;
 use crate::ids::QueueNumber;
 use crate::keys::Chain;
 use crate::list::List;
+use crate::lists::Lists;
+use crate::members::Members;
 use crate::message::Place;
 use crate::rate::Limiter;
-use crate::ready::Ready;
 use crate::record::Paused;
 use crate::reply::Counts;
 
@@ -22,6 +23,7 @@ pub(crate) struct Queue {
     /// A further group has its source's.
     pub name: Arc<str>,
     pub group: Group,
+    pub members: Members,
     /// Its further groups, in order of their making.
     pub groups: Vec<QueueNumber>,
     /// Messages that only further groups hold still.
@@ -30,7 +32,7 @@ pub(crate) struct Queue {
     pub created_at_ms: u64,
     pub paused: Paused,
     pub counts: Counts,
-    pub ready: Ready,
+    pub lists: Lists,
     pub delayed: List,
     pub leased: List,
     pub dead: List,
@@ -46,8 +48,9 @@ pub(crate) struct Queue {
     pub dedup: Expiries,
     /// Its name is free, or leads to its successor; its messages are being taken away.
     pub deleted: bool,
-    /// A message became ready in this step. Not part of the state.
+    /// It is among the woken of this step: for anybody, or for single members. Not part of the state.
     pub woken: bool,
+    pub woken_all: bool,
 }
 
 impl Queue {
@@ -67,7 +70,8 @@ impl Queue {
             created_at_ms,
             paused: Paused::default(),
             counts: Counts::default(),
-            ready: Ready::default(),
+            lists: Lists::new(),
+            members: Members::default(),
             delayed: List::EMPTY,
             leased: List::EMPTY,
             dead: List::EMPTY,
@@ -79,10 +83,11 @@ impl Queue {
             dedup: Expiries::new(number),
             deleted: false,
             woken: false,
+            woken_all: false,
         }
     }
 
-    /// The same queue under a fresh number and without messages. Its limits and its dedup windows go on there.
+    /// The same queue under a fresh number and without messages. Its members, its limits and its dedup windows go on there.
     pub fn successor(&mut self, fresh: QueueNumber) -> Queue {
         let mut queue = Queue::new(
             fresh,
@@ -91,6 +96,7 @@ impl Queue {
             self.created_at_ms,
         );
         queue.paused = self.paused;
+        queue.members = self.members.successors(|| queue.lists.number());
         queue.limiter = self.limiter;
         queue.dispatch = std::mem::replace(&mut self.dispatch, Dispatch::new());
         queue.ingress = self.ingress;
@@ -133,7 +139,7 @@ impl Queue {
             .find(|list| !list.is_empty())
             .map(|list| list.head);
         first
-            .or_else(|| self.ready.any())
+            .or_else(|| self.lists.any())
             .or((!self.dead.is_empty()).then_some(self.dead.head))
     }
 
@@ -142,12 +148,12 @@ impl Queue {
         self.messages() == 0 && self.dedup.is_empty()
     }
 
-    /// Ready messages that may be leased, tokens permitting.
-    pub fn receivable(&self) -> u64 {
+    /// Ready messages that this consumer may lease, tokens permitting; that anybody may who is none.
+    pub fn receivable(&self, consumer: &str) -> u64 {
         if self.deleted || self.paused.receive {
             return 0;
         }
-        self.counts.ready.min(self.leases_left())
+        self.ready_for(consumer).min(self.leases_left())
     }
 
     /// Further messages that may be leased at the same time.

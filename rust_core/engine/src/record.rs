@@ -62,6 +62,27 @@ pub enum Record {
         /// Its number among the queues.
         shadow: QueueNumber,
     },
+    /// A consumer became a member of a group; ordering keys that stick to it follow by `Reassigned`.
+    MemberJoined {
+        /// The group's number among the queues.
+        queue: QueueNumber,
+        /// Who.
+        consumer: Box<str>,
+    },
+    /// A member is none any more. What it held is ready again, no attempt counted; its keys follow by `Reassigned`.
+    MemberLeft {
+        /// The group's number among the queues.
+        queue: QueueNumber,
+        /// Who.
+        consumer: Box<str>,
+    },
+    /// After a change of members, so many ready messages were put where those take them to whom their keys stick.
+    Reassigned {
+        /// The group's number among the queues.
+        queue: QueueNumber,
+        /// Messages.
+        count: u32,
+    },
     /// A queue, with its further groups; or one of those. The name is free at once; the messages are taken away by
     /// `Reaped`.
     QueueDeleted {

@@ -75,6 +75,15 @@ pub enum Rejection {
         /// How many that is, beside `default`.
         groups_max: u64,
     },
+    /// The group has as many members as may be.
+    MembersExhausted {
+        /// The name asked for.
+        queue: Box<str>,
+        /// The group asked for.
+        group: Box<str>,
+        /// How many that is.
+        members_max: u64,
+    },
     /// The group `default` can't be removed.
     GroupIsDefault {
         /// The name asked for.
@@ -121,6 +130,7 @@ impl Rejection {
             Rejection::RateLimited { .. } => "rate_limited",
             Rejection::GroupNotFound { .. } => "group_not_found",
             Rejection::GroupsExhausted { .. } => "groups_exhausted",
+            Rejection::MembersExhausted { .. } => "members_exhausted",
             Rejection::GroupIsDefault { .. } => "group_is_default",
             Rejection::MessageNotFound => "message_not_found",
             Rejection::MessageLeased => "message_leased",

@@ -53,6 +53,16 @@ pub enum Reply {
         /// Copies that went with it.
         messages: u64,
     },
+    /// The session lasts until then, unless the member is seen again.
+    Session {
+        /// An instant.
+        until_ms: u64,
+    },
+    /// The member is gone, or was none.
+    Left {
+        /// Leases given back.
+        released: u64,
+    },
     /// `default` first, then in order of their making.
     Groups(Vec<GroupView>),
     /// One result an entry, in the order they came. In an atomic batch that was refused every entry is an
@@ -293,6 +303,23 @@ pub struct GroupView {
     pub created_at_ms: u64,
     /// Its messages, by state.
     pub counts: Counts,
+    /// In order of name.
+    pub members: Vec<MemberView>,
+}
+
+/// A member of a consumer group as seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberView {
+    /// Who.
+    pub consumer: Box<str>,
+    /// An instant.
+    pub joined_at_ms: u64,
+    /// An instant; now, while a poll of it waits.
+    pub seen_ms: u64,
+    /// Messages it holds.
+    pub leased: u64,
+    /// Ordering keys that stick to it and have a message that is ready or held.
+    pub keys: u64,
 }
 
 /// How many messages are in each state.

@@ -3,6 +3,8 @@
 //!
 //! Only `apply` changes the state; verbs read it.
 
+use std::collections::BTreeSet;
+
 use crate::config::Settings;
 use crate::copies::{Copies, Orphans};
 use crate::deadlines::Deadlines;
@@ -11,10 +13,12 @@ use crate::flows::Flows;
 use crate::history::History;
 use crate::ids::{Location, MessageId, QueueNumber};
 use crate::keys::Keys;
+use crate::lists::SHARED;
 use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
 use crate::queues::Queues;
 use crate::retention::Retention;
+use crate::sessions::Sessions;
 use crate::settled::Settled;
 use crate::slab::Slab;
 use crate::sweeps::Sweeps;
@@ -36,6 +40,10 @@ pub(crate) struct State {
     pub queues: Queues,
     pub dedup: Dedup,
     pub retention: Retention,
+    /// Volatile.
+    pub sessions: Sessions,
+    /// Groups whose messages are being assigned anew. Follows from their lists.
+    pub reassigning: BTreeSet<QueueNumber>,
     pub settled: Settled,
     pub history: History,
     pub sweeps: Sweeps,
@@ -92,6 +100,8 @@ impl State {
             queues: Queues::default(),
             dedup: Dedup::new(),
             retention: Retention::default(),
+            sessions: Sessions::default(),
+            reassigning: BTreeSet::new(),
             settled: Settled::new(),
             history: History::default(),
             sweeps: Sweeps::default(),
@@ -251,14 +261,18 @@ impl State {
 
     fn link(&mut self, slot: u32, end: End) {
         let (place, key) = self.read(slot);
+        let list = match place {
+            Place::Ready => self.assign(slot),
+            _ => SHARED,
+        };
         let queue = self.queues.get_mut(self.messages[slot].queue);
         *queue.count_mut(place) += 1;
         let (messages, flows) = (&mut self.messages, &self.flows);
         match place {
             Place::Ready => match end {
-                End::Back => queue.ready.push_back(messages, flows, slot),
-                End::Front => queue.ready.push_front(messages, flows, slot),
-                End::InOrder => queue.ready.insert(messages, flows, slot),
+                End::Back => queue.lists.counted(list).push_back(messages, flows, slot),
+                End::Front => queue.lists.counted(list).push_front(messages, flows, slot),
+                End::InOrder => queue.lists.counted(list).insert(messages, flows, slot),
             },
             Place::Delayed => queue.delayed.push_back(messages, slot),
             Place::Leased => queue.leased.push_back(messages, slot),
@@ -272,7 +286,7 @@ impl State {
             Place::Free => unreachable!("a free slot is in no queue's list"),
         }
         match place {
-            Place::Ready => self.wake(self.messages[slot].queue),
+            Place::Ready => self.wake_for(slot),
             Place::Dead => self.rank_dead(self.messages[slot].queue),
             Place::Leased => self.lease_begins(slot),
             _ => {}
@@ -281,12 +295,13 @@ impl State {
 
     pub fn unlink(&mut self, slot: u32) {
         let (place, key) = self.read(slot);
+        let list = self.list_of(slot);
         let queue = self.queues.get_mut(self.messages[slot].queue);
         *queue.count_mut(place) -= 1;
         let (number, is_capped) = (queue.number, queue.config.in_flight_max > 0);
         let messages = &mut self.messages;
         match place {
-            Place::Ready => queue.ready.remove(messages, slot),
+            Place::Ready => queue.lists.remove(list, messages, slot),
             Place::Delayed => queue.delayed.remove(messages, slot),
             Place::Leased => queue.leased.remove(messages, slot),
             Place::Dead => queue.dead.remove(messages, slot),
@@ -300,6 +315,7 @@ impl State {
         }
         match place {
             Place::Leased => {
+                self.queues.get_mut(number).members.let_go(slot);
                 self.lease_ends(slot);
                 if is_capped {
                     self.wake(number);
@@ -315,8 +331,16 @@ impl State {
         (message.place(), message.key)
     }
 
-    /// Notes that a receive of this queue may succeed now.
+    /// Notes that a receive of this queue may succeed now, whoever asks.
     pub fn wake(&mut self, number: QueueNumber) {
+        let queue = self.queues.get_mut(number);
+        queue.woken_all = true;
+        let members = queue.members.iter_mut();
+        members.for_each(|(_, member)| member.woken = true);
+        self.list_woken(number);
+    }
+
+    pub fn list_woken(&mut self, number: QueueNumber) {
         let queue = self.queues.get_mut(number);
         if !queue.woken && !queue.deleted {
             queue.woken = true;

@@ -1,9 +1,10 @@
 //! What the state looks like from outside: queues and messages as replies show them.
 
 use crate::copies::Copy;
+use crate::members::Member;
 use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
-use crate::reply::{DeadLetter, GroupView, MessageView, QueueView, State as Shown};
+use crate::reply::{DeadLetter, GroupView, MemberView, MessageView, QueueView, State as Shown};
 use crate::state::State;
 
 /// A queue as replies show it.
@@ -18,12 +19,27 @@ pub(crate) fn queue(queue: &Queue) -> QueueView {
 }
 
 /// A consumer group as replies show it.
-pub(crate) fn group(group: &Queue) -> GroupView {
+pub(crate) fn group(state: &State, group: &Queue) -> GroupView {
+    let members = group.members.iter();
     GroupView {
+        members: members
+            .map(|(name, one)| member(state, group, name, one))
+            .collect(),
         name: (*group.group.name).into(),
         queue: (*group.name).into(),
         created_at_ms: group.created_at_ms,
         counts: group.counts,
+    }
+}
+
+fn member(state: &State, group: &Queue, name: &str, member: &Member) -> MemberView {
+    let keyed = |slot: &&u32| state.messages[**slot].key != NONE;
+    MemberView {
+        consumer: name.into(),
+        joined_at_ms: member.joined_at_ms,
+        seen_ms: member.seen_ms.min(state.cursor.now_ms),
+        leased: member.leases.len() as u64,
+        keys: group.lists.count(member.list) + member.leases.iter().filter(keyed).count() as u64,
     }
 }
 

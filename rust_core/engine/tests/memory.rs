@@ -85,11 +85,13 @@ fn bytes_a_message(make: impl Fn(u64) -> NewMessage, leased: bool) -> usize {
 }
 
 fn receive() -> Command {
-    let (group, consumer) = ("default".into(), "c".into());
+    let (group, consumer) = ("default".into(), "".into());
     Command::Receive {
         queue: "q".into(),
         group,
         consumer,
+        members_max: 1000,
+        wait_ms: 0,
         messages_max: 1000,
         visibility_timeout_ms: None,
         answer_bytes_max: 8 << 20,

@@ -98,6 +98,8 @@ impl Broker {
             queue: queue.into(),
             group: "default".into(),
             consumer: "".into(),
+            members_max: 1000,
+            wait_ms: 0,
             messages_max: 100,
             visibility_timeout_ms: None,
             answer_bytes_max: 8 << 20,

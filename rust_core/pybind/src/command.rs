@@ -1,6 +1,6 @@
 //! A request, with the body its payloads lie in.
 
-use codec::json::request::Request;
+use codec::json::request::{Request, seen};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::sync::Arc;
@@ -61,6 +61,11 @@ impl Command {
     /// The same sweep, for messages that were accepted with batches `first` to `last`.
     fn accepted(&self, first: u64, last: u64) -> Command {
         Command::bare(self.request.accepted(first, last))
+    }
+
+    /// For a receive of a member: the command that tells that its poll has ended.
+    fn seen(&self) -> Option<Command> {
+        seen(&self.request.ask).map(Command::bare)
     }
 
     /// Messages, or queues, that the command touches at most.

@@ -298,6 +298,7 @@ fn step_of(
         replies: replies.collect::<PyResult<_>>()?,
         next_deadline_ms: step.next_deadline_ms,
         woken: step.woken,
+        woken_members: step.woken_members,
     })
 }
 

@@ -129,6 +129,20 @@ impl Parser {
         bare(py, self.requests.delete_group(queue, group))
     }
 
+    fn heartbeat(
+        &self,
+        py: Python<'_>,
+        queue: &str,
+        group: &str,
+        consumer: &str,
+    ) -> PyResult<Command> {
+        bare(py, self.requests.heartbeat(queue, group, consumer))
+    }
+
+    fn leave(&self, py: Python<'_>, queue: &str, group: &str, consumer: &str) -> PyResult<Command> {
+        bare(py, self.requests.leave(queue, group, consumer))
+    }
+
     fn enqueue(&self, queue: &str, body: &Bound<'_, PyBytes>) -> PyResult<Command> {
         with_body(body, self.requests.enqueue(queue, body.as_bytes()))
     }
@@ -137,7 +151,7 @@ impl Parser {
         with_body(body, self.requests.enqueue_batch(queue, body.as_bytes()))
     }
 
-    #[pyo3(signature = (queue, *, group, consumer, messages_max, visibility_timeout_ms))]
+    #[pyo3(signature = (queue, *, group, consumer, messages_max, visibility_timeout_ms, wait_ms=0))]
     fn receive(
         &self,
         py: Python<'_>,
@@ -146,12 +160,14 @@ impl Parser {
         consumer: Option<&str>,
         messages_max: Option<Saturated>,
         visibility_timeout_ms: Option<Saturated>,
+        wait_ms: u64,
     ) -> PyResult<Command> {
         let (messages_max, visibility_timeout_ms) =
             (saturated(messages_max), saturated(visibility_timeout_ms));
         let receive = Receive {
             group,
             consumer,
+            wait_ms,
             messages_max,
             visibility_timeout_ms,
         };

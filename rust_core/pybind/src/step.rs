@@ -12,6 +12,7 @@ pub struct Step {
     pub replies: Vec<Py<Reply>>,
     pub next_deadline_ms: Option<u64>,
     pub woken: Vec<(Box<str>, u64)>,
+    pub woken_members: Vec<(Box<str>, Box<str>, u64)>,
 }
 
 #[pymethods]
@@ -46,6 +47,15 @@ impl Step {
         self.woken
             .iter()
             .map(|(queue, ready)| (&**queue, *ready))
+            .collect()
+    }
+
+    /// Members of groups whose ordering keys have messages that became ready, and how many are ready now.
+    #[getter]
+    fn woken_members(&self) -> Vec<(&str, &str, u64)> {
+        self.woken_members
+            .iter()
+            .map(|(queue, consumer, ready)| (&**queue, &**consumer, *ready))
             .collect()
     }
 }

@@ -316,7 +316,9 @@ pub(crate) fn receive(
     Command::Receive {
         queue: queue.into(),
         group: group.into(),
-        consumer: "c".into(),
+        consumer: "".into(),
+        members_max: 1000,
+        wait_ms: 0,
         messages_max,
         visibility_timeout_ms: timeout_ms,
         answer_bytes_max: bytes_max,

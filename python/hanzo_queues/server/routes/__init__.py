@@ -80,6 +80,10 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
         "GET": reading(sweeps.get_sweep),
         "DELETE": Operation(sweeps.cancel_sweep),
     },
+    "/v1/queues/{queue}/groups/{group}/members/{consumer}": {
+        "PUT": Operation(groups.heartbeat),
+        "DELETE": Operation(groups.leave),
+    },
     "/v1/queues/{queue}/peek": {"GET": reading(peek.peek, peek.PEEK)},
     "/health/live": {"GET": reading(health.live, public=True)},
     "/health/ready": {"GET": reading(health.ready, public=True)},

@@ -1,4 +1,4 @@
-"""Consumer groups of a queue: creating, listing, reading, deleting."""
+"""Consumer groups of a queue and their members: creating, listing, reading, deleting; heartbeats, leaving."""
 
 from __future__ import annotations
 
@@ -32,4 +32,18 @@ async def delete_group(edge: Edge, call: Call) -> Answer:
     """DELETE /v1/queues/{queue}/groups/{group}"""
     queue = call.path["queue"]
     command = edge.parser.delete_group(queue, call.path["group"])
+    return await edge.router.partition_of_queue(queue).submit(command)
+
+
+async def heartbeat(edge: Edge, call: Call) -> Answer:
+    """PUT /v1/queues/{queue}/groups/{group}/members/{consumer}"""
+    queue = call.path["queue"]
+    command = edge.parser.heartbeat(queue, call.path["group"], call.path["consumer"])
+    return await edge.router.partition_of_queue(queue).submit(command)
+
+
+async def leave(edge: Edge, call: Call) -> Answer:
+    """DELETE /v1/queues/{queue}/groups/{group}/members/{consumer}"""
+    queue = call.path["queue"]
+    command = edge.parser.leave(queue, call.path["group"], call.path["consumer"])
     return await edge.router.partition_of_queue(queue).submit(command)

@@ -23,16 +23,18 @@ RECEIVE: Parameters = {
 async def receive(edge: Edge, call: Call) -> Answer:
     """GET /v1/queues/{queue}/messages"""
     queue = call.path["queue"]
+    group, consumer = call.text("consumerGroup"), call.text("consumerId")
     wait_ms = _wait_time_ms(edge, call)
     command = edge.parser.receive(
         queue,
-        group=call.text("consumerGroup"),
-        consumer=call.text("consumerId"),
+        group=group,
+        consumer=consumer,
         messages_max=call.number("maxMessages"),
         visibility_timeout_ms=call.number("visibilityTimeout"),
+        wait_ms=wait_ms,
     )
     partition = edge.router.partition_of_queue(queue)
-    asking = partition.receive(_line(queue, call.text("consumerGroup")), command, wait_ms / 1000)
+    asking = partition.receive(_line(queue, group), command, wait_ms / 1000, consumer or "")
     answer = await (while_connected(asking, call.receive) if wait_ms else asking)
     if answer.message_count:
         call.on_unsent = partial(partition.give_back, answer)

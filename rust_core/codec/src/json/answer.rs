@@ -220,6 +220,10 @@ impl Answer {
         match (reply, &self.asked) {
             (Reply::QueueCreated { queue, .. } | Reply::Queue(queue), _) => queue::put(json, queue),
             (Reply::GroupCreated { group, .. } | Reply::Group(group), _) => group::put(json, group),
+            (Reply::Session { until_ms }, _) => {
+                json.object(|json| json.instant("sessionUntil", *until_ms))
+            }
+            (Reply::Left { released }, _) => json.object(|json| json.number("released", *released)),
             (Reply::Groups(groups), _) => group::put_all(json, groups),
             (
                 Reply::QueueDeleted { messages }

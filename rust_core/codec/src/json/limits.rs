@@ -76,6 +76,8 @@ limits! {
     session_timeout_ms_max,
     /// Consumer groups of a queue beside `default`.
     groups_max,
+    /// Members of a consumer group.
+    members_max,
 }
 
 impl Limits {

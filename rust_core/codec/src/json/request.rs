@@ -17,6 +17,7 @@ mod sweep;
 pub use admit::{Admitted, Authority, Refusal, Refused, Signed};
 pub use bytes_max::release;
 pub use config::PERIODS;
+pub use group::seen;
 pub use read::Peek;
 pub use receive::Receive;
 pub use sweep::step_sweep;

@@ -1,6 +1,6 @@
 //! Bytes to record.
 
-use super::{config, enqueued, manage, sweep, tag};
+use super::{config, enqueued, group as groups, manage, sweep, tag};
 use crate::varint::{Malformed, Reader};
 use engine::ids::{GroupNumber, MESSAGE_NUMBER_MAX, MessageId, QueueNumber};
 use engine::record::{DeathReason, FailureCause, Lease, Record};
@@ -25,7 +25,7 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
             queue: queue(reader)?,
             config: config::decode(reader)?.into(),
         }),
-        tag::GROUP_CREATED => group_created(reader),
+        tag @ tag::GROUP_CREATED..=tag::REASSIGNED => groups::decode(tag, reader),
         tag::QUEUE_DELETED => Ok(Record::QueueDeleted {
             queue: queue(reader)?,
         }),
@@ -86,16 +86,6 @@ fn decode_change(tag: u8, reader: &mut Reader<'_>) -> Result<Record, Malformed> 
     })
 }
 
-fn group_created(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
-    let (queue, group, shadow) = (queue(reader)?, group(reader)?, self::queue(reader)?);
-    Ok(Record::GroupCreated {
-        queue,
-        group,
-        shadow,
-        name: reader.text()?.into(),
-    })
-}
-
 fn retried(message: MessageId, reader: &mut Reader<'_>) -> Result<Record, Malformed> {
     Ok(Record::Retried {
         message,
@@ -144,7 +134,8 @@ pub(super) fn queue(reader: &mut Reader<'_>) -> Result<QueueNumber, Malformed> {
     Ok(QueueNumber(reader.u32()?))
 }
 
-fn group(reader: &mut Reader<'_>) -> Result<GroupNumber, Malformed> {
+/// Reads a group's number.
+pub(super) fn group(reader: &mut Reader<'_>) -> Result<GroupNumber, Malformed> {
     Ok(GroupNumber(reader.u16()?))
 }
 

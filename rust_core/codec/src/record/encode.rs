@@ -1,6 +1,6 @@
 //! Record to bytes.
 
-use super::{config, enqueued, manage, sweep, tag};
+use super::{config, enqueued, group as groups, manage, sweep, tag};
 use crate::varint::{put, put_text};
 use engine::ids::{GroupNumber, MessageId, QueueNumber};
 use engine::record::{DeathReason, FailureCause, Lease, Record};
@@ -25,16 +25,6 @@ pub fn encode(out: &mut Vec<u8>, record: &Record) {
         Record::QueueUpdated { queue, config } => {
             numbers(out, tag::QUEUE_UPDATED, &[u64::from(queue.0)]);
             config::encode(out, config);
-        }
-        Record::GroupCreated {
-            queue,
-            group,
-            name,
-            shadow,
-        } => {
-            let fields = [u64::from(queue.0), u64::from(group.0), u64::from(shadow.0)];
-            numbers(out, tag::GROUP_CREATED, &fields);
-            put_text(out, name);
         }
         Record::QueueDeleted { queue } => numbers(out, tag::QUEUE_DELETED, &[u64::from(queue.0)]),
         Record::Reaped {
@@ -65,6 +55,10 @@ pub fn encode(out: &mut Vec<u8>, record: &Record) {
         } => {
             leased(out, *queue, *group, consumer, *until_ms, messages);
         }
+        Record::GroupCreated { .. }
+        | Record::MemberJoined { .. }
+        | Record::MemberLeft { .. }
+        | Record::Reassigned { .. } => groups::encode(out, record),
         other => encode_change(out, other),
     }
 }

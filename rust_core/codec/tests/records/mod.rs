@@ -163,14 +163,6 @@ fn rare() -> impl Strategy<Value = Record> {
             config: config.into()
         }),
         queue().prop_map(|queue| Record::QueueDeleted { queue }),
-        (queue(), group(), name(), queue()).prop_map(|(queue, group, name, shadow)| {
-            Record::GroupCreated {
-                queue,
-                group,
-                name,
-                shadow,
-            }
-        }),
         (queue(), any::<u32>()).prop_map(|(queue, dedup_entries)| Record::Forgotten {
             queue,
             dedup_entries
@@ -208,10 +200,28 @@ fn managed() -> impl Strategy<Value = Record> {
     ]
 }
 
+/// Records about consumer groups.
+fn of_groups() -> impl Strategy<Value = Record> {
+    prop_oneof![
+        (queue(), group(), name(), queue()).prop_map(|(queue, group, name, shadow)| {
+            Record::GroupCreated {
+                queue,
+                group,
+                name,
+                shadow,
+            }
+        }),
+        (queue(), name()).prop_map(|(queue, consumer)| Record::MemberJoined { queue, consumer }),
+        (queue(), name()).prop_map(|(queue, consumer)| Record::MemberLeft { queue, consumer }),
+        (queue(), any::<u32>()).prop_map(|(queue, count)| Record::Reassigned { queue, count }),
+    ]
+}
+
 /// Every variant.
 pub fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
         rare(),
+        of_groups(),
         managed(),
         sweeps::swept(),
         enqueued().prop_map(Record::Enqueued),

@@ -16,7 +16,13 @@ impl State {
         self.relocate(slot, Place::Ready, self.cursor.now_ms, End::Back);
     }
 
-    pub(crate) fn lease(&mut self, number: QueueNumber, until_ms: u64, leases: &[Lease]) {
+    pub(crate) fn lease(
+        &mut self,
+        number: QueueNumber,
+        consumer: &str,
+        until_ms: u64,
+        leases: &[Lease],
+    ) {
         for lease in leases {
             let slot = self.slot(lease.message);
             let message = &mut self.messages[slot];
@@ -32,6 +38,7 @@ impl State {
             message.deliveries = lease.delivery;
             message.set(Flag::Nacked, false);
             self.hand_out(slot, until_ms);
+            self.queues.get_mut(number).members.hold(consumer, slot);
         }
         let queue = self.queues.get_mut(number);
         if let Some(limit) = queue.config.rate_limit {
@@ -65,6 +72,7 @@ impl State {
         let lease = self.lease_of(slot);
         assert_eq!(lease.group, group, "a group acks another's copy");
         self.settled.put(lease, Ending::Acked);
+        self.see_holder(slot);
         self.remove(slot);
     }
 
@@ -77,6 +85,9 @@ impl State {
         error_bytes: u32,
     ) {
         let slot = self.leased_slot(id);
+        if cause == FailureCause::Nack {
+            self.see_holder(slot);
+        }
         self.unlink(slot);
         self.fail(slot, error_bytes);
         let message = &mut self.messages[slot];
@@ -93,6 +104,7 @@ impl State {
 
     pub(super) fn extend(&mut self, id: MessageId, until_ms: u64) {
         let slot = self.leased_slot(id);
+        self.see_holder(slot);
         self.deadlines.set(slot, id.number, Some(until_ms));
     }
 

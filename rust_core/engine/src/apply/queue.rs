@@ -3,6 +3,7 @@
 use crate::config::QueueConfig;
 use crate::ids::QueueNumber;
 use crate::rate::Limiter;
+use crate::ready::Ready;
 use crate::record::Paused;
 use crate::state::State;
 
@@ -21,17 +22,17 @@ impl State {
                 queue.limiter = Limiter::empty(limit, now_ms);
             }
             queue.dispatch.restart(&queue.config, now_ms);
-            queue.ready.unpark_all();
+            queue.lists.all_mut().for_each(Ready::unpark_all);
             if let Some(limit) = queue.config.ingress_limit {
                 queue.ingress = Limiter::empty(limit, now_ms);
             }
         }
+        self.see_everybody();
     }
 
     /// Its further groups have the same settings.
     pub(super) fn update_queue(&mut self, number: QueueNumber, config: &QueueConfig) {
-        let groups = self.queues.get(number).groups.clone();
-        for group in std::iter::once(number).chain(groups) {
+        for group in self.all_groups(number) {
             self.update_group(group, config);
         }
     }
@@ -51,13 +52,13 @@ impl State {
         let before = std::mem::replace(&mut queue.config, config.clone());
         self.reshare(number, &before);
         self.rank_dead(number);
+        self.rank_sessions(number);
         self.wake(number);
     }
 
     /// In all its groups. Whoever waits may have it now.
     pub(super) fn pause(&mut self, number: QueueNumber, paused: Paused) {
-        let groups = self.queues.get(number).groups.clone();
-        for group in std::iter::once(number).chain(groups) {
+        for group in self.all_groups(number) {
             self.queues.get_mut(group).paused = paused;
             self.wake(group);
         }
@@ -65,19 +66,36 @@ impl State {
 
     pub(super) fn delete_queue(&mut self, number: QueueNumber) {
         self.dedup.delete(number, &self.queues.get(number).dedup);
-        let groups = self.queues.get(number).groups.clone();
+        let groups = self.all_groups(number);
+        self.forsake(&groups);
         self.queues.delete(number);
-        let all = std::iter::once(number).chain(groups);
-        all.for_each(|group| self.rank_dead(group));
+        groups.into_iter().for_each(|group| self.rank_dead(group));
     }
 
     pub(super) fn purge_queue(&mut self, number: QueueNumber, fresh: QueueNumber) {
-        let groups = self.queues.get(number).groups.clone();
+        let groups = self.all_groups(number);
+        self.forsake(&groups);
         self.queues.purge(number, fresh);
-        let all = std::iter::once(number).chain(groups);
-        all.for_each(|group| self.rank_dead(group));
+        groups.into_iter().for_each(|group| self.rank_dead(group));
         self.dedup
             .renumber(number, fresh, &self.queues.get(fresh).dedup);
+        let groups = self.all_groups(fresh);
+        groups
+            .into_iter()
+            .for_each(|group| self.rank_sessions(group));
+    }
+
+    fn all_groups(&self, number: QueueNumber) -> Vec<QueueNumber> {
+        let further = self.queues.get(number).groups.iter().copied();
+        std::iter::once(number).chain(further).collect()
+    }
+
+    /// Nothing of these groups waits for its time any more.
+    fn forsake(&mut self, groups: &[QueueNumber]) {
+        for group in groups {
+            self.unrank_sessions(*group);
+            self.reassigning.remove(group);
+        }
     }
 
     /// The first dead ones of a queue have been kept long enough.

@@ -2,7 +2,7 @@
 
 use crate::history::Death;
 use crate::ids::{MessageId, QueueNumber};
-use crate::message::Place;
+use crate::message::{NONE, Place};
 use crate::record::Record;
 use crate::state::{End, State};
 use crate::sweep::SweepPlan;
@@ -80,6 +80,9 @@ impl State {
             self.history.set_death(new.slot, &mut message, death);
         }
         self.messages.insert(new.slot, message);
+        if old.flow != NONE {
+            self.join_flow(new.slot, self.flows[old.flow].hash);
+        }
         match ordering_key {
             Some(hash) => self.join_key(new.slot, hash, self.cursor.now_ms),
             None => self.settle_in(new.slot, Place::Ready, self.cursor.now_ms, End::Back),

@@ -20,9 +20,10 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Nothing but messages before it stands in its way.
+    /// Nothing stands in its way but messages before it, or that its member has to ask.
     pub fn is_deliverable(&self) -> bool {
-        let only_others = |reason: &Reason| matches!(reason, Reason::Behind { .. });
+        let only_others =
+            |reason: &Reason| matches!(reason, Reason::Behind { .. } | Reason::KeyAssigned { .. });
         self.state == State::Ready && self.reasons.iter().all(only_others)
     }
 }
@@ -41,6 +42,8 @@ pub enum Reason {
     Leased {
         /// When the lease ends, an instant.
         until_ms: u64,
+        /// Who holds it, when that is a member of the group.
+        consumer: Option<Box<str>>,
     },
     /// Its time to live is over: it is about to die.
     Expired,
@@ -55,6 +58,11 @@ pub enum Reason {
         behind: MessageId,
         /// What that one is doing.
         state: State,
+    },
+    /// Its ordering key sticks to a member of the group, which has to ask for it.
+    KeyAssigned {
+        /// Who.
+        member: Box<str>,
     },
     /// The queue's `rate_limit` is used up.
     QueueRateLimit {

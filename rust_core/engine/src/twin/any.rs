@@ -45,6 +45,7 @@ pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
         prop_oneof![2 => Just(0_u64), 1 => 1_u64..12],
         prop_oneof![2 => Just(0_u32), 1 => 1_u32..4],
         prop_oneof![4 => Just(None), 1 => (50_u32..90, 3_u32..9).prop_map(|(n, burst)| limit(n, 100, burst))],
+        prop_oneof![2 => Just(30_000_u64), 1 => 20_u64..200],
     );
     (scheduling, dead_letter_queue, limits, 0_u32..3, times, caps).prop_map(
         |(
@@ -53,7 +54,7 @@ pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
             (rate_limit, consumer_rate_limit, key_rate_limit, fairness),
             max_retries,
             (timeout, window, delay_ms, ttl_ms, dead_retention_ms),
-            (messages_max, in_flight_max, ingress_limit),
+            (messages_max, in_flight_max, ingress_limit, session_timeout_ms),
         )| QueueConfig {
             dead_letter_queue: dead_letter_queue.map(Into::into),
             rate_limit,
@@ -65,6 +66,7 @@ pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
             messages_max,
             in_flight_max,
             ingress_limit,
+            session_timeout_ms,
             dead_retention_ms,
             delay_ms,
             ttl_ms,
@@ -89,6 +91,7 @@ pub(super) fn any_patch() -> impl Strategy<Value = ConfigPatch> {
         messages_max: Some(config.messages_max),
         in_flight_max: Some(config.in_flight_max),
         ingress_limit: Some(config.ingress_limit),
+        session_timeout_ms: Some(config.session_timeout_ms),
         dead_retention_ms: Some(config.dead_retention_ms),
         ..ConfigPatch::default()
     })

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::copies::Copy;
-use crate::message::{Message, NONE, Place};
+use crate::lists::ListId;
+use crate::message::{NONE, Place};
 use crate::partition::Partition;
 use crate::queue::Queue;
+use crate::ready::Ready;
 use crate::reply::Counts;
 use crate::state::State;
 
@@ -26,6 +28,7 @@ impl Partition {
         check_deadlines(state, &seen);
         check_keys(state, &seen);
         check_copies(state, &seen);
+        check_members(state);
         check_flows(state, &seen);
         state.history.assert_of(&state.messages);
         state.retention.assert_of(state);
@@ -53,17 +56,30 @@ fn check_queue(state: &State, queue: &Queue, seen: &mut BTreeSet<u32>) {
         count
     };
     let counts = Counts {
-        ready: count(&mut queue.ready.iter(slab), Place::Ready),
+        ready: count(&mut queue.lists.iter(slab), Place::Ready),
         delayed: count(&mut queue.delayed.iter(slab), Place::Delayed),
         leased: count(&mut queue.leased.iter(slab), Place::Leased),
         dead: count(&mut queue.dead.iter(slab), Place::Dead),
         blocked: count(&mut blocked(state, queue).into_iter(), Place::Blocked),
     };
     assert_eq!(queue.counts, counts, "a queue's counts");
-    queue.ready.assert_valid(slab);
-    let ready: Vec<Message> = queue.ready.iter(slab).map(|slot| slab[slot]).collect();
-    for pair in ready.windows(2) {
-        let (one, next) = (&pair[0], &pair[1]);
+    queue
+        .lists
+        .all()
+        .for_each(|(list, ready)| check_list(state, queue, list, ready));
+}
+
+fn check_list(state: &State, queue: &Queue, list: ListId, ready: &Ready) {
+    let slab = &state.messages;
+    ready.assert_valid(slab);
+    let slots: Vec<u32> = ready.iter(slab).collect();
+    assert_eq!(
+        slots.len() as u64,
+        queue.lists.count(list),
+        "a list's count"
+    );
+    for pair in slots.windows(2) {
+        let (one, next) = (&slab[pair[0]], &slab[pair[1]]);
         assert!(one.priority >= next.priority, "levels descend");
         let same_lane = (one.priority, one.flow) == (next.priority, next.flow);
         assert!(
@@ -71,6 +87,33 @@ fn check_queue(state: &State, queue: &Queue, seen: &mut BTreeSet<u32>) {
             "each is in order of time"
         );
     }
+    for slot in slots {
+        assert_eq!(state.list_of(slot), list, "where a ready message lies");
+        let key = slab[slot].key;
+        if key == NONE || queue.deleted || queue.lists.is_retired(list) {
+            continue;
+        }
+        let owner = queue.members.of_key(state.keys[key].hash);
+        let of = owner.and_then(|owner| queue.members.find(owner));
+        let expected = of.map_or(queue.lists.unassigned(), |member| member.list);
+        assert_eq!(list, expected, "a key sticks to its member");
+    }
+}
+
+/// Who holds what, and what is left to be assigned anew.
+fn check_members(state: &State) {
+    for queue in state.queues.iter() {
+        for (name, member) in queue.members.iter() {
+            for &slot in &member.leases {
+                let message = &state.messages[slot];
+                assert!(message.place() == Place::Leased && message.queue == queue.number);
+                assert_eq!(queue.members.holder(slot), Some(name), "a holder");
+            }
+        }
+        let behind = queue.lists.retired() > 0 && !queue.deleted;
+        assert_eq!(behind, state.reassigning.contains(&queue.number));
+    }
+    state.sessions.assert_of(state);
 }
 
 /// Each copy is where its message's entry says, and what follows from the copies is counted.

@@ -1,6 +1,8 @@
 //! A second opinion on every step, kept from replies and records: who holds what, what may be delivered when, and
 //! where every accepted message is. Each group's copy is a matter of its own; only in which slot it lies is looked up.
 
+mod groups;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Twin;
@@ -46,6 +48,12 @@ pub(super) struct Ledger {
     pub messages: Vec<MessageId>,
     /// By queue number: settings, and what is paused.
     queues: BTreeMap<u32, (QueueConfig, Paused)>,
+    /// The members of each group.
+    members: BTreeMap<u32, BTreeSet<Box<str>>>,
+    /// To whom each ordering key of a group went last, since its members changed.
+    sticky: BTreeMap<(u32, u64), Box<str>>,
+    /// Which member holds a message.
+    holders: BTreeMap<(u64, u32), Box<str>>,
     /// In order of death.
     deaths: Vec<(u64, u32)>,
     /// The last sweep that began.
@@ -76,24 +84,15 @@ impl Ledger {
         step
     }
 
-    fn look_up_slots(&mut self, twin: &Twin, numbers: &BTreeSet<u64>) {
-        for &number in numbers {
-            let copied = twin.live.state().copies.find(number);
-            for copy in copied.iter().flat_map(|copied| copied.copies.iter()) {
-                self.slots.insert((number, copy.slot), copy.queue.0);
-            }
-        }
-    }
-
     fn enter(&mut self, record: &Record) {
         match record {
             Record::Enqueued(enqueued) => self.accept(enqueued),
             Record::Leased {
                 queue,
                 group,
+                consumer,
                 messages,
                 until_ms,
-                ..
             } => messages.iter().for_each(|lease| {
                 let (message, delivery) = (lease.message, lease.delivery);
                 self.slots.insert((message.number, message.slot), queue.0);
@@ -103,6 +102,7 @@ impl Ledger {
                     delivery,
                 };
                 self.lease(lease, *until_ms);
+                self.check_member(message, consumer);
             }),
             Record::Acked { message, group } => {
                 let entry = self.take(*message);
@@ -179,57 +179,6 @@ impl Ledger {
         }
     }
 
-    /// What happens to a queue and its groups.
-    fn enter_of_queue(&mut self, record: &Record) {
-        match record {
-            Record::QueueCreated { queue, config, .. } => {
-                let config = (**config).clone();
-                self.queues.insert(queue.0, (config, Paused::default()));
-            }
-            Record::QueueUpdated { queue, config } => {
-                for group in self.all_groups(queue.0) {
-                    self.queue(group).0 = (**config).clone();
-                }
-            }
-            Record::QueuePaused { queue, paused } => {
-                for group in self.all_groups(queue.0) {
-                    self.queue(group).1 = *paused;
-                }
-            }
-            Record::GroupCreated { queue, shadow, .. } => {
-                self.groups.entry(queue.0).or_default().push(shadow.0);
-                let source = self.queue(queue.0).clone();
-                self.queues.insert(shadow.0, source);
-            }
-            Record::QueueDeleted { queue } => {
-                self.groups.remove(&queue.0);
-                let groups = self.groups.values_mut();
-                groups.for_each(|groups| groups.retain(|&group| group != queue.0));
-            }
-            Record::QueuePurged { queue, fresh } => {
-                let groups = self.all_groups(queue.0);
-                for (&group, fresh) in groups.iter().zip(fresh.0..) {
-                    let successor = self.queue(group).clone();
-                    self.queues.insert(fresh, successor);
-                    self.queue(group).1 = BOTH;
-                }
-                let further = (1..groups.len()).map(|group| fresh.0 + group as u32);
-                self.groups.remove(&queue.0);
-                self.groups.insert(fresh.0, further.collect());
-            }
-            Record::Retired { queue, count } => self.retire(queue.0, *count),
-            Record::SweepStarted { sweep, .. } => self.sweeps = *sweep,
-            Record::Redriven {
-                message,
-                queue,
-                new,
-                ..
-            } => self.redrive(*message, queue.0, *new),
-            Record::Reaped { queue, count, .. } => self.reap(queue.0, *count),
-            _ => {}
-        }
-    }
-
     /// Whose copy it is.
     fn key(&self, id: MessageId) -> (u64, u32) {
         let group = self.slots.get(&(id.number, id.slot));
@@ -290,12 +239,6 @@ impl Ledger {
             "accepted though full"
         );
         self.insert(enqueued.message, queue, entry);
-    }
-
-    /// The queue itself first.
-    fn all_groups(&self, queue: u32) -> Vec<u32> {
-        let further = self.groups.get(&queue).into_iter().flatten();
-        std::iter::once(&queue).chain(further).copied().collect()
     }
 
     /// One copy for each group.

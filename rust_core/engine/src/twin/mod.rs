@@ -4,6 +4,7 @@
 mod any;
 mod invariants;
 mod ledger;
+mod members;
 mod random;
 pub(crate) mod sweeps;
 
@@ -226,11 +227,13 @@ pub(crate) fn with_dedup(hash: u128, fingerprint: u64) -> NewMessage {
 }
 
 pub(crate) fn receive(queue: &str, messages_max: u32) -> Command {
-    let (group, consumer) = ("default".into(), "tester".into());
+    let (group, consumer) = ("default".into(), "".into());
     Command::Receive {
         queue: queue.into(),
         group,
         consumer,
+        members_max: 9,
+        wait_ms: 0,
         messages_max,
         visibility_timeout_ms: None,
         answer_bytes_max: ANSWER_BYTES_MAX,

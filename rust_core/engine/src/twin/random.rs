@@ -13,6 +13,8 @@ use crate::config::QueueConfig;
 use crate::ids::LeaseId;
 use crate::record::Paused;
 
+/// The first is nobody.
+const CONSUMERS: [&str; 5] = ["", "a", "b", "c", "d"];
 const GROUPS: [&str; 3] = ["default", "audit", "search"];
 
 /// What to do next. `which` picks among the leases or messages there have been, from the latest back.
@@ -50,9 +52,16 @@ enum Move {
         messages: Vec<NewMessage>,
         atomic: bool,
     },
+    Member {
+        queue: usize,
+        group: usize,
+        consumer: usize,
+        what: u8,
+    },
     Receive {
         queue: usize,
         group: usize,
+        consumer: usize,
         messages_max: u32,
         visibility_timeout_ms: Option<u64>,
     },
@@ -110,8 +119,12 @@ fn any_move() -> impl Strategy<Value = Move> {
             .prop_map(|(queue, messages, atomic)| Move::Enqueue { queue, messages, atomic }),
         2 => (queue(), group()).prop_map(|(queue, group)| Move::CreateGroup { queue, group }),
         1 => (queue(), group()).prop_map(|(queue, group)| Move::DeleteGroup { queue, group }),
-        10 => (queue(), group(), 1_u32..5, timeout())
-            .prop_map(|(queue, group, messages_max, visibility_timeout_ms)| Move::Receive { queue, group, messages_max, visibility_timeout_ms }),
+        2 => (queue(), group(), 1..CONSUMERS.len(), 0_u8..4)
+            .prop_map(|(queue, group, consumer, what)| Move::Member { queue, group, consumer, what }),
+        10 => (queue(), group(), 0..CONSUMERS.len(), 1_u32..5, timeout())
+            .prop_map(|(queue, group, consumer, messages_max, visibility_timeout_ms)| {
+                Move::Receive { queue, group, consumer, messages_max, visibility_timeout_ms }
+            }),
         4 => which().prop_map(|which| Move::Ack { which }),
         5 => (which(), prop::option::of(0_u64..50), prop::option::of(any::<u8>()), any::<bool>(), prop::bool::weighted(0.2))
             .prop_map(|(which, delay_ms, priority, error, reject)| Move::Nack { which, delay_ms, priority, error, reject }),
@@ -149,27 +162,21 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
             messages,
             atomic,
         },
-        Move::CreateGroup { queue, group } => Command::CreateGroup {
-            queue: name(queue),
-            group: GROUPS[group].into(),
-            groups_max: 2,
-        },
-        Move::DeleteGroup { queue, group } => Command::DeleteGroup {
-            queue: name(queue),
-            group: GROUPS[group].into(),
-        },
         Move::Receive {
             queue,
             group,
+            consumer,
             messages_max,
             visibility_timeout_ms,
         } => {
-            let consumer = ["c", "d"][messages_max as usize % 2].into();
+            let consumer = CONSUMERS[consumer].into();
             let group = GROUPS[group].into();
             Command::Receive {
                 queue: name(queue),
                 group,
                 consumer,
+                members_max: 3,
+                wait_ms: 20,
                 messages_max,
                 visibility_timeout_ms,
                 answer_bytes_max: 100,
@@ -216,8 +223,57 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
                 .collect(),
         },
         Move::Look { queue, which } => look(ledger, queue, which)?,
-        other => return manage(ledger, other),
+        other => return about_group(&other).or_else(|| manage(ledger, other)),
     })
+}
+
+fn about_group(next: &Move) -> Option<Command> {
+    let name = |queue: usize| QUEUES[queue].into();
+    Some(match *next {
+        Move::Member {
+            queue,
+            group,
+            consumer,
+            what,
+        } => about_member(
+            name(queue),
+            GROUPS[group].into(),
+            CONSUMERS[consumer].into(),
+            what,
+        ),
+        Move::CreateGroup { queue, group } => Command::CreateGroup {
+            queue: name(queue),
+            group: GROUPS[group].into(),
+            groups_max: 2,
+        },
+        Move::DeleteGroup { queue, group } => Command::DeleteGroup {
+            queue: name(queue),
+            group: GROUPS[group].into(),
+        },
+        _ => return None,
+    })
+}
+
+fn about_member(queue: Box<str>, group: Box<str>, consumer: Box<str>, what: u8) -> Command {
+    match what {
+        0 => Command::Heartbeat {
+            queue,
+            group,
+            consumer,
+            members_max: 3,
+        },
+        1 => Command::Seen {
+            queue,
+            group,
+            consumer,
+        },
+        2 => Command::GetGroup { queue, group },
+        _ => Command::Leave {
+            queue,
+            group,
+            consumer,
+        },
+    }
 }
 
 fn look(ledger: &Ledger, queue: usize, which: usize) -> Option<Command> {

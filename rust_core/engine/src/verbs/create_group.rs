@@ -16,7 +16,8 @@ pub(super) fn run(
     let record = decide(batch.state(), &queue, &group, groups_max)?;
     let created = record.is_some();
     record.into_iter().for_each(|record| batch.commit(record));
-    let group = view::group(batch.state().queues.group(&queue, &group)?);
+    let state = batch.state();
+    let group = view::group(state, state.queues.group(&queue, &group)?);
     Ok(Reply::GroupCreated { created, group })
 }
 

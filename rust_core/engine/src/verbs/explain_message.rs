@@ -1,7 +1,10 @@
 //! explain: why a message is not being delivered now. It looks at all that a receive looks at, and tells each thing
 //! that stands in the message's way, also those that would follow when the first one is gone.
 
+use std::cmp::Reverse;
+
 use crate::command::AHEAD_MAX;
+use crate::config::Scheduling;
 use crate::ids::MessageId;
 use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
@@ -50,7 +53,9 @@ fn reasons(state: &State, slot: u32, message: &Message, queue: &Queue, now_ms: u
         }
         Place::Leased => {
             let until_ms = state.deadlines.of(slot).expect("a lease ends");
-            reasons.push(Reason::Leased { until_ms });
+            let holder = queue.members.holder(slot);
+            let consumer = holder.map(|name| (**name).into());
+            reasons.push(Reason::Leased { until_ms, consumer });
         }
         _ if message.is_expired(now_ms) => reasons.push(Reason::Expired),
         _ => {}
@@ -63,6 +68,7 @@ fn reasons(state: &State, slot: u32, message: &Message, queue: &Queue, now_ms: u
     if message.place() == Place::Blocked {
         reasons.push(behind_its_key(state, message));
     }
+    reasons.extend(of_its_member(state, slot, queue));
     reasons.extend(of_queue(queue, now_ms));
     if message.place() == Place::Ready {
         reasons.extend(behind_others(state, slot, queue));
@@ -80,6 +86,17 @@ fn behind_its_key(state: &State, message: &Message) -> Reason {
     }
 }
 
+/// The member that a ready message's key sticks to.
+fn of_its_member(state: &State, slot: u32, queue: &Queue) -> Option<Reason> {
+    let message = &state.messages[slot];
+    let is_waiting = message.place() == Place::Ready && message.key != NONE;
+    let key = is_waiting.then(|| state.keys[message.key].hash)?;
+    let member = queue.members.of_key(key)?;
+    Some(Reason::KeyAssigned {
+        member: (**member).into(),
+    })
+}
+
 /// What keeps a queue from handing anything out.
 fn of_queue(queue: &Queue, now_ms: u64) -> impl Iterator<Item = Reason> {
     let paused = queue.paused.receive.then_some(Reason::Paused);
@@ -91,10 +108,26 @@ fn of_queue(queue: &Queue, now_ms: u64) -> impl Iterator<Item = Reason> {
     paused.into_iter().chain(full).chain(limited)
 }
 
+/// As far as the order within levels and among them says; whose turn it is among keys isn't known before.
 fn behind_others(state: &State, slot: u32, queue: &Queue) -> Option<Reason> {
-    let line = queue.ready.iter(&state.messages);
-    let ahead = line
-        .take_while(|&other| other != slot)
+    let place = |slot: u32| {
+        let message = &state.messages[slot];
+        let since_ms = i128::from(message.at_ms());
+        let waited = match queue.config.scheduling {
+            Scheduling::Fair { aging_ms } => {
+                since_ms - i128::from(message.priority) * i128::from(aging_ms)
+            }
+            Scheduling::Strict => 0,
+        };
+        let at_ms = message.at_ms();
+        (waited, Reverse(message.priority), at_ms, message.number)
+    };
+    let member = queue.members.of_list_name(state.list_of(slot));
+    let lists = queue.lists_of(member.unwrap_or(""));
+    let lists = lists.filter_map(|list| queue.lists.get(list));
+    let ahead = lists
+        .flat_map(|ready| ready.iter(&state.messages))
+        .filter(|&other| place(other) < place(slot))
         .take(AHEAD_MAX as usize + 1);
     let ahead = ahead.count() as u32;
     (ahead > 0).then_some(Reason::Behind {
@@ -191,7 +224,8 @@ mod tests {
         let lease = twin.wait(SECOND).receive("q", 1)[0].lease;
         let until_ms = twin.now_ms + 30 * SECOND;
         let held = explain(&mut twin, head, None);
-        assert_eq!(held.reasons, [Reason::Leased { until_ms }]);
+        let consumer = None;
+        assert_eq!(held.reasons, [Reason::Leased { until_ms, consumer }]);
         assert!(!held.is_deliverable());
         assert_eq!(reasons(&mut twin, behind), [key(Shown::Leased)]);
         twin.nack(lease, None);
@@ -233,6 +267,40 @@ mod tests {
             [Reason::Paused, Reason::QueueInFlight, limited]
         );
         assert!(!explanation.is_deliverable());
+    }
+
+    #[test]
+    fn a_key_that_sticks_to_a_member_says_to_whom_and_a_lease_who_holds_it() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let keyed = NewMessage {
+            ordering_key: Some(1),
+            ..message()
+        };
+        let id = twin.enqueue("q", keyed).message;
+        let mut receive = crate::twin::receive("q", 1);
+        if let Command::Receive {
+            consumer,
+            messages_max,
+            ..
+        } = &mut receive
+        {
+            (*consumer, *messages_max) = ("a".into(), 0);
+        }
+        twin.ask(receive.clone());
+        let waiting = explain(&mut twin, id, None);
+        let member: Box<str> = "a".into();
+        assert!(waiting.is_deliverable());
+        let assigned = Reason::KeyAssigned {
+            member: member.clone(),
+        };
+        assert_eq!(waiting.reasons, [assigned]);
+        if let Command::Receive { messages_max, .. } = &mut receive {
+            *messages_max = 1;
+        }
+        twin.ask(receive);
+        let held = explain(&mut twin, id, None).reasons;
+        assert!(matches!(&held[0], Reason::Leased { consumer, .. } if *consumer == Some(member)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::view;
 
 pub(super) fn run(state: &State, queue: &str) -> Result<Reply, Rejection> {
     let source = state.queues.named(queue)?;
-    let groups = state.queues.groups_of(source).map(view::group).collect();
-    Ok(Reply::Groups(groups))
+    let groups = state.queues.groups_of(source);
+    let shown = groups.map(|group| view::group(state, group));
+    Ok(Reply::Groups(shown.collect()))
 }

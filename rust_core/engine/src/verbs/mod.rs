@@ -19,10 +19,13 @@ mod get_group;
 mod get_message;
 mod get_queue;
 mod get_sweep;
+mod heartbeat;
 mod lease;
+mod leave;
 mod list_groups;
 mod list_queues;
 mod list_sweeps;
+mod membership;
 mod nack;
 mod pause_queue;
 mod peek;
@@ -59,6 +62,8 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
             queue,
             group,
             consumer,
+            members_max,
+            wait_ms,
             messages_max,
             visibility_timeout_ms,
             answer_bytes_max,
@@ -67,6 +72,8 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
                 queue,
                 group,
                 consumer,
+                members_max,
+                wait_ms,
                 messages_max,
                 visibility_timeout_ms,
                 answer_bytes_max,
@@ -95,23 +102,6 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
             priority,
         } => change_message::run(batch, message, delay_ms, priority),
         Command::DeleteMessage { message } => delete_message::run(batch, message),
-        Command::Peek {
-            queue,
-            group,
-            state,
-            filter,
-            after,
-            limit,
-            answer_bytes_max,
-        } => {
-            let page = peek::Page {
-                filter,
-                after,
-                limit,
-                answer_bytes_max,
-            };
-            peek::run(batch.state(), &queue, &group, state, page)
-        }
         other => answer_about_queues(batch, other),
     }
 }
@@ -134,14 +124,6 @@ fn answer_about_queues(batch: &mut Batch, command: Command) -> Result<Reply, Rej
             let after = after.as_deref();
             Ok(list_queues::run(batch.state(), &prefix, after, limit))
         }
-        Command::CreateGroup {
-            queue,
-            group,
-            groups_max,
-        } => create_group::run(batch, queue, group, groups_max),
-        Command::DeleteGroup { queue, group } => delete_group::run(batch, &queue, &group),
-        Command::GetGroup { queue, group } => get_group::run(batch.state(), &queue, &group),
-        Command::ListGroups { queue } => list_groups::run(batch.state(), &queue),
         Command::StartSweep(start) => start_sweep::run(batch, *start),
         Command::GetSweep { sweep, kept_ms } => {
             get_sweep::run(batch.state(), batch.now_ms, sweep, kept_ms)
@@ -161,6 +143,54 @@ fn answer_about_queues(batch: &mut Batch, command: Command) -> Result<Reply, Rej
         Command::StepSweep { sweep, choice } => {
             Ok(Reply::SweepStepped(step_sweep::run(batch, sweep, choice)))
         }
+        Command::Peek {
+            queue,
+            group,
+            state,
+            filter,
+            after,
+            limit,
+            answer_bytes_max,
+        } => {
+            let page = peek::Page {
+                filter,
+                after,
+                limit,
+                answer_bytes_max,
+            };
+            peek::run(batch.state(), &queue, &group, state, page)
+        }
+        other => answer_about_groups(batch, other),
+    }
+}
+
+/// Consumer groups and their members.
+fn answer_about_groups(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
+    match command {
+        Command::CreateGroup {
+            queue,
+            group,
+            groups_max,
+        } => create_group::run(batch, queue, group, groups_max),
+        Command::DeleteGroup { queue, group } => delete_group::run(batch, &queue, &group),
+        Command::GetGroup { queue, group } => get_group::run(batch.state(), &queue, &group),
+        Command::ListGroups { queue } => list_groups::run(batch.state(), &queue),
+        Command::Heartbeat {
+            queue,
+            group,
+            consumer,
+            members_max,
+        } => heartbeat::run(batch, &queue, &group, &consumer, members_max),
+        Command::Seen {
+            queue,
+            group,
+            consumer,
+        } => heartbeat::seen(batch, &queue, &group, &consumer),
+        Command::Leave {
+            queue,
+            group,
+            consumer,
+        } => leave::run(batch, &queue, &group, &consumer),
         _ => unreachable!("every other command is answered above"),
     }
 }

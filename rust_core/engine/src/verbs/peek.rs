@@ -100,7 +100,7 @@ fn first(state: &State, queue: &Queue, peek: PeekState, filter: PeekFilter) -> O
         };
     }
     match peek {
-        PeekState::Ready => queue.ready.first_at_or_below(u8::MAX),
+        PeekState::Ready => queue.lists.first_at_or_below(&state.messages, u8::MAX),
         PeekState::Blocked => some(queue.blocked.first).map(|key| state.keys[key].waiting.head),
         PeekState::Delayed => some(queue.delayed.head),
         PeekState::Leased => some(queue.leased.head),
@@ -115,7 +115,10 @@ fn next(state: &State, queue: &Queue, filter: PeekFilter, slot: u32) -> Option<u
         return None;
     }
     some(message.next).or_else(|| match message.place() {
-        Place::Ready => queue.ready.first_after(message.priority, message.flow),
+        Place::Ready => {
+            let list = state.list_of(slot);
+            queue.lists.first_after(&state.messages, list, slot)
+        }
         Place::Blocked if filter.ordering_key.is_none() => {
             let key = some(state.keys[message.key].next)?;
             Some(state.keys[key].waiting.head)

@@ -1,7 +1,8 @@
 //! receive: leases the messages whose turn it is, one after the other, as many as asked for and as the limits allow.
 
+use super::membership;
 use crate::batch::Batch;
-use crate::ids::{GroupNumber, LeaseId};
+use crate::ids::{GroupNumber, LeaseId, QueueNumber};
 use crate::lanes::UNTIL_DONE;
 use crate::queue::Queue;
 use crate::ready::Front;
@@ -21,25 +22,43 @@ pub(super) struct Request {
     pub queue: Box<str>,
     pub group: Box<str>,
     pub consumer: Box<str>,
+    pub members_max: u64,
+    pub wait_ms: u64,
     pub messages_max: u32,
     pub visibility_timeout_ms: Option<u64>,
     pub answer_bytes_max: u64,
 }
 
 pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejection> {
-    let now_ms = batch.now_ms;
-    let state = batch.state();
-    let queue = state.queues.group(&request.queue, &request.group)?;
+    let (now_ms, state) = (batch.now_ms, batch.state());
+    let number = state.queues.group(&request.queue, &request.group)?.number;
+    membership::join(batch, number, &request.consumer, request.members_max)?;
+    let consumer = request.consumer.clone();
+    let wait_ms = request.wait_ms;
+    let reply = lease(batch, number, request);
+    let found = matches!(&reply, Reply::Received { messages, .. } if !messages.is_empty());
+    let until_ms = if found {
+        now_ms
+    } else {
+        now_ms.saturating_add(wait_ms)
+    };
+    batch.change_volatile(|state| state.see(number, &consumer, until_ms));
+    Ok(reply)
+}
+
+fn lease(batch: &mut Batch, number: QueueNumber, request: Request) -> Reply {
+    let (now_ms, state) = (batch.now_ms, batch.state());
+    let queue = state.queues.get(number);
     if queue.paused.receive {
-        return Ok(Reply::Received {
+        return Reply::Received {
             messages: Vec::new(),
             limited: Some(Limited {
                 by: LimitedBy::Paused,
                 retry_after_ms: None,
             }),
-        });
+        };
     }
-    let (number, answer_bytes_max) = (queue.number, request.answer_bytes_max);
+    let answer_bytes_max = request.answer_bytes_max;
     let timeout_ms = request
         .visibility_timeout_ms
         .unwrap_or(queue.config.visibility_timeout_ms);
@@ -56,7 +75,7 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
         if messages.len() == count {
             return None;
         }
-        front = state.front(number, &mut visits);
+        front = state.front_for(number, &consumer, &mut visits);
         let Front::Message { slot, .. } = front else {
             return None;
         };
@@ -78,7 +97,7 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
         true => limited(batch.state().queues.get(number), &consumer, now_ms, front),
         false => None,
     };
-    Ok(Reply::Received { messages, limited })
+    Reply::Received { messages, limited }
 }
 
 fn deliver(state: &State, lease: Lease, group: GroupNumber, leased_until_ms: u64) -> Delivered {
@@ -106,7 +125,7 @@ fn deliver(state: &State, lease: Lease, group: GroupNumber, leased_until_ms: u64
 
 /// Why a queue with ready messages hands out none.
 fn limited(queue: &Queue, consumer: &str, now_ms: u64, front: Front) -> Option<Limited> {
-    if queue.counts.ready == 0 {
+    if queue.ready_for(consumer) == 0 {
         return None;
     }
     if queue.leases_left() == 0 {
@@ -131,7 +150,7 @@ fn limited(queue: &Queue, consumer: &str, now_ms: u64, front: Front) -> Option<L
     let retry_after_ms = match front {
         Front::Message { .. } => return None,
         Front::Later => Some(GO_ON_AFTER_MS),
-        Front::Nothing => match queue.ready.parked_until_ms()? {
+        Front::Nothing => match queue.parked_until_ms(consumer)? {
             UNTIL_DONE => None,
             until_ms => Some(until_ms.saturating_sub(now_ms)),
         },
@@ -289,6 +308,8 @@ mod tests {
                 queue,
                 group,
                 consumer,
+                members_max: 9,
+                wait_ms: 0,
                 messages_max: 9,
                 visibility_timeout_ms: None,
                 answer_bytes_max: 1000,
@@ -309,6 +330,8 @@ mod tests {
         let Command::Receive {
             queue,
             consumer,
+            members_max,
+            wait_ms,
             messages_max,
             visibility_timeout_ms,
             answer_bytes_max,
@@ -322,6 +345,8 @@ mod tests {
             queue,
             group,
             consumer,
+            members_max,
+            wait_ms,
             messages_max,
             visibility_timeout_ms,
             answer_bytes_max,

@@ -22,15 +22,13 @@ pub(super) fn run(batch: &mut Batch, leases: &[Release]) -> Reply {
 
 /// None: the lease has ended.
 fn decide(state: &State, now_ms: u64, release: Release) -> Option<Record> {
-    let (message, queue) = lease::held(state, release.lease).ok()?;
-    let behind_ms = queue
-        .ready
-        .since_ms(message.priority, message.flow)
-        .unwrap_or(now_ms);
+    lease::held(state, release.lease).ok()?;
+    let slot = release.lease.message.slot;
+    let since_ms = release.ready_since_ms.min(now_ms);
     Some(Record::Released {
         message: release.lease.message,
         group: release.lease.group,
-        since_ms: release.ready_since_ms.min(behind_ms).min(now_ms),
+        since_ms: state.since_before_others_ms(slot, since_ms),
     })
 }
 

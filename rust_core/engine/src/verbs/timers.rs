@@ -4,6 +4,7 @@
 //! A deleted queue's timers mean nothing and hold up nobody's: one that is due just leaves the heap.
 
 use super::death::{self, Death};
+use super::membership;
 use super::nack::{due_ms, is_last};
 use super::retention;
 use crate::batch::Batch;
@@ -25,19 +26,32 @@ const DISARMED_PER_STEP_MAX: u32 = 2048;
 pub(crate) fn run(batch: &mut Batch, budget: &mut Budget) {
     reap(batch, budget);
     retention::run(batch, budget);
+    membership::reassign_due(batch, budget);
+    // A lease that ended by itself is a failed attempt, also when its holder's session is over by now.
+    if fire_due(batch, budget) {
+        membership::end_sessions(batch, budget);
+    }
+}
+
+/// False: some are left for the next step.
+fn fire_due(batch: &mut Batch, budget: &mut Budget) -> bool {
     let mut disarmed = 0;
     while let Some((deadline_ms, slot)) = batch.state().deadlines.first() {
         let state = batch.state();
-        if deadline_ms > batch.now_ms || disarmed == DISARMED_PER_STEP_MAX {
-            return;
+        if deadline_ms > batch.now_ms {
+            return true;
         }
         if state.queues.get(state.messages[slot].queue).deleted {
+            if disarmed == DISARMED_PER_STEP_MAX {
+                return false;
+            }
             batch.disarm(slot);
             disarmed += 1;
         } else if !fire(batch, slot, budget) {
-            return;
+            return false;
         }
     }
+    true
 }
 
 /// Takes from the queue that was deleted first, then from the next ones, until the count is used up.

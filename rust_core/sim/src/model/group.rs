@@ -123,6 +123,7 @@ impl Model {
             queue: queue.name.clone(),
             created_at_ms: group.created_at_ms,
             counts: self.counts(group.home),
+            members: Vec::new(),
         }
     }
 }

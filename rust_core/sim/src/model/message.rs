@@ -71,9 +71,11 @@ pub(crate) struct Death {
 }
 
 impl Message {
-    /// Ready messages that share it are first in, first out.
-    pub fn lane(&self) -> (u32, u8, Option<u64>) {
-        (self.home, self.priority, self.fairness_key)
+    /// Ready messages that share it are first in, first out. Those with an ordering key, which may stick to a member, lie
+    /// apart from the others.
+    pub fn lane(&self) -> (u32, u8, Option<u64>, bool) {
+        let is_keyed = self.ordering_key.is_some();
+        (self.home, self.priority, self.fairness_key, is_keyed)
     }
 
     /// One that its ordering key waits for.

@@ -101,10 +101,11 @@ impl Model {
         let mut page: Vec<usize> = all.filter(|&at| is_here(&self.messages[at])).collect();
         page.sort_by_key(|&at| {
             let message = &self.messages[at];
+            let is_keyed = message.ordering_key.is_some();
             match state {
-                State::Ready => (-i64::from(message.priority), message.line),
-                State::Blocked => (message.key_line, message.line),
-                _ => (0, message.line),
+                State::Ready => (-i64::from(message.priority), is_keyed, message.line),
+                State::Blocked => (message.key_line, false, message.line),
+                _ => (0, false, message.line),
             }
         });
         let position = after.map(|after| {

@@ -37,6 +37,7 @@ fn code(reason: &Reason) -> &'static str {
         Reason::Expired => "expired",
         Reason::Dead { .. } => "dead",
         Reason::OrderingKey { .. } => "ordering_key",
+        Reason::KeyAssigned { .. } => "key_assigned",
         Reason::QueueRateLimit { .. } => "queue_rate_limit",
         Reason::QueueInFlight => "queue_in_flight",
         Reason::Behind { .. } => "behind",
@@ -46,9 +47,17 @@ fn code(reason: &Reason) -> &'static str {
 fn put_fields(json: &mut Json, context: &Context, reason: &Reason) {
     match *reason {
         Reason::Paused | Reason::Expired | Reason::QueueInFlight => {}
-        Reason::Delayed { until_ms } | Reason::Leased { until_ms } => {
+        Reason::Delayed { until_ms } => json.instant("until", until_ms),
+        Reason::Leased {
+            until_ms,
+            ref consumer,
+        } => {
             json.instant("until", until_ms);
+            if let Some(consumer) = consumer {
+                json.text("consumer", consumer);
+            }
         }
+        Reason::KeyAssigned { ref member } => json.text("member", member),
         Reason::Dead { reason } => json.text("reason", names::death_reason_name(reason)),
         Reason::OrderingKey { behind, state } => {
             json.id("behind", context.partition, behind);
@@ -70,7 +79,7 @@ fn detail(context: &Context, reason: &Reason) -> String {
     match *reason {
         Reason::Paused => "the queue is paused and hands nothing out until it is resumed".into(),
         Reason::Delayed { until_ms } => format!("it is delayed until {}", instant(until_ms)),
-        Reason::Leased { until_ms } => {
+        Reason::Leased { until_ms, .. } => {
             let until = instant(until_ms);
             format!("a consumer holds it until {until}, unless it is done or extended before")
         }
@@ -86,6 +95,9 @@ fn detail(context: &Context, reason: &Reason) -> String {
             format!(
                 "an earlier message of its ordering key has to be done first: {behind}, which is {state}"
             )
+        }
+        Reason::KeyAssigned { ref member } => {
+            format!("its ordering key sticks to {member}, which has to ask for it")
         }
         Reason::QueueRateLimit { retry_after_ms } => {
             let seconds = seconds(retry_after_ms);

@@ -2,7 +2,7 @@
 
 use super::queue::put_counts;
 use super::write::Json;
-use engine::reply::GroupView;
+use engine::reply::{GroupView, MemberView};
 
 /// One group. Its lag is what it has not taken yet.
 pub fn put(json: &mut Json, group: &GroupView) {
@@ -13,6 +13,23 @@ pub fn put(json: &mut Json, group: &GroupView) {
         json.instant("createdAt", group.created_at_ms);
         put_counts(json, counts);
         json.number("lag", counts.ready + counts.blocked + counts.delayed);
+        json.name("members");
+        json.array(|json| {
+            group
+                .members
+                .iter()
+                .for_each(|member| put_member(json, member))
+        });
+    });
+}
+
+fn put_member(json: &mut Json, member: &MemberView) {
+    json.object(|json| {
+        json.text("id", &member.consumer);
+        json.instant("joinedAt", member.joined_at_ms);
+        json.instant("lastSeenAt", member.seen_ms);
+        json.number("leased", member.leased);
+        json.number("keys", member.keys);
     });
 }
 

@@ -43,6 +43,9 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
         Rejection::GroupsExhausted { queue, groups_max } => {
             format!("queue {queue} has {groups_max} consumer groups beside default; delete one first").into()
         }
+        Rejection::MembersExhausted { queue, group, members_max } => {
+            format!("group {group} of queue {queue} has {members_max} members already").into()
+        }
         Rejection::GroupIsDefault { queue } => {
             format!("the group default of queue {queue} can't be deleted; every queue has it").into()
         }

@@ -27,6 +27,8 @@ pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
         | Reply::Group(_)
         | Reply::GroupDeleted { .. }
         | Reply::Groups(_)
+        | Reply::Session { .. }
+        | Reply::Left { .. }
         | Reply::Enqueued(_)
         | Reply::Received { .. }
         | Reply::Message(_)

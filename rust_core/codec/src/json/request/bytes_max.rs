@@ -46,9 +46,9 @@ impl Requests {
     }
 }
 
-/// Handing out `messages` messages.
+/// Handing out `messages` messages to a consumer that may join.
 pub fn receive(consumer_bytes: usize, messages: usize) -> usize {
-    bound::leased(consumer_bytes, messages)
+    bound::leased(consumer_bytes, messages) + bound::member(consumer_bytes)
 }
 
 /// The command that gives leases back.

@@ -1,6 +1,6 @@
 //! Requests about consumer groups.
 
-use super::{Request, Requests};
+use super::{Ask, Request, Requests};
 use crate::json::faults::Faults;
 use crate::json::invalid::Invalid;
 use crate::json::object::{Schema, read_fields};
@@ -51,6 +51,27 @@ impl Requests {
         Ok(Request::plain(command, bound::QUEUE_DELETED))
     }
 
+    /// `PUT /v1/queues/{queue}/groups/{group}/members/{consumer}`
+    pub fn heartbeat(&self, queue: &str, group: &str, consumer: &str) -> Result<Request, Invalid> {
+        let command = Command::Heartbeat {
+            queue: self.queue_name(queue)?,
+            group: self.group_name(group)?,
+            consumer: self.parameter_text("the consumer's id", consumer)?,
+            members_max: self.limits.members_max,
+        };
+        Ok(Request::plain(command, bound::member(consumer.len())))
+    }
+
+    /// `DELETE /v1/queues/{queue}/groups/{group}/members/{consumer}`
+    pub fn leave(&self, queue: &str, group: &str, consumer: &str) -> Result<Request, Invalid> {
+        let command = Command::Leave {
+            queue: self.queue_name(queue)?,
+            group: self.group_name(group)?,
+            consumer: self.parameter_text("the consumer's id", consumer)?,
+        };
+        Ok(Request::plain(command, bound::member(consumer.len())))
+    }
+
     /// The name in a path.
     pub(super) fn group_name(&self, name: &str) -> Result<Box<str>, Invalid> {
         if self.limits.is_queue_name(name) {
@@ -74,4 +95,23 @@ impl Requests {
             self.limits.queue_name_rule()
         )
     }
+}
+
+/// The command that tells that a poll of a member has ended; None when nobody in particular asked.
+pub fn seen(ask: &Ask) -> Option<Request> {
+    let Ask::Plain(Command::Receive {
+        queue,
+        group,
+        consumer,
+        ..
+    }) = ask
+    else {
+        return None;
+    };
+    let command = Command::Seen {
+        queue: queue.clone(),
+        group: group.clone(),
+        consumer: consumer.clone(),
+    };
+    (!consumer.is_empty()).then(|| Request::plain(command, 0))
 }

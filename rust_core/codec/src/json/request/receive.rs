@@ -12,6 +12,8 @@ pub struct Receive<'a> {
     pub group: Option<&'a str>,
     /// Who asks; None: nobody in particular.
     pub consumer: Option<&'a str>,
+    /// How long it waits when there is nothing.
+    pub wait_ms: u64,
     /// None: 1.
     pub messages_max: Option<i64>,
     /// None: the queue's.
@@ -43,6 +45,8 @@ impl Requests {
             messages_max: messages_max as u32,
             visibility_timeout_ms: receive.visibility_timeout_ms.map(timeout).transpose()?,
             consumer: consumer.clone(),
+            members_max: limits.members_max,
+            wait_ms: receive.wait_ms,
             answer_bytes_max: limits.answer_bytes_max,
         };
         Ok(Request::plain(

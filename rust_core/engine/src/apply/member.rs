@@ -1,0 +1,56 @@
+//! Applies that members of a consumer group come and go, and that keys are assigned anew because of it.
+
+use crate::ids::QueueNumber;
+use crate::message::Place;
+use crate::state::{End, State};
+
+impl State {
+    pub(super) fn join(&mut self, number: QueueNumber, consumer: &str) {
+        let now_ms = self.cursor.now_ms;
+        let queue = self.queues.get_mut(number);
+        queue.members.join(consumer, now_ms, 0);
+        self.members_changed(number);
+    }
+
+    /// What it held is ready again, no attempt counted: the older first.
+    pub(super) fn leave(&mut self, number: QueueNumber, consumer: &str) {
+        let queue = self.queues.get_mut(number);
+        let (name, member) = queue.members.leave(consumer);
+        self.sessions.unrank(number, &name, &member);
+        self.members_changed(number);
+        let mut slots: Vec<u32> = member.leases.into_iter().collect();
+        slots.sort_by_key(|&slot| std::cmp::Reverse(self.messages[slot].number));
+        for slot in slots {
+            let id = self.messages.id(slot);
+            let since_ms = self.since_before_others_ms(slot, self.messages[slot].at_ms());
+            self.release(id, since_ms);
+        }
+    }
+
+    fn members_changed(&mut self, number: QueueNumber) {
+        let queue = self.queues.get_mut(number);
+        queue.lists.retire();
+        for (_, member) in queue.members.iter_mut() {
+            member.list = queue.lists.number();
+        }
+        if queue.lists.retired() > 0 {
+            self.reassigning.insert(number);
+        }
+        self.rank_sessions(number);
+        self.wake(number);
+    }
+
+    /// The next so many ready messages go to the list of whom their key sticks to.
+    pub(super) fn reassign(&mut self, number: QueueNumber, count: u32) {
+        for _ in 0..count {
+            let lists = &self.queues.get(number).lists;
+            let slot = lists.next_retired(&self.messages);
+            let slot = slot.expect("more messages are assigned anew than there are");
+            let at_ms = self.messages[slot].at_ms();
+            self.relocate(slot, Place::Ready, at_ms, End::InOrder);
+        }
+        if self.queues.get(number).lists.retired() == 0 {
+            self.reassigning.remove(&number);
+        }
+    }
+}

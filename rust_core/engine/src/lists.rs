@@ -1,0 +1,186 @@
+//! Where a group's ready messages lie: in a list that anybody takes from, and, for the heads of ordering keys, in one of
+//! the member that the key sticks to, or, while there are no members, in one that anybody takes from as well.
+//!
+//! When members come or go all keyed lists are retired and fresh ones begin. What a retired list holds is assigned
+//! anew, in order and in bounded parts; so a change of members takes no longer with more keys.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ready::Ready;
+use crate::slab::Slab;
+
+/// Which list of a group.
+pub(crate) type ListId = u32;
+
+/// The list of the messages without an ordering key.
+pub(crate) const SHARED: ListId = 0;
+
+/// See the module.
+pub(crate) struct Lists {
+    shared: Keyed,
+    /// By number; numbers count up and an empty list isn't there.
+    keyed: BTreeMap<ListId, Keyed>,
+    retired: BTreeSet<ListId>,
+    /// Of the keys that stick to nobody.
+    unassigned: ListId,
+    /// The last number given.
+    numbered: ListId,
+}
+
+#[derive(Default)]
+struct Keyed {
+    ready: Ready,
+    count: u64,
+}
+
+impl Lists {
+    pub fn new() -> Self {
+        Lists {
+            shared: Keyed::default(),
+            keyed: BTreeMap::new(),
+            retired: BTreeSet::new(),
+            unassigned: 1,
+            numbered: 1,
+        }
+    }
+
+    /// The list of the keys that stick to nobody.
+    pub fn unassigned(&self) -> ListId {
+        self.unassigned
+    }
+
+    /// A fresh list, for a member.
+    pub fn number(&mut self) -> ListId {
+        self.numbered += 1;
+        self.numbered
+    }
+
+    /// All keyed lists are assigned anew; who has one needs a fresh number.
+    pub fn retire(&mut self) {
+        self.retired.extend(self.keyed.keys());
+        self.unassigned = self.number();
+    }
+
+    #[cfg(test)]
+    pub fn is_retired(&self, id: ListId) -> bool {
+        self.retired.contains(&id)
+    }
+
+    /// Messages of retired lists.
+    pub fn retired(&self) -> u64 {
+        let retired = self.retired.iter().map(|&id| self.count(id));
+        retired.sum()
+    }
+
+    /// The message of a retired list that is assigned next: of the highest priority, then the oldest of its lane.
+    pub fn next_retired(&self, slab: &Slab) -> Option<u32> {
+        let heads = self
+            .retired
+            .iter()
+            .filter_map(|&id| self.get(id)?.first_at_or_below(u8::MAX));
+        heads.min_by_key(|&slot| {
+            let message = &slab[slot];
+            let (priority, number) = (Reverse(message.priority), message.number);
+            (priority, message.flow, message.at_ms(), number)
+        })
+    }
+
+    pub fn get(&self, id: ListId) -> Option<&Ready> {
+        match id {
+            SHARED => Some(&self.shared.ready),
+            id => self.keyed.get(&id).map(|list| &list.ready),
+        }
+    }
+
+    pub fn get_mut(&mut self, id: ListId) -> Option<&mut Ready> {
+        match id {
+            SHARED => Some(&mut self.shared.ready),
+            id => self.keyed.get_mut(&id).map(|list| &mut list.ready),
+        }
+    }
+
+    /// How many messages a list holds.
+    pub fn count(&self, id: ListId) -> u64 {
+        match id {
+            SHARED => self.shared.count,
+            id => self.keyed.get(&id).map_or(0, |list| list.count),
+        }
+    }
+
+    /// To add one message to; counted.
+    pub fn counted(&mut self, id: ListId) -> &mut Ready {
+        let list = match id {
+            SHARED => &mut self.shared,
+            id => self.keyed.entry(id).or_default(),
+        };
+        list.count += 1;
+        &mut list.ready
+    }
+
+    pub fn remove(&mut self, id: ListId, slab: &mut Slab, slot: u32) {
+        let list = match id {
+            SHARED => &mut self.shared,
+            id => self.keyed.get_mut(&id).expect("a message's list is there"),
+        };
+        list.ready.remove(slab, slot);
+        list.count -= 1;
+        if list.count == 0 && id != SHARED {
+            self.keyed.remove(&id);
+            self.retired.remove(&id);
+        }
+    }
+
+    /// Every list, the shared one first.
+    pub fn all(&self) -> impl Iterator<Item = (ListId, &Ready)> {
+        let keyed = self.keyed.iter().map(|(&id, list)| (id, &list.ready));
+        std::iter::once((SHARED, &self.shared.ready)).chain(keyed)
+    }
+
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Ready> {
+        let keyed = self.keyed.values_mut().map(|list| &mut list.ready);
+        std::iter::once(&mut self.shared.ready).chain(keyed)
+    }
+
+    /// The first message of the highest priority that is at or below this one.
+    pub fn first_at_or_below(&self, slab: &Slab, priority: u8) -> Option<u32> {
+        let firsts = self
+            .all()
+            .map(|(_, ready)| ready.first_at_or_below(priority));
+        let firsts = firsts.flatten();
+        firsts.reduce(|first, next| {
+            let higher = slab[next].priority > slab[first].priority;
+            if higher { next } else { first }
+        })
+    }
+
+    /// The message after the last one of a lane: of the same priority in this list, then in those behind, then of the
+    /// next lower one.
+    pub fn first_after(&self, slab: &Slab, list: ListId, slot: u32) -> Option<u32> {
+        let (priority, flow) = (slab[slot].priority, slab[slot].flow);
+        let same = |next: &u32| slab[*next].priority == priority;
+        let here = self.get(list)?.first_after(priority, flow);
+        let mut behind = self.keyed.range(list + 1..).filter_map(|(_, behind)| {
+            let first = behind.ready.first_at_or_below(priority);
+            first.filter(same)
+        });
+        here.filter(same)
+            .or_else(|| behind.next())
+            .or_else(|| self.first_at_or_below(slab, priority.checked_sub(1)?))
+    }
+
+    /// One of the last in line.
+    pub fn any(&self) -> Option<u32> {
+        self.all().find_map(|(_, ready)| ready.any())
+    }
+
+    /// All messages, list by list.
+    pub fn iter<'a>(&'a self, slab: &'a Slab) -> impl Iterator<Item = u32> + 'a {
+        self.all().flat_map(|(_, ready)| ready.iter(slab))
+    }
+
+    /// Which numbers are whose, for the fold.
+    pub fn facts(&self) -> impl std::fmt::Debug + '_ {
+        (&self.retired, self.unassigned, self.numbered)
+    }
+}

@@ -1,0 +1,214 @@
+//! The members of a consumer group: who they are, which keys stick to them and which leases they hold. That somebody
+//! came or went is recorded; when somebody was last seen is volatile, and after a takeover everybody is seen then.
+//!
+//! A key sticks to the member of the highest mix of both hashes (rendezvous hashing, Thaler and Ravishankar 1998), so
+//! only keys of who comes or goes change hands, and a member that comes back has the keys it had.
+//!
+//! Who holds a message costs some fifty bytes as long as the lease lasts, and nothing for who is no member.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::lists::ListId;
+use crate::segmented::mix;
+
+/// One member.
+pub(crate) struct Member {
+    pub joined_at_ms: u64,
+    /// Where the ready messages of its keys lie.
+    pub list: ListId,
+    /// Slots of the messages it holds.
+    pub leases: BTreeSet<u32>,
+    hash: u64,
+    /// When it was last seen, or until when a poll of it waits. Volatile.
+    pub seen_ms: u64,
+    /// As `sessions` knows it: not after the end of its session. Volatile.
+    pub session_ms: u64,
+    /// A message of its keys became ready in this step. Not part of the state.
+    pub woken: bool,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Members {
+    members: BTreeMap<Arc<str>, Member>,
+    /// Who holds the message in a slot.
+    holders: BTreeMap<u32, Arc<str>>,
+}
+
+impl Members {
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub fn find(&self, consumer: &str) -> Option<&Member> {
+        self.members.get(consumer)
+    }
+
+    pub fn find_mut(&mut self, consumer: &str) -> Option<&mut Member> {
+        self.members.get_mut(consumer)
+    }
+
+    /// Whose list it is.
+    pub fn of_list(&mut self, list: ListId) -> Option<&mut Member> {
+        let mut members = self.members.values_mut();
+        members.find(|member| member.list == list)
+    }
+
+    pub fn of_list_name(&self, list: ListId) -> Option<&str> {
+        let mut members = self.members.iter();
+        members
+            .find(|(_, member)| member.list == list)
+            .map(|(name, _)| &**name)
+    }
+
+    pub fn entry_mut(&mut self, consumer: &str) -> Option<(Arc<str>, &mut Member)> {
+        let (name, _) = self.members.get_key_value(consumer)?;
+        let name = name.clone();
+        Some((name, self.members.get_mut(consumer)?))
+    }
+
+    /// In order of name.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Member)> {
+        self.members.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Member)> {
+        self.members.iter_mut()
+    }
+
+    pub fn join(&mut self, consumer: &str, now_ms: u64, list: ListId) {
+        let member = Member {
+            joined_at_ms: now_ms,
+            list,
+            leases: BTreeSet::new(),
+            hash: hash(consumer),
+            seen_ms: now_ms,
+            session_ms: 0,
+            woken: false,
+        };
+        let earlier = self.members.insert(consumer.into(), member);
+        assert!(earlier.is_none(), "a member joins twice");
+    }
+
+    /// Its leases are nobody's from here on.
+    pub fn leave(&mut self, consumer: &str) -> (Arc<str>, Member) {
+        let left = self.members.remove_entry(consumer);
+        let (name, member) = left.expect("a member leaves that isn't there");
+        for slot in &member.leases {
+            self.holders.remove(slot);
+        }
+        (name, member)
+    }
+
+    /// The member a key sticks to.
+    pub fn of_key(&self, key: u64) -> Option<&Arc<str>> {
+        let scored = self.members.iter();
+        let scored = scored.map(|(name, member)| (mix(key ^ member.hash), name));
+        scored.max().map(|(_, name)| name)
+    }
+
+    /// The message in `slot` is handed to `consumer`, who may be no member.
+    pub fn hold(&mut self, consumer: &str, slot: u32) {
+        if let Some((name, _)) = self.members.get_key_value(consumer) {
+            self.holders.insert(slot, name.clone());
+            let member = self.members.get_mut(consumer);
+            member.expect("it was found").leases.insert(slot);
+        }
+    }
+
+    /// A lease ended.
+    pub fn let_go(&mut self, slot: u32) {
+        if let Some(consumer) = self.holders.remove(&slot) {
+            let member = self.members.get_mut(&consumer);
+            member.expect("a holder is a member").leases.remove(&slot);
+        }
+    }
+
+    /// Who holds the message in `slot`.
+    pub fn holder(&self, slot: u32) -> Option<&Arc<str>> {
+        self.holders.get(&slot)
+    }
+
+    /// The same members, who hold nothing. `list` numbers their lists.
+    pub fn successors(&self, mut list: impl FnMut() -> ListId) -> Members {
+        let mut members = Members::default();
+        for (name, member) in &self.members {
+            members.join(name, member.joined_at_ms, list());
+            let successor = members.members.get_mut(name).expect("it just joined");
+            successor.seen_ms = member.seen_ms;
+        }
+        members
+    }
+
+    pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
+        for (name, member) in &self.members {
+            let Member {
+                joined_at_ms,
+                list,
+                leases,
+                hash: _,
+                seen_ms: _,
+                session_ms: _,
+                woken: _,
+            } = member;
+            fold(format!("{name} {joined_at_ms} {list} {leases:?}").as_bytes());
+        }
+        fold(format!("{:?}", self.holders).as_bytes());
+    }
+}
+
+/// Spread over the whole word, so that ids that differ little score differently.
+fn hash(consumer: &str) -> u64 {
+    let bytes = consumer.bytes().map(u64::from);
+    bytes.fold(0, |hash, byte| mix(hash ^ byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(names: &[&str]) -> Members {
+        let mut members = Members::default();
+        let names = (2..).zip(names);
+        names.for_each(|(list, name)| members.join(name, 0, list));
+        members
+    }
+
+    fn owners(members: &Members) -> Vec<Arc<str>> {
+        let owner = |key| members.of_key(mix(key)).expect("somebody").clone();
+        (0..10_000).map(owner).collect()
+    }
+
+    #[test]
+    fn keys_are_spread_evenly_and_only_those_of_who_comes_or_goes_change_hands() {
+        let names: Vec<String> = (0..10).map(|i| format!("worker-{i}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (ten, nine) = (owners(&members(&names)), owners(&members(&names[1..])));
+        for name in &names {
+            let keys = ten.iter().filter(|owner| ***owner == **name).count();
+            assert!((850..1150).contains(&keys), "{keys} of 10,000");
+        }
+        for (before, after) in ten.iter().zip(&nine) {
+            assert!(before == after || **before == *names[0]);
+        }
+        assert_eq!(owners(&members(&names)), ten, "who comes back has his keys");
+    }
+
+    #[test]
+    fn what_a_member_holds_is_known_until_it_is_let_go_or_the_member_leaves() {
+        let mut members = members(&["a", "b"]);
+        members.hold("a", 7);
+        members.hold("a", 8);
+        members.hold("nobody", 9);
+        members.let_go(8);
+        members.let_go(9);
+        assert_eq!(members.holder(7).map(|name| &**name), Some("a"));
+        assert_eq!(members.leave("a").1.leases, BTreeSet::from([7]));
+        assert_eq!(members.holder(7), None);
+    }
+}

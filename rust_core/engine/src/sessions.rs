@@ -1,0 +1,127 @@
+//! When sessions of members end. Each member has one entry, never later than the end of its session: being seen again
+//! moves nothing, and an entry that comes up too early is put where it belongs. Volatile: not part of the state.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::ids::QueueNumber;
+use crate::members::Member;
+use crate::state::State;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    ends: BTreeSet<(u64, QueueNumber, Arc<str>)>,
+}
+
+impl Sessions {
+    /// The entry that comes up first.
+    pub fn first(&self) -> Option<&(u64, QueueNumber, Arc<str>)> {
+        self.ends.first()
+    }
+
+    fn rank(&mut self, queue: QueueNumber, name: &Arc<str>, member: &mut Member, end_ms: u64) {
+        self.unrank(queue, name, member);
+        member.session_ms = end_ms;
+        self.ends.insert((end_ms, queue, name.clone()));
+    }
+
+    pub fn unrank(&mut self, queue: QueueNumber, name: &Arc<str>, member: &Member) {
+        self.ends.remove(&(member.session_ms, queue, name.clone()));
+    }
+}
+
+impl State {
+    /// A member of a group was seen, and will be until then. Whoever is no member is nobody.
+    pub fn see(&mut self, number: QueueNumber, consumer: &str, until_ms: u64) {
+        let queue = self.queues.get_mut(number);
+        let timeout_ms = queue.config.session_timeout_ms;
+        if let Some(member) = queue.members.find_mut(consumer) {
+            member.seen_ms = until_ms;
+            // A poll that ended before its time.
+            if until_ms.saturating_add(timeout_ms) < member.session_ms {
+                self.rank_session(number, consumer);
+            }
+        }
+    }
+
+    /// Who holds the message in `slot` was seen now.
+    pub fn see_holder(&mut self, slot: u32) {
+        let number = self.messages[slot].queue;
+        if let Some(holder) = self.queues.get(number).members.holder(slot).cloned() {
+            self.see(number, &holder, self.cursor.now_ms);
+        }
+    }
+
+    /// When the session of a member ends, as it was seen so far.
+    pub fn session_until_ms(&self, number: QueueNumber, consumer: &str) -> Option<u64> {
+        let queue = self.queues.get(number);
+        let member = queue.members.find(consumer)?;
+        Some(
+            member
+                .seen_ms
+                .saturating_add(queue.config.session_timeout_ms),
+        )
+    }
+
+    /// Puts the entry of a member where it belongs.
+    pub fn rank_session(&mut self, number: QueueNumber, consumer: &str) {
+        let (sessions, queue) = (&mut self.sessions, self.queues.get_mut(number));
+        let timeout_ms = queue.config.session_timeout_ms;
+        if let Some((name, member)) = queue.members.entry_mut(consumer) {
+            let end_ms = member.seen_ms.saturating_add(timeout_ms);
+            sessions.rank(number, &name, member, end_ms);
+        }
+    }
+
+    /// Puts the entries of a group's members where they belong: who they are, or their time, has changed.
+    pub fn rank_sessions(&mut self, number: QueueNumber) {
+        let (sessions, queue) = (&mut self.sessions, self.queues.get_mut(number));
+        let timeout_ms = queue.config.session_timeout_ms;
+        for (name, member) in queue.members.iter_mut() {
+            let end_ms = member.seen_ms.saturating_add(timeout_ms);
+            sessions.rank(number, name, member, end_ms);
+        }
+    }
+
+    /// Takes out the entries of a group that is deleted.
+    pub fn unrank_sessions(&mut self, number: QueueNumber) {
+        let Some(queue) = self.queues.try_get_mut(number) else {
+            return;
+        };
+        for (name, member) in queue.members.iter() {
+            self.sessions.unrank(number, name, member);
+        }
+    }
+
+    /// A new owner sees everybody once.
+    pub fn see_everybody(&mut self) {
+        let now_ms = self.cursor.now_ms;
+        let numbers: Vec<QueueNumber> = self.queues.iter().map(|queue| queue.number).collect();
+        for number in numbers {
+            let queue = self.queues.get_mut(number);
+            if !queue.deleted {
+                let members = queue.members.iter_mut();
+                members.for_each(|(_, member)| member.seen_ms = now_ms);
+                self.rank_sessions(number);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sessions {
+    /// Panics unless each member has one entry, not after its session's end.
+    pub fn assert_of(&self, state: &State) {
+        let named = state.queues.iter().filter(|queue| !queue.deleted);
+        let mut expected = BTreeSet::new();
+        for queue in named {
+            for (name, member) in queue.members.iter() {
+                let end_ms = member.seen_ms + queue.config.session_timeout_ms;
+                assert!(member.session_ms <= end_ms, "a session's entry is late");
+                expected.insert((member.session_ms, queue.number, name.clone()));
+            }
+        }
+        assert_eq!(self.ends, expected, "sessions");
+    }
+}

@@ -1,0 +1,98 @@
+//! What the verbs of members share: who asks becomes a member, and keys follow a change of members.
+
+use crate::batch::Batch;
+use crate::budget::{Budget, MEMBER_LEFT_BYTES_MAX, REASSIGNED_BYTES_MAX};
+use crate::ids::QueueNumber;
+use crate::queue::Queue;
+use crate::record::Record;
+use crate::rejection::Rejection;
+
+/// Messages that are assigned anew right when members change, so that nobody waits for the next step.
+const REASSIGNED_AT_ONCE_MAX: u32 = 512;
+
+/// And in a step, at less than two microseconds each.
+const REASSIGNED_PER_STEP_MAX: u32 = 2048;
+
+/// `consumer` is a member of the group from here on, unless it has no name.
+pub(super) fn join(
+    batch: &mut Batch,
+    number: QueueNumber,
+    consumer: &str,
+    members_max: u64,
+) -> Result<(), Rejection> {
+    let queue = batch.state().queues.get(number);
+    if consumer.is_empty() || queue.members.find(consumer).is_some() {
+        return Ok(());
+    }
+    if queue.members.len() as u64 >= members_max {
+        return Err(exhausted(queue, members_max));
+    }
+    batch.commit(Record::MemberJoined {
+        queue: number,
+        consumer: consumer.into(),
+    });
+    reassign(batch, number, REASSIGNED_AT_ONCE_MAX);
+    Ok(())
+}
+
+fn exhausted(queue: &Queue, members_max: u64) -> Rejection {
+    Rejection::MembersExhausted {
+        queue: (*queue.name).into(),
+        group: (*queue.group.name).into(),
+        members_max,
+    }
+}
+
+/// Answers how many leases `consumer` had.
+pub(super) fn leave(batch: &mut Batch, number: QueueNumber, consumer: &str) -> u64 {
+    let Some(member) = batch.state().queues.get(number).members.find(consumer) else {
+        return 0;
+    };
+    let released = member.leases.len() as u64;
+    batch.commit(Record::MemberLeft {
+        queue: number,
+        consumer: consumer.into(),
+    });
+    reassign(batch, number, REASSIGNED_AT_ONCE_MAX);
+    released
+}
+
+/// Answers how many were assigned.
+fn reassign(batch: &mut Batch, queue: QueueNumber, max: u32) -> u32 {
+    let retired = batch.state().queues.get(queue).lists.retired();
+    let count = retired.min(u64::from(max)) as u32;
+    if count > 0 {
+        batch.commit(Record::Reassigned { queue, count });
+    }
+    count
+}
+
+/// What is left of changes of members.
+pub(super) fn reassign_due(batch: &mut Batch, budget: &mut Budget) {
+    let mut left = REASSIGNED_PER_STEP_MAX;
+    while let Some(&queue) = batch.state().reassigning.first() {
+        if left == 0 || !budget.take(REASSIGNED_BYTES_MAX) {
+            return;
+        }
+        left -= reassign(batch, queue, left);
+    }
+}
+
+/// Members that were not seen for their session's time leave.
+pub(super) fn end_sessions(batch: &mut Batch, budget: &mut Budget) {
+    while let Some((first_ms, number, consumer)) = batch.state().sessions.first().cloned() {
+        let now_ms = batch.now_ms;
+        if first_ms > now_ms {
+            return;
+        }
+        let until_ms = batch.state().session_until_ms(number, &consumer);
+        if until_ms.is_some_and(|until_ms| until_ms > now_ms) {
+            batch.change_volatile(|state| state.rank_session(number, &consumer));
+            continue;
+        }
+        if !budget.take(MEMBER_LEFT_BYTES_MAX) {
+            return;
+        }
+        leave(batch, number, &consumer);
+    }
+}
