@@ -161,3 +161,15 @@ async def test_a_full_queue_refuses(queues: AsyncQueues, name: str) -> None:
     with pytest.raises(errors.QueueFull) as caught:
         await queues.enqueue(name, 2)
     assert caught.value.retryable
+
+
+async def test_a_producer_keeps_to_the_ingress_limit(server: LocalServer) -> None:
+    async with AsyncQueues(server.api_key, url=server.url) as patient:
+        await patient.create("narrow", {"ingress_limit": {"requests": 20, "per": "second", "burst": 2}})
+        sent = await asyncio.gather(*(patient.enqueue("narrow", number) for number in range(10)))
+        assert len({one.id for one in sent}) == 10
+        assert (await patient.get("narrow")).counts.ready == 10
+    async with AsyncQueues(server.api_key, url=server.url, retries_max=0) as hasty:
+        [*_, last] = await hasty.enqueue_batch("narrow", [{"payload": 1}] * 5)
+        assert isinstance(last.error, errors.RateLimited)
+        assert last.error.retry_after is not None

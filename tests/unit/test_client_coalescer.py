@@ -9,7 +9,7 @@ import pytest
 
 from hanzo_queues import EnqueueResult, errors
 from hanzo_queues.client.models import Message
-from tests.unit.client_stand_in import Asked, StandIn, accepted, message, problem, settled
+from tests.unit.client_stand_in import Asked, StandIn, accepted, message, problem, result_of, settled
 
 
 def payloads(asked: Asked) -> list[Any]:
@@ -100,6 +100,53 @@ async def test_an_entry_that_spoils_the_request_fails_alone(code: str) -> None:
     assert isinstance(results[7], errors.BY_CODE[code])
     stored = [item for asked in server.asked if "spoils" not in payloads(asked) for item in payloads(asked)]
     assert stored == [item for item in items if item != "spoils"]  # in the order of the calls
+
+
+async def test_an_entry_that_can_be_accepted_later_is_sent_again_when_it_is_time() -> None:
+    """As it is when it does not share a request."""
+    limited = {"error": {"code": "rate_limited", "detail": "later", "retryAfter": 0.7}}
+    refusals = [{2: limited, 3: limited}, {3: limited}, {}]
+
+    def answers(asked: Asked) -> Any:
+        given = refusals.pop(0)
+        if "messages" not in asked.body:
+            return accepted(asked)
+        results = [given.get(payload) or result_of(payload) for payload in payloads(asked)]
+        return {"results": results, "failed": len(given)}
+
+    server = StandIn(answers)
+    client = server.client()
+    results = await asyncio.gather(*(client.enqueue("q", number) for number in range(5)))
+    assert [result.id for result in results] == ["0", "1", "2", "3", "4"]
+    assert [payloads(asked) for asked in server.asked] == [[0, 1, 2, 3, 4], [2, 3], [3]]
+    assert len(server.slept) == 2
+    assert min(server.slept) >= 0.7
+
+
+async def test_an_entry_that_is_never_accepted_is_given_up_like_a_request() -> None:
+    full = {"error": {"code": "queue_full", "detail": "full"}}
+    server = StandIn(lambda asked: {"results": [full for _ in payloads(asked)], "failed": 2})
+    client = server.client(retries_max=3)
+    results = await asyncio.gather(*(client.enqueue("q", number) for number in range(2)), return_exceptions=True)
+    assert [type(result) for result in results] == [errors.QueueFull] * 2
+    assert len(server.asked) == 4
+
+
+async def test_what_was_stored_is_not_sent_again_with_what_was_not() -> None:
+    """Even when the repetition goes wrong, and halves of the batch are tried."""
+    limited = {"error": {"code": "rate_limited", "detail": "later"}}
+    sent: list[list[Any]] = []
+
+    def answers(asked: Asked) -> Any:
+        sent.append(payloads(asked))
+        if len(sent) == 1:
+            return {"results": [*accepted(asked)["results"][:2], limited, limited], "failed": 2}
+        return problem(413, "batch_too_large") if len(sent) == 2 else accepted(asked)
+
+    client = StandIn(answers).client()
+    results = await asyncio.gather(*(client.enqueue("q", number) for number in range(4)))
+    assert [result.id for result in results] == ["0", "1", "2", "3"]
+    assert sent == [[0, 1, 2, 3], [2, 3], [2, 3]]
 
 
 async def test_what_is_everybodys_error_is_not_asked_again() -> None:

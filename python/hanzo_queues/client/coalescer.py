@@ -100,7 +100,10 @@ class Lane:
                 batch.append(entry)
         return batch
 
-    async def _deliver(self, batch: Batch) -> None:
+    async def _deliver(self, entries: Batch) -> None:
+        batch = [entry for entry in entries if not entry.future.done()]  # what is settled is not sent again
+        if not batch:
+            return
         try:
             await self._send(batch)
         except OutcomeUnknown as error:

@@ -126,7 +126,7 @@ def batch_results(json: Json) -> tuple[EntryResult, ...]:
 def entry_error(json: Json) -> ApiError:
     """The error of one entry of a batch."""
     code = json.get("code", "")
-    return BY_CODE.get(code, ApiError)(json.get("detail", ""), code=code)
+    return BY_CODE.get(code, ApiError)(json.get("detail", ""), code=code, retry_after=json.get("retryAfter"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@ Turns a lane's batch into one request and the answer's entries into its callers'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hanzo_queues.client.coalescer import Batch, Send
+from hanzo_queues.client.coalescer import Batch, Entry, Send
 from hanzo_queues.client.models import AckResult, EnqueueResult, NackResult, ReleaseResult, entry_error, instant
+from hanzo_queues.client.retry import is_transient
 from hanzo_queues.client.transport import Transport
 from hanzo_queues.client.wire import join, queue_target
+from hanzo_queues.errors import ApiError
 
 
 def enqueues_to(transport: Transport, queue: str) -> Send:
@@ -25,15 +27,37 @@ def enqueues_to(transport: Transport, queue: str) -> Send:
             answer = await transport.call("POST", single, batch[0].body, safe=safe)
             batch[0].resolve(EnqueueResult.of(answer))
             return
-        body = b'{"messages":' + join(entry.body for entry in batch) + b"}"
-        answer = await transport.call("POST", several, body, safe=safe)
-        for entry, result in zip(batch, answer["results"], strict=True):
-            if "error" in result:
-                entry.refuse(entry_error(result["error"]))
-            else:
-                entry.resolve(EnqueueResult.of(result))
+        failures = 0
+        while batch:
+            body = b'{"messages":' + join(entry.body for entry in batch) + b"}"
+            answer = await transport.call("POST", several, body, safe=safe)
+            failures += 1
+            batch = await _again(transport, failures, _resolved(batch, answer["results"]))
 
     return send
+
+
+def _resolved(batch: Batch, results: Sequence[Mapping[str, Any]]) -> list[tuple[Entry[Any], ApiError]]:
+    """Tells the callers of a batch of enqueues, but for those that were refused."""
+    refused = []
+    for entry, result in zip(batch, results, strict=True):
+        if "error" in result:
+            refused.append((entry, entry_error(result["error"])))
+        else:
+            entry.resolve(EnqueueResult.of(result))
+    return refused
+
+
+async def _again(transport: Transport, failures: int, refused: list[tuple[Entry[Any], ApiError]]) -> Batch:
+    """Those of the refused that can be accepted later, when it is time; the others are told. A limit, a pause or a full
+    queue means the same for a message that shares a request as for one that is alone."""
+    passing = [(entry, error) for entry, error in refused if is_transient(error)]
+    last = max((error for _, error in passing), key=lambda error: error.retry_after or 0.0, default=None)
+    repeats = last is not None and await transport.back_off(failures, last)
+    for entry, error in refused:
+        if not (repeats and is_transient(error)):
+            entry.refuse(error)
+    return [entry for entry, _ in passing if not entry.future.done()]
 
 
 def settlements_of(transport: Transport, queue: str) -> Send:

@@ -51,6 +51,14 @@ class Transport:
         self._timeout = timeout
         self._sleep = sleep
 
+    async def back_off(self, failures: int, error: QueuesError) -> bool:
+        """Waits before a repetition of what was refused, or says that there is none, as for a refused request."""
+        delay = self._policy.next_delay(failures, error, safe=True)
+        if delay is None:
+            return False
+        await self._sleep(delay)
+        return True
+
     async def call(
         self,
         method: str,
