@@ -40,14 +40,7 @@ impl Clients {
                 }
             }
             Ask::Delete { queue } => Command::DeleteQueue { name: name(queue) },
-            Ask::Pause { queue, what } => Command::PauseQueue {
-                name: name(queue),
-                what: *what,
-            },
-            Ask::Resume { queue, what } => Command::ResumeQueue {
-                name: name(queue),
-                what: *what,
-            },
+            Ask::Pause { .. } | Ask::Resume { .. } => pause(ask),
             Ask::Purge { queue } => Command::PurgeQueue { name: name(queue) },
             Ask::Enqueue {
                 queue,
@@ -75,7 +68,9 @@ impl Clients {
                 group: "default".into(),
                 state: *state,
                 filter: *filter,
-                after: after.and_then(|which| self.message(which)),
+                after: after
+                    .filter(|_| filter.ordering_key.is_none())
+                    .and_then(|which| self.message(which)),
                 limit: *limit,
                 answer_bytes_max: 150,
             },
@@ -99,11 +94,12 @@ impl Clients {
             Ask::Receive {
                 queue,
                 group,
+                consumer,
                 max,
                 timeout_ms,
                 bytes_max,
                 ..
-            } => receive(queue, group, *max, *timeout_ms, *bytes_max),
+            } => receive((queue, group, consumer), *max, *timeout_ms, *bytes_max),
             Ask::Ack { which } => Command::Ack(Ack {
                 lease: self.lease(*which)?,
             }),
@@ -281,6 +277,20 @@ pub(crate) fn token(envelope: &[u8]) -> u32 {
     token.and_then(|token| token.parse().ok()).expect("a token")
 }
 
+fn pause(ask: &Ask) -> Command {
+    match *ask {
+        Ask::Pause { queue, what } => Command::PauseQueue {
+            name: queue.into(),
+            what,
+        },
+        Ask::Resume { queue, what } => Command::ResumeQueue {
+            name: queue.into(),
+            what,
+        },
+        ref other => unreachable!("{other:?} pauses nothing"),
+    }
+}
+
 fn of_group(ask: &Ask) -> Command {
     match *ask {
         Ask::CreateGroup { queue, group } => Command::CreateGroup {
@@ -307,8 +317,7 @@ fn of_group(ask: &Ask) -> Command {
 }
 
 pub(crate) fn receive(
-    queue: &str,
-    group: &str,
+    (queue, group, consumer): (&str, &str, &str),
     messages_max: u32,
     timeout_ms: Option<u64>,
     bytes_max: u64,
@@ -316,7 +325,7 @@ pub(crate) fn receive(
     Command::Receive {
         queue: queue.into(),
         group: group.into(),
-        consumer: "".into(),
+        consumer: consumer.into(),
         members_max: 1000,
         wait_ms: 0,
         messages_max,

@@ -31,6 +31,8 @@ pub const TABLE: &[Transition] = &[
     ("ready", "receive", "leased"),
     ("ready", "receive", "limited"),
     ("ready", "receive", "does not fit"),
+    ("ready", "receive", "consumer limited"),
+    ("ready", "receive", "key limited"),
     ("blocked", "receive", "passed over"),
     ("delayed", "receive", "passed over"),
     ("leased", "receive", "passed over"),

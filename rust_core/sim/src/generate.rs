@@ -15,7 +15,13 @@ use crate::random::Random;
 use crate::world;
 
 const REASONS: [DeathReason; 2] = [DeathReason::Expired, DeathReason::RetriesExhausted];
-const STATES: [State; 4] = [State::Ready, State::Blocked, State::Delayed, State::Dead];
+const STATES: [State; 5] = [
+    State::Ready,
+    State::Blocked,
+    State::Delayed,
+    State::Delayed,
+    State::Dead,
+];
 const GROUPS: [&str; 4] = ["default", "audit", "search", "mirror"];
 const QUEUES: [&str; 4] = ["orders", "mails", "letters", "last"];
 
@@ -32,6 +38,8 @@ struct Style {
     expiring: u64,
     /// Of a hundred receives and makings of groups, so many are of further groups.
     grouped: u64,
+    /// Of a hundred messages, so many have a fairness key, and queues limit them half as often.
+    fair: u64,
     /// Of a hundred queues, so many have a bound.
     bounded: u64,
     /// The greatest time a setting names.
@@ -69,11 +77,12 @@ pub fn plan(seed: u64) -> Plan {
         delayed: random.pick(&[5, 30]),
         expiring: random.pick(&[0, 10, 40]),
         grouped: random.pick(&[0, 0, 50, 80]),
+        fair: random.pick(&[0, 50, 90]),
         bounded: random.pick(&[0, 30]),
         time_ms_max,
         times_ms: [(); 3].map(|()| random.time_ms(time_ms_max)),
     };
-    let count = random.within(40, 250);
+    let count = random.within(80, 320);
     let mut moves: Vec<Move> = (QUEUES[..random.within(1, 3) as usize].iter())
         .map(|queue| create(random, &style, queue))
         .collect();
@@ -85,7 +94,12 @@ pub fn plan(seed: u64) -> Plan {
             action: Action::Ask(0, ask),
         });
     }
-    moves.extend((0..count).map(|_| next(random, &style)));
+    for _ in 0..count {
+        let next = next(random, &style);
+        // Some clients ask again.
+        let again = random.maybe(8, |_| next.clone());
+        moves.extend([next].into_iter().chain(again));
+    }
     Plan { seed, moves }
 }
 
@@ -118,17 +132,18 @@ fn ask(random: &mut Random, style: &Style) -> Ask {
                 .collect(),
             atomic: random.chance(25),
         },
-        38..=61 => Ask::Receive {
+        38..=57 => Ask::Receive {
             queue,
             group: group(random, style),
+            consumer: "", // one with a name is a member, and the model knows none yet
             max: random.within(1, 4) as u32,
             timeout_ms: random.maybe(40, |random| style.time_ms(random)),
             bytes_max: random.pick(&[80, 200, 1 << 20, 1 << 20]),
             vanishes: random.chance(8),
         },
-        62..=86 => of_lease(random, style, queue),
-        87..=91 => of_message(random, style),
-        92..=95 => of_sweep(random, style, queue),
+        58..=85 => of_lease(random, style, queue),
+        86..=90 => of_message(random, style),
+        91..=95 => of_sweep(random, style, queue),
         _ => look(random, queue),
     }
 }
@@ -168,7 +183,10 @@ fn of_queue(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
         },
         23..=27 => Ask::DeleteGroup {
             queue,
-            group: random.pick(&GROUPS),
+            group: match random.chance(10) {
+                true => "default",
+                false => random.pick(&GROUPS[1..]),
+            },
         },
         _ => Ask::Groups {
             queue,
@@ -205,7 +223,7 @@ fn of_message(random: &mut Random, style: &Style) -> Ask {
         0 => Ask::DeleteMessage { which },
         _ => Ask::Change {
             which,
-            delay_ms: random.maybe(60, |random| match random.chance(60) {
+            delay_ms: random.maybe(60, |random| match random.chance(50) {
                 true => style.time_ms(random),
                 false => 0,
             }),
@@ -222,7 +240,7 @@ fn of_sweep(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
             queue,
             ids: random.maybe(20, |random| random.within(1, 9) as usize),
             plan: Box::new(SweepPlan {
-                action: match random.chance(60) {
+                action: match random.chance(50) {
                     true => SweepAction::Redrive { destination },
                     false => SweepAction::Cancel,
                 },

@@ -101,6 +101,7 @@ pub enum Ask {
     Receive {
         queue: &'static str,
         group: &'static str,
+        consumer: &'static str,
         max: u32,
         timeout_ms: Option<u64>,
         bytes_max: u64,

@@ -126,7 +126,7 @@ fn come_to_rest(world: &mut World) {
 fn questions(queue: &Queue) -> Vec<Command> {
     let groups = queue.groups.iter();
     let receive =
-        groups.map(|group| clients::receive(&queue.name, &group.name, 100, None, 1 << 20));
+        groups.map(|group| clients::receive((&queue.name, &group.name, ""), 100, None, 1 << 20));
     let what = Paused {
         enqueue: true,
         receive: true,

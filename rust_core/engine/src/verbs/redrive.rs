@@ -96,6 +96,23 @@ mod tests {
     }
 
     #[test]
+    fn it_keeps_its_fairness_key() {
+        let mut twin = Twin::new();
+        let mut one_at_a_time = dying(Some("letters"));
+        one_at_a_time.fairness.in_flight_max = 1;
+        twin.create("q", one_at_a_time);
+        for _ in 0..2 {
+            let fair = NewMessage {
+                fairness_key: Some(7),
+                ..message()
+            };
+            dead(&mut twin, "q", fair);
+        }
+        redriven(&mut twin, "letters", redrive());
+        assert_eq!(twin.receive("q", 9).len(), 1, "the other waits for its key");
+    }
+
+    #[test]
     fn a_dead_letter_begins_anew_in_the_queue_it_died_in() {
         let mut twin = Twin::new();
         twin.create("q", dying(Some("letters")));

@@ -1,7 +1,7 @@
 //! Random messages and settings of queues.
 
 use engine::command::{Blob, ConfigPatch, DedupKey, NewMessage};
-use engine::config::{Backoff, QueueConfig, RateLimit, Scheduling};
+use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling, Weight};
 
 use super::{QUEUES, Style};
 use crate::random::Random;
@@ -16,7 +16,7 @@ pub(super) fn message(random: &mut Random, style: &Style) -> NewMessage {
             fingerprint: u64::from(random.chance(15)),
         }),
         ordering_key: random.maybe(style.keyed, |random| random.below(3)),
-        fairness_key: None,
+        fairness_key: random.maybe(style.fair, |random| random.below(3)),
         max_retries: random.maybe(15, |random| random.below(3) as u32),
         blob: Blob {
             index: 0,
@@ -30,6 +30,23 @@ fn limit(random: &mut Random, style: &Style) -> RateLimit {
         requests: random.within(1, 9) as u32,
         per_ms: random.pick(&[100, 1000, style.time_ms_max]),
         burst: random.within(1, 5) as u32,
+    }
+}
+
+fn fairness(random: &mut Random, style: &Style) -> Fairness {
+    let weight = |hash| Weight {
+        key: format!("key {hash}").into(),
+        hash,
+        weight: 1 + 7 * hash as u32,
+    };
+    Fairness {
+        weights: random
+            .maybe(style.fair / 2, |random| weight(random.below(3)))
+            .into_iter()
+            .collect(),
+        in_flight_max: random
+            .maybe(style.fair / 2, |random| random.within(1, 3) as u32)
+            .unwrap_or(0),
     }
 }
 
@@ -50,6 +67,9 @@ pub(super) fn config(random: &mut Random, style: &Style) -> QueueConfig {
     QueueConfig {
         dead_letter_queue: random.maybe(40, |random| random.pick(&QUEUES).into()),
         rate_limit: random.maybe(25, |random| limit(random, style)),
+        consumer_rate_limit: random.maybe(style.fair / 4, |random| limit(random, style)),
+        key_rate_limit: random.maybe(style.fair / 2, |random| limit(random, style)),
+        fairness: fairness(random, style),
         scheduling,
         backoff,
         dedup_window_ms: style.time_ms(random) - 1,
@@ -79,6 +99,9 @@ pub(super) fn patch(random: &mut Random, style: &Style) -> ConfigPatch {
         visibility_timeout_ms: random.maybe(30, |_| config.visibility_timeout_ms),
         dead_letter_queue: random.maybe(40, |_| config.dead_letter_queue),
         rate_limit: random.maybe(40, |_| config.rate_limit),
+        consumer_rate_limit: random.maybe(30, |_| config.consumer_rate_limit),
+        key_rate_limit: random.maybe(30, |_| config.key_rate_limit),
+        fairness: random.maybe(30, |_| config.fairness),
         scheduling: random.maybe(30, |_| config.scheduling),
         backoff: random.maybe(30, |_| config.backoff),
         dedup_window_ms: random.maybe(30, |_| config.dedup_window_ms),

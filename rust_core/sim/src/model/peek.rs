@@ -1,5 +1,7 @@
 //! peek: pages of a queue's messages of one state.
 
+use std::collections::BTreeSet;
+
 use engine::command::{Command, PeekFilter, PeekState};
 use engine::ids::MessageId;
 use engine::rejection::Rejection;
@@ -51,6 +53,7 @@ impl Model {
     /// Those that the filter lets through, as many as may be and fit, in order.
     fn check_page(&self, command: &Command, reply: &Reply, page: &[usize]) {
         let Command::Peek {
+            state,
             filter,
             limit,
             answer_bytes_max,
@@ -83,8 +86,29 @@ impl Model {
             unreachable!("only a page comes here")
         };
         let numbers: Vec<u64> = messages.iter().map(|view| view.message.number).collect();
+        let lanes = page.iter().map(|&at| self.messages[at].lane().2);
+        if *state == PeekState::Ready && lanes.collect::<BTreeSet<_>>().len() > 1 {
+            return self.check_lanes(page, &numbers);
+        }
         let found = (numbers, *more, last.map(|last| last.number));
         assert_eq!(found, (shown, is_more, seen), "{command:?}");
+    }
+
+    /// Highest level first, lane by lane, each first in first out. Which lane comes first is left open.
+    fn check_lanes(&self, page: &[usize], numbers: &[u64]) {
+        let ready = |number: &u64| {
+            let at = page.iter().find(|&&at| self.messages[at].number == *number);
+            &self.messages[*at.expect("a message of that state")]
+        };
+        let shown: Vec<&Message> = numbers.iter().map(ready).collect();
+        for pair in shown.windows(2) {
+            let (one, other) = (pair[0], pair[1]);
+            let in_order = match one.lane() == other.lane() {
+                true => one.line < other.line,
+                false => one.priority >= other.priority,
+            };
+            assert!(in_order, "{one:?} is shown before {other:?}");
+        }
     }
 
     /// The messages of a state in its order, those after `after`.
@@ -114,7 +138,9 @@ impl Model {
             position.ok_or(Rejection::MessageNotFound)
         });
         let from = position.transpose()?.map_or(0, |position| position + 1);
-        let mut rest = page.split_off(from);
+        let lanes = page.iter().map(|&at| self.messages[at].lane().2);
+        let is_open = state == State::Ready && lanes.collect::<BTreeSet<_>>().len() > 1;
+        let mut rest = page.split_off(if is_open { 0 } else { from });
         rest.retain(|&at| {
             let is_alive = self.messages[at].state != State::Dead;
             let key = self.messages[at].ordering_key.filter(|_| is_alive);
