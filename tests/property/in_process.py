@@ -98,7 +98,8 @@ class InProcess:
             sent["content-length"] = str(len(data))
         plain, _, query = path.partition("?")
         scope = {
-            "type": "http", "method": method, "path": unquote(plain), "query_string": query.encode(),
+            "type": "http", "method": method, "path": unquote(plain), "raw_path": plain.encode(),
+            "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
         }  # fmt: skip
         arriving: asyncio.Queue[Message] = asyncio.Queue()
