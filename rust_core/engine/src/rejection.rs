@@ -58,7 +58,7 @@ pub enum Rejection {
         queue: Box<str>,
         /// Messages that may come at once.
         burst: u32,
-        /// Milliseconds until as many can be accepted; 0 when they are more than may ever come at once.
+        /// Milliseconds until as many can be accepted, or a whole burst when they are more than that.
         retry_after_ms: u64,
     },
     /// The queue has no such consumer group.

@@ -72,6 +72,8 @@ impl World {
             unreachable!("only who serves steps")
         };
         let now_ms = wall_ms.max(owner.chain.partition.now_ms());
+        let riddles = owner.model.riddles().into_iter().map(Question::own);
+        questions.splice(0..0, riddles);
         let look = |name: &str| Question::own(Command::GetQueue { name: name.into() });
         questions.extend(owner.model.queues.iter().map(|queue| look(&queue.name)));
         let commands: Vec<Command> = questions
@@ -83,11 +85,6 @@ impl World {
         let step = owner.chain.partition.step(now_ms, commands.clone());
         self.note(&(at, now_ms, &step.replies));
         let claims = owner.model.step(now_ms, &commands, &step);
-        let riddles = owner.model.riddles();
-        if !riddles.is_empty() {
-            let answers = owner.chain.partition.step(now_ms, riddles.clone());
-            owner.model.solve(&riddles, &answers);
-        }
         owner.next_deadline_ms = step.next_deadline_ms;
         let decided = questions.into_iter().zip(step.replies.iter().cloned());
         let decided = decided.filter(|(question, _)| !question.own).collect();

@@ -67,6 +67,7 @@ pub(super) fn config(random: &mut Random, style: &Style) -> QueueConfig {
     QueueConfig {
         dead_letter_queue: random.maybe(40, |random| random.pick(&QUEUES).into()),
         rate_limit: random.maybe(25, |random| limit(random, style)),
+        ingress_limit: random.maybe(style.bounded, |random| limit(random, style)),
         consumer_rate_limit: random.maybe(style.fair / 4, |random| limit(random, style)),
         key_rate_limit: random.maybe(style.fair / 2, |random| limit(random, style)),
         fairness: fairness(random, style),
@@ -100,6 +101,7 @@ pub(super) fn patch(random: &mut Random, style: &Style) -> ConfigPatch {
         dead_letter_queue: random.maybe(40, |_| config.dead_letter_queue),
         rate_limit: random.maybe(40, |_| config.rate_limit),
         consumer_rate_limit: random.maybe(30, |_| config.consumer_rate_limit),
+        ingress_limit: random.maybe(30, |_| config.ingress_limit),
         key_rate_limit: random.maybe(30, |_| config.key_rate_limit),
         fairness: random.maybe(30, |_| config.fairness),
         scheduling: random.maybe(30, |_| config.scheduling),

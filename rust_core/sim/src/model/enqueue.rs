@@ -65,6 +65,10 @@ impl Model {
             return assert_eq!(*result, Err(refusal), "the queue takes nothing more");
         }
         let accepted = result.as_ref().expect("accepted");
+        let now_ms = self.now_ms;
+        if let Some(bucket) = &mut self.queues[at].groups[0].limits.ingress {
+            bucket.take(now_ms);
+        }
         let due_ms = self.accept(at, entry);
         assert_eq!(
             (accepted.duplicate, accepted.due_ms),
@@ -109,7 +113,16 @@ impl Model {
                 messages_max,
             });
         }
-        Ok(())
+        let ingress = queue.groups[0].limits.ingress;
+        let burst = queue.config.ingress_limit.map_or(0, |limit| limit.burst);
+        match ingress.and_then(|bucket| bucket.wait_many_ms(more, self.now_ms)) {
+            None => Ok(()),
+            Some(retry_after_ms) => Err(Rejection::RateLimited {
+                queue: queue.name.clone(),
+                burst,
+                retry_after_ms,
+            }),
+        }
     }
 
     /// Takes it in; says when it is due.

@@ -6,6 +6,8 @@ use engine::config::{QueueConfig, RateLimit};
 #[derive(Clone, Default)]
 pub(crate) struct Limits {
     pub group: Option<Bucket>,
+    /// What is accepted; only that of `default` counts.
+    pub ingress: Option<Bucket>,
     pub consumers: Buckets<Box<str>>,
     pub keys: Buckets<u64>,
 }
@@ -64,6 +66,18 @@ impl Bucket {
         self.shares -= u128::from(self.limit.per_ms);
     }
 
+    /// Milliseconds until so many are there, or a whole burst. None: so many are there.
+    pub fn wait_many_ms(mut self, many: u64, now_ms: u64) -> Option<u64> {
+        self.fill(now_ms);
+        let shares = |tokens: u64| u128::from(tokens) * u128::from(self.limit.per_ms);
+        if shares(many) <= self.shares {
+            return None;
+        }
+        let burst = u64::from(self.limit.burst);
+        let missing = shares(many.min(burst)) - self.shares;
+        Some(missing.div_ceil(u128::from(self.limit.requests)) as u64)
+    }
+
     /// Milliseconds until there is one.
     pub fn wait_ms(&mut self, now_ms: u64) -> u64 {
         self.fill(now_ms);
@@ -78,6 +92,7 @@ impl Limits {
         let full = |limit: Option<RateLimit>| limit.map(|limit| Bucket::full(limit, now_ms));
         Limits {
             group: full(config.rate_limit),
+            ingress: full(config.ingress_limit),
             consumers: Buckets::of(full(config.consumer_rate_limit)),
             keys: Buckets::of(full(config.key_rate_limit)),
         }
@@ -87,6 +102,7 @@ impl Limits {
     pub fn empty(&mut self, config: &QueueConfig, now_ms: u64) {
         let empty = |limit: Option<RateLimit>| limit.map(|limit| Bucket::empty(limit, now_ms));
         self.group = empty(config.rate_limit);
+        self.ingress = empty(config.ingress_limit);
         self.consumers = Buckets::of(empty(config.consumer_rate_limit));
         self.keys = Buckets::of(empty(config.key_rate_limit));
     }
@@ -97,6 +113,9 @@ impl Limits {
         self.empty(config, now_ms);
         if before.rate_limit == config.rate_limit {
             self.group = old.group;
+        }
+        if before.ingress_limit == config.ingress_limit {
+            self.ingress = old.ingress;
         }
         if before.consumer_rate_limit == config.consumer_rate_limit {
             self.consumers = old.consumers;

@@ -137,34 +137,22 @@ impl Model {
         std::mem::take(&mut self.claims)
     }
 
-    /// Which group did they die in? Of copies that died unseen at the same time the engine alone knows.
+    /// Which group did they die in? Of copies that died unseen at the same time the engine alone knows: to be asked
+    /// first in the next step.
     pub fn riddles(&self) -> Vec<Command> {
-        let is_riddle = |id: &&MessageId| {
-            let mut letters = self
-                .messages
-                .iter()
-                .filter(|letter| letter.number == id.number);
-            let mut deaths = letters.find_map(|letter| letter.death.as_ref()).into_iter();
-            deaths.any(|death| death.source_group.is_none())
-        };
-        let riddles = self.letters.iter().filter(is_riddle);
+        let riddles = self.letters.iter().filter(|id| self.is_riddle(id.number));
         riddles
             .map(|&message| Command::GetMessage { message })
             .collect()
     }
 
-    /// What the engine says of them.
-    pub fn solve(&mut self, riddles: &[Command], step: &Step) {
-        assert!(step.records.is_empty(), "looking records nothing");
-        assert_eq!(riddles.len(), step.replies.len(), "one reply a command");
-        for reply in &step.replies {
-            let Reply::Message(view) = reply else {
-                panic!("a dead letter is there, and answered with {reply:?}")
-            };
-            let is_it = |letter: &Message| letter.number == view.message.number;
-            let at = self.messages.iter().position(is_it);
-            self.check_view(at.expect("it is there"), view);
-        }
+    fn is_riddle(&self, number: u64) -> bool {
+        let mut letters = self
+            .messages
+            .iter()
+            .filter(|letter| letter.number == number);
+        let mut deaths = letters.find_map(|letter| letter.death.as_ref()).into_iter();
+        deaths.any(|death| death.source_group.is_none())
     }
 
     /// A new owner: limits start empty.
@@ -186,7 +174,8 @@ impl Model {
         self.doomed.clear();
         self.drawn.clear();
         self.lettered.clear();
-        self.letters.clear();
+        let letters = std::mem::take(&mut self.letters).into_iter();
+        self.letters = letters.filter(|id| self.is_riddle(id.number)).collect();
         self.parts = sweep::parts(step);
         for record in &step.records {
             match record {
