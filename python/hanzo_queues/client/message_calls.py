@@ -55,8 +55,8 @@ class MessageCalls(Calls):
         delay         seconds before it may be delivered; default the queue's
         dedup_id      one message per id and dedup window; also makes the call safe to repeat. A duplicate gets the
                       first one's id, its state, and its result, if one is kept
-        dedup_until   "window": from acceptance for the queue's `dedup_window`; "done": also for as long as that
-                      message is not done; default "window"
+        dedup_until   how long the id is held: "window", from acceptance for the queue's `dedup_window`, or "done",
+                      until that message is done, however long that takes; default "window"
         ordering_key  messages of one key are delivered in order, one at a time
         fairness_key  keys of one priority take turns
         metadata      a JSON object kept beside the payload

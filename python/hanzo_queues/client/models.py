@@ -88,7 +88,7 @@ class EnqueueResult:
     """True: nothing was stored now, `id` is the message accepted earlier under this dedup id (it may be one
     this very call stored, when its first answer was lost and the client repeated it)."""
     state: Stage | None
-    """Of a duplicate the state of that earlier message now; None when it is gone."""
+    """Of a duplicate the state of that earlier message now: "done" also when it is gone."""
     result: Any = None
     """Of a duplicate: what was kept with the ack of that earlier message."""
     has_result: bool = False
