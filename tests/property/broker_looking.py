@@ -137,9 +137,10 @@ class Looking:
     def check_explanation(self, message: Message) -> None:
         reply = self.ask("GET", f"/v1/messages/{message.known.id}/explain")
         expected = self.model.explain(message)
-        # Which of two goes first that are ready since the same instant is not told.
+        # Which of two goes first that are ready since the same instant is not told, nor whose turn it is among keys.
         others = [other for other in message.queue.in_state("ready") if other is not message]
-        unclear = {"behind"} if any(other.at_ms == message.at_ms for other in others) else set()
+        is_unclear = any(other.at_ms == message.at_ms or other.lane != message.lane for other in others)
+        unclear = {"behind"} if is_unclear else set()
         reasons = [reason["code"] for reason in reply.json["reasons"] if reason["code"] in EXPLAINED]
         assert set(reasons) - unclear == set(expected) - unclear, (reply, expected)
         assert reply.json["deliverable"] == (not set(expected) - {"behind"}), reply

@@ -64,7 +64,7 @@ class Broker(Management):
         known = self._new(
             queue, entry["payload"], {name: value for name, value in entry.items() if name in SHOWN}, self.now_ms,
             priority=entry.get("priority", 1), key=entry.get("orderingKey"), max_retries=entry.get("maxRetries"),
-            expires_at_ms=None if ttl is None else self.now_ms + ms(ttl),
+            expires_at_ms=None if ttl is None else self.now_ms + ms(ttl), lane=entry.get("fairnessKey"),
         )  # fmt: skip
         if "dedupId" in entry and queue.config["dedupWindow"]:
             until_ms = self.now_ms + ms(queue.config["dedupWindow"])
@@ -107,7 +107,7 @@ class Broker(Management):
         heads: dict[str | None, Message] = {}
         for message in line:
             if message.priority == line[0].priority:
-                heads.setdefault(message.known.fields.get("fairnessKey"), message)
+                heads.setdefault(message.lane, message)
         return list(heads.values())
 
     def lease(self, message: Message, timeout: float | None) -> None:

@@ -16,6 +16,7 @@ DEFAULTS: dict[str, Any] = {
     "visibilityTimeout": 30,
     "deadLetterQueue": None,
     "rateLimit": None,
+    "fairness": {"weights": {}, "maxInFlight": None},
     "maxMessages": None,
     "maxInFlight": None,
     "scheduling": {"mode": "fair", "agingSeconds": 60},
@@ -82,6 +83,7 @@ class Message:
     queue: Queue
     priority: int
     key: str | None = None
+    lane: str | None = None
     expires_at_ms: int | None = None
     max_retries: int | None = None
     state: str = ""
