@@ -27,6 +27,11 @@ impl Model {
         if let Some(death) = &mut message.death {
             death.redrives += 1;
             death.over = true;
+            // Which of several copies that nobody saw it was, the engine alone knows.
+            if old.slot.is_none() && old.homes.len() > 1 {
+                death.source_group = None;
+                self.letters.push(new);
+            }
         }
         self.place_new(anew, self.now_ms);
         if home == default {
