@@ -251,6 +251,29 @@ async def test_a_message_explains_why_it_waits(server: Served) -> None:
     assert dead["reasons"] == [{"code": "dead", "reason": "rejected"}]
 
 
+async def test_an_explanation_tells_of_members_and_fairness_keys(server: Served) -> None:
+    config = {"fairness": {"maxInFlight": 1}, "consumerRateLimit": {"requests": 1, "per": "day", "burst": 2}}
+    queue = await server.made_queue(next(names), **config)
+    first, second = [await server.enqueued(queue, fairnessKey="tenant") for _ in range(2)]
+    (message,) = await server.received(queue, "?maxMessages=9&consumerId=worker")
+    leased = {"code": "leased", "until": message["leasedUntil"], "consumer": "worker"}
+    assert (await explained(server, first))["reasons"] == [leased]
+    assert (await explained(server, second))["reasons"] == [{"code": "key_in_flight"}]
+    seen = (await server.call("GET", f"/v1/queues/{queue}/peek?fairnessKey=tenant")).json
+    assert [message["id"] for message in seen["messages"]] == [second]
+    keyed = await server.enqueued(queue, orderingKey="k")
+    assigned = {"code": "key_assigned", "member": "worker"}
+    mine = await explained(server, keyed, "?consumerId=worker")
+    assert (mine["reasons"], mine["deliverable"]) == ([assigned], True)
+    other = await explained(server, keyed, "?consumerId=other")
+    assert (other["reasons"], other["deliverable"]) == ([assigned], False)
+    assert len(await server.received(queue, "?consumerId=worker")) == 1
+    late = await server.enqueued(queue)
+    limited = (await explained(server, late, "?consumerId=worker"))["reasons"]
+    assert [reason["code"] for reason in limited] == ["consumer_rate_limit"]
+    assert 0 < limited[0]["retryAfter"] <= 86_400
+
+
 async def test_an_explanation_needs_a_message_and_its_group(server: Served, queue: str) -> None:
     identity = await server.enqueued(queue)
     for path, code in (

@@ -16,8 +16,13 @@ FRESH = random.SystemRandom().randrange(1 << 32)
 TURNS = 400
 
 
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Doubt is told for each append."""
+    caplog.set_level(logging.CRITICAL, "hanzo_queues")
+
+
 def calm(seed: int) -> None:
-    logging.getLogger("hanzo_queues").setLevel(logging.CRITICAL)  # doubt is told for each
     storm = Storm(seed)
     try:
         storm.run(TURNS)

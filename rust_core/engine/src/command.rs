@@ -230,6 +230,8 @@ pub enum Command {
         message: MessageId,
         /// To which consumer group. None: the first one that holds it.
         group: Option<Box<str>>,
+        /// To whom. None: to whoever asks, or to the member that its ordering key sticks to.
+        consumer: Option<Box<str>>,
     },
     /// Change when, or how soon, a message that nobody holds is delivered.
     ChangeMessage {

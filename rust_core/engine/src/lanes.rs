@@ -7,6 +7,10 @@
 //!
 //! As long as there was one lane only, it needs no order: `turns` and `ages` are empty.
 
+mod line;
+
+pub(crate) use line::Line;
+
 use std::collections::BTreeSet;
 
 use hashbrown::HashTable;
@@ -171,6 +175,11 @@ impl Lanes {
     pub fn since_ms(&self, flow: u32) -> Option<u64> {
         self.find(flow)
             .map(|lane| self.lanes[lane as usize].since_ms)
+    }
+
+    /// All messages that take part, in the order of their turns.
+    pub fn line(&self) -> Line<'_> {
+        Line::new(self)
     }
 
     /// All messages: lane by lane, in no order that means anything, each first in first out.

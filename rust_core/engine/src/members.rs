@@ -59,13 +59,6 @@ impl Members {
         members.find(|member| member.list == list)
     }
 
-    pub fn of_list_name(&self, list: ListId) -> Option<&str> {
-        let mut members = self.members.iter();
-        members
-            .find(|(_, member)| member.list == list)
-            .map(|(name, _)| &**name)
-    }
-
     pub fn entry_mut(&mut self, consumer: &str) -> Option<(Arc<str>, &mut Member)> {
         let (name, _) = self.members.get_key_value(consumer)?;
         let name = name.clone();

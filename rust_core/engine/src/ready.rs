@@ -5,12 +5,15 @@
 //! now are parked, out of every turn, until their time comes or one of theirs is done: what is held back costs
 //! nothing, however much it is. Parking happens when a lane's turn comes, and is volatile: not part of the state.
 
-use std::cmp::Reverse;
+mod rank;
+
+pub(crate) use rank::Rank;
+
 use std::collections::BTreeSet;
 
 use crate::config::Scheduling;
 use crate::flows::Flows;
-use crate::lanes::{Lanes, UNTIL_DONE};
+use crate::lanes::{Lanes, Line, UNTIL_DONE};
 use crate::slab::Slab;
 
 /// Parked lanes that are taken back at a time, however many could be: the others' turn comes with the next messages.
@@ -48,10 +51,6 @@ pub(crate) enum Front {
     /// Looking on would take too long. Ask again.
     Later,
 }
-
-/// The least goes first. Fair: ready time minus priority times aging. Strict: levels alone decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Rank(i128, Reverse<u8>);
 
 impl Ready {
     pub fn push_back(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
@@ -200,6 +199,12 @@ impl Ready {
         levels.flat_map(|level| level.lanes.iter(slab))
     }
 
+    /// The line of each level, with its priority.
+    pub fn lines(&self) -> impl Iterator<Item = (u8, Line<'_>)> {
+        let levels = self.levels.iter();
+        levels.map(|level| (level.priority, level.lanes.line()))
+    }
+
     fn level_or_new(&mut self, priority: u8) -> &mut Level {
         let rank = self.rank(priority);
         if !self.holds(priority) {
@@ -250,13 +255,7 @@ impl Parked {
 /// None: every lane of the level is parked.
 fn rank(scheduling: Scheduling, lanes: &Lanes, priority: u8) -> Option<Rank> {
     let since_ms = lanes.oldest_ms()?;
-    let waited = match scheduling {
-        Scheduling::Fair { aging_ms } => {
-            i128::from(since_ms) - i128::from(priority) * i128::from(aging_ms)
-        }
-        Scheduling::Strict => 0,
-    };
-    Some(Rank(waited, Reverse(priority)))
+    Some(Rank::of(scheduling, since_ms, priority))
 }
 
 #[cfg(test)]
@@ -280,6 +279,8 @@ impl Ready {
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Reverse;
+
     use super::*;
     use crate::ids::{Location, QueueNumber};
     use crate::lanes::PASSED_MAX;

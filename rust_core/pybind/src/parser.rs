@@ -151,6 +151,7 @@ impl Parser {
         with_body(body, self.requests.enqueue_batch(queue, body.as_bytes()))
     }
 
+    #[allow(clippy::too_many_arguments)] // Python names them
     #[pyo3(signature = (queue, *, group, consumer, messages_max, visibility_timeout_ms, wait_ms=0))]
     fn receive(
         &self,
@@ -220,14 +221,16 @@ impl Parser {
         bare(py, self.requests.get_message(message_id))
     }
 
-    #[pyo3(signature = (message_id, *, group))]
+    #[pyo3(signature = (message_id, *, group, consumer))]
     fn explain_message(
         &self,
         py: Python<'_>,
         message_id: &str,
         group: Option<&str>,
+        consumer: Option<&str>,
     ) -> PyResult<Command> {
-        bare(py, self.requests.explain_message(message_id, group))
+        let explain = self.requests.explain_message(message_id, group, consumer);
+        bare(py, explain)
     }
 
     fn change_message(&self, message_id: &str, body: &Bound<'_, PyBytes>) -> PyResult<Command> {
@@ -241,7 +244,7 @@ impl Parser {
         bare(py, self.requests.delete_message(message_id))
     }
 
-    #[pyo3(signature = (queue, *, state, after, limit, ordering_key=None, reason=None, group=None))]
+    #[pyo3(signature = (queue, *, state, after, limit, ordering_key=None, fairness_key=None, reason=None, group=None))]
     #[allow(clippy::too_many_arguments)] // one for each parameter of the query
     fn peek(
         &self,
@@ -251,6 +254,7 @@ impl Parser {
         after: Option<&str>,
         limit: Option<Saturated>,
         ordering_key: Option<&str>,
+        fairness_key: Option<&str>,
         reason: Option<&str>,
         group: Option<&str>,
     ) -> PyResult<Command> {
@@ -260,6 +264,7 @@ impl Parser {
             after,
             limit: saturated(limit),
             ordering_key,
+            fairness_key,
             reason,
         };
         bare(py, self.requests.peek(queue, peek))

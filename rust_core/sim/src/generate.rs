@@ -282,6 +282,7 @@ fn look(random: &mut Random, queue: &'static str) -> Ask {
             filter: PeekFilter {
                 ordering_key: random.maybe(20, |random| random.below(3)),
                 reason: random.maybe(20, |random| random.pick(&REASONS)),
+                ..PeekFilter::default()
             },
             after: random.maybe(30, |random| random.below(4) as usize),
             limit: random.within(1, 4) as u32,

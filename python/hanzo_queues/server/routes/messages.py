@@ -9,7 +9,7 @@ from hanzo_queues.server.problems import Refused
 from hanzo_queues.server.query import Parameters, text
 from hanzo_queues.server.request_body import read_json_body
 
-EXPLAIN: Parameters = {"consumerGroup": text}
+EXPLAIN: Parameters = {"consumerGroup": text, "consumerId": text}
 
 
 async def get_message(edge: Edge, call: Call) -> Answer:
@@ -22,7 +22,10 @@ async def explain_message(edge: Edge, call: Call) -> Answer:
     """GET /v1/messages/{message}/explain"""
     message = call.path["message"]
     partition = partition_of_message(edge, message)
-    return await partition.submit(edge.parser.explain_message(message, group=call.text("consumerGroup")))
+    command = edge.parser.explain_message(
+        message, group=call.text("consumerGroup"), consumer=call.text("consumerId")
+    )
+    return await partition.submit(command)
 
 
 async def change_message(edge: Edge, call: Call) -> Answer:

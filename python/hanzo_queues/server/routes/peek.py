@@ -12,6 +12,7 @@ PEEK: Parameters = {
     "limit": whole,
     "after": text,
     "orderingKey": text,
+    "fairnessKey": text,
     "reason": text,
     "consumerGroup": text,
 }
@@ -26,6 +27,7 @@ async def peek(edge: Edge, call: Call) -> Answer:
         after=call.text("after"),
         limit=call.number("limit"),
         ordering_key=call.text("orderingKey"),
+        fairness_key=call.text("fairnessKey"),
         reason=call.text("reason"),
         group=call.text("consumerGroup"),
     )

@@ -142,6 +142,7 @@ pub fn bodies(bytes: &[u8]) {
         state: Some(text),
         after: Some(text),
         ordering_key: Some(text),
+        fairness_key: Some(text),
         reason: Some(text),
         ..Peek::default()
     };

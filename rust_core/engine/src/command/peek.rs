@@ -22,6 +22,8 @@ pub enum PeekState {
 pub struct PeekFilter {
     /// Hash of their ordering key. A dead message has left its key.
     pub ordering_key: Option<u64>,
+    /// Hash of their fairness key.
+    pub fairness_key: Option<u64>,
     /// Why they died, here or in the queue they came from.
     pub reason: Option<DeathReason>,
 }

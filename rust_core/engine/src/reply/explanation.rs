@@ -20,11 +20,14 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Nothing stands in its way but messages before it, or that its member has to ask.
+    /// A receive that takes enough gets it now: nothing but messages before it stands in its way.
     pub fn is_deliverable(&self) -> bool {
-        let only_others =
-            |reason: &Reason| matches!(reason, Reason::Behind { .. } | Reason::KeyAssigned { .. });
-        self.state == State::Ready && self.reasons.iter().all(only_others)
+        let lets_through = |reason: &Reason| match reason {
+            Reason::Behind { .. } => true,
+            Reason::KeyAssigned { elsewhere, .. } => !elsewhere,
+            _ => false,
+        };
+        self.state == State::Ready && self.reasons.iter().all(lets_through)
     }
 }
 
@@ -42,7 +45,7 @@ pub enum Reason {
     Leased {
         /// When the lease ends, an instant.
         until_ms: u64,
-        /// Who holds it, when that is a member of the group.
+        /// Who, when it is a member of the group.
         consumer: Option<Box<str>>,
     },
     /// Its time to live is over: it is about to die.
@@ -59,18 +62,32 @@ pub enum Reason {
         /// What that one is doing.
         state: State,
     },
-    /// Its ordering key sticks to a member of the group, which has to ask for it.
-    KeyAssigned {
-        /// Who.
-        member: Box<str>,
-    },
     /// The queue's `rate_limit` is used up.
     QueueRateLimit {
         /// Milliseconds until the next message may go.
         retry_after_ms: u64,
     },
+    /// The queue's `consumer_rate_limit` is used up by the one who would get it.
+    ConsumerRateLimit {
+        /// Milliseconds until the next message may go to that one.
+        retry_after_ms: u64,
+    },
+    /// The queue's `key_rate_limit` is used up by its fairness key.
+    KeyRateLimit {
+        /// Milliseconds until the key's next message may go.
+        retry_after_ms: u64,
+    },
+    /// As many messages of its fairness key are leased as may be.
+    KeyInFlight,
     /// As many messages are leased as may be: the queue's `in_flight_max`.
     QueueInFlight,
+    /// Its ordering key sticks to a member of the group: nobody else gets it.
+    KeyAssigned {
+        /// The member.
+        member: Box<str>,
+        /// It was asked about another consumer.
+        elsewhere: bool,
+    },
     /// Others go first.
     Behind {
         /// How many.

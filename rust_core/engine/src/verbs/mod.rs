@@ -22,6 +22,7 @@ mod get_sweep;
 mod heartbeat;
 mod lease;
 mod leave;
+mod line;
 mod list_groups;
 mod list_queues;
 mod list_sweeps;
@@ -92,9 +93,13 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
         } => settle::run(batch, &queue, &acks, &nacks, &extends),
         Command::Release { leases } => Ok(release::run(batch, &leases)),
         Command::GetMessage { message } => get_message::run(batch.state(), message),
-        Command::ExplainMessage { message, group } => {
-            let now_ms = batch.now_ms;
-            explain_message::run(batch.state(), message, group.as_deref(), now_ms)
+        Command::ExplainMessage {
+            message,
+            group,
+            consumer,
+        } => {
+            let (group, consumer) = (group.as_deref(), consumer.as_deref());
+            explain_message::run(batch.state(), message, group, consumer, batch.now_ms)
         }
         Command::ChangeMessage {
             message,

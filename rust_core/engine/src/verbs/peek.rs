@@ -58,11 +58,14 @@ pub(super) fn run(
 fn lets_through(state: &State, filter: PeekFilter, slot: u32) -> bool {
     let message = &state.messages[slot];
     let is_of_key = |hash| message.key != NONE && state.keys[message.key].hash == hash;
+    let is_of_flow = |hash| message.flow != NONE && state.flows[message.flow].hash == hash;
     let died_of = |reason| {
         let death = state.history.death(slot, message);
         death.is_some_and(|death| death.reason == reason)
     };
-    filter.ordering_key.is_none_or(is_of_key) && filter.reason.is_none_or(died_of)
+    filter.ordering_key.is_none_or(is_of_key)
+        && filter.fairness_key.is_none_or(is_of_flow)
+        && filter.reason.is_none_or(died_of)
 }
 
 fn position(
@@ -282,7 +285,7 @@ mod tests {
         }
         let of = |ordering_key| PeekFilter {
             ordering_key,
-            reason: None,
+            ..PeekFilter::default()
         };
         let mut peek = |state, key| all(&mut twin, state, of(key));
         assert_eq!(peek(PeekState::Blocked, None), (vec![3, 6, 5, 7], 2));
@@ -326,5 +329,31 @@ mod tests {
         let (numbers, pages) = all(&mut twin, PeekState::Dead, filter);
         assert_eq!(numbers, [1, PeekFilter::LOOKED_AT_MAX as u64 + 7]);
         assert_eq!(pages, 2);
+    }
+
+    #[test]
+    fn messages_of_a_fairness_key_are_found_in_every_state() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        for (key, delay_ms) in [(1, None), (2, None), (1, Some(9)), (2, Some(9))] {
+            let fairness_key = Some(key);
+            twin.enqueue(
+                "q",
+                NewMessage {
+                    fairness_key,
+                    delay_ms,
+                    ..message()
+                },
+            );
+        }
+        let filter = PeekFilter {
+            fairness_key: Some(1),
+            ..PeekFilter::default()
+        };
+        let mut peek = |state| all(&mut twin, state, filter).0;
+        assert_eq!(peek(PeekState::Ready), [1]);
+        assert_eq!(peek(PeekState::Delayed), [3]);
+        twin.receive("q", 1);
+        assert_eq!(all(&mut twin, PeekState::Leased, filter).0, [1]);
     }
 }

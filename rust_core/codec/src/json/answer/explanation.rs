@@ -37,16 +37,19 @@ fn code(reason: &Reason) -> &'static str {
         Reason::Expired => "expired",
         Reason::Dead { .. } => "dead",
         Reason::OrderingKey { .. } => "ordering_key",
-        Reason::KeyAssigned { .. } => "key_assigned",
         Reason::QueueRateLimit { .. } => "queue_rate_limit",
+        Reason::ConsumerRateLimit { .. } => "consumer_rate_limit",
+        Reason::KeyRateLimit { .. } => "key_rate_limit",
+        Reason::KeyInFlight => "key_in_flight",
         Reason::QueueInFlight => "queue_in_flight",
+        Reason::KeyAssigned { .. } => "key_assigned",
         Reason::Behind { .. } => "behind",
     }
 }
 
 fn put_fields(json: &mut Json, context: &Context, reason: &Reason) {
     match *reason {
-        Reason::Paused | Reason::Expired | Reason::QueueInFlight => {}
+        Reason::Paused | Reason::Expired | Reason::KeyInFlight | Reason::QueueInFlight => {}
         Reason::Delayed { until_ms } => json.instant("until", until_ms),
         Reason::Leased {
             until_ms,
@@ -57,13 +60,15 @@ fn put_fields(json: &mut Json, context: &Context, reason: &Reason) {
                 json.text("consumer", consumer);
             }
         }
-        Reason::KeyAssigned { ref member } => json.text("member", member),
         Reason::Dead { reason } => json.text("reason", names::death_reason_name(reason)),
         Reason::OrderingKey { behind, state } => {
             json.id("behind", context.partition, behind);
             json.plain("state", state_name(state));
         }
-        Reason::QueueRateLimit { retry_after_ms } => {
+        Reason::KeyAssigned { ref member, .. } => json.text("member", member),
+        Reason::QueueRateLimit { retry_after_ms }
+        | Reason::ConsumerRateLimit { retry_after_ms }
+        | Reason::KeyRateLimit { retry_after_ms } => {
             json.thousandths("retryAfter", retry_after_ms);
         }
         Reason::Behind { ahead, more: false } => json.number("ahead", u64::from(ahead)),
@@ -79,9 +84,12 @@ fn detail(context: &Context, reason: &Reason) -> String {
     match *reason {
         Reason::Paused => "the queue is paused and hands nothing out until it is resumed".into(),
         Reason::Delayed { until_ms } => format!("it is delayed until {}", instant(until_ms)),
-        Reason::Leased { until_ms, .. } => {
-            let until = instant(until_ms);
-            format!("a consumer holds it until {until}, unless it is done or extended before")
+        Reason::Leased {
+            until_ms,
+            ref consumer,
+        } => {
+            let (until, who) = (instant(until_ms), consumer.as_deref().unwrap_or("a consumer"));
+            format!("{who} holds it until {until}, unless it is done or extended before")
         }
         Reason::Expired => "its time to live is over: it is about to die".into(),
         Reason::Dead { reason } => {
@@ -96,12 +104,23 @@ fn detail(context: &Context, reason: &Reason) -> String {
                 "an earlier message of its ordering key has to be done first: {behind}, which is {state}"
             )
         }
-        Reason::KeyAssigned { ref member } => {
-            format!("its ordering key sticks to {member}, which has to ask for it")
-        }
         Reason::QueueRateLimit { retry_after_ms } => {
             let seconds = seconds(retry_after_ms);
             format!("the queue's rate limit lets the next message go in {seconds} s")
+        }
+        Reason::ConsumerRateLimit { retry_after_ms } => {
+            let seconds = seconds(retry_after_ms);
+            format!("the rate limit of each consumer lets this one's next message go in {seconds} s")
+        }
+        Reason::KeyRateLimit { retry_after_ms } => {
+            let seconds = seconds(retry_after_ms);
+            format!("the rate limit of its fairness key lets the next message go in {seconds} s")
+        }
+        Reason::KeyInFlight => {
+            "as many messages of its fairness key are leased as may be: the next goes when one is done".into()
+        }
+        Reason::KeyAssigned { ref member, .. } => {
+            format!("its ordering key sticks to {member}, who alone gets it while it is a member")
         }
         Reason::QueueInFlight => {
             "as many messages of the queue are leased as may be: the next goes when one is done"

@@ -23,6 +23,8 @@ pub struct Peek<'a> {
     pub limit: Option<i64>,
     /// Only messages of this key.
     pub ordering_key: Option<&'a str>,
+    /// Only messages of this fairness key.
+    pub fairness_key: Option<&'a str>,
     /// Only messages that died of this.
     pub reason: Option<&'a str>,
 }
@@ -35,14 +37,23 @@ impl Requests {
     }
 
     /// `GET /v1/messages/{id}/explain`
-    pub fn explain_message(&self, id: &str, group: Option<&str>) -> Result<Request, Invalid> {
+    pub fn explain_message(
+        &self,
+        id: &str,
+        group: Option<&str>,
+        consumer: Option<&str>,
+    ) -> Result<Request, Invalid> {
         let (_, message) = names::message(id)?;
-        let group = group.map(|group| self.parameter_text("consumerGroup", group));
-        let group = group.transpose()?;
-        Ok(Request::plain(
-            Command::ExplainMessage { message, group },
-            0,
-        ))
+        let text = |name, text: Option<&str>| {
+            let read = text.map(|text| self.parameter_text(name, text));
+            read.transpose()
+        };
+        let command = Command::ExplainMessage {
+            message,
+            group: text("consumerGroup", group)?,
+            consumer: text("consumerId", consumer)?,
+        };
+        Ok(Request::plain(command, 0))
     }
 
     /// `GET /v1/queues/{queue}/peek`
@@ -73,6 +84,7 @@ impl Requests {
         };
         Ok(PeekFilter {
             ordering_key: key("orderingKey", peek.ordering_key)?,
+            fairness_key: key("fairnessKey", peek.fairness_key)?,
             reason: peek.reason.map(reason).transpose()?,
         })
     }
