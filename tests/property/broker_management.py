@@ -159,11 +159,10 @@ class Management(Moves):
     def explain(self, message: Message) -> list[str]:
         """The codes of what stands in the way of its delivery."""
         queue = message.queue
-        if message.state == "dead":
-            return ["dead"]
+        if message.state in ("dead", "leased"):
+            return [message.state]
         waits = message.state in ("delayed", "blocked") and message.at_ms > self.now_ms
         reasons = {
-            "leased": message.state == "leased",
             "delayed": waits,
             "ordering_key": message.state == "blocked",
             "paused": queue.source.paused["receive"],
