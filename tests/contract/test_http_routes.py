@@ -85,7 +85,7 @@ async def test_enqueue_once(server: Served, queue: str) -> None:
     other = await server.call("POST", path, {"payload": {"a": 2}, "dedupId": "once"})
     assert (first.status, first.json["state"], first.json["duplicate"]) == (201, "ready", False)
     assert MESSAGE_ID.fullmatch(first.json["id"])
-    assert (again.status, again.json) == (200, {"id": first.json["id"], "duplicate": True})
+    assert (again.status, again.json) == (200, {"id": first.json["id"], "state": "ready", "duplicate": True})
     assert (other.status, other.json["code"]) == (409, "dedup_conflict")
 
 

@@ -132,7 +132,7 @@ async def test_every_field_arrives(queues: AsyncQueues, name: str) -> None:
 async def test_a_duplicate_gets_the_first_ones_id(queues: AsyncQueues, name: str) -> None:
     first = await queues.enqueue(name, 1, dedup_id="d")
     second = await queues.enqueue(name, 1, dedup_id="d")
-    assert (second.id, second.duplicate, second.state) == (first.id, True, None)
+    assert (second.id, second.duplicate, second.state) == (first.id, True, "ready")
     with pytest.raises(errors.DedupConflict):
         await queues.enqueue(name, 2, dedup_id="d")
 

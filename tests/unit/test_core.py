@@ -175,7 +175,7 @@ def test_created_tells_new_from_known(core: CoreJournal) -> None:
     enqueue = core.parser.enqueue("once", b'{"payload": 1, "dedupId": "d"}')
     first, again = core.replies(enqueue, enqueue)
     assert (first.created, again.created) == (True, False)
-    assert json.loads(core.rendered(again)) == {"id": json.loads(core.rendered(first))["id"], "duplicate": True}
+    assert json.loads(core.rendered(again)) == json.loads(core.rendered(first)) | {"duplicate": True}
     assert core.refused(core.parser.create_queue(b'{"name": "once"}')) == "queue_conflict"
 
 

@@ -110,7 +110,9 @@ fn managed(writer: &mut Writer) {
         ttl_ms: Some(1),
         ..message()
     };
-    let enqueued = enqueue("managed", vec![message(), with_dedup(9), expiring]);
+    let mut held = with_dedup(9);
+    held.dedup.as_mut().expect("it has one").until_done = true;
+    let enqueued = enqueue("managed", vec![message(), held, expiring]);
     let commands = vec![create("managed", config), enqueued];
     let Reply::Enqueued(accepted) = writer.step(1, commands).remove(1) else {
         panic!("nothing was accepted")

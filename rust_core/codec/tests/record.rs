@@ -123,7 +123,7 @@ fn unknown_tags_and_flags_are_refused() {
         let read = record::decode(&mut Reader::new(&[tag, 1, 1, 1, 1, 1]));
         assert_eq!(read, Err(Malformed("a record has an unknown tag")));
     }
-    let enqueued = [7, 0x10, 1, 1, 1, 1, 1, 1, 1, 1];
+    let enqueued = [7, 0x20, 1, 1, 1, 1, 1, 1, 1, 1];
     assert_eq!(
         record::decode(&mut Reader::new(&enqueued)),
         Err(Malformed("an enqueue has an unknown flag"))

@@ -32,6 +32,8 @@ pub struct DedupKey {
     pub hash: u128,
     /// 64 bits of a hash of the payload: the same id with another payload is refused.
     pub fingerprint: u64,
+    /// The id is held until the message is done. False: for the queue's dedup window.
+    pub until_done: bool,
 }
 
 /// One message to accept.

@@ -1,5 +1,7 @@
-//! Dedup windows: which message was accepted under a dedup id. An entry is true until it expires, whether it was
+//! Which message was accepted under a dedup id. An entry with a window is true until it expires, whether it was
 //! forgotten or not; forgetting only gives memory back. How many entries go is recorded, so a replay keeps step.
+//! An entry without one is true as long as its message is held and not dead, and leaves with it; whoever asks looks
+//! at the message too, because that of a purged or deleted queue is taken away later.
 
 use std::collections::BTreeSet;
 
@@ -17,9 +19,17 @@ pub(crate) struct Remembered {
     pub message: MessageId,
 }
 
-/// The windows of all queues.
+/// Which id a message holds until it is done.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    message: MessageId,
+    key: u128,
+}
+
+/// The ids of all queues.
 pub(crate) struct Dedup {
     table: Segmented<Remembered>,
+    held: Segmented<Held>,
     /// Queues that can be named and remember something, by their earliest expiry.
     queues: BTreeSet<(u64, QueueNumber)>,
 }
@@ -28,10 +38,12 @@ impl Dedup {
     pub fn new() -> Self {
         Dedup {
             table: Segmented::new(),
+            held: Segmented::new(),
             queues: BTreeSet::new(),
         }
     }
 
+    /// The entry whose window is not over, or that has none.
     pub fn find(&self, window: &Expiries, hash: u128, now_ms: u64) -> Option<&Remembered> {
         let key = key(window.of, hash);
         self.table
@@ -64,9 +76,40 @@ impl Dedup {
             |old| old.key == key,
             |old| old.key as u64,
         );
+        if entry.is_until_done() {
+            self.hold(message, key);
+            return;
+        }
         let before = expiries.first_ms();
         expiries.push(Expiry::new(key, expires_at_ms));
         self.rank(queue, before, expiries);
+    }
+
+    fn hold(&mut self, message: MessageId, key: u128) {
+        let held = Held { message, key };
+        let (equal, rehash) = (is_of(message), |old: &Held| mix(old.message.number));
+        self.held.put(mix(message.number), held, equal, rehash);
+    }
+
+    /// The message is done: the id it holds, if any, is free. A successor's entry is left alone.
+    pub fn release(&mut self, message: MessageId) {
+        if self.held.is_empty() {
+            return;
+        }
+        let held = self.held.remove(mix(message.number), is_of(message));
+        if let Some(Held { key, .. }) = held {
+            let equal = |entry: &Remembered| entry.key == key && entry.message == message;
+            self.table.remove(key as u64, equal);
+        }
+    }
+
+    /// Feeds the id that a message holds.
+    pub fn fold_held(&self, message: MessageId, fold: &mut impl FnMut(&[u8])) {
+        let held = self.held.find(mix(message.number), is_of(message));
+        if let Some(held) = held.filter(|_| message.number > 0) {
+            let entry = self.table.find(held.key as u64, |e| e.key == held.key);
+            fold(format!("{held:?} {entry:?}").as_bytes());
+        }
     }
 
     /// A queue whose earliest entry's time is over.
@@ -147,6 +190,10 @@ impl Dedup {
     }
 }
 
+fn is_of(message: MessageId) -> impl Fn(&Held) -> bool {
+    move |held| held.message == message
+}
+
 /// The id's hash, made the queue's own.
 fn key(queue: QueueNumber, hash: u128) -> u128 {
     let queue = u64::from(queue.0);
@@ -157,6 +204,10 @@ fn key(queue: QueueNumber, hash: u128) -> u128 {
 impl Dedup {
     pub fn len(&self) -> usize {
         self.table.len()
+    }
+
+    pub fn held(&self) -> usize {
+        self.held.len()
     }
 
     /// Panics unless queues are ranked by their earliest expiry.

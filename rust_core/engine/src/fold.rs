@@ -141,6 +141,7 @@ impl State {
         fold(&attempts.to_le_bytes());
         fold(&[priority, message.status()]);
         self.copies.fold(self.messages.id(slot), fold);
+        self.dedup.fold_held(self.messages.id(slot), fold);
         if flow != NONE {
             fold(&self.flows[flow].hash.to_le_bytes());
         }

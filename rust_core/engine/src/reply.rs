@@ -140,6 +140,8 @@ pub struct Accepted {
     pub duplicate: bool,
     /// When it may be delivered first (instant, ms); at or before now means it is ready. 0 for a duplicate.
     pub due_ms: u64,
+    /// Of a duplicate: the first one's state now; None: it is done, and gone.
+    pub state: Option<State>,
 }
 
 /// A message as handed to a consumer.

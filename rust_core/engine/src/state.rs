@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::config::Settings;
 use crate::copies::{Copies, Orphans};
 use crate::deadlines::Deadlines;
-use crate::dedup::Dedup;
+use crate::dedup::{Dedup, Remembered};
 use crate::flows::Flows;
 use crate::history::History;
 use crate::ids::{Location, MessageId, QueueNumber};
@@ -17,6 +17,7 @@ use crate::lists::SHARED;
 use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
 use crate::queues::Queues;
+use crate::record::DedupEntry;
 use crate::retention::Retention;
 use crate::sessions::Sessions;
 use crate::settled::Settled;
@@ -153,6 +154,16 @@ impl State {
         ids.filter(|&id| self.find(id).is_some()).collect()
     }
 
+    /// The message that holds a dedup id of this queue now, or was accepted under it within its window.
+    pub fn remembered(&self, queue: &Queue, hash: u128, now_ms: u64) -> Option<&Remembered> {
+        let entry = self.dedup.find(&queue.dedup, hash, now_ms)?;
+        let is_held = || {
+            let held = self.find(entry.message);
+            held.is_some_and(|(message, _)| message.place() != Place::Dead)
+        };
+        (entry.expires_at_ms != DedupEntry::UNTIL_DONE || is_held()).then_some(entry)
+    }
+
     /// Hash of the ordering key a message came with: it keeps its key until it dies, and then what its death tells.
     pub fn ordering_key(&self, slot: u32) -> Option<u64> {
         let message = &self.messages[slot];
@@ -208,6 +219,7 @@ impl State {
 
     /// Removes a message for good.
     pub fn remove(&mut self, slot: u32) {
+        self.dedup.release(self.messages.id(slot));
         self.unlink(slot);
         self.release_key(slot);
         let message = self.messages[slot];

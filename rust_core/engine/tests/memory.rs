@@ -121,6 +121,7 @@ fn a_message_takes_less_than_96_bytes() {
         Some(DedupKey {
             hash: u128::from(i) << 64 | u128::from(i.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             fingerprint: i,
+            until_done: false,
         })
     };
     let window = bytes_a_message(

@@ -244,9 +244,11 @@ impl Audit {
             enqueued.due_ms,
         );
         if let Some(dedup) = enqueued.dedup {
-            let until_ms = self
-                .windows
-                .insert((queue, dedup.hash), dedup.expires_at_ms);
+            let key = (queue, dedup.hash);
+            let until_ms = match dedup.is_until_done() {
+                true => self.windows.get(&key).copied(),
+                false => self.windows.insert(key, dedup.expires_at_ms),
+            };
             let taken = until_ms.is_some_and(|until_ms| until_ms > self.now_ms);
             assert!(!taken, "two messages of one dedup id in its window");
         }

@@ -9,11 +9,15 @@ const DEDUP: u8 = 1;
 const ORDERING_KEY: u8 = 2;
 const FAIRNESS_KEY: u8 = 4;
 const MAX_RETRIES: u8 = 8;
-const FLAGS: u8 = DEDUP | ORDERING_KEY | FAIRNESS_KEY | MAX_RETRIES;
+/// Its dedup id is held until it is done; there is no instant then.
+const UNTIL_DONE: u8 = 16;
+const FLAGS: u8 = DEDUP | ORDERING_KEY | FAIRNESS_KEY | MAX_RETRIES | UNTIL_DONE;
 
 fn flags(record: &Enqueued) -> u8 {
     let flag = |present: bool, bit: u8| if present { bit } else { 0 };
+    let until_done = |dedup: DedupEntry| dedup.is_until_done();
     flag(record.dedup.is_some(), DEDUP)
+        | flag(record.dedup.is_some_and(until_done), UNTIL_DONE)
         | flag(record.ordering_key.is_some(), ORDERING_KEY)
         | flag(record.fairness_key.is_some(), FAIRNESS_KEY)
         | flag(record.max_retries.is_some(), MAX_RETRIES)
@@ -35,7 +39,9 @@ pub fn encode(out: &mut Vec<u8>, record: &Enqueued) {
     if let Some(dedup) = &record.dedup {
         out.extend_from_slice(&dedup.hash.to_le_bytes());
         out.extend_from_slice(&dedup.fingerprint.to_le_bytes());
-        put(out, dedup.expires_at_ms);
+        if !dedup.is_until_done() {
+            put(out, dedup.expires_at_ms);
+        }
     }
     for key in [record.ordering_key, record.fairness_key]
         .into_iter()
@@ -55,6 +61,9 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Enqueued, Malformed> {
         return Err(Malformed("an enqueue has an unknown flag"));
     }
     let has = |bit: u8| flags & bit != 0;
+    if has(UNTIL_DONE) && !has(DEDUP) {
+        return Err(Malformed("an enqueue holds a dedup id that it has not"));
+    }
     Ok(Enqueued {
         message: message(reader)?,
         queue: queue(reader)?,
@@ -63,7 +72,7 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Enqueued, Malformed> {
         expires_at_ms: reader.u64()?,
         blob_bytes: reader.u32()?,
         dedup: if has(DEDUP) {
-            Some(dedup(reader)?)
+            Some(dedup(reader, has(UNTIL_DONE))?)
         } else {
             None
         },
@@ -85,12 +94,15 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Enqueued, Malformed> {
     })
 }
 
-fn dedup(reader: &mut Reader<'_>) -> Result<DedupEntry, Malformed> {
+fn dedup(reader: &mut Reader<'_>, until_done: bool) -> Result<DedupEntry, Malformed> {
     let hash = u128::from_le_bytes(reader.array()?);
     Ok(DedupEntry {
         hash,
         fingerprint: key(reader)?,
-        expires_at_ms: reader.u64()?,
+        expires_at_ms: match until_done {
+            true => DedupEntry::UNTIL_DONE,
+            false => reader.u64()?,
+        },
     })
 }
 

@@ -40,7 +40,11 @@ pub fn message() -> NewMessage {
 pub fn with_dedup(hash: u128) -> NewMessage {
     let fingerprint = 1;
     NewMessage {
-        dedup: Some(DedupKey { hash, fingerprint }),
+        dedup: Some(DedupKey {
+            hash,
+            fingerprint,
+            until_done: false,
+        }),
         ..message()
     }
 }

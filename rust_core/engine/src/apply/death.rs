@@ -58,6 +58,7 @@ impl State {
 
     pub(super) fn die(&mut self, id: MessageId, reason: DeathReason, error_bytes: u32) {
         let (slot, death) = self.end(id, reason, error_bytes);
+        self.dedup.release(id);
         self.unlink(slot);
         self.release_key(slot);
         self.messages[slot].set(Flag::Nacked, by_nack(reason));

@@ -98,7 +98,7 @@ pub(super) fn any_patch() -> impl Strategy<Value = ConfigPatch> {
 }
 
 pub(super) fn any_message() -> impl Strategy<Value = NewMessage> {
-    let dedup = prop_oneof![2 => Just(None), 1 => (0_u128..6, 0_u64..2).prop_map(|(hash, fingerprint)| Some(DedupKey { hash, fingerprint }))];
+    let dedup = prop_oneof![2 => Just(None), 1 => (0_u128..6, 0_u64..2, any::<bool>()).prop_map(|(hash, fingerprint, until_done)| Some(DedupKey { hash, fingerprint, until_done }))];
     let times = (
         prop::option::of(0_u64..60),
         prop_oneof![3 => Just(None), 1 => (0_u64..150).prop_map(Some)],

@@ -36,8 +36,11 @@ impl Partition {
         state
             .dedup
             .assert_ranked(named.map(|queue| (queue.number, &queue.dedup)));
-        let windows = state.queues.iter().map(|queue| queue.dedup.len()).sum();
-        assert!(state.dedup.len() <= windows, "a dedup entry has an end");
+        let windows: usize = state.queues.iter().map(|queue| queue.dedup.len()).sum();
+        let (remembered, held) = (state.dedup.len(), state.dedup.held());
+        assert!(remembered <= windows + held, "a dedup entry has an end");
+        let messages = state.messages.count() as usize;
+        assert!(held <= messages, "an id is held by a message");
     }
 }
 

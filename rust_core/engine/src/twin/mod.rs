@@ -221,7 +221,11 @@ pub(crate) fn message() -> NewMessage {
 
 pub(crate) fn with_dedup(hash: u128, fingerprint: u64) -> NewMessage {
     NewMessage {
-        dedup: Some(DedupKey { hash, fingerprint }),
+        dedup: Some(DedupKey {
+            hash,
+            fingerprint,
+            until_done: false,
+        }),
         ..message()
     }
 }

@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::admission;
+use super::{admission, duplicate};
 use crate::batch::Batch;
 use crate::command::{DedupKey, NewMessage};
-use crate::ids::{MessageId, QueueNumber};
+use crate::ids::QueueNumber;
 use crate::queue::Queue;
-use crate::record::{DedupEntry, Enqueued, Record};
+use crate::record::{Enqueued, Record};
 use crate::rejection::Rejection;
 use crate::reply::{Accepted, Reply};
 use crate::state::State;
+use crate::view;
 
 type Outcome = Result<Accepted, Rejection>;
 
@@ -39,11 +40,13 @@ pub(super) fn run(
 
 fn accept(batch: &mut Batch, queue: QueueNumber, message: &NewMessage) -> Outcome {
     let state = batch.state();
-    if let Some(earlier) = duplicate(state, batch.now_ms, queue, message)? {
+    if let Some(earlier) = duplicate::find(state, batch.now_ms, queue, message)? {
+        let first = state.find(earlier);
         return Ok(Accepted {
             message: earlier,
             duplicate: true,
             due_ms: 0,
+            state: first.map(|(message, _)| view::shown(message.place())),
         });
     }
     let queue = state.queues.get(queue);
@@ -53,6 +56,7 @@ fn accept(batch: &mut Batch, queue: QueueNumber, message: &NewMessage) -> Outcom
         message: enqueued.message,
         duplicate: false,
         due_ms: enqueued.due_ms,
+        state: None,
     };
     batch.carry(message.blob);
     batch.commit(Record::Enqueued(enqueued));
@@ -64,12 +68,8 @@ fn decide(state: &State, now_ms: u64, queue: &Queue, message: &NewMessage) -> En
     let ttl_ms = message.ttl_ms.unwrap_or(config.ttl_ms);
     let dedup = message
         .dedup
-        .filter(|_| config.dedup_window_ms > 0)
-        .map(|dedup| DedupEntry {
-            hash: dedup.hash,
-            fingerprint: dedup.fingerprint,
-            expires_at_ms: now_ms.saturating_add(config.dedup_window_ms),
-        });
+        .filter(|dedup| duplicate::is_remembered(queue, dedup))
+        .map(|dedup| duplicate::entry(queue, now_ms, dedup));
     Enqueued {
         message: state.next_id(),
         queue: queue.number,
@@ -88,24 +88,6 @@ fn decide(state: &State, now_ms: u64, queue: &Queue, message: &NewMessage) -> En
     }
 }
 
-/// The message accepted earlier under the same dedup id.
-fn duplicate(
-    state: &State,
-    now_ms: u64,
-    queue: QueueNumber,
-    message: &NewMessage,
-) -> Result<Option<MessageId>, Rejection> {
-    let Some(dedup) = message.dedup else {
-        return Ok(None);
-    };
-    let window = &state.queues.get(queue).dedup;
-    match state.dedup.find(window, dedup.hash, now_ms) {
-        Some(earlier) if earlier.fingerprint == dedup.fingerprint => Ok(Some(earlier.message)),
-        Some(_) => Err(Rejection::DedupConflict),
-        None => Ok(None),
-    }
-}
-
 /// The results of a batch that can't be accepted whole.
 fn refusals(
     state: &State,
@@ -116,13 +98,14 @@ fn refusals(
     let queue = state.queues.get(queue);
     let (mut firsts, mut new) = (BTreeMap::new(), 0);
     // What an entry is compared with: the message in the window, or else the batch's first of its id.
-    let mut earlier = |dedup: DedupKey| match state.dedup.find(&queue.dedup, dedup.hash, now_ms) {
+    let mut earlier = |dedup: DedupKey| match state.remembered(queue, dedup.hash, now_ms) {
         Some(earlier) => Some(earlier.fingerprint),
-        None if queue.config.dedup_window_ms == 0 => None,
         None => match firsts.entry(dedup.hash) {
             Entry::Occupied(first) => Some(*first.get()),
             Entry::Vacant(none) => {
-                none.insert(dedup.fingerprint);
+                if duplicate::is_remembered(queue, &dedup) {
+                    none.insert(dedup.fingerprint);
+                }
                 None
             }
         },

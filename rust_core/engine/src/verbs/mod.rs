@@ -11,6 +11,7 @@ mod death;
 mod delete_group;
 mod delete_message;
 mod delete_queue;
+mod duplicate;
 mod enqueue;
 mod explain_message;
 mod extend;

@@ -14,6 +14,7 @@ pub(super) fn message(random: &mut Random, style: &Style) -> NewMessage {
         dedup: random.maybe(style.deduplicated, |random| DedupKey {
             hash: u128::from(random.below(5)),
             fingerprint: u64::from(random.chance(15)),
+            until_done: random.chance(40),
         }),
         ordering_key: random.maybe(style.keyed, |random| random.below(3)),
         fairness_key: random.maybe(style.fair, |random| random.below(3)),

@@ -2,6 +2,7 @@
 
 use engine::command::{DedupKey, NewMessage};
 use engine::ids::MessageId;
+use engine::record::DedupEntry;
 use engine::rejection::Rejection;
 use engine::reply::{Reply, State};
 
@@ -55,10 +56,11 @@ impl Model {
                 number: earlier.number,
                 slot: earlier.slot,
             };
-            return assert_eq!(
+            assert_eq!(
                 (accepted.duplicate, accepted.message, accepted.due_ms),
                 (true, first, 0)
             );
+            return assert_eq!(accepted.state, state, "what became of the first one");
         }
         if let Err(refusal) = self.admits(at, 1) {
             self.saw(None, "enqueue", "refused");
@@ -82,16 +84,18 @@ impl Model {
         let home = self.queues[at].groups[0].home;
         let new = self.position(self.numbered, home).expect("it was added");
         self.learn(new, accepted.message);
-        if let Some(dedup) = entry
-            .dedup
-            .filter(|_| self.queues[at].config.dedup_window_ms > 0)
-        {
+        let window_ms = self.queues[at].config.dedup_window_ms;
+        let remembered = entry.dedup.filter(|dedup| remembers(window_ms, dedup));
+        if let Some(dedup) = remembered {
             let queue = &self.queues[at];
             self.remembered.push(Remembered {
                 queue: queue.number,
                 hash: dedup.hash,
                 fingerprint: dedup.fingerprint,
-                expires_at_ms: self.now_ms + queue.config.dedup_window_ms,
+                expires_at_ms: match dedup.until_done {
+                    true => DedupEntry::UNTIL_DONE,
+                    false => self.now_ms + window_ms,
+                },
                 number: accepted.message.number,
                 slot: accepted.message.slot,
             });
@@ -222,18 +226,25 @@ impl Model {
 
     fn earlier(&self, at: usize, hash: u128) -> Option<Remembered> {
         let queue = self.queues[at].number;
-        let same = |entry: &&Remembered| entry.queue == queue && entry.hash == hash;
+        let home = self.queues[at].groups[0].home;
+        let is_held = |entry: &Remembered| {
+            let held = self.position(entry.number, home);
+            held.is_some_and(|at| self.messages[at].state != State::Dead)
+        };
+        let same = |entry: &&Remembered| {
+            let is_same = entry.queue == queue && entry.hash == hash;
+            is_same && (entry.expires_at_ms != DedupEntry::UNTIL_DONE || is_held(entry))
+        };
         self.remembered.iter().find(same).copied()
     }
 
     /// Why an atomic batch can't be accepted: for each entry its own reason, or that of another.
     fn refusals(&self, at: usize, entries: &[NewMessage]) -> Option<Vec<Option<Rejection>>> {
-        let remembers = self.queues[at].config.dedup_window_ms > 0;
+        let window_ms = self.queues[at].config.dedup_window_ms;
         let first = |index: usize, dedup: DedupKey| {
             let mut before = entries[..index].iter().filter_map(|entry| entry.dedup);
-            let in_batch = before
-                .find(|other| other.hash == dedup.hash)
-                .filter(|_| remembers);
+            let in_batch =
+                before.find(|other| other.hash == dedup.hash && remembers(window_ms, other));
             let in_window = self
                 .earlier(at, dedup.hash)
                 .map(|earlier| earlier.fingerprint);
@@ -255,4 +266,9 @@ impl Model {
         let is_refused = found.iter().any(Result::is_err);
         is_refused.then(|| found.into_iter().map(refusal).collect())
     }
+}
+
+/// Whether a message accepted under this dedup id holds it.
+fn remembers(window_ms: u64, dedup: &DedupKey) -> bool {
+    dedup.until_done || window_ms > 0
 }

@@ -105,7 +105,7 @@ impl Message {
     }
 }
 
-/// A dedup id in its window.
+/// A dedup id in its window, or held by its message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Remembered {
     pub queue: u32,

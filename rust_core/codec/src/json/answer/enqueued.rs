@@ -1,6 +1,7 @@
 //! Answers to enqueues.
 
 use super::Context;
+use super::message::state_name;
 use super::rejection;
 use super::write::Json;
 use engine::rejection::Rejection;
@@ -28,10 +29,13 @@ fn put(json: &mut Json, context: &Context, result: &Result<Accepted, Rejection>)
         Err(refused) => rejection::put(json, refused),
         Ok(accepted) => json.object(|json| {
             json.id("id", context.partition, accepted.message);
-            if !accepted.duplicate {
-                let ready = accepted.due_ms <= context.now_ms;
-                json.plain("state", if ready { b"ready" } else { b"delayed" });
-            }
+            let state = match (accepted.duplicate, accepted.state) {
+                (false, _) if accepted.due_ms <= context.now_ms => b"ready".as_slice(),
+                (false, _) => b"delayed",
+                (true, Some(state)) => state_name(state),
+                (true, None) => b"done",
+            };
+            json.plain("state", state);
             json.boolean("duplicate", accepted.duplicate);
         }),
     }

@@ -32,6 +32,7 @@ impl Schema for Message {
         "ttl",
         "maxRetries",
         "traceparent",
+        "dedupUntil",
     ];
     const REQUIRED: u32 = 1;
     const NULLABLE: u32 = 1;
@@ -82,6 +83,7 @@ impl<'a, 'de> Collector<'a, 'de> {
         };
         let (dedup_id, ordering_key, fairness_key) = (key(3), key(4), key(5));
         let traceparent = fields.read(9, faults, traceparent);
+        let until_done = fields.read(10, faults, until_done).unwrap_or(false);
         let Some(payload) = payload else { return };
         let texts = Texts {
             dedup_id: dedup_id.as_deref(),
@@ -94,7 +96,7 @@ impl<'a, 'de> Collector<'a, 'de> {
             priority: priority.unwrap_or(PRIORITY_DEFAULT),
             delay_ms,
             ttl_ms,
-            dedup: texts.dedup_id.map(|id| dedup_key(id, payload)),
+            dedup: texts.dedup_id.map(|id| dedup_key(id, payload, until_done)),
             ordering_key: texts.ordering_key.map(hash::key),
             fairness_key: texts.fairness_key.map(hash::key),
             max_retries,
@@ -154,10 +156,23 @@ fn range_of(body: &str, part: &str) -> Range<u32> {
     start as u32..(start + part.len()) as u32
 }
 
-fn dedup_key(id: &str, payload: &str) -> DedupKey {
+fn dedup_key(id: &str, payload: &str, until_done: bool) -> DedupKey {
     DedupKey {
         hash: hash::dedup_id(id),
         fingerprint: hash::fingerprint(payload.as_bytes()),
+        until_done,
+    }
+}
+
+/// How long a dedup id is held: true is until its message is done.
+fn until_done(raw: &str, faults: &mut Faults) -> Option<bool> {
+    match raw {
+        r#""window""# => Some(false),
+        r#""done""# => Some(true),
+        _ => {
+            faults.add("must be window or done");
+            None
+        }
     }
 }
 

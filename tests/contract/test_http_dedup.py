@@ -1,0 +1,63 @@
+"""What is stored once: for how long a dedup id is held, and what a duplicate is told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import count
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.contract.http_server import Reply, Served, served
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+names = (f"once-{number}" for number in count())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[Served]:
+    async with served() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def queue(server: Served) -> str:
+    return await server.made_queue(next(names))
+
+
+async def sent(server: Served, queue: str, **fields: Any) -> Reply:
+    return await server.call("POST", f"/v1/queues/{queue}/messages", {"payload": 1, "dedupId": "once", **fields})
+
+
+async def acked(server: Served, queue: str) -> None:
+    (message,) = await server.received(queue)
+    done = await server.call("POST", f"/v1/messages/{message['id']}/ack", {"receipt": message["receipt"]})
+    assert done.status == 200
+
+
+async def test_an_id_held_until_done_is_free_then(server: Served, queue: str) -> None:
+    await server.call("PATCH", f"/v1/queues/{queue}", {"config": {"dedupWindow": 0}})
+    first = await sent(server, queue, dedupUntil="done")
+    again = await sent(server, queue)
+    assert (again.status, again.json) == (200, {"id": first.json["id"], "state": "ready", "duplicate": True})
+    other = await sent(server, queue, payload=2)
+    assert (other.status, other.json["code"]) == (409, "dedup_conflict")
+    await acked(server, queue)
+    assert (await sent(server, queue, dedupUntil="done")).status == 201
+
+
+async def test_a_duplicate_within_the_window_learns_that_the_first_one_is_done(server: Served, queue: str) -> None:
+    first = await sent(server, queue, dedupUntil="window", delay=600)
+    delayed = await sent(server, queue)
+    await server.call("PATCH", f"/v1/messages/{first.json['id']}", {"delay": 0})
+    await acked(server, queue)
+    done = await sent(server, queue)
+    assert (delayed.json["state"], done.json["state"], done.json["id"]) == ("delayed", "done", first.json["id"])
+
+
+async def test_another_word_is_refused(server: Served, queue: str) -> None:
+    refused = await sent(server, queue, dedupUntil="never")
+    assert (refused.status, refused.json["code"]) == (400, "request_invalid")
+    assert refused.json["errors"] == [{"pointer": "/dedupUntil", "detail": "must be window or done"}]
