@@ -114,8 +114,11 @@ class Parser:
         messages_max: int | None,
         visibility_timeout_ms: int | None,
         wait_ms: int = 0,
+        attempt: str | None = None,
     ) -> Command:
-        """`wait_ms`: how long it waits when there is nothing; so long its consumer counts as seen."""
+        """`wait_ms`: how long it waits when there is nothing; so long its consumer counts as seen. `attempt`: repeated,
+        it gets the same leases."""
+
     def ack(self, message_id: str, body: bytes) -> Command: ...
     def nack(self, message_id: str, body: bytes) -> Command: ...
     def extend(self, message_id: str, body: bytes) -> Command: ...

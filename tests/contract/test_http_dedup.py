@@ -61,3 +61,18 @@ async def test_another_word_is_refused(server: Served, queue: str) -> None:
     refused = await sent(server, queue, dedupUntil="never")
     assert (refused.status, refused.json["code"]) == (400, "request_invalid")
     assert refused.json["errors"] == [{"pointer": "/dedupUntil", "detail": "must be window or done"}]
+
+
+async def test_a_repeated_receive_gets_the_same_leases_as_far_as_they_hold(server: Served, queue: str) -> None:
+    for _ in range(3):
+        await server.enqueued(queue)
+    query = "?maxMessages=2&attemptId=a1&consumerId=c1"
+    first = await server.received(queue, query)
+    assert len(first) == 2 and await server.received(queue, query) == first
+    await server.call("POST", f"/v1/messages/{first[0]['id']}/ack", {"receipt": first[0]["receipt"]})
+    assert await server.received(queue, query) == first[1:]
+    (third,) = await server.received(queue, "?maxMessages=2&attemptId=a1&consumerId=c2")
+    assert third["id"] not in [message["id"] for message in first], "another consumer's attempt"
+    for attempt in ("", "a" * 257):
+        refused = await server.call("GET", f"/v1/queues/{queue}/messages?attemptId={attempt}")
+        assert (refused.status, refused.json["code"]) == (400, "request_invalid")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from hanzo_queues.client.calls import Calls
 from hanzo_queues.client.coalescer import Entry
@@ -46,8 +47,8 @@ class LeaseCalls(Calls):
         consumer_group      default "default"
         consumer_id         names this consumer, where members matter
 
-        Raises QueueNotFound, GroupNotFound, RequestInvalid. Should the answer be lost, its messages come back when
-        their leases end.
+        Raises QueueNotFound, GroupNotFound, RequestInvalid. Should the answer be lost, the client asks again and gets
+        the same leases.
         """
         return await self._receive(
             queue,
@@ -68,7 +69,9 @@ class LeaseCalls(Calls):
         consumer_group: str | None,
         consumer_id: str | None,
         policy: RetryPolicy | None = None,
+        attempt_id: str | None = None,
     ) -> Received:
+        """`attempt_id`: repeated, the server gives the same leases; default: one for this call and its retries."""
         wait = seconds(wait_time)
         target = queue_target(
             queue,
@@ -78,6 +81,7 @@ class LeaseCalls(Calls):
             visibilityTimeout=None if visibility_timeout is None else milliseconds_kept(visibility_timeout),
             consumerGroup=consumer_group,
             consumerId=consumer_id,
+            attemptId=attempt_id or uuid4().hex,
         )
         answer = await self._transport.call("GET", target, safe=True, wait=wait, policy=policy)
         received = Received(map(Message.of, answer["messages"]))

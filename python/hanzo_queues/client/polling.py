@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from hanzo_queues.client.delivery import Delivery
 from hanzo_queues.client.handlers import Handlers
@@ -51,6 +52,7 @@ class Polling:
         self._ask_max = client.batch_entries_max
         self._asked = 0
         self._asked_at = 0.0
+        self._attempt_id = uuid4().hex
 
     async def run(self) -> None:
         """Until cancelled. Raises what the server refuses to begin with, and ClientClosed."""
@@ -115,7 +117,7 @@ class Polling:
         self._asked = min(messages_max, self._ask_max)
         self._asked_at = time.monotonic()
         with self._membership.poll():
-            return await self._client._receive(
+            received = await self._client._receive(
                 self._options.queue,
                 max_messages=self._asked,
                 wait_time=wait,
@@ -123,7 +125,10 @@ class Polling:
                 consumer_group=self._options.consumer_group,
                 consumer_id=self._membership.consumer_id,
                 policy=ONE_TRY,
+                attempt_id=self._attempt_id,
             )
+        self._attempt_id = uuid4().hex  # a poll that fails is repeated as the same one
+        return received
 
 
 async def back_off(failures: int, error: QueuesError, reports: Reports) -> None:

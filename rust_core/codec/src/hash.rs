@@ -24,6 +24,15 @@ pub fn dedup_id(id: &str) -> u128 {
     u128::from_le_bytes(cut(&blake3::hash(id.as_bytes())))
 }
 
+/// An attempt of a consumer to receive.
+pub fn attempt(consumer: &str, id: &str) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(consumer.len() as u64).to_le_bytes());
+    hasher.update(consumer.as_bytes());
+    hasher.update(id.as_bytes());
+    u128::from_le_bytes(cut(&hasher.finalize()))
+}
+
 /// A payload's fingerprint, of its bytes as sent.
 pub fn fingerprint(payload: &[u8]) -> u64 {
     u64::from_le_bytes(cut(&blake3::hash(payload)))

@@ -43,6 +43,7 @@ mod tag {
     pub const REDRIVEN: u8 = 43;
     pub const SWEEP_FORGOTTEN: u8 = 44;
     pub const RETIRED: u8 = 21;
+    pub const LEASED_BY_ATTEMPT: u8 = 28;
     pub const GROUP_CREATED: u8 = 32;
     pub const MEMBER_JOINED: u8 = 33;
     pub const MEMBER_LEFT: u8 = 34;

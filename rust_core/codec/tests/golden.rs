@@ -172,6 +172,7 @@ fn records(blob_bytes: usize) -> Vec<Record> {
             message: message(1),
         },
         Record::Leased {
+            attempt: None,
             queue,
             group,
             consumer: "worker-1".into(),

@@ -111,6 +111,7 @@ fn receive(count: u64) -> Command {
         messages_max: count as u32,
         visibility_timeout_ms: None,
         answer_bytes_max: 8 << 20,
+        attempt: None,
     }
 }
 

@@ -70,9 +70,13 @@ impl State {
                 queue,
                 ref consumer,
                 until_ms,
+                attempt,
                 ref messages,
                 ..
-            } => self.lease(queue, consumer, until_ms, messages),
+            } => {
+                self.lease(queue, consumer, until_ms, messages);
+                self.remember_attempt(queue, attempt, messages);
+            }
             Record::Acked { message, group } => self.ack(message, group),
             Record::Retried {
                 message,

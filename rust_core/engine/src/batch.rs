@@ -15,6 +15,15 @@ pub(crate) struct Batch<'a> {
     blobs: Vec<u32>,
 }
 
+/// What the leases of one receive have in common.
+pub(crate) struct Leasing<'a> {
+    pub queue: QueueNumber,
+    pub group: GroupNumber,
+    pub consumer: &'a str,
+    pub until_ms: u64,
+    pub attempt: Option<u128>,
+}
+
 impl<'a> Batch<'a> {
     pub fn new(state: &'a mut State, now_ms: u64) -> Self {
         Batch {
@@ -43,12 +52,16 @@ impl<'a> Batch<'a> {
     /// before it are gone. One record tells of all, as if they had been leased at once.
     pub fn lease(
         &mut self,
-        queue: QueueNumber,
-        group: GroupNumber,
-        consumer: &str,
-        until_ms: u64,
+        leasing: Leasing<'_>,
         mut next: impl FnMut(&mut State) -> Option<Lease>,
     ) {
+        let Leasing {
+            queue,
+            group,
+            consumer,
+            until_ms,
+            attempt,
+        } = leasing;
         let mut messages = Vec::new();
         while let Some(lease) = next(self.state) {
             self.state.charge(lease.message.slot, consumer);
@@ -56,11 +69,13 @@ impl<'a> Batch<'a> {
             messages.push(lease);
         }
         if !messages.is_empty() {
+            self.state.remember_attempt(queue, attempt, &messages);
             self.records.push(Record::Leased {
                 queue,
                 group,
                 consumer: consumer.into(),
                 until_ms,
+                attempt,
                 messages,
             });
         }

@@ -197,6 +197,8 @@ pub enum Command {
         visibility_timeout_ms: Option<u64>,
         /// Stop before the envelopes and error texts of the answer exceed these bytes; one message always goes.
         answer_bytes_max: u64,
+        /// 128 bits of a hash of its attempt id and consumer: repeated, it gets the same leases, as long as they hold.
+        attempt: Option<u128>,
     },
     /// The message is done.
     Ack(Ack),

@@ -12,6 +12,7 @@
 
 mod apply;
 mod assignment;
+mod attempts;
 mod backoff;
 mod batch;
 pub mod budget;

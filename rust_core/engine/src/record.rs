@@ -129,6 +129,8 @@ pub enum Record {
         consumer: Box<str>,
         /// When the lease ends, an instant.
         until_ms: u64,
+        /// 128 bits of the hash of the attempt id it came with: repeated, it gets the same leases.
+        attempt: Option<u128>,
         /// The messages, in order.
         messages: Vec<Lease>,
     },

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::attempts::Attempts;
 use crate::config::Settings;
 use crate::copies::{Copies, Orphans};
 use crate::deadlines::Deadlines;
@@ -46,6 +47,7 @@ pub(crate) struct State {
     /// Groups whose messages are being assigned anew. Follows from their lists.
     pub reassigning: BTreeSet<QueueNumber>,
     pub settled: Settled,
+    pub attempts: Attempts,
     pub history: History,
     pub sweeps: Sweeps,
     pub cursor: Cursor,
@@ -104,6 +106,7 @@ impl State {
             sessions: Sessions::default(),
             reassigning: BTreeSet::new(),
             settled: Settled::new(),
+            attempts: Attempts::new(),
             history: History::default(),
             sweeps: Sweeps::default(),
             cursor: Cursor {

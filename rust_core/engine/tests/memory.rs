@@ -95,6 +95,7 @@ fn receive() -> Command {
         messages_max: 1000,
         visibility_timeout_ms: None,
         answer_bytes_max: 8 << 20,
+        attempt: None,
     }
 }
 

@@ -103,6 +103,7 @@ impl Broker {
             messages_max: 100,
             visibility_timeout_ms: None,
             answer_bytes_max: 8 << 20,
+            attempt: None,
         };
         match self.ask(now_ms, command) {
             Reply::Received { messages, .. } => messages,

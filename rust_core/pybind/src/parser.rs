@@ -152,7 +152,7 @@ impl Parser {
     }
 
     #[allow(clippy::too_many_arguments)] // Python names them
-    #[pyo3(signature = (queue, *, group, consumer, messages_max, visibility_timeout_ms, wait_ms=0))]
+    #[pyo3(signature = (queue, *, group, consumer, messages_max, visibility_timeout_ms, wait_ms=0, attempt=None))]
     fn receive(
         &self,
         py: Python<'_>,
@@ -162,6 +162,7 @@ impl Parser {
         messages_max: Option<Saturated>,
         visibility_timeout_ms: Option<Saturated>,
         wait_ms: u64,
+        attempt: Option<&str>,
     ) -> PyResult<Command> {
         let (messages_max, visibility_timeout_ms) =
             (saturated(messages_max), saturated(visibility_timeout_ms));
@@ -169,6 +170,7 @@ impl Parser {
             group,
             consumer,
             wait_ms,
+            attempt,
             messages_max,
             visibility_timeout_ms,
         };

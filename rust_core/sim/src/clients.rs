@@ -331,6 +331,7 @@ pub(crate) fn receive(
         messages_max,
         visibility_timeout_ms: timeout_ms,
         answer_bytes_max: bytes_max,
+        attempt: None,
     }
 }
 

@@ -17,6 +17,7 @@ RECEIVE: Parameters = {
     "visibilityTimeout": seconds,
     "consumerGroup": text,
     "consumerId": text,
+    "attemptId": text,
 }
 
 
@@ -32,6 +33,7 @@ async def receive(edge: Edge, call: Call) -> Answer:
         messages_max=call.number("maxMessages"),
         visibility_timeout_ms=call.number("visibilityTimeout"),
         wait_ms=wait_ms,
+        attempt=call.text("attemptId"),
     )
     partition = edge.router.partition_of_queue(queue)
     asking = partition.receive(_line(queue, group), command, wait_ms / 1000, consumer or "")

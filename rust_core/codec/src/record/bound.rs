@@ -63,7 +63,7 @@ pub const BROUGHT: usize = ENQUEUED + engine::budget::FIRED_BYTES_MAX as usize;
 
 /// `Leased` of `messages` messages to a consumer whose name has `consumer_bytes` bytes.
 pub const fn leased(consumer_bytes: usize, messages: usize) -> usize {
-    TAG + U32 + U16 + text(consumer_bytes) + U64 + U32 + messages * (MESSAGE + U32)
+    TAG + 16 + U32 + U16 + text(consumer_bytes) + U64 + U32 + messages * (MESSAGE + U32)
 }
 
 /// Any record about one message that was accepted earlier, without an error's text.

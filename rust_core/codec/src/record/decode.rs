@@ -39,7 +39,11 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
             dedup_entries: reader.u32()?,
         }),
         tag::ENQUEUED => Ok(Record::Enqueued(enqueued::decode(reader)?)),
-        tag::LEASED => leased(reader),
+        tag::LEASED => leased(reader, None),
+        tag::LEASED_BY_ATTEMPT => {
+            let attempt = u128::from_le_bytes(reader.array()?);
+            leased(reader, Some(attempt))
+        }
         other => decode_change(other, reader),
     }
 }
@@ -97,7 +101,7 @@ fn retried(message: MessageId, reader: &mut Reader<'_>) -> Result<Record, Malfor
     })
 }
 
-fn leased(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
+fn leased(reader: &mut Reader<'_>, attempt: Option<u128>) -> Result<Record, Malformed> {
     let (queue, group) = (queue(reader)?, group(reader)?);
     let (consumer, until_ms) = (reader.text()?.into(), reader.u64()?);
     let count = reader.count(LEASE_BYTES_MIN)?;
@@ -113,6 +117,7 @@ fn leased(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
         group,
         consumer,
         until_ms,
+        attempt,
         messages,
     })
 }

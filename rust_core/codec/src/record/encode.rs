@@ -51,8 +51,16 @@ pub fn encode(out: &mut Vec<u8>, record: &Record) {
             group,
             consumer,
             until_ms,
+            attempt,
             messages,
         } => {
+            match attempt {
+                Some(hash) => {
+                    out.push(tag::LEASED_BY_ATTEMPT);
+                    out.extend_from_slice(&hash.to_le_bytes());
+                }
+                None => out.push(tag::LEASED),
+            }
             leased(out, *queue, *group, consumer, *until_ms, messages);
         }
         Record::GroupCreated { .. }
@@ -181,7 +189,8 @@ fn leased(
     until_ms: u64,
     messages: &[Lease],
 ) {
-    numbers(out, tag::LEASED, &[u64::from(queue.0), u64::from(group.0)]);
+    put(out, u64::from(queue.0));
+    put(out, u64::from(group.0));
     put_text(out, consumer);
     put(out, until_ms);
     put(out, messages.len() as u64);

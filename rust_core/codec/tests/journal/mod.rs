@@ -67,6 +67,7 @@ pub fn receive(queue: &str, messages_max: u32) -> Command {
         messages_max,
         visibility_timeout_ms: None,
         answer_bytes_max: 1 << 20,
+        attempt: None,
     }
 }
 

@@ -141,10 +141,10 @@ prop_compose! {
 
 prop_compose! {
     fn leased()(
-        queue in queue(), group in group(), consumer in name(), until_ms: u64,
+        queue in queue(), group in group(), consumer in name(), until_ms: u64, attempt: Option<u128>,
         messages in proptest::collection::vec(lease(), 0..20),
     ) -> Record {
-        Record::Leased { queue, group, consumer, until_ms, messages }
+        Record::Leased { queue, group, consumer, until_ms, attempt, messages }
     }
 }
 

@@ -48,6 +48,18 @@ impl State {
         }
     }
 
+    /// So that the receive can be repeated.
+    pub(crate) fn remember_attempt(
+        &mut self,
+        number: QueueNumber,
+        attempt: Option<u128>,
+        leases: &[Lease],
+    ) {
+        if let Some(hash) = attempt {
+            self.attempts.put(number, hash, self.cursor.now_ms, leases);
+        }
+    }
+
     /// The last lease of the message in `slot`.
     pub(super) fn lease_of(&self, slot: u32) -> LeaseId {
         let message = &self.messages[slot];

@@ -93,6 +93,7 @@ impl Ledger {
                 consumer,
                 messages,
                 until_ms,
+                attempt: _,
             } => messages.iter().for_each(|lease| {
                 let (message, delivery) = (lease.message, lease.delivery);
                 self.slots.insert((message.number, message.slot), queue.0);

@@ -241,6 +241,7 @@ pub(crate) fn receive(queue: &str, messages_max: u32) -> Command {
         messages_max,
         visibility_timeout_ms: None,
         answer_bytes_max: ANSWER_BYTES_MAX,
+        attempt: None,
     }
 }
 

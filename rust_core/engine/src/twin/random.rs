@@ -64,6 +64,7 @@ enum Move {
         consumer: usize,
         messages_max: u32,
         visibility_timeout_ms: Option<u64>,
+        attempt: Option<u128>,
     },
     Ack {
         which: usize,
@@ -121,9 +122,9 @@ fn any_move() -> impl Strategy<Value = Move> {
         1 => (queue(), group()).prop_map(|(queue, group)| Move::DeleteGroup { queue, group }),
         2 => (queue(), group(), 1..CONSUMERS.len(), 0_u8..4)
             .prop_map(|(queue, group, consumer, what)| Move::Member { queue, group, consumer, what }),
-        10 => (queue(), group(), 0..CONSUMERS.len(), 1_u32..5, timeout())
-            .prop_map(|(queue, group, consumer, messages_max, visibility_timeout_ms)| {
-                Move::Receive { queue, group, consumer, messages_max, visibility_timeout_ms }
+        10 => (queue(), group(), 0..CONSUMERS.len(), 1_u32..5, timeout(), prop::option::of(0_u128..3))
+            .prop_map(|(queue, group, consumer, messages_max, visibility_timeout_ms, attempt)| {
+                Move::Receive { queue, group, consumer, messages_max, visibility_timeout_ms, attempt }
             }),
         4 => which().prop_map(|which| Move::Ack { which }),
         5 => (which(), prop::option::of(0_u64..50), prop::option::of(any::<u8>()), any::<bool>(), prop::bool::weighted(0.2))
@@ -168,6 +169,7 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
             consumer,
             messages_max,
             visibility_timeout_ms,
+            attempt,
         } => {
             let consumer = CONSUMERS[consumer].into();
             let group = GROUPS[group].into();
@@ -180,6 +182,7 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
                 messages_max,
                 visibility_timeout_ms,
                 answer_bytes_max: 100,
+                attempt,
             }
         }
         Move::Ack { which } => Command::Ack(Ack {

@@ -3,6 +3,7 @@
 
 mod ack;
 mod admission;
+mod attempt;
 mod change_message;
 mod create_group;
 mod create_queue;
@@ -69,6 +70,7 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
             messages_max,
             visibility_timeout_ms,
             answer_bytes_max,
+            attempt,
         } => {
             let request = receive::Request {
                 queue,
@@ -79,6 +81,7 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
                 messages_max,
                 visibility_timeout_ms,
                 answer_bytes_max,
+                attempt,
             };
             receive::run(batch, request)
         }

@@ -1,7 +1,7 @@
 //! receive: leases the messages whose turn it is, one after the other, as many as asked for and as the limits allow.
 
-use super::membership;
-use crate::batch::Batch;
+use super::{attempt, membership};
+use crate::batch::{Batch, Leasing};
 use crate::ids::{GroupNumber, LeaseId, QueueNumber};
 use crate::lanes::UNTIL_DONE;
 use crate::queue::Queue;
@@ -27,6 +27,7 @@ pub(super) struct Request {
     pub messages_max: u32,
     pub visibility_timeout_ms: Option<u64>,
     pub answer_bytes_max: u64,
+    pub attempt: Option<u128>,
 }
 
 pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejection> {
@@ -35,7 +36,14 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
     membership::join(batch, number, &request.consumer, request.members_max)?;
     let consumer = request.consumer.clone();
     let wait_ms = request.wait_ms;
-    let reply = lease(batch, number, request);
+    let messages = attempt::leases(batch.state(), now_ms, number, request.attempt);
+    let reply = match messages.is_empty() {
+        true => lease(batch, number, request),
+        false => Reply::Received {
+            messages,
+            limited: None,
+        },
+    };
     let found = matches!(&reply, Reply::Received { messages, .. } if !messages.is_empty());
     let until_ms = if found {
         now_ms
@@ -71,7 +79,14 @@ fn lease(batch: &mut Batch, number: QueueNumber, request: Request) -> Reply {
     let (group, consumer) = (queue.group.number, request.consumer);
     let (mut messages, mut visits) = (Vec::new(), VISITS_MAX);
     let (mut left, mut front) = (answer_bytes_max, Front::Nothing);
-    batch.lease(number, group, &consumer, until_ms, |state| {
+    let leasing = Leasing {
+        queue: number,
+        group,
+        consumer: &consumer,
+        until_ms,
+        attempt: request.attempt,
+    };
+    batch.lease(leasing, |state| {
         if messages.len() == count {
             return None;
         }
@@ -100,7 +115,12 @@ fn lease(batch: &mut Batch, number: QueueNumber, request: Request) -> Reply {
     Reply::Received { messages, limited }
 }
 
-fn deliver(state: &State, lease: Lease, group: GroupNumber, leased_until_ms: u64) -> Delivered {
+pub(super) fn deliver(
+    state: &State,
+    lease: Lease,
+    group: GroupNumber,
+    leased_until_ms: u64,
+) -> Delivered {
     let Lease {
         message: id,
         delivery,
@@ -295,25 +315,14 @@ mod tests {
             twin.enqueue("q", of(length));
         }
         let mut received = || {
-            let Command::Receive {
-                queue,
-                group,
-                consumer,
-                ..
-            } = receive("q", 9)
-            else {
-                unreachable!()
-            };
-            let reply = twin.ask(Command::Receive {
-                queue,
-                group,
-                consumer,
-                members_max: 9,
-                wait_ms: 0,
-                messages_max: 9,
-                visibility_timeout_ms: None,
-                answer_bytes_max: 1000,
-            });
+            let mut command = receive("q", 9);
+            if let Command::Receive {
+                answer_bytes_max, ..
+            } = &mut command
+            {
+                *answer_bytes_max = 1000;
+            }
+            let reply = twin.ask(command);
             let Reply::Received { messages, .. } = reply else {
                 panic!("{reply:?}")
             };
@@ -327,30 +336,11 @@ mod tests {
     fn only_the_default_group_is_known() {
         let mut twin = Twin::new();
         twin.create("q", config());
-        let Command::Receive {
-            queue,
-            consumer,
-            members_max,
-            wait_ms,
-            messages_max,
-            visibility_timeout_ms,
-            answer_bytes_max,
-            ..
-        } = receive("q", 1)
-        else {
-            unreachable!()
-        };
-        let group = "audit".into();
-        let reply = twin.ask(Command::Receive {
-            queue,
-            group,
-            consumer,
-            members_max,
-            wait_ms,
-            messages_max,
-            visibility_timeout_ms,
-            answer_bytes_max,
-        });
+        let mut command = receive("q", 1);
+        if let Command::Receive { group, .. } = &mut command {
+            *group = "audit".into();
+        }
+        let reply = twin.ask(command);
         let expected = Rejection::GroupNotFound {
             queue: "q".into(),
             group: "audit".into(),

@@ -2,6 +2,7 @@
 
 use super::queue::parameter;
 use super::{Request, Requests, bytes_max};
+use crate::hash;
 use crate::json::invalid::Invalid;
 use engine::command::Command;
 
@@ -16,6 +17,8 @@ pub struct Receive<'a> {
     pub wait_ms: u64,
     /// None: 1.
     pub messages_max: Option<i64>,
+    /// Repeated, it gets the same leases.
+    pub attempt: Option<&'a str>,
     /// None: the queue's.
     pub visibility_timeout_ms: Option<i64>,
 }
@@ -48,11 +51,23 @@ impl Requests {
             members_max: limits.members_max,
             wait_ms: receive.wait_ms,
             answer_bytes_max: limits.answer_bytes_max,
+            attempt: receive
+                .attempt
+                .map(|id| self.attempt(&consumer, id))
+                .transpose()?,
         };
         Ok(Request::plain(
             command,
             bytes_max::receive(consumer.len(), messages_max as usize),
         ))
+    }
+
+    fn attempt(&self, consumer: &str, id: &str) -> Result<u128, Invalid> {
+        if id.is_empty() {
+            return Err(Invalid::parameter("attemptId must not be empty".into()));
+        }
+        let id = self.parameter_text("attemptId", id)?;
+        Ok(hash::attempt(consumer, &id))
     }
 
     pub(super) fn parameter_text(&self, name: &str, value: &str) -> Result<Box<str>, Invalid> {

@@ -1,0 +1,151 @@
+//! What the last receives handed out, by the attempt id they came with: a receive whose answer was lost is repeated and
+//! gets the same leases. Bounded in time, in attempts and in leases; what is forgotten is leased until its time is over.
+
+use std::collections::VecDeque;
+
+use crate::ids::QueueNumber;
+use crate::record::Lease;
+use crate::segmented::{Segmented, mix};
+
+/// How long a receive can be repeated.
+pub(crate) const ATTEMPT_MS: u64 = 300_000;
+
+/// Attempts remembered.
+pub(crate) const ATTEMPTS_MAX: usize = 131_072;
+
+/// Leases remembered of all of them: about six megabytes.
+pub(crate) const ATTEMPT_LEASES_MAX: usize = 262_144;
+
+#[derive(Debug)]
+struct Attempt {
+    key: u128,
+    /// Tells it from an earlier one of the same id.
+    serial: u64,
+    at_ms: u64,
+    leases: Box<[Lease]>,
+}
+
+/// See the module.
+pub(crate) struct Attempts {
+    table: Segmented<Attempt>,
+    /// Key, serial and number of leases, in order.
+    order: VecDeque<(u128, u64, usize)>,
+    leases: usize,
+    serial: u64,
+}
+
+impl Attempts {
+    pub fn new() -> Self {
+        Attempts {
+            table: Segmented::new(),
+            order: VecDeque::new(),
+            leases: 0,
+            serial: 0,
+        }
+    }
+
+    pub fn put(&mut self, queue: QueueNumber, hash: u128, now_ms: u64, leases: &[Lease]) {
+        let key = key(queue, hash);
+        self.serial += 1;
+        let attempt = Attempt {
+            key,
+            serial: self.serial,
+            at_ms: now_ms,
+            leases: leases.into(),
+        };
+        self.order.push_back((key, self.serial, leases.len()));
+        self.leases += leases.len();
+        let rehash = |old: &Attempt| old.key as u64;
+        self.table
+            .put(key as u64, attempt, |old| old.key == key, rehash);
+        while self.is_over_first(now_ms) {
+            self.drop_first();
+        }
+    }
+
+    fn is_over_first(&self, now_ms: u64) -> bool {
+        let Some(&(key, serial, _)) = self.order.front() else {
+            return false;
+        };
+        let first = self.find_key(key).filter(|first| first.serial == serial);
+        self.order.len() > ATTEMPTS_MAX
+            || self.leases > ATTEMPT_LEASES_MAX
+            || first.is_none_or(|first| first.at_ms.saturating_add(ATTEMPT_MS) <= now_ms)
+    }
+
+    fn drop_first(&mut self) {
+        let (key, serial, leases) = self.order.pop_front().expect("there is a first one");
+        self.leases -= leases;
+        self.table.remove(key as u64, |attempt| {
+            attempt.key == key && attempt.serial == serial
+        });
+    }
+
+    fn find_key(&self, key: u128) -> Option<&Attempt> {
+        self.table.find(key as u64, |attempt| attempt.key == key)
+    }
+
+    /// What this attempt was given, and may still hold.
+    pub fn find(&self, queue: QueueNumber, hash: u128, now_ms: u64) -> &[Lease] {
+        self.find_key(key(queue, hash))
+            .filter(|attempt| attempt.at_ms.saturating_add(ATTEMPT_MS) > now_ms)
+            .map_or(&[], |attempt| &attempt.leases)
+    }
+
+    pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
+        fold(&self.serial.to_le_bytes());
+        for &(key, serial, _) in &self.order {
+            let attempt = self.find_key(key).filter(|one| one.serial == serial);
+            fold(format!("{key} {serial} {attempt:?}").as_bytes());
+        }
+    }
+}
+
+/// The attempt's hash, made the queue's own.
+fn key(queue: QueueNumber, hash: u128) -> u128 {
+    let queue = u64::from(queue.0);
+    hash ^ (u128::from(mix(queue)) << 64 | u128::from(mix(!queue)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::MessageId;
+
+    const QUEUE: QueueNumber = QueueNumber(1);
+
+    fn leases(count: u64) -> Vec<Lease> {
+        let lease = |number| Lease {
+            message: MessageId { number, slot: 0 },
+            delivery: 1,
+        };
+        (1..=count).map(lease).collect()
+    }
+
+    #[test]
+    fn an_attempt_is_remembered_for_its_queue_and_its_time() {
+        let mut attempts = Attempts::new();
+        attempts.put(QUEUE, 7, 1000, &leases(2));
+        assert_eq!(attempts.find(QUEUE, 7, 1000 + ATTEMPT_MS - 1), leases(2));
+        assert!(attempts.find(QUEUE, 7, 1000 + ATTEMPT_MS).is_empty());
+        assert!(attempts.find(QueueNumber(2), 7, 1000).is_empty());
+        assert!(attempts.find(QUEUE, 8, 1000).is_empty());
+        attempts.put(QUEUE, 8, 1000 + ATTEMPT_MS, &leases(1));
+        assert_eq!((attempts.table.len(), attempts.leases), (1, 1));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_a_repeated_id_outlives_its_first_use() {
+        let mut attempts = Attempts::new();
+        attempts.put(QUEUE, 0, 0, &leases(1));
+        attempts.put(QUEUE, 0, 0, &leases(2));
+        (1..ATTEMPTS_MAX as u128).for_each(|hash| attempts.put(QUEUE, hash, 0, &leases(1)));
+        assert_eq!(attempts.find(QUEUE, 0, 0).len(), 2);
+        assert_eq!(attempts.order.len(), ATTEMPTS_MAX);
+        attempts.put(QUEUE, u128::MAX, 0, &leases(ATTEMPT_LEASES_MAX as u64));
+        assert_eq!(
+            (attempts.table.len(), attempts.leases),
+            (1, ATTEMPT_LEASES_MAX)
+        );
+    }
+}
