@@ -173,3 +173,19 @@ async def test_a_producer_keeps_to_the_ingress_limit(server: LocalServer) -> Non
         [*_, last] = await hasty.enqueue_batch("narrow", [{"payload": 1}] * 5)
         assert isinstance(last.error, errors.RateLimited)
         assert last.error.retry_after is not None
+
+
+async def test_an_explanation_tells_of_members_and_fairness_keys(queues: AsyncQueues, name: str) -> None:
+    await queues.update(name, {"fairness": {"max_in_flight": 1}})
+    sent = [await queues.enqueue(name, number, fairness_key="tenant") for number in range(2)]
+    assert len(await queues.receive(name, max_messages=9, consumer_id="worker")) == 1
+    [leased] = (await queues.explain(sent[0].id)).reasons
+    assert (leased.code, leased.consumer) == ("leased", "worker")
+    assert [reason.code for reason in (await queues.explain(sent[1].id)).reasons] == ["key_in_flight"]
+    assert [seen.id for seen in await queues.peek(name, fairness_key="tenant")] == [sent[1].id]
+    assert await queues.peek(name, fairness_key="nobody") == []
+    keyed = await queues.enqueue(name, 3, ordering_key="k")
+    mine = await queues.explain(keyed.id, consumer_id="worker")
+    other = await queues.explain(keyed.id, consumer_id="other")
+    assert (mine.deliverable, other.deliverable) == (True, False)
+    assert [(reason.code, reason.member) for reason in other.reasons] == [("key_assigned", "worker")]

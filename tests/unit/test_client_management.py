@@ -63,3 +63,32 @@ async def test_a_retried_change_is_one_that_failed_before() -> None:
     server = StandIn(answer)
     await server.client().run_now("m1")
     assert len(server.asked) == 2
+
+
+async def test_what_an_explanation_does_not_have_is_none() -> None:
+    reasons = [
+        {"code": "leased", "detail": "a", "until": "2026-01-02T03:04:05.678Z", "consumer": "worker"},
+        {"code": "key_assigned", "detail": "b", "member": "worker"},
+        {"code": "behind", "detail": "c", "ahead": "more than 1000"},
+    ]
+    told = {"id": "m1", "queue": "q", "group": "audit", "state": "leased", "deliverable": False, "reasons": reasons}
+    server = StandIn(lambda asked: told)
+    explained = await server.client().explain("m1", consumer_group="audit", consumer_id="me")
+    assert server.asked[0].query == {"consumerGroup": "audit", "consumerId": "me"}
+    leased, assigned, behind = explained.reasons
+    assert (leased.consumer, leased.member, leased.until is None) == ("worker", None, False)
+    assert (assigned.consumer, assigned.member, assigned.until) == (None, "worker", None)
+    assert (behind.ahead, behind.fields["ahead"]) == (None, "more than 1000")
+
+
+async def test_peek_sends_its_filters_and_tells_where_the_next_page_begins() -> None:
+    server = StandIn(lambda asked: {"messages": [message(1, state="ready")], "next": "m1"})
+    page = await server.client().peek("q", state="ready", ordering_key="o", fairness_key="f", limit=1, after="m0")
+    assert ([seen.id for seen in page], page.next) == (["m1"], "m1")
+    assert server.asked[0].query == {
+        "state": "ready",
+        "orderingKey": "o",
+        "fairnessKey": "f",
+        "limit": "1",
+        "after": "m0",
+    }

@@ -26,7 +26,9 @@ class Reason:
     behind: str | None
     """Of "ordering_key": the id of the message that has to be done first."""
     member: str | None
-    """Of "key_assigned": the consumer its ordering key sticks to."""
+    """Of "key_assigned": the consumer its ordering key sticks to, the only one that gets it."""
+    consumer: str | None
+    """Of "leased": the id of the consumer that holds it, if it gave one."""
     ahead: int | None
     """Of "behind": how many messages go first; None for more than 1000."""
     fields: Mapping[str, Any]
@@ -42,6 +44,7 @@ class Reason:
             json.get("retryAfter"),
             json.get("behind"),
             json.get("member"),
+            json.get("consumer"),
             ahead if isinstance(ahead, int) else None,
             json,
         )

@@ -116,6 +116,7 @@ class MessageCalls(Calls):
         *,
         state: State | None = None,
         ordering_key: str | None = None,
+        fairness_key: str | None = None,
         reason: DeathReason | None = None,
         limit: int | None = None,
         after: str | None = None,
@@ -124,6 +125,7 @@ class MessageCalls(Calls):
 
         state         default "ready"
         ordering_key  only those of this key; not with state "dead"
+        fairness_key  only those of this key
         reason        only those that died of this, here or where a dead letter came from
         limit         at most so many, 1 to 1000; default 10
         after         begin after this id: the `next` of the page before
@@ -132,21 +134,32 @@ class MessageCalls(Calls):
         empty and not the last. Raises QueueNotFound, RequestInvalid.
         """
         target = queue_target(
-            queue, "/peek", state=state, orderingKey=ordering_key, reason=reason, limit=limit, after=after
+            queue,
+            "/peek",
+            state=state,
+            orderingKey=ordering_key,
+            fairnessKey=fairness_key,
+            reason=reason,
+            limit=limit,
+            after=after,
         )
         answer = await self._transport.call("GET", target, safe=True)
         peeked = Peeked(map(MessageView.of, answer["messages"]))
         peeked.next = answer.get("next")
         return peeked
 
-    async def explain(self, message_id: str, *, consumer_group: str | None = None) -> Explanation:
+    async def explain(
+        self, message_id: str, *, consumer_group: str | None = None, consumer_id: str | None = None
+    ) -> Explanation:
         """Says why a message is not being delivered now: all that stands in its way.
 
         consumer_group  the group it is asked for; default the first that holds the message, "default" before others
+        consumer_id     the consumer it is asked for; default whoever asks, or the member its ordering key sticks to
 
         Raises MessageNotFound, GroupNotFound.
         """
-        target = with_query(message_target(message_id, "/explain"), {"consumerGroup": consumer_group})
+        query = {"consumerGroup": consumer_group, "consumerId": consumer_id}
+        target = with_query(message_target(message_id, "/explain"), query)
         return Explanation.of(await self._transport.call("GET", target, safe=True))
 
     async def update_message(
