@@ -49,6 +49,12 @@ impl Dispatch {
         self.consumers.restart(config.consumer_rate_limit, now_ms);
     }
 
+    /// Limiters that are full again need not be remembered.
+    fn forget(&mut self, now_ms: u64) {
+        self.keys.forget(now_ms);
+        self.consumers.forget(now_ms);
+    }
+
     /// What a lease of that length costs beside the others, in terms of [`COST`].
     fn cost(&mut self, measured_ms: u64) -> u64 {
         let measured = measured_ms.min(MEASURED_MS_MAX) * 256;
@@ -70,6 +76,7 @@ impl State {
             dispatch,
             ..
         } = self.queues.get_mut(number);
+        dispatch.forget(now_ms);
         let Some(ready) = lists.get_mut(list) else {
             return Front::Nothing;
         };

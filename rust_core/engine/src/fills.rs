@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::RateLimit;
 use crate::rate::Limiter;
 
-/// Full ones that are forgotten with each use: more than one, so that forgetting overtakes.
-const FORGOTTEN_PER_USE: usize = 2;
+/// Full ones that are forgotten at a time: more than one, so that forgetting overtakes.
+const FORGOTTEN_MAX: usize = 64;
 
 /// See the module.
 pub(crate) struct Fills<K> {
@@ -52,7 +52,6 @@ impl<K: Ord + Clone> Fills<K> {
     ) where
         K: Borrow<Q>,
     {
-        self.forget(now_ms);
         let mut limiter = self.of(key);
         let mut full = (limiter.full_at_ms(limit), key.to_owned().into());
         self.full.remove(&full);
@@ -64,7 +63,7 @@ impl<K: Ord + Clone> Fills<K> {
 
     /// Full ones need not be remembered.
     pub fn forget(&mut self, now_ms: u64) {
-        for _ in 0..FORGOTTEN_PER_USE {
+        for _ in 0..FORGOTTEN_MAX {
             if self
                 .full
                 .first()

@@ -130,7 +130,7 @@ impl Lanes {
         let lane = self.lane_of(flow);
         let pass = self.lanes[lane as usize].pass;
         self.passed = self.passed.max(pass);
-        self.requeue(lane, pass + cost);
+        self.requeue(lane, pass.saturating_add(cost));
     }
 
     /// Takes a lane out of the turns.
@@ -240,7 +240,7 @@ impl Lanes {
             let rehash = |&lane: &u32| mix(u64::from(lanes[lane as usize].flow));
             self.keyed.insert_unique(mix(u64::from(flow)), slot, rehash);
         }
-        self.requeue(slot, self.passed + COST / flows.weight(flow));
+        self.requeue(slot, self.passed.saturating_add(COST / flows.weight(flow)));
     }
 
     fn add(&mut self, lane: Lane) -> u32 {

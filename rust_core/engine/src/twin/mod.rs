@@ -4,9 +4,12 @@
 mod any;
 mod invariants;
 mod ledger;
+mod limits;
+mod many_keys;
 mod members;
 mod random;
 pub(crate) mod sweeps;
+mod turns;
 
 use crate::command::{
     Ack, Blob, Command, DedupKey, Extend, Nack, NewMessage, PeekFilter, PeekState,
