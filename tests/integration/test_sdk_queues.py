@@ -137,6 +137,19 @@ async def test_a_duplicate_gets_the_first_ones_id(queues: AsyncQueues, name: str
         await queues.enqueue(name, 2, dedup_id="d")
 
 
+async def test_an_id_held_until_done_outlives_the_window_and_is_free_after(queues: AsyncQueues) -> None:
+    await queues.create("until", {"dedup_window": 0.05})
+    first = await queues.enqueue("until", 1, dedup_id="d", dedup_until="done")
+    await asyncio.sleep(0.2)  # longer than the window: time is what this is about
+    again = await queues.enqueue("until", 1, dedup_id="d", dedup_until="done")
+    assert (again.id, again.duplicate, again.state) == (first.id, True, "ready")
+    [held] = await queues.receive("until")
+    [entry] = await queues.enqueue_batch("until", [{"payload": 1, "dedup_id": "d", "dedup_until": "done"}])
+    assert (entry.id, entry.state) == (first.id, "leased")
+    await queues.ack(held)
+    assert not (await queues.enqueue("until", 1, dedup_id="d", dedup_until="done")).duplicate
+
+
 async def test_concurrent_calls_with_a_bad_one_among_them(queues: AsyncQueues, name: str) -> None:
     """More than the server's batch size, one refused by the rules and one by the parser."""
     await queues.enqueue(name, "taken", dedup_id="taken")

@@ -1,4 +1,4 @@
-"""Effects that happen once: results, follow-ups, duplicates, and what is released."""
+"""Effects that happen once: results, follow-ups, duplicates, and receives that are repeated."""
 
 from __future__ import annotations
 
@@ -9,10 +9,57 @@ import pytest
 
 from hanzo_queues import DoneMessage, EnqueueResult, Message, errors
 from hanzo_queues.client.models import EntryResult
-from tests.unit.client_stand_in import LATER, Asked, Broker, StandIn, message, problem
+from tests.unit.client_stand_in import LATER, Asked, Broker, StandIn, message, problem, running
 
 LOST = errors.ServerUnreachable("the answer was lost", outcome="unknown")
 HELD = Message.of(message(1))
+
+
+# Receives
+
+
+async def test_all_tries_of_one_receive_have_one_attempt_id_and_each_receive_its_own() -> None:
+    answers: list[Any] = [LOST, problem(503, "shutting_down"), {"messages": [message(1)]}, {"messages": []}]
+    server = StandIn(lambda asked: answers.pop(0))
+    client = server.client()
+    assert [received.id for received in await client.receive("q")] == ["m1"]
+    await client.receive("q")
+    ids = [asked.query["attemptId"] for asked in server.asked]
+    assert len(set(ids[:3])) == 1
+    assert len(set(ids)) == 2
+
+
+async def test_a_consumer_repeats_the_poll_whose_answer_was_lost() -> None:
+    broker = Broker()
+    client = broker.client()
+    client.consumer("q", on_error=lambda *_: None)(lambda received: None)
+    for item in (LOST, message(1), message(2)):
+        broker.messages.put_nowait(item)
+    async with running(client):
+        await broker.until(lambda: len(broker.acks) == 2)
+        await broker.until_asked(lambda: len(attempts(broker)) == 3)
+    first, second, third = attempts(broker)
+    assert first == second
+    assert third != second
+
+
+async def test_a_batch_that_fills_repeats_the_poll_whose_answer_was_lost() -> None:
+    broker = Broker()
+    client = broker.client()
+    client.batch_consumer("q", batch_size=2, batch_wait=30, on_error=lambda *_: None)(lambda messages: None)
+    broker.messages.put_nowait(message(1))
+    async with running(client):
+        await broker.until_asked(lambda: len(attempts(broker)) == 2)
+        broker.messages.put_nowait(LOST)
+        await broker.until(lambda: len(broker.acks) == 1)
+        await broker.until_asked(lambda: len(attempts(broker)) == 3)
+    first, second, third = attempts(broker)
+    assert first != second
+    assert second == third
+
+
+def attempts(broker: Broker) -> list[str]:
+    return [asked.query["attemptId"] for asked in broker.asked if asked.path.endswith("/messages")]
 
 
 # Acks
