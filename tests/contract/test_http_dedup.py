@@ -68,7 +68,8 @@ async def test_a_repeated_receive_gets_the_same_leases_as_far_as_they_hold(serve
         await server.enqueued(queue)
     query = "?maxMessages=2&attemptId=a1&consumerId=c1"
     first = await server.received(queue, query)
-    assert len(first) == 2 and await server.received(queue, query) == first
+    assert len(first) == 2
+    assert await server.received(queue, query) == first
     await server.call("POST", f"/v1/messages/{first[0]['id']}/ack", {"receipt": first[0]["receipt"]})
     assert await server.received(queue, query) == first[1:]
     (third,) = await server.received(queue, "?maxMessages=2&attemptId=a1&consumerId=c2")
