@@ -259,6 +259,7 @@ class Engine:
         visibility_timeout_ms: int = 30_000,
         max_retries: int = 3,
         queues_max: int = 100_000,
+        dedup_memory_bytes: int = 1 << 30,
     ) -> Self:
         """An empty partition. A dead-letter queue that is made because a queue names it gets
         `visibility_timeout_ms` and `max_retries`: pass what the `Parser` has. `queues_max`: with so many queues

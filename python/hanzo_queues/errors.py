@@ -236,6 +236,13 @@ class RateLimited(ApiError):
     retryable = True
 
 
+class DedupMemoryFull(ApiError):
+    """The server remembers as many dedup ids as its memory for them allows; duplicates are still recognised."""
+
+    default_status, default_code = 429, "dedup_memory_full"
+    retryable = True
+
+
 class QueueFull(ApiError):
     """The queue holds as many messages as its `max_messages` allows."""
 

@@ -16,6 +16,7 @@ import orjson
 from hanzo_queues.server import app, progress
 from hanzo_queues.server.journal.memory import AppendFault, MemoryJournal
 from hanzo_queues.server.limits_table import LIMITS
+from hanzo_queues.server.settings import Settings
 from tests.contract.http_server import AUTHORIZED, BATCH_BYTES_MAX, PATIENCE_S, Reply, Served, served, until
 
 Refusal = Callable[[], Awaitable[Reply]]
@@ -49,6 +50,13 @@ def asked(*requests: Request, **limits: int) -> Refusal:
         return replies[-1]
 
     return refused
+
+
+async def of_a_server_without_memory_for_dedup_ids() -> Reply:
+    async with served(Settings(dedup_memory_bytes=0)) as server:
+        await server.call(*NEW)
+        assert (await server.call(*ONE)).status == 201
+        return await server.call("POST", MESSAGES, {"payload": 1, "dedupId": "d"})
 
 
 def raw(sent: bytes, judged_every_s: float = PATIENCE_S) -> Refusal:
@@ -160,6 +168,7 @@ REFUSALS: dict[str, Refusal] = {
     "sweeps_exhausted": asked(NEW, ("POST", f"{Q}/redrive"), sweeps_running_max=0),
     "queue_paused": asked(NEW, ("POST", f"{Q}/pause", {"enqueue": True}), ONE),
     "rate_limited": asked(new(ingressLimit={"requests": 1, "per": "hour"}), ONE, ONE),
+    "dedup_memory_full": of_a_server_without_memory_for_dedup_ids,
     "queue_full": asked(new(maxMessages=1), ONE, ONE),
     "message_leased": asked(NEW, ONE, TAKE, ("DELETE", FIRST)),
     "message_dead": of_a_dead_message,

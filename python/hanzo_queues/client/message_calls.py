@@ -63,8 +63,8 @@ class MessageCalls(Calls):
         ttl           seconds after which it is a dead letter; default the queue's
         max_retries   deliveries that may follow a failed first one; default the queue's
 
-        Raises QueueNotFound, QueuePaused, QueueFull, DedupConflict (the id was used with another payload),
-        PayloadTooLarge, RequestInvalid, OutcomeUnknown (no dedup_id, and the answer was lost).
+        Raises QueueNotFound, QueuePaused, QueueFull, DedupMemoryFull, DedupConflict (the id was used with another
+        payload), PayloadTooLarge, RequestInvalid, OutcomeUnknown (no dedup_id, and the answer was lost).
         """
         body = encode_message(
             {

@@ -72,6 +72,7 @@ class App:
                 visibility_timeout_ms=settings.visibility_timeout_ms,
                 max_retries=settings.max_retries,
                 queues_max=limits["queues_max"],
+                dedup_memory_bytes=settings.dedup_memory_bytes,
             ),
             clock=clock,
             ownership=ownership,

@@ -29,6 +29,7 @@ API_KEY_LENGTH_MIN = 8
 BATCH_ENTRIES_MAX_MOST = 10_000
 DIGITS_MAX = 20
 PAYLOAD_MEMORY_BYTES_MIN = 16 * 1024 * 1024
+DEDUP_MEMORY_BYTES_MIN = 1024 * 1024
 
 
 class SettingsError(Exception):
@@ -53,6 +54,7 @@ class Settings:
     batch_entries_max: int = 100
     payload_bytes_max: int = 1024 * 1024
     payload_memory_bytes: int = 256 * 1024 * 1024
+    dedup_memory_bytes: int = 1024**3
     api_keys: tuple[str, ...] = ()
     data_dir: Path = Path("hanzo-data")
 
@@ -188,6 +190,13 @@ VARIABLES = (
         _between(parse_size_bytes, PAYLOAD_MEMORY_BYTES_MIN, 1024**4, SIZE_FORM, format_size),
         "256MiB",
         "memory for recent payloads; older ones are read from the journal",
+    ),
+    Variable(
+        "HANZO_DEDUP_MEMORY",
+        "dedup_memory_bytes",
+        _between(parse_size_bytes, DEDUP_MEMORY_BYTES_MIN, 1024**4, SIZE_FORM, format_size),
+        "1GiB",
+        "memory for dedup ids, 192 bytes each; enqueues with a new id are refused when it is full",
     ),
 )
 CLIENT_VARIABLES = ("HANZO_API_KEY", "HANZO_URL")  # the SDK's, harmless here

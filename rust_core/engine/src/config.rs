@@ -151,6 +151,10 @@ impl QueueConfig {
     }
 }
 
+/// Bytes of memory that one remembered dedup id takes at most: its entry, its place in a table that has just doubled,
+/// and when it ends or which message holds it.
+pub const DEDUP_ID_BYTES: u64 = 192;
+
 /// What a partition's owner sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -158,4 +162,6 @@ pub struct Settings {
     pub queue_config: QueueConfig,
     /// Queues at most.
     pub queues_max: u64,
+    /// Dedup ids remembered at most, in all queues. See [`DEDUP_ID_BYTES`](crate::config::DEDUP_ID_BYTES).
+    pub dedup_ids_max: u64,
 }

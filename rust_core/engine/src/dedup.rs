@@ -43,6 +43,11 @@ impl Dedup {
         }
     }
 
+    /// Ids remembered, whether their time is over or not: what takes memory.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
     /// The entry whose window is not over, or that has none.
     pub fn find(&self, window: &Expiries, hash: u128, now_ms: u64) -> Option<&Remembered> {
         let key = key(window.of, hash);
@@ -202,10 +207,6 @@ fn key(queue: QueueNumber, hash: u128) -> u128 {
 
 #[cfg(test)]
 impl Dedup {
-    pub fn len(&self) -> usize {
-        self.table.len()
-    }
-
     pub fn held(&self) -> usize {
         self.held.len()
     }

@@ -61,6 +61,11 @@ pub enum Rejection {
         /// Milliseconds until as many can be accepted, or a whole burst when they are more than that.
         retry_after_ms: u64,
     },
+    /// As many dedup ids are remembered as may be.
+    DedupMemoryFull {
+        /// How many that is, in all queues.
+        ids_max: u64,
+    },
     /// The queue has no such consumer group.
     GroupNotFound {
         /// The name asked for.
@@ -127,6 +132,7 @@ impl Rejection {
             Rejection::QueuesExhausted { .. } => "queues_exhausted",
             Rejection::QueuePaused { .. } => "queue_paused",
             Rejection::QueueFull { .. } => "queue_full",
+            Rejection::DedupMemoryFull { .. } => "dedup_memory_full",
             Rejection::RateLimited { .. } => "rate_limited",
             Rejection::GroupNotFound { .. } => "group_not_found",
             Rejection::GroupsExhausted { .. } => "groups_exhausted",

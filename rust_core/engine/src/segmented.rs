@@ -55,7 +55,6 @@ impl<T> Segmented<T> {
         Some(entry.remove().0)
     }
 
-    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.count
     }

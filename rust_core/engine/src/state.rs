@@ -157,6 +157,12 @@ impl State {
         ids.filter(|&id| self.find(id).is_some()).collect()
     }
 
+    /// Whether so many more dedup ids can be remembered.
+    pub fn has_dedup_room(&self, ids: u64) -> bool {
+        let remembered = self.dedup.len() as u64;
+        remembered.saturating_add(ids) <= self.settings.dedup_ids_max
+    }
+
     /// The message that holds a dedup id of this queue now, or was accepted under it within its window.
     pub fn remembered(&self, queue: &Queue, hash: u128, now_ms: u64) -> Option<&Remembered> {
         let entry = self.dedup.find(&queue.dedup, hash, now_ms)?;

@@ -14,7 +14,7 @@ use codec::json::request::{Admitted, Authority};
 use codec::receipt::Secret;
 use codec::record;
 use engine::Partition;
-use engine::config::{QueueConfig, Settings};
+use engine::config::{DEDUP_ID_BYTES, QueueConfig, Settings};
 use engine::ids::PartitionNumber;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -195,12 +195,19 @@ fn answers(
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (partition, *, visibility_timeout_ms=30_000, max_retries=3, queues_max=100_000))]
-    fn new(partition: u16, visibility_timeout_ms: u64, max_retries: u32, queues_max: u64) -> Self {
+    #[pyo3(signature = (partition, *, visibility_timeout_ms=30_000, max_retries=3, queues_max=100_000, dedup_memory_bytes=1 << 30))]
+    fn new(
+        partition: u16,
+        visibility_timeout_ms: u64,
+        max_retries: u32,
+        queues_max: u64,
+        dedup_memory_bytes: u64,
+    ) -> Self {
         let number = PartitionNumber(partition);
         let settings = Settings {
             queue_config: QueueConfig::new(visibility_timeout_ms, max_retries),
             queues_max,
+            dedup_ids_max: dedup_memory_bytes / DEDUP_ID_BYTES,
         };
         let partition = Partition::new(number, settings);
         Engine {

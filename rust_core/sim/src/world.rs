@@ -37,6 +37,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         queue_config: QueueConfig::new(20_000, 2),
         queues_max: 5,
+        dedup_ids_max: u64::MAX,
     }
 }
 

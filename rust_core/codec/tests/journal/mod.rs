@@ -17,6 +17,7 @@ pub fn partition() -> Partition {
     let settings = Settings {
         queue_config: QueueConfig::new(30_000, 3),
         queues_max: 100,
+        dedup_ids_max: u64::MAX,
     };
     Partition::new(PartitionNumber(0), settings)
 }

@@ -195,6 +195,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         queue_config: QueueConfig::new(20 * SECOND, 5),
         queues_max: 1000,
+        dedup_ids_max: u64::MAX,
     }
 }
 

@@ -31,6 +31,15 @@ pub(super) fn find(
     }
 }
 
+/// Whether the last of `ids` new ones can be remembered: one that can't is refused, not accepted twice in silence.
+pub(super) fn check_room(state: &State, ids: u64) -> Result<(), Rejection> {
+    if ids == 0 || state.has_dedup_room(ids) {
+        return Ok(());
+    }
+    let ids_max = state.settings.dedup_ids_max;
+    Err(Rejection::DedupMemoryFull { ids_max })
+}
+
 /// What is remembered of an id from now on.
 pub(super) fn entry(queue: &Queue, now_ms: u64, dedup: DedupKey) -> DedupEntry {
     DedupEntry {

@@ -51,6 +51,7 @@ fn accept(batch: &mut Batch, queue: QueueNumber, message: &NewMessage) -> Outcom
     }
     let queue = state.queues.get(queue);
     admission::check(queue, batch.now_ms, 1)?;
+    duplicate::check_room(state, ids(queue, message))?;
     let enqueued = decide(state, batch.now_ms, queue, message);
     let accepted = Accepted {
         message: enqueued.message,
@@ -88,6 +89,12 @@ fn decide(state: &State, now_ms: u64, queue: &Queue, message: &NewMessage) -> En
     }
 }
 
+/// Dedup ids that are remembered with it.
+fn ids(queue: &Queue, message: &NewMessage) -> u64 {
+    let mut dedup = message.dedup.iter();
+    u64::from(dedup.any(|dedup| duplicate::is_remembered(queue, dedup)))
+}
+
 /// The results of a batch that can't be accepted whole.
 fn refusals(
     state: &State,
@@ -96,7 +103,7 @@ fn refusals(
     messages: &[NewMessage],
 ) -> Option<Vec<Outcome>> {
     let queue = state.queues.get(queue);
-    let (mut firsts, mut new) = (BTreeMap::new(), 0);
+    let (mut firsts, mut new, mut new_ids) = (BTreeMap::new(), 0, 0);
     // What an entry is compared with: the message in the window, or else the batch's first of its id.
     let mut earlier = |dedup: DedupKey| match state.remembered(queue, dedup.hash, now_ms) {
         Some(earlier) => Some(earlier.fingerprint),
@@ -114,7 +121,9 @@ fn refusals(
         let earlier = message.dedup.and_then(&mut earlier);
         if earlier.is_none() {
             new += 1;
-            return admission::check(queue, now_ms, new);
+            new_ids += ids(queue, message);
+            let room = |()| duplicate::check_room(state, new_ids * ids(queue, message));
+            return admission::check(queue, now_ms, new).and_then(room);
         }
         let is_equal = earlier == message.dedup.map(|dedup| dedup.fingerprint);
         is_equal.then_some(()).ok_or(Rejection::DedupConflict)

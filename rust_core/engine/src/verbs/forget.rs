@@ -11,9 +11,10 @@ const FORGOTTEN_PER_STEP: usize = 64;
 /// And with each message it brings: more than one, so that forgetting overtakes.
 const FORGOTTEN_PER_MESSAGE: usize = 4;
 
-/// A step that records nothing forgets nothing: it would be the only reason to journal.
+/// A step that records nothing forgets nothing, for it would be the only reason to journal; unless the memory is full,
+/// which refuses what would be recorded.
 pub(crate) fn run(batch: &mut Batch, messages_brought: usize) {
-    if batch.is_empty() {
+    if batch.is_empty() && batch.state().has_dedup_room(1) {
         return;
     }
     let mut left = FORGOTTEN_PER_STEP + FORGOTTEN_PER_MESSAGE * messages_brought;
@@ -35,6 +36,8 @@ pub(crate) fn run(batch: &mut Batch, messages_brought: usize) {
 mod tests {
     use crate::command::{Command, ConfigPatch, NewMessage};
     use crate::config::QueueConfig;
+    use crate::rejection::Rejection;
+    use crate::reply::Reply;
     use crate::twin::{SECOND, Twin, config, message, with_dedup};
 
     fn enqueue(queue: &str, messages: Vec<NewMessage>) -> Command {
@@ -66,6 +69,39 @@ mod tests {
             twin.enqueue("busy", message());
         });
         assert_eq!(remembered(&twin), 0);
+    }
+
+    #[test]
+    fn a_full_memory_refuses_new_ids_alone_and_forgets_by_itself() {
+        let mut twin = Twin::with(crate::config::Settings {
+            dedup_ids_max: 2,
+            ..crate::twin::settings()
+        });
+        twin.create("q", config());
+        let full = || Err(Rejection::DedupMemoryFull { ids_max: 2 });
+        let aborted = || Err(Rejection::BatchAborted);
+        let entries = vec![
+            with_dedup(1, 1),
+            message(),
+            with_dedup(2, 1),
+            with_dedup(3, 1),
+        ];
+        let mut command = enqueue("q", entries.clone());
+        if let Command::Enqueue { atomic, .. } = &mut command {
+            *atomic = true;
+        }
+        let refused = vec![aborted(), aborted(), aborted(), full()];
+        assert_eq!(twin.ask(command), Reply::Enqueued(refused));
+        let Reply::Enqueued(results) = twin.ask(enqueue("q", entries)) else {
+            panic!("an enqueue is answered otherwise")
+        };
+        assert!(results[..3].iter().all(Result::is_ok) && results[3] == full());
+        assert!(twin.enqueue("q", with_dedup(1, 1)).duplicate);
+        let late = enqueue("q", vec![with_dedup(3, 1)]);
+        let refused = Reply::Enqueued(vec![full()]);
+        assert_eq!(twin.wait(300 * SECOND).ask(late), refused);
+        assert_eq!(remembered(&twin), 0, "though the step accepted nothing");
+        assert!(!twin.enqueue("q", with_dedup(1, 1)).duplicate);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
         Rejection::QueueFull { queue, messages_max } => {
             format!("queue {queue} holds as many messages as it may: {messages_max}").into()
         }
+        Rejection::DedupMemoryFull { ids_max } => {
+            format!("{ids_max} dedup ids are remembered, as many as may be (HANZO_DEDUP_MEMORY)").into()
+        }
         Rejection::RateLimited { queue, burst, retry_after_ms } => limited(queue, *burst, *retry_after_ms).into(),
         Rejection::GroupNotFound { queue, group } => {
             format!("queue {queue} has no consumer group {group}").into()
