@@ -37,6 +37,7 @@ mod tag {
     pub const QUEUE_PURGED: u8 = 18;
     pub const CHANGED: u8 = 19;
     pub const DELETED: u8 = 20;
+    pub const POSTPONED: u8 = 24;
     pub const SWEEP_STARTED: u8 = 40;
     pub const SWEEP_ADVANCED: u8 = 41;
     pub const SWEEP_ENDED: u8 = 42;

@@ -189,6 +189,11 @@ fn records(blob_bytes: usize) -> Vec<Record> {
             group,
             since_ms: 1_700_000_000_000,
         },
+        Record::Postponed {
+            message: message(2),
+            group,
+            due_ms: 1_700_000_030_000,
+        },
         retried(1, FailureCause::Nack, error_bytes),
         retried(2, FailureCause::LeaseEnded, 0),
         Record::Acked {

@@ -8,7 +8,7 @@ mod said;
 use codec::batch::{Batch, FORMAT_VERSION, FORMAT_VERSION_OLDEST};
 use codec::hash::BATCH_HASH_NONE;
 use engine::command::{
-    Ack, Blob, Command, ConfigPatch, Extend, Nack, NewMessage, PeekFilter, PeekState, Release,
+    Ack, Blob, Command, ConfigPatch, Extend, GiveBack, Nack, NewMessage, PeekFilter, PeekState,
     StartSweep,
 };
 use engine::config::{QueueConfig, RateLimit};
@@ -249,7 +249,7 @@ fn leases(writer: &mut Writer) {
             reject,
         })
     };
-    let leases = vec![Release {
+    let leases = vec![GiveBack {
         lease: four.lease,
         ready_since_ms: four.ready_since_ms,
     }];
@@ -261,7 +261,7 @@ fn leases(writer: &mut Writer) {
             lease: expiring.lease,
             visibility_timeout_ms: Some(60_000),
         }),
-        Command::Release { leases },
+        Command::GiveBack { leases },
     ];
     writer.step(2, commands);
     for delivered in writer.received("limited", 2) {

@@ -125,6 +125,7 @@ fn ack(leases: &[LeaseId]) -> Command {
                 queue: QUEUE.into(),
                 acks,
                 nacks: Vec::new(),
+                releases: vec![],
                 extends: Vec::new(),
             }
         }

@@ -94,6 +94,9 @@ impl State {
             Record::Released {
                 message, since_ms, ..
             } => self.release(message, since_ms),
+            Record::Postponed {
+                message, due_ms, ..
+            } => self.postpone(message, due_ms),
             Record::Died {
                 message,
                 reason,

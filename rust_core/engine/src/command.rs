@@ -206,6 +206,8 @@ pub enum Command {
     Nack(Nack),
     /// The consumer needs more time.
     Extend(Extend),
+    /// The consumer can't do it now: the message comes back later, and no attempt is counted.
+    Release(Release),
     /// Many of them at once, each with its own result. When `queue` is given, receipts of another queue are refused.
     Settle {
         /// Receipts of another queue are refused.
@@ -216,12 +218,14 @@ pub enum Command {
         nacks: Vec<Nack>,
         /// Leases to extend.
         extends: Vec<Extend>,
+        /// Leases to release.
+        releases: Vec<Release>,
     },
     /// Give a lease back: the message is ready at once and no attempt is counted. For a client that vanished
     /// before it saw the message.
-    Release {
+    GiveBack {
         /// The leases, in the order they were handed out.
-        leases: Vec<Release>,
+        leases: Vec<GiveBack>,
     },
     /// Read one message.
     GetMessage {
@@ -312,9 +316,10 @@ impl Command {
                 acks,
                 nacks,
                 extends,
+                releases,
                 ..
-            } => acks.len() + nacks.len() + extends.len(),
-            Command::Release { leases } => leases.len(),
+            } => acks.len() + nacks.len() + extends.len() + releases.len(),
+            Command::GiveBack { leases } => leases.len(),
             Command::ListQueues { limit, .. } | Command::ListSweeps { limit, .. } => {
                 *limit as usize
             }
@@ -339,6 +344,7 @@ impl Command {
             | Command::Ack(_)
             | Command::Nack(_)
             | Command::Extend(_)
+            | Command::Release(_)
             | Command::GetMessage { .. }
             | Command::ChangeMessage { .. }
             | Command::DeleteMessage { .. } => 1,
@@ -361,9 +367,9 @@ pub struct Ack {
     pub lease: LeaseId,
 }
 
-/// See [`Command::Release`].
+/// See [`Command::GiveBack`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Release {
+pub struct GiveBack {
     /// The lease it ends.
     pub lease: LeaseId,
     /// [`Delivered::ready_since_ms`](crate::reply::Delivered::ready_since_ms): nobody saw the message, so it
@@ -384,6 +390,15 @@ pub struct Nack {
     pub error: Option<Blob>,
     /// Dead at once, whatever retries are left.
     pub reject: bool,
+}
+
+/// See [`Command::Release`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The lease it ends.
+    pub lease: LeaseId,
+    /// Milliseconds until the next delivery. None: ready at once, behind what is ready already.
+    pub delay_ms: Option<u64>,
 }
 
 /// See [`Command::Extend`].

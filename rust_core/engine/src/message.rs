@@ -32,8 +32,8 @@ const PLACE_MASK: u8 = 0b111;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Flag {
-    /// Its last lease was ended by a nack, so that nack may be repeated.
-    Nacked = 1 << 3,
+    /// Its last lease was ended by a nack or a release, so that may be repeated.
+    Returned = 1 << 3,
     /// It has a `max_retries` of its own.
     OwnRetries = 1 << 4,
     /// It has failed before.

@@ -188,6 +188,15 @@ pub enum Record {
         /// Since when it waits, an instant: not after that of the one behind it.
         since_ms: u64,
     },
+    /// Released by its consumer: delivered again, not before `due_ms`; no attempt counted.
+    Postponed {
+        /// The message.
+        message: MessageId,
+        /// The consumer group.
+        group: GroupNumber,
+        /// When the next delivery may be, an instant.
+        due_ms: u64,
+    },
     /// Can't be delivered; stays in its queue, in state `dead`.
     Died {
         /// The message.

@@ -87,6 +87,8 @@ pub enum Reply {
         /// An instant.
         leased_until_ms: u64,
     },
+    /// When the message is delivered again.
+    Released(Released),
     /// One result an entry, in the order they came.
     Settled {
         /// `true`: done already.
@@ -95,9 +97,11 @@ pub enum Reply {
         nacks: Vec<Result<Nacked, Rejection>>,
         /// Each lease's new end.
         extends: Vec<Result<u64, Rejection>>,
+        /// When each is delivered again.
+        releases: Vec<Result<Released, Rejection>>,
     },
     /// How many leases were still held, and were given back.
-    Released {
+    GivenBack {
         /// Leases given back.
         messages: u32,
     },
@@ -207,6 +211,18 @@ pub enum Nacked {
         message: MessageId,
     },
     /// An earlier nack of the same lease had done it.
+    Already,
+}
+
+/// What became of a released message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// It will be delivered again, not before `due_ms`.
+    Until {
+        /// An instant; at or before now: it is ready.
+        due_ms: u64,
+    },
+    /// An earlier release or nack of the same lease had done it.
     Already,
 }
 

@@ -189,6 +189,10 @@ impl Parser {
         with_body(body, self.requests.extend(message_id, body.as_bytes()))
     }
 
+    fn release(&self, message_id: &str, body: &Bound<'_, PyBytes>) -> PyResult<Command> {
+        with_body(body, self.requests.release(message_id, body.as_bytes()))
+    }
+
     fn settle(&self, queue: &str, body: &Bound<'_, PyBytes>) -> PyResult<Command> {
         with_body(body, self.requests.settle(queue, body.as_bytes()))
     }

@@ -4,7 +4,7 @@ use crate::bug::caught_bug;
 use crate::command::Command;
 use crate::errors;
 use codec::json::answer::{self, Answer, Batches};
-use codec::json::request::{release, step_sweep};
+use codec::json::request::{give_back, step_sweep};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMapping};
@@ -112,8 +112,8 @@ impl Reply {
 
     /// For a receive that leased messages: the command that gives them back, no attempt counted.
     fn release(&self) -> Option<Command> {
-        let leases = self.answer.releases();
-        (!leases.is_empty()).then(|| Command::bare(release(leases)))
+        let leases = self.answer.give_backs();
+        (!leases.is_empty()).then(|| Command::bare(give_back(leases)))
     }
 }
 

@@ -136,6 +136,12 @@ impl Audit {
             Record::Released { message, .. } => {
                 self.end_lease(*message);
             }
+            Record::Postponed {
+                message, due_ms, ..
+            } => {
+                self.end_lease(*message);
+                self.entry(*message).due_ms = *due_ms;
+            }
             Record::Changed {
                 message, due_ms, ..
             } => {

@@ -2,7 +2,7 @@
 //! is told from every other.
 
 use codec::envelope::{self, Texts};
-use engine::command::{Ack, Blob, Command, Extend, Nack, Release, StartSweep};
+use engine::command::{Ack, Blob, Command, Extend, GiveBack, Nack, Release, StartSweep};
 use engine::ids::{LeaseId, MessageId};
 use engine::reply::{Delivered, Reply};
 
@@ -13,7 +13,7 @@ use crate::plan::Ask;
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Clients {
-    pub leases: Vec<Release>,
+    pub leases: Vec<GiveBack>,
     pub messages: Vec<MessageId>,
     pub sweeps: Vec<u64>,
     /// Envelopes and errors by token.
@@ -129,10 +129,14 @@ impl Clients {
                 })
             }
             Ask::Settle { queue, which } => self.settle(queue, *which)?,
-            Ask::Release { which } => {
+            Ask::Release { which, delay_ms } => {
+                let (lease, delay_ms) = (self.lease(*which)?, *delay_ms);
+                Command::Release(Release { lease, delay_ms })
+            }
+            Ask::GiveBack { which } => {
                 let from = self.leases.len().checked_sub(which + 1)?;
                 let leases = self.leases[from..].iter().take(3).copied().collect();
-                Command::Release { leases }
+                Command::GiveBack { leases }
             }
             Ask::Get { which } => Command::GetMessage {
                 message: self.message(*which)?,
@@ -204,6 +208,10 @@ impl Clients {
             extends: vec![Extend {
                 lease: three,
                 visibility_timeout_ms: Some(1000),
+            }],
+            releases: vec![Release {
+                lease: two,
+                delay_ms: None,
             }],
         })
     }
@@ -336,8 +344,8 @@ pub(crate) fn receive(
 }
 
 /// What gives back a message that was handed out.
-pub(crate) fn release(delivered: &Delivered) -> Release {
-    Release {
+pub(crate) fn release(delivered: &Delivered) -> GiveBack {
+    GiveBack {
         lease: delivered.lease,
         ready_since_ms: delivered.ready_since_ms,
     }

@@ -212,8 +212,12 @@ fn of_lease(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
             which,
             timeout_ms: random.maybe(40, |random| style.time_ms(random)),
         },
-        80..=88 => Ask::Settle { queue, which },
-        _ => Ask::Release { which },
+        80..=87 => Ask::Settle { queue, which },
+        88..=93 => Ask::Release {
+            which,
+            delay_ms: random.maybe(60, |random| style.time_ms(random) - 1),
+        },
+        _ => Ask::GiveBack { which },
     }
 }
 

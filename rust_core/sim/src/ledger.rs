@@ -66,7 +66,7 @@ impl Ledger {
 
     /// A node gives back what nobody saw: no lease that somebody got.
     pub fn gives_back(&self, command: &Command, model: &Model) {
-        let Command::Release { leases } = command else {
+        let Command::GiveBack { leases } = command else {
             return;
         };
         for release in leases.iter().filter(|release| model.holds(release.lease)) {

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use engine::command::{Command, Release};
+use engine::command::{Command, GiveBack};
 use engine::reply::Reply;
 
 use crate::chain::Chain;
@@ -204,9 +204,9 @@ impl Node {
     }
 
     /// Leases that nobody will see are given back first thing.
-    pub fn give_back(&mut self, leases: Vec<Release>, doubtful: bool) {
+    pub fn give_back(&mut self, leases: Vec<GiveBack>, doubtful: bool) {
         if !leases.is_empty() {
-            let command = Command::Release { leases };
+            let command = Command::GiveBack { leases };
             self.inbox.push_front(Question {
                 doubtful,
                 ..Question::own(command)

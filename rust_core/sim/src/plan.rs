@@ -127,6 +127,10 @@ pub enum Ask {
     },
     Release {
         which: usize,
+        delay_ms: Option<u64>,
+    },
+    GiveBack {
+        which: usize,
     },
     Get {
         which: usize,

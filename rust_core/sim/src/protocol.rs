@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use codec::batch::View;
 use engine::Step;
-use engine::command::{Command, Release};
+use engine::command::{Command, GiveBack};
 use engine::ids::Location;
 use engine::reply::Reply;
 
@@ -278,7 +278,7 @@ fn blob(batch: &[u8], location: Location) -> &[u8] {
     view.blob(location).expect("a text lies in its batch")
 }
 
-fn leases(reply: &Reply) -> Vec<Release> {
+fn leases(reply: &Reply) -> Vec<GiveBack> {
     match reply {
         Reply::Received { messages, .. } => messages.iter().map(clients::release).collect(),
         _ => Vec::new(),

@@ -4,7 +4,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::sync::{Mutex, Once};
 
-use engine::command::{Ack, Command, Release};
+use engine::command::{Ack, Command, GiveBack};
 use engine::record::Paused;
 use engine::reply::State;
 
@@ -93,7 +93,7 @@ fn come_to_rest(world: &mut World) {
         for sweep in sweeps.into_iter().filter(|_| rounds < 10) {
             ask(world, clients::step_sweep(sweep));
         }
-        for Release { lease, .. } in &leases {
+        for GiveBack { lease, .. } in &leases {
             ask(world, Command::Ack(Ack { lease: *lease }));
         }
         idle_ms = if leases.is_empty() {

@@ -43,6 +43,7 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "/v1/queues/{queue}/settle": {"POST": Operation(settle.settle)},
     "/v1/messages/{message}/nack": {"POST": Operation(settle.nack)},
     "/v1/messages/{message}/extend": {"POST": Operation(settle.extend)},
+    "/v1/messages/{message}/release": {"POST": Operation(settle.release)},
     "/v1/messages/{message}": {
         "GET": reading(messages.get_message),
         "PATCH": Operation(messages.change_message),

@@ -1,4 +1,4 @@
-"""Ending and prolonging leases: ack, nack, extend, and many of them at once."""
+"""Ending and prolonging leases: ack, nack, extend, release, and many of them at once."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ async def extend(edge: Edge, call: Call) -> Answer:
     message = call.path["message"]
     partition = partition_of_message(edge, message)
     command = edge.parser.extend(message, await read_json_body(edge, call))
+    return await partition.submit(command)
+
+
+async def release(edge: Edge, call: Call) -> Answer:
+    """POST /v1/messages/{message}/release"""
+    message = call.path["message"]
+    partition = partition_of_message(edge, message)
+    command = edge.parser.release(message, await read_json_body(edge, call))
     return await partition.submit(command)
 
 

@@ -20,7 +20,7 @@ pub use batches::{Batches, Excerpt};
 use super::request::{Ask, Refusal, Refused};
 use crate::batch::Fault;
 use crate::receipt::Secret;
-use engine::command::{Command, Release, SweepChoice};
+use engine::command::{Command, GiveBack, SweepChoice};
 use engine::ids::PartitionNumber;
 use engine::reply::{Delivered, Reply};
 use engine::sweep::SweepProgress;
@@ -158,13 +158,13 @@ impl Answer {
     }
 
     /// What gives the leases back that a receive made.
-    pub fn releases(&self) -> Vec<Release> {
-        let release = |message: &Delivered| Release {
+    pub fn give_backs(&self) -> Vec<GiveBack> {
+        let give_back = |message: &Delivered| GiveBack {
             lease: message.lease,
             ready_since_ms: message.ready_since_ms,
         };
         match self.reply() {
-            Some(Reply::Received { messages, .. }) => messages.iter().map(release).collect(),
+            Some(Reply::Received { messages, .. }) => messages.iter().map(give_back).collect(),
             _ => Vec::new(),
         }
     }

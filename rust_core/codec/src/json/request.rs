@@ -12,10 +12,11 @@ mod queue;
 mod read;
 mod receive;
 mod settle;
+mod settle_batch;
 mod sweep;
 
 pub use admit::{Admitted, Authority, Refusal, Refused, Signed};
-pub use bytes_max::release;
+pub use bytes_max::give_back;
 pub use config::PERIODS;
 pub use group::seen;
 pub use read::Peek;
@@ -24,7 +25,7 @@ pub use sweep::step_sweep;
 
 use super::limits::Limits;
 use crate::blob::Blobs;
-use engine::command::{Ack, Command, Extend, Nack};
+use engine::command::{Ack, Command, Extend, Nack, Release};
 use engine::config::QueueConfig;
 
 /// What turns requests into commands.
@@ -62,11 +63,13 @@ pub enum Ask {
     Nack(Signed<Nack>),
     /// One consumer needs more time.
     Extend(Signed<Extend>),
+    /// One consumer can't do it now.
+    Release(Signed<Release>),
     /// Many of them, each with its own result.
     Settle(Settle),
 }
 
-/// A mixed batch of acks, nacks and extensions.
+/// A mixed batch of acks, nacks, extensions and releases.
 #[derive(Clone, Debug, Default)]
 pub struct Settle {
     /// Whose messages they are.
@@ -77,6 +80,15 @@ pub struct Settle {
     pub nacks: Vec<Result<Signed<Nack>, Refusal>>,
     /// As `acks`.
     pub extends: Vec<Result<Signed<Extend>, Refusal>>,
+    /// As `acks`.
+    pub releases: Vec<Result<Signed<Release>, Refusal>>,
+}
+
+impl Settle {
+    /// How many entries it has.
+    pub fn count(&self) -> usize {
+        self.acks.len() + self.nacks.len() + self.extends.len() + self.releases.len()
+    }
 }
 
 impl Ask {
@@ -84,8 +96,8 @@ impl Ask {
     pub fn messages_max(&self) -> usize {
         match self {
             Ask::Plain(command) | Ask::EnqueueOne(command) => command.messages_max(),
-            Ask::Ack(_) | Ask::Nack(_) | Ask::Extend(_) => 1,
-            Ask::Settle(settle) => settle.acks.len() + settle.nacks.len() + settle.extends.len(),
+            Ask::Ack(_) | Ask::Nack(_) | Ask::Extend(_) | Ask::Release(_) => 1,
+            Ask::Settle(settle) => settle.count(),
         }
     }
 }

@@ -48,9 +48,14 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
     }
 }
 
+/// The tags of [`decode_change`].
+fn is_change(tag: u8) -> bool {
+    (tag::DUE..=tag::DEAD_LETTERED).contains(&tag) || tag == tag::POSTPONED
+}
+
 /// Records about one message that was accepted earlier.
 fn decode_change(tag: u8, reader: &mut Reader<'_>) -> Result<Record, Malformed> {
-    if !(tag::DUE..=tag::DEAD_LETTERED).contains(&tag) {
+    if !is_change(tag) {
         let record = match manage::decode(tag, reader)? {
             None => sweep::decode(tag, reader)?,
             managed => managed,
@@ -74,6 +79,11 @@ fn decode_change(tag: u8, reader: &mut Reader<'_>) -> Result<Record, Malformed> 
             message,
             group: group(reader)?,
             since_ms: reader.u64()?,
+        },
+        tag::POSTPONED => Record::Postponed {
+            message,
+            group: group(reader)?,
+            due_ms: reader.u64()?,
         },
         tag::DIED => Record::Died {
             message,

@@ -106,6 +106,14 @@ fn encode_change(out: &mut Vec<u8>, record: &Record) {
                 &[u64::from(group.0), *until_ms],
             );
         }
+        Record::Postponed {
+            message,
+            group,
+            due_ms,
+        } => {
+            let fields = [u64::from(group.0), *due_ms];
+            about(out, tag::POSTPONED, *message, &fields);
+        }
         Record::Released {
             message,
             group,

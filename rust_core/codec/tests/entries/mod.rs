@@ -113,7 +113,7 @@ pub fn requests() -> Requests {
 pub fn bodies(bytes: &[u8]) {
     let requests = requests();
     let id = "00000000000020000000";
-    let read: [Result<Request, Invalid>; 13] = [
+    let read: [Result<Request, Invalid>; 14] = [
         requests.create_queue(bytes),
         requests.update_queue("q", bytes),
         requests.enqueue("q", bytes),
@@ -121,6 +121,7 @@ pub fn bodies(bytes: &[u8]) {
         requests.ack(id, bytes),
         requests.nack(id, bytes),
         requests.extend(id, bytes),
+        requests.release(id, bytes),
         requests.settle("q", bytes),
         requests.pause_queue("q", bytes),
         requests.resume_queue("q", bytes),

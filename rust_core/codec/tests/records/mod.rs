@@ -243,6 +243,13 @@ pub fn record() -> impl Strategy<Value = Record> {
                 since_ms,
             }
         }),
+        (message(), group(), any::<u64>()).prop_map(|(message, group, due_ms)| {
+            Record::Postponed {
+                message,
+                group,
+                due_ms,
+            }
+        }),
         (message(), reason(), any::<u32>()).prop_map(|(message, reason, error_bytes)| {
             Record::Died {
                 message,

@@ -61,7 +61,7 @@ impl State {
         self.dedup.release(id);
         self.unlink(slot);
         self.release_key(slot);
-        self.messages[slot].set(Flag::Nacked, by_nack(reason));
+        self.messages[slot].set(Flag::Returned, by_nack(reason));
         self.history
             .set_death(slot, &mut self.messages[slot], death);
         self.settle_in(slot, Place::Dead, self.cursor.now_ms, End::Back);

@@ -36,7 +36,7 @@ impl State {
                 "deliveries count up by one"
             );
             message.deliveries = lease.delivery;
-            message.set(Flag::Nacked, false);
+            message.set(Flag::Returned, false);
             self.hand_out(slot, until_ms);
             self.queues.get_mut(number).members.hold(consumer, slot);
         }
@@ -104,7 +104,7 @@ impl State {
         self.fail(slot, error_bytes);
         let message = &mut self.messages[slot];
         message.priority = priority;
-        message.set(Flag::Nacked, cause == FailureCause::Nack);
+        message.set(Flag::Returned, cause == FailureCause::Nack);
         self.settle_in_when_due(slot, due_ms);
     }
 
@@ -118,6 +118,14 @@ impl State {
         let slot = self.leased_slot(id);
         self.see_holder(slot);
         self.deadlines.set(slot, id.number, Some(until_ms));
+    }
+
+    /// Later, and no attempt counted.
+    pub(super) fn postpone(&mut self, id: MessageId, due_ms: u64) {
+        let slot = self.leased_slot(id);
+        self.unlink(slot);
+        self.messages[slot].set(Flag::Returned, true);
+        self.settle_in_when_due(slot, due_ms);
     }
 
     /// Back to the front, before what became ready later.

@@ -140,6 +140,13 @@ impl Ledger {
                 entry.lease.take().expect("released without a lease");
                 entry.due_ms = now_ms;
             }
+            Record::Postponed {
+                message, due_ms, ..
+            } => {
+                let entry = self.entry(*message);
+                entry.lease.take().expect("postponed without a lease");
+                entry.due_ms = *due_ms;
+            }
             Record::Died { message, .. } => {
                 let now_ms = self.now_ms;
                 let entry = self.entry(*message);

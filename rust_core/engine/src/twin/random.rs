@@ -7,7 +7,7 @@ use super::ledger::Ledger;
 use super::sweeps::{self, SweepMove};
 use super::{Twin, config, nack, peek};
 use crate::command::{
-    Ack, Blob, Command, ConfigPatch, Extend, Nack, NewMessage, PeekState, Release,
+    Ack, Blob, Command, ConfigPatch, Extend, GiveBack, Nack, NewMessage, PeekState, Release,
 };
 use crate::config::QueueConfig;
 use crate::ids::LeaseId;
@@ -84,8 +84,12 @@ enum Move {
         queue: usize,
         which: usize,
     },
+    GiveBack {
+        which: usize,
+    },
     Release {
         which: usize,
+        delay_ms: Option<u64>,
     },
     Change {
         which: usize,
@@ -131,7 +135,8 @@ fn any_move() -> impl Strategy<Value = Move> {
             .prop_map(|(which, delay_ms, priority, error, reject)| Move::Nack { which, delay_ms, priority, error, reject }),
         2 => (which(), timeout()).prop_map(|(which, visibility_timeout_ms)| Move::Extend { which, visibility_timeout_ms }),
         1 => (queue(), which()).prop_map(|(queue, which)| Move::Settle { queue, which }),
-        2 => which().prop_map(|which| Move::Release { which }),
+        2 => which().prop_map(|which| Move::GiveBack { which }),
+        2 => (which(), prop::option::of(0_u64..50)).prop_map(|(which, delay_ms)| Move::Release { which, delay_ms }),
         4 => (which(), prop::option::of(0_u64..60), prop::option::of(any::<u8>()))
             .prop_map(|(which, delay_ms, priority)| Move::Change { which, delay_ms, priority }),
         1 => which().prop_map(|which| Move::Cancel { which }),
@@ -215,16 +220,20 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
             visibility_timeout_ms,
         }),
         Move::Settle { queue, which } => settle(name(queue), lease(which)?, lease(which + 1)?),
-        Move::Release { which } => Command::Release {
+        Move::GiveBack { which } => Command::GiveBack {
             leases: [lease(which)?]
                 .into_iter()
                 .chain(lease(which + 1))
-                .map(|lease| Release {
+                .map(|lease| GiveBack {
                     lease,
                     ready_since_ms: 1_700_000_000_000 + which as u64 * 100,
                 })
                 .collect(),
         },
+        Move::Release { which, delay_ms } => Command::Release(Release {
+            lease: lease(which)?,
+            delay_ms,
+        }),
         Move::Look { queue, which } => look(ledger, queue, which)?,
         other => return about_group(&other).or_else(|| manage(ledger, other)),
     })
@@ -342,6 +351,10 @@ fn settle(queue: Box<str>, one: LeaseId, other: LeaseId) -> Command {
         acks: vec![Ack { lease: one }],
         nacks: vec![nack(other)],
         extends,
+        releases: vec![Release {
+            lease: one,
+            delay_ms: None,
+        }],
     }
 }
 

@@ -21,6 +21,7 @@ mod get_group;
 mod get_message;
 mod get_queue;
 mod get_sweep;
+mod give_back;
 mod heartbeat;
 mod lease;
 mod leave;
@@ -94,8 +95,18 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
             acks,
             nacks,
             extends,
-        } => settle::run(batch, &queue, &acks, &nacks, &extends),
-        Command::Release { leases } => Ok(release::run(batch, &leases)),
+            releases,
+        } => {
+            let entries = settle::Entries {
+                acks,
+                nacks,
+                extends,
+                releases,
+            };
+            settle::run(batch, &queue, entries)
+        }
+        Command::Release(release) => release::run(batch, release, None).map(Reply::Released),
+        Command::GiveBack { leases } => Ok(give_back::run(batch, &leases)),
         Command::GetMessage { message } => get_message::run(batch.state(), message),
         Command::ExplainMessage {
             message,

@@ -6,6 +6,7 @@ use super::lease;
 use crate::backoff;
 use crate::batch::Batch;
 use crate::command::{Blob, Nack};
+use crate::ids::LeaseId;
 use crate::message::{Flag, Message};
 use crate::queue::Queue;
 use crate::record::{DeathReason, FailureCause, Record};
@@ -50,7 +51,7 @@ fn decide(
     queue: Option<&str>,
 ) -> Result<Decision, Rejection> {
     lease::of_queue(state, nack.lease, queue)?;
-    if is_repeated(state, nack) {
+    if is_repeated(state, nack.lease) {
         return Ok(Decision::Already);
     }
     let (message, queue) = lease::held(state, nack.lease)?;
@@ -83,11 +84,10 @@ fn decide(
     })
 }
 
-/// Whether an earlier nack of the same lease was recorded already.
-fn is_repeated(state: &State, nack: Nack) -> bool {
-    let lease = nack.lease;
+/// Whether an earlier nack or release of the same lease was recorded already.
+pub(super) fn is_repeated(state: &State, lease: LeaseId) -> bool {
     let ended =
-        |message: &Message| message.has(Flag::Nacked) && message.deliveries == lease.delivery;
+        |message: &Message| message.has(Flag::Returned) && message.deliveries == lease.delivery;
     state
         .find(lease.message)
         .is_some_and(|(message, _)| ended(message))

@@ -1,96 +1,139 @@
-//! release: leases nobody saw are given back. The messages are ready at once, before those behind them, as if they
-//! had waited all the time, and no attempt is counted. Leases that ended meanwhile are passed over.
+//! release: the consumer can't do it now ("limited for 30 seconds"). The message is delivered again after a delay,
+//! or at once but behind what is ready, and no attempt is counted. Repeating it is `Already`, as for a nack.
 
-use super::lease;
+use super::{lease, nack};
 use crate::batch::Batch;
 use crate::command::Release;
 use crate::record::Record;
-use crate::reply::Reply;
+use crate::rejection::Rejection;
+use crate::reply::Released;
 use crate::state::State;
 
-/// Each goes to the front, so the last one goes first and their order is kept.
-pub(super) fn run(batch: &mut Batch, leases: &[Release]) -> Reply {
-    let mut messages = 0;
-    for &release in leases.iter().rev() {
-        if let Some(record) = decide(batch.state(), batch.now_ms, release) {
-            batch.commit(record);
-            messages += 1;
-        }
-    }
-    Reply::Released { messages }
-}
-
-/// None: the lease has ended.
-fn decide(state: &State, now_ms: u64, release: Release) -> Option<Record> {
-    lease::held(state, release.lease).ok()?;
-    let slot = release.lease.message.slot;
-    let since_ms = release.ready_since_ms.min(now_ms);
-    Some(Record::Released {
+pub(super) fn run(
+    batch: &mut Batch,
+    release: Release,
+    queue: Option<&str>,
+) -> Result<Released, Rejection> {
+    let Some(due_ms) = decide(batch.state(), batch.now_ms, release, queue)? else {
+        return Ok(Released::Already);
+    };
+    batch.commit(Record::Postponed {
         message: release.lease.message,
         group: release.lease.group,
-        since_ms: state.since_before_others_ms(slot, since_ms),
-    })
+        due_ms,
+    });
+    Ok(Released::Until { due_ms })
+}
+
+/// When the next delivery may be. None: an earlier release or nack of the same lease had done it.
+fn decide(
+    state: &State,
+    now_ms: u64,
+    release: Release,
+    queue: Option<&str>,
+) -> Result<Option<u64>, Rejection> {
+    lease::of_queue(state, release.lease, queue)?;
+    if nack::is_repeated(state, release.lease) {
+        return Ok(None);
+    }
+    lease::held(state, release.lease)?;
+    Ok(Some(now_ms.saturating_add(release.delay_ms.unwrap_or(0))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::Command;
-    use crate::command::NewMessage;
-    use crate::config::{QueueConfig, Scheduling};
-    use crate::reply::Delivered;
-    use crate::twin::{SECOND, Twin, ack, config, message};
+    use crate::command::{Command, NewMessage};
+    use crate::reply::{Nacked, Reply, State as Shown};
+    use crate::twin::{SECOND, Twin, config, message};
 
-    fn release(delivered: &Delivered) -> Release {
-        Release {
-            lease: delivered.lease,
-            ready_since_ms: delivered.ready_since_ms,
+    fn released(twin: &mut Twin, release: Release) -> Result<Released, Rejection> {
+        match twin.ask(Command::Release(release)) {
+            Reply::Released(released) => Ok(released),
+            Reply::Rejected(rejection) => Err(rejection),
+            other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn messages_come_back_in_front_in_order_with_no_attempt_counted() {
+    fn it_comes_back_when_asked_and_no_attempt_is_counted() {
         let mut twin = Twin::new();
         twin.create("q", config());
-        let ids: Vec<_> = (0..4)
-            .map(|_| twin.enqueue("q", message()).message)
-            .collect();
-        let leases: Vec<_> = twin.receive("q", 3).iter().map(release).collect();
-        twin.ask(ack(leases[1].lease));
-        let step = twin.wait(1000).step(vec![Command::Release {
-            leases: leases.clone(),
-        }]);
-        assert_eq!(step.replies, [Reply::Released { messages: 2 }]);
-        assert_eq!(step.woken, [("q".into(), 3)]);
-        let again = twin.receive("q", 9);
-        assert_eq!(
-            again.iter().map(|d| d.lease.message).collect::<Vec<_>>(),
-            [ids[0], ids[2], ids[3]]
-        );
-        assert_eq!((again[0].attempts, again[0].lease.delivery), (0, 2));
+        let id = twin.enqueue("q", message()).message;
+        for round in 1..=20 {
+            let lease = twin.receive("q", 1)[0].lease;
+            let release = Release {
+                lease,
+                delay_ms: Some(5 * SECOND),
+            };
+            let due_ms = twin.now_ms + 5 * SECOND;
+            assert_eq!(released(&mut twin, release), Ok(Released::Until { due_ms }));
+            let view = twin.message(id);
+            assert_eq!((view.state, view.at_ms), (Shown::Delayed, due_ms));
+            assert_eq!((view.deliveries, view.attempts), (round, 0));
+            assert_eq!(twin.wait(5 * SECOND - 1).receive("q", 1), []);
+            twin.wait(1);
+        }
     }
 
     #[test]
-    fn what_nobody_saw_has_waited_all_the_time() {
+    fn without_a_delay_it_goes_behind_what_is_ready() {
         let mut twin = Twin::new();
-        let scheduling = Scheduling::Fair { aging_ms: SECOND };
-        twin.create(
-            "q",
-            QueueConfig {
-                scheduling,
-                ..config()
-            },
-        );
-        let of = |priority| NewMessage {
-            priority,
+        twin.create("q", config());
+        let first = twin.enqueue("q", message()).message;
+        let second = twin.enqueue("q", message()).message;
+        let lease = twin.receive("q", 1)[0].lease;
+        let release = Release {
+            lease,
+            delay_ms: None,
+        };
+        released(&mut twin, release).expect("held");
+        let order = twin.receive("q", 2).into_iter().map(|d| d.lease.message);
+        assert_eq!(order.collect::<Vec<_>>(), [second, first]);
+    }
+
+    #[test]
+    fn repeating_it_is_settled_and_a_later_lease_is_untouched() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin.enqueue("q", message());
+        let lease = twin.receive("q", 1)[0].lease;
+        let release = Release {
+            lease,
+            delay_ms: Some(SECOND),
+        };
+        released(&mut twin, release).expect("held");
+        assert_eq!(released(&mut twin, release), Ok(Released::Already));
+        assert_eq!(twin.nack(lease, None), Nacked::Already);
+        twin.wait(SECOND);
+        let later = twin.receive("q", 1)[0].lease;
+        assert_eq!(released(&mut twin, release), Err(Rejection::LeaseLost));
+        twin.nack(later, None);
+        let repeated = Release {
+            lease: later,
+            delay_ms: None,
+        };
+        assert_eq!(released(&mut twin, repeated), Ok(Released::Already));
+    }
+
+    #[test]
+    fn a_key_s_next_message_waits_for_the_released_one() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let keyed = NewMessage {
+            ordering_key: Some(1),
             ..message()
         };
-        let low = twin.enqueue("q", of(0)).message;
-        let since_ms = twin.now_ms;
-        let leases = [release(&twin.wait(600 * SECOND).receive("q", 1)[0])].into();
-        twin.wait(SECOND).ask(Command::Release { leases });
-        assert_eq!(twin.message(low).at_ms, since_ms);
-        twin.enqueue("q", of(5));
-        assert_eq!(twin.receive("q", 1)[0].lease.message, low);
+        let first = twin.enqueue("q", keyed.clone()).message;
+        twin.enqueue("q", keyed);
+        let lease = twin.receive("q", 1)[0].lease;
+        let release = Release {
+            lease,
+            delay_ms: Some(SECOND),
+        };
+        released(&mut twin, release).expect("held");
+        assert_eq!(twin.receive("q", 2), []);
+        twin.wait(SECOND);
+        assert_eq!(twin.receive("q", 2)[0].lease.message, first);
     }
 }

@@ -1,32 +1,34 @@
-//! settle: acks, nacks and extensions of one queue in one call, each with its own result.
+//! settle: acks, nacks, extensions and releases of one queue in one call, each with its own result.
 
-use super::{ack, extend, nack};
+use super::{ack, extend, nack, release};
 use crate::batch::Batch;
-use crate::command::{Ack, Extend, Nack};
+use crate::command::{Ack, Extend, Nack, Release};
 use crate::rejection::Rejection;
 use crate::reply::Reply;
 
-pub(super) fn run(
-    batch: &mut Batch,
-    queue: &str,
-    acks: &[Ack],
-    nacks: &[Nack],
-    extends: &[Extend],
-) -> Result<Reply, Rejection> {
+/// What is to be done with each lease.
+pub(super) struct Entries {
+    pub acks: Vec<Ack>,
+    pub nacks: Vec<Nack>,
+    pub extends: Vec<Extend>,
+    pub releases: Vec<Release>,
+}
+
+pub(super) fn run(batch: &mut Batch, queue: &str, entries: Entries) -> Result<Reply, Rejection> {
     batch.state().queues.named(queue)?;
     let queue = Some(queue);
+    let acks = entries.acks.into_iter();
+    let nacks = entries.nacks.into_iter();
+    let extends = entries.extends.into_iter();
+    let releases = entries.releases.into_iter();
     Ok(Reply::Settled {
-        acks: acks
-            .iter()
-            .map(|&entry| ack::run(batch, entry, queue))
-            .collect(),
-        nacks: nacks
-            .iter()
-            .map(|&entry| nack::run(batch, entry, queue))
-            .collect(),
+        acks: acks.map(|entry| ack::run(batch, entry, queue)).collect(),
+        nacks: nacks.map(|entry| nack::run(batch, entry, queue)).collect(),
         extends: extends
-            .iter()
-            .map(|&entry| extend::run(batch, entry, queue))
+            .map(|entry| extend::run(batch, entry, queue))
+            .collect(),
+        releases: releases
+            .map(|entry| release::run(batch, entry, queue))
             .collect(),
     })
 }
@@ -35,7 +37,7 @@ pub(super) fn run(
 mod tests {
     use super::*;
     use crate::command::Command;
-    use crate::reply::Nacked;
+    use crate::reply::{Nacked, Released};
     use crate::twin::{Twin, config, message, nack};
 
     #[test]
@@ -72,6 +74,10 @@ mod tests {
                     visibility_timeout_ms: Some(9),
                 })
                 .into(),
+            releases: vec![Release {
+                lease: held[1],
+                delay_ms: None,
+            }],
         });
         let other_queue = Rejection::ReceiptOfOtherQueue { queue: "q".into() };
         let expected = Reply::Settled {
@@ -83,6 +89,7 @@ mod tests {
                 }),
             ],
             extends: vec![Ok(twin.now_ms + 9), Err(other_queue)],
+            releases: vec![Ok(Released::Already)],
         };
         assert_eq!(reply, expected);
     }

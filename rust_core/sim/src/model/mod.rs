@@ -240,7 +240,8 @@ impl Model {
                 .extend(*extend, None)
                 .map(|leased_until_ms| Reply::Extended { leased_until_ms }),
             Command::Settle { .. } => return self.settle(command, reply),
-            Command::Release { leases } => Ok(self.release(leases)),
+            Command::Release(release) => self.release(*release, None).map(Reply::Released),
+            Command::GiveBack { leases } => Ok(self.give_back(leases)),
             Command::GetMessage { message } => return self.get(*message, reply),
             Command::Peek { .. } => return self.peek(command, reply),
             Command::StartSweep(start) => self.start_sweep(start),

@@ -1,10 +1,10 @@
-//! ack, nack, extend, release and settle: how leases end and last.
+//! ack, nack, extend, release, settle and giving back: how leases end and last.
 
-use engine::command::{Command, Extend, Nack, Release};
+use engine::command::{Command, Extend, GiveBack, Nack, Release};
 use engine::ids::LeaseId;
 use engine::record::DeathReason;
 use engine::rejection::Rejection;
-use engine::reply::{Nacked, Reply, State};
+use engine::reply::{Nacked, Released, Reply, State};
 
 use super::message::{Ending, Text};
 use super::{Message, Model, look};
@@ -137,13 +137,38 @@ impl Model {
         Ok(until_ms)
     }
 
+    pub(super) fn release(
+        &mut self,
+        release: Release,
+        queue: Option<&str>,
+    ) -> Result<Released, Rejection> {
+        let lease = release.lease;
+        self.check_queue(lease, queue)?;
+        let state = self.state_of(lease);
+        let message = self.find(lease.message).map(|at| &self.messages[at]);
+        if message.is_some_and(|message| message.nacked == Some(lease.delivery))
+            || self.ended_by(lease, false)
+        {
+            self.saw(state, "release", "already");
+            return Ok(Released::Already);
+        }
+        let at = self
+            .held(lease)
+            .inspect_err(|_| self.saw(state, "release", "lease lost"))?;
+        let due_ms = self.now_ms + release.delay_ms.unwrap_or(0);
+        self.messages[at].nacked = Some(lease.delivery);
+        self.place_when_due(at, due_ms);
+        self.saw(state, "release", look::name(self.messages[at].state));
+        Ok(Released::Until { due_ms })
+    }
+
     /// Leases nobody saw: the messages stand where they stood, in front, and nothing is counted.
-    pub(super) fn release(&mut self, leases: &[Release]) -> Reply {
+    pub(super) fn give_back(&mut self, leases: &[GiveBack]) -> Reply {
         let mut messages = 0;
         for release in leases.iter().rev() {
             let state = self.state_of(release.lease);
             let Ok(at) = self.held(release.lease) else {
-                self.saw(state, "release", "passed over");
+                self.saw(state, "give back", "passed over");
                 continue;
             };
             let message = &self.messages[at];
@@ -159,10 +184,10 @@ impl Model {
             self.place(at, State::Ready, since_ms);
             self.first_line -= 1;
             self.messages[at].line = self.first_line;
-            self.saw(state, "release", "ready");
+            self.saw(state, "give back", "ready");
             messages += 1;
         }
-        Reply::Released { messages }
+        Reply::GivenBack { messages }
     }
 
     pub(super) fn settle(&mut self, command: &Command, reply: &Reply) {
@@ -171,6 +196,7 @@ impl Model {
             acks,
             nacks,
             extends,
+            releases,
         } = command
         else {
             unreachable!("only a settle comes here")
@@ -182,6 +208,7 @@ impl Model {
             acks: acked,
             nacks: nacked,
             extends: extended,
+            releases: released,
         } = reply
         else {
             panic!("a settle is answered with {reply:?}")
@@ -199,5 +226,10 @@ impl Model {
             .map(|extend| self.extend(*extend, queue))
             .collect();
         assert_eq!(*extended, expected, "extensions of {command:?}");
+        let expected: Vec<_> = releases
+            .iter()
+            .map(|release| self.release(*release, queue))
+            .collect();
+        assert_eq!(*released, expected, "releases of {command:?}");
     }
 }

@@ -50,7 +50,8 @@ pub fn bytes(reply: &Reply) -> usize {
             acks,
             nacks,
             extends,
-        } => (acks.len() + nacks.len() + extends.len()) * 64,
+            releases,
+        } => (acks.len() + nacks.len() + extends.len() + releases.len()) * 64,
         Reply::Queues { queues, .. } => queues.len() * 512,
         _ => 0,
     };

@@ -1,10 +1,10 @@
-//! Answers about leases: ack, nack, extend, and many of them at once.
+//! Answers about leases: ack, nack, extend, release, and many of them at once.
 
 use super::write::Json;
 use super::{Context, rejection};
 use crate::json::request::{Refusal, Refused};
 use engine::rejection::Rejection;
-use engine::reply::{Nacked, Reply};
+use engine::reply::{Nacked, Released, Reply};
 
 /// The answer to one verb, and to any reply that no other file writes.
 pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
@@ -12,8 +12,9 @@ pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
         Reply::Acked { already } => put_acked(json, *already),
         Reply::Nacked(nacked) => put_nacked(json, context, *nacked),
         Reply::Extended { leased_until_ms } => put_extended(json, *leased_until_ms),
+        Reply::Released(released) => put_released(json, context, *released),
         Reply::Settled { .. } => put_merged(json, context, reply, &Refused::default()),
-        Reply::Released { messages } => {
+        Reply::GivenBack { messages } => {
             json.object(|json| json.number("messages", u64::from(*messages)))
         }
         Reply::MessageDeleted => json.object(|json| json.plain("state", b"deleted")),
@@ -47,6 +48,7 @@ pub fn put_merged(json: &mut Json, context: &Context, reply: &Reply, refused: &R
         acks,
         nacks,
         extends,
+        releases,
     } = reply
     else {
         return put(json, context, reply);
@@ -64,6 +66,10 @@ pub fn put_merged(json: &mut Json, context: &Context, reply: &Reply, refused: &R
         json.name("extends");
         failed += put_entries(json, extends, &refused.extends, |json, until_ms| {
             put_extended(json, *until_ms)
+        });
+        json.name("releases");
+        failed += put_entries(json, releases, &refused.releases, |json, released| {
+            put_released(json, context, *released)
         });
         json.number("failed", failed);
     });
@@ -112,17 +118,7 @@ fn put_acked(json: &mut Json, already: bool) {
 
 fn put_nacked(json: &mut Json, context: &Context, nacked: Nacked) {
     json.object(|json| match nacked {
-        Nacked::Retry { due_ms } => {
-            json.plain(
-                "state",
-                if due_ms <= context.now_ms {
-                    b"ready"
-                } else {
-                    b"delayed"
-                },
-            );
-            json.instant("dueAt", due_ms);
-        }
+        Nacked::Retry { due_ms } => put_due(json, context, due_ms),
         Nacked::Dead => json.plain("state", b"dead"),
         Nacked::DeadLettered { message } => {
             json.plain("state", b"deadLettered");
@@ -130,6 +126,19 @@ fn put_nacked(json: &mut Json, context: &Context, nacked: Nacked) {
         }
         Nacked::Already => json.plain("state", b"settled"),
     });
+}
+
+fn put_released(json: &mut Json, context: &Context, released: Released) {
+    json.object(|json| match released {
+        Released::Until { due_ms } => put_due(json, context, due_ms),
+        Released::Already => json.plain("state", b"settled"),
+    });
+}
+
+fn put_due(json: &mut Json, context: &Context, due_ms: u64) {
+    let ready = due_ms <= context.now_ms;
+    json.plain("state", if ready { b"ready" } else { b"delayed" });
+    json.instant("dueAt", due_ms);
 }
 
 fn put_extended(json: &mut Json, leased_until_ms: u64) {

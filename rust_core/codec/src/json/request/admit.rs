@@ -3,7 +3,7 @@
 use super::{Ask, Settle};
 use crate::json::names;
 use crate::receipt::{Receipt, Secret};
-use engine::command::{Ack, Command, Extend, Nack};
+use engine::command::{Ack, Command, Extend, Nack, Release};
 use engine::ids::{GROUP_DEFAULT, MessageId, PartitionNumber};
 
 /// What a receipt asks for, with the receipt.
@@ -67,6 +67,8 @@ pub struct Refused {
     pub nacks: Vec<Option<Refusal>>,
     /// As many as extensions came.
     pub extends: Vec<Option<Refusal>>,
+    /// As many as releases came.
+    pub releases: Vec<Option<Refusal>>,
 }
 
 /// Who asks: a partition and the secret of its journal.
@@ -89,6 +91,10 @@ impl Rebase for Ack {
 }
 
 impl Rebase for Extend {
+    fn rebase(&mut self, _: u32) {}
+}
+
+impl Rebase for Release {
     fn rebase(&mut self, _: u32) {}
 }
 
@@ -124,6 +130,9 @@ impl Ask {
             Ask::Extend(signed) => {
                 whole(signed.admit(authority, blobs_before).map(Command::Extend))
             }
+            Ask::Release(signed) => {
+                whole(signed.admit(authority, blobs_before).map(Command::Release))
+            }
             Ask::Settle(settle) => settle.admit(authority, blobs_before),
         }
     }
@@ -147,6 +156,12 @@ impl Settle {
             acks: entries(&self.acks, &mut refused.acks, authority, blobs_before),
             nacks: entries(&self.nacks, &mut refused.nacks, authority, blobs_before),
             extends: entries(&self.extends, &mut refused.extends, authority, blobs_before),
+            releases: entries(
+                &self.releases,
+                &mut refused.releases,
+                authority,
+                blobs_before,
+            ),
         };
         Admitted::Rest(command, refused)
     }

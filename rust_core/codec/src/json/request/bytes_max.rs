@@ -2,7 +2,7 @@
 
 use super::{Request, Requests, Settle};
 use crate::record::bound;
-use engine::command::{Command, ConfigPatch, Release};
+use engine::command::{Command, ConfigPatch, GiveBack};
 
 impl Requests {
     fn queue_record(&self) -> usize {
@@ -41,7 +41,7 @@ impl Requests {
 
     /// Every verb of a settle.
     pub(super) fn settle_bytes_max(&self, settle: &Settle, blob_bytes: usize) -> usize {
-        let plain = settle.acks.len() + settle.extends.len();
+        let plain = settle.acks.len() + settle.extends.len() + settle.releases.len();
         plain * bound::CHANGE + settle.nacks.len() * self.nack_bytes_max() + blob_bytes
     }
 }
@@ -52,7 +52,7 @@ pub fn receive(consumer_bytes: usize, messages: usize) -> usize {
 }
 
 /// The command that gives leases back.
-pub fn release(leases: Vec<Release>) -> Request {
+pub fn give_back(leases: Vec<GiveBack>) -> Request {
     let bytes = leases.len() * bound::CHANGE;
-    Request::plain(Command::Release { leases }, bytes)
+    Request::plain(Command::GiveBack { leases }, bytes)
 }

@@ -1,20 +1,17 @@
-//! What becomes of leases: ack, nack, extend, and many of them at once.
+//! What becomes of one lease: ack, nack, extend, release.
 
-use super::admit::{Refusal, Signed, receipt_of};
-use super::enqueue::check_length;
-use super::{Ask, Request, Requests, Settle};
+use super::admit::{Signed, receipt_of};
+use super::{Ask, Request, Requests};
 use crate::blob::Blobs;
-use crate::json::array::ReadArray;
 use crate::json::faults::Faults;
 use crate::json::invalid::Invalid;
 use crate::json::names;
-use crate::json::object::{Fields, Object, Schema, body_text, read_body, read_fields};
+use crate::json::object::{Fields, Schema, read_fields};
 use crate::json::scalar::{any_text, boolean, integer, seconds};
 use crate::receipt::Receipt;
 use crate::record::bound;
-use engine::command::{Ack, Blob, Extend, Nack};
+use engine::command::{Ack, Blob, Extend, Nack, Release};
 use engine::ids::MessageId;
-use serde::de::MapAccess;
 use std::borrow::Cow;
 
 /// The fields of a verb, for a message that is named in the path or beside its receipt.
@@ -42,28 +39,18 @@ schema!(
     0b1,
     ["receipt", "visibilityTimeout"]
 );
-schema!(AckEntry, "an ack", 0b11, ["receipt", "id"]);
-schema!(
-    NackEntry,
-    "a nack",
-    0b100001,
-    ["receipt", "delay", "priority", "error", "reject", "id"]
-);
-schema!(
-    ExtendEntry,
-    "an extension",
-    0b101,
-    ["receipt", "visibilityTimeout", "id"]
-);
+pub(super) use schema;
+
+schema!(ReleaseBody, "a release", 0b1, ["receipt", "delay"]);
 
 /// Reads verbs, collecting their texts.
-struct Reader<'a> {
-    requests: &'a Requests,
-    blobs: Blobs,
+pub(super) struct Reader<'a> {
+    pub requests: &'a Requests,
+    pub blobs: Blobs,
 }
 
 /// The fields of a nack beside its receipt.
-struct NackFields<'de> {
+pub(super) struct NackFields<'de> {
     delay_ms: Option<u64>,
     priority: Option<u8>,
     error: Option<Cow<'de, str>>,
@@ -71,17 +58,14 @@ struct NackFields<'de> {
 }
 
 impl Reader<'_> {
-    fn nack_fields<'de, S: Schema>(
+    pub(super) fn nack_fields<'de, S: Schema>(
         &self,
         fields: &Fields<'de, S>,
         faults: &mut Faults,
     ) -> NackFields<'de> {
-        let limits = &self.requests.limits;
         let priority = fields.read(2, faults, |raw, faults| integer(raw, 0, 255, faults));
         NackFields {
-            delay_ms: fields.read(1, faults, |raw, faults| {
-                seconds(raw, 0, limits.delay_ms_max, faults)
-            }),
+            delay_ms: self.delay_ms(fields, faults),
             priority,
             error: fields.read(3, faults, |raw, faults| self.error(raw, faults)),
             reject: fields.read(4, faults, boolean).unwrap_or(false),
@@ -106,7 +90,7 @@ impl Reader<'_> {
         Some(self.blobs.push([0..0, 0..0]))
     }
 
-    fn nack(&mut self, receipt: Receipt, fields: &NackFields<'_>) -> Signed<Nack> {
+    pub(super) fn nack(&mut self, receipt: Receipt, fields: &NackFields<'_>) -> Signed<Nack> {
         let NackFields {
             delay_ms,
             priority,
@@ -124,13 +108,26 @@ impl Reader<'_> {
         Signed { receipt, verb }
     }
 
-    fn timeout_ms<S: Schema>(&self, fields: &Fields<'_, S>, faults: &mut Faults) -> Option<u64> {
+    pub(super) fn delay_ms<S: Schema>(
+        &self,
+        fields: &Fields<'_, S>,
+        faults: &mut Faults,
+    ) -> Option<u64> {
+        let max = self.requests.limits.delay_ms_max;
+        fields.read(1, faults, |raw, faults| seconds(raw, 0, max, faults))
+    }
+
+    pub(super) fn timeout_ms<S: Schema>(
+        &self,
+        fields: &Fields<'_, S>,
+        faults: &mut Faults,
+    ) -> Option<u64> {
         let max = self.requests.limits.visibility_timeout_ms_max;
         fields.read(1, faults, |raw, faults| seconds(raw, 1, max, faults))
     }
 }
 
-fn ack(receipt: Receipt) -> Signed<Ack> {
+pub(super) fn ack(receipt: Receipt) -> Signed<Ack> {
     Signed {
         receipt,
         verb: Ack {
@@ -139,12 +136,22 @@ fn ack(receipt: Receipt) -> Signed<Ack> {
     }
 }
 
-fn extend(receipt: Receipt, visibility_timeout_ms: Option<u64>) -> Signed<Extend> {
+pub(super) fn extend(receipt: Receipt, visibility_timeout_ms: Option<u64>) -> Signed<Extend> {
     Signed {
         receipt,
         verb: Extend {
             lease: receipt.claim().lease,
             visibility_timeout_ms,
+        },
+    }
+}
+
+pub(super) fn release(receipt: Receipt, delay_ms: Option<u64>) -> Signed<Release> {
+    Signed {
+        receipt,
+        verb: Release {
+            lease: receipt.claim().lease,
+            delay_ms,
         },
     }
 }
@@ -169,7 +176,7 @@ fn body_receipt<S: Schema>(
 }
 
 /// A required text.
-fn read_text<'de, S: Schema>(
+pub(super) fn read_text<'de, S: Schema>(
     fields: &Fields<'de, S>,
     index: usize,
     faults: &mut Faults,
@@ -177,100 +184,8 @@ fn read_text<'de, S: Schema>(
     fields.read(index, faults, any_text)
 }
 
-/// The receipt of an entry. One that is none is that entry's refusal, and no fault of the others.
-fn entry_receipt<S: Schema>(
-    fields: &Fields<'_, S>,
-    id_index: usize,
-    faults: &mut Faults,
-) -> Option<Result<Receipt, Refusal>> {
-    let id = read_text(fields, id_index, faults);
-    let receipt = read_text(fields, 0, faults)?;
-    let message = names::message(&id?).map_err(|_| Refusal::MessageIdInvalid);
-    Some(message.and_then(|(_, message)| receipt_of(&receipt, message)))
-}
-
-/// The body of a settle.
-struct SettleBody<'a> {
-    reader: Reader<'a>,
-    settle: Settle,
-}
-
-impl<'de> Object<'de> for SettleBody<'_> {
-    const WHAT: &'static str = "a settle";
-    const FIELDS: &'static [&'static str] = &["acks", "nacks", "extends"];
-
-    fn field<A: MapAccess<'de>>(
-        &mut self,
-        index: usize,
-        map: &mut A,
-        faults: &mut Faults,
-    ) -> Result<(), A::Error> {
-        let entries_max = self.reader.requests.limits.batch_entries_max as usize;
-        let count = match index {
-            0 => map.next_value_seed(ReadArray::new(
-                "acks",
-                entries_max,
-                faults,
-                |fields, faults: &mut Faults| {
-                    self.ack(&fields, faults);
-                },
-            ))?,
-            1 => map.next_value_seed(ReadArray::new(
-                "nacks",
-                entries_max,
-                faults,
-                |fields, faults: &mut Faults| {
-                    self.nack(&fields, faults);
-                },
-            ))?,
-            _ => map.next_value_seed(ReadArray::new(
-                "extensions",
-                entries_max,
-                faults,
-                |fields, faults: &mut Faults| {
-                    self.extend(&fields, faults);
-                },
-            ))?,
-        };
-        if count > entries_max {
-            super::enqueue::check_count(count, entries_max, faults);
-        }
-        Ok(())
-    }
-}
-
-impl SettleBody<'_> {
-    fn ack(&mut self, fields: &Fields<'_, AckEntry>, faults: &mut Faults) {
-        let receipt = entry_receipt(fields, 1, faults);
-        self.settle
-            .acks
-            .extend(receipt.map(|receipt| receipt.map(ack)));
-    }
-
-    fn nack(&mut self, fields: &Fields<'_, NackEntry>, faults: &mut Faults) {
-        let receipt = entry_receipt(fields, 5, faults);
-        let nack = self.reader.nack_fields(fields, faults);
-        if let Some(receipt) = receipt {
-            let entry = receipt.map(|receipt| self.reader.nack(receipt, &nack));
-            self.settle.nacks.push(entry);
-        }
-    }
-
-    fn extend(&mut self, fields: &Fields<'_, ExtendEntry>, faults: &mut Faults) {
-        let receipt = entry_receipt(fields, 2, faults);
-        let timeout_ms = self.reader.timeout_ms(fields, faults);
-        self.settle
-            .extends
-            .extend(receipt.map(|receipt| receipt.map(|receipt| extend(receipt, timeout_ms))));
-    }
-
-    fn count(&self) -> usize {
-        self.settle.acks.len() + self.settle.nacks.len() + self.settle.extends.len()
-    }
-}
-
 impl Requests {
-    fn reader(&self) -> Reader<'_> {
+    pub(super) fn reader(&self) -> Reader<'_> {
         Reader {
             requests: self,
             blobs: Blobs::default(),
@@ -320,32 +235,17 @@ impl Requests {
         })
     }
 
-    /// `POST /v1/queues/{queue}/settle`
-    pub fn settle(&self, queue: &str, body: &[u8]) -> Result<Request, Invalid> {
-        let queue = self.queue_name(queue)?;
-        check_length(body)?;
-        let (mut faults, settle) = (
-            Faults::default(),
-            Settle {
-                queue,
-                ..Settle::default()
-            },
-        );
-        let mut read = SettleBody {
-            reader: self.reader(),
-            settle,
-        };
-        read_body(body_text(body)?, &mut read, &mut faults)?;
-        let entries_max = self.limits.batch_entries_max as usize;
-        if faults.is_empty() {
-            super::enqueue::check_count(read.count(), entries_max, &mut faults);
-        }
-        let SettleBody { reader, settle } = faults.finish(Some(read))?;
-        let batch_bytes_max = self.settle_bytes_max(&settle, reader.blobs.bytes());
+    /// `POST /v1/messages/{id}/release`
+    pub fn release(&self, id: &str, body: &[u8]) -> Result<Request, Invalid> {
+        let (_, message) = names::message(id)?;
+        let mut faults = Faults::default();
+        let fields = read_fields::<ReleaseBody>(body, &mut faults)?;
+        let delay_ms = self.reader().delay_ms(&fields, &mut faults);
+        let ask = Ask::Release(release(body_receipt(&fields, message, faults)?, delay_ms));
         Ok(Request {
-            ask: Ask::Settle(settle),
-            blobs: reader.blobs,
-            batch_bytes_max,
+            ask,
+            blobs: Blobs::default(),
+            batch_bytes_max: bound::CHANGE,
         })
     }
 }
