@@ -1,16 +1,18 @@
 //! What can be asked of a partition. Commands come validated: every number is within its limit.
 
 mod config_patch;
+mod lease;
 mod peek;
 
 pub use config_patch::ConfigPatch;
+pub use lease::{Ack, Extend, GiveBack, Nack, Release};
 pub use peek::{PeekFilter, PeekState};
 
 /// Messages ahead of one that an explanation counts; of more it says that there are more.
 pub(crate) const AHEAD_MAX: u32 = 1000;
 
 use crate::config::QueueConfig;
-use crate::ids::{LeaseId, MessageId};
+use crate::ids::MessageId;
 use crate::record::Paused;
 use crate::sweep::SWEEP_CHUNK_MAX;
 pub use crate::sweep::{StartSweep, SweepChoice};
@@ -358,54 +360,4 @@ impl Command {
             _ => 0,
         }
     }
-}
-
-/// See [`Command::Ack`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ack {
-    /// The lease it ends.
-    pub lease: LeaseId,
-}
-
-/// See [`Command::GiveBack`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GiveBack {
-    /// The lease it ends.
-    pub lease: LeaseId,
-    /// [`Delivered::ready_since_ms`](crate::reply::Delivered::ready_since_ms): nobody saw the message, so it
-    /// waits since then.
-    pub ready_since_ms: u64,
-}
-
-/// See [`Command::Nack`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nack {
-    /// The lease it ends.
-    pub lease: LeaseId,
-    /// Milliseconds until the next delivery. None: the queue's backoff.
-    pub delay_ms: Option<u64>,
-    /// Replaces the message's priority.
-    pub priority: Option<u8>,
-    /// The error's text, when one came. Kept beside the message until it is gone.
-    pub error: Option<Blob>,
-    /// Dead at once, whatever retries are left.
-    pub reject: bool,
-}
-
-/// See [`Command::Release`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Release {
-    /// The lease it ends.
-    pub lease: LeaseId,
-    /// Milliseconds until the next delivery. None: ready at once, behind what is ready already.
-    pub delay_ms: Option<u64>,
-}
-
-/// See [`Command::Extend`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extend {
-    /// The lease it prolongs.
-    pub lease: LeaseId,
-    /// The lease now ends this many milliseconds from now. None: the queue's visibility timeout.
-    pub visibility_timeout_ms: Option<u64>,
 }

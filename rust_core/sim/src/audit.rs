@@ -109,6 +109,12 @@ impl Audit {
                 self.end_lease(*message);
                 self.remove(*message);
             }
+            Record::Extended {
+                message, until_ms, ..
+            } => {
+                self.end_lease(*message);
+                self.entry(*message).leased_until_ms = Some(*until_ms);
+            }
             _ => self.change(record),
         }
     }
@@ -126,12 +132,6 @@ impl Audit {
                 let early = *cause == FailureCause::LeaseEnded && until_ms > self.now_ms;
                 assert!(!early, "a lease ends early");
                 self.entry(*message).due_ms = *due_ms;
-            }
-            Record::Extended {
-                message, until_ms, ..
-            } => {
-                self.end_lease(*message);
-                self.entry(*message).leased_until_ms = Some(*until_ms);
             }
             Record::Released { message, .. } => {
                 self.end_lease(*message);

@@ -10,7 +10,7 @@ use crate::command::Command;
 use crate::config::QueueConfig;
 use crate::ids::{LeaseId, MessageId};
 use crate::partition::Step;
-use crate::record::{Enqueued, FailureCause, Paused, Record};
+use crate::record::{Enqueued, FailureCause, Lease, Paused, Record};
 use crate::reply::{Delivered, Reply};
 
 /// A group's copy of a message that was accepted, until that group is done with it.
@@ -94,58 +94,23 @@ impl Ledger {
                 messages,
                 until_ms,
                 attempt: _,
-            } => messages.iter().for_each(|lease| {
-                let (message, delivery) = (lease.message, lease.delivery);
+            } => messages.iter().for_each(|&Lease { message, delivery }| {
+                let group = *group;
                 self.slots.insert((message.number, message.slot), queue.0);
-                let lease = LeaseId {
-                    message,
-                    group: *group,
-                    delivery,
-                };
-                self.lease(lease, *until_ms);
+                self.lease(
+                    LeaseId {
+                        message,
+                        group,
+                        delivery,
+                    },
+                    *until_ms,
+                );
                 self.check_member(message, consumer);
             }),
             Record::Acked { message, group } => {
                 let entry = self.take(*message);
                 let (lease, _) = entry.lease.expect("acked without a lease");
                 assert_eq!(lease.group, *group, "acked for another group");
-            }
-            Record::Retried {
-                message,
-                due_ms,
-                cause,
-                ..
-            } => {
-                let now_ms = self.now_ms;
-                let entry = self.entry(*message);
-                let (_, until_ms) = entry.lease.take().expect("retried without a lease");
-                assert!(
-                    *cause == FailureCause::Nack || until_ms <= now_ms,
-                    "a lease ended early"
-                );
-                entry.due_ms = *due_ms;
-            }
-            Record::Extended {
-                message, until_ms, ..
-            } => {
-                self.entry(*message)
-                    .lease
-                    .as_mut()
-                    .expect("extended without a lease")
-                    .1 = *until_ms;
-            }
-            Record::Released { message, .. } => {
-                let now_ms = self.now_ms;
-                let entry = self.entry(*message);
-                entry.lease.take().expect("released without a lease");
-                entry.due_ms = now_ms;
-            }
-            Record::Postponed {
-                message, due_ms, ..
-            } => {
-                let entry = self.entry(*message);
-                entry.lease.take().expect("postponed without a lease");
-                entry.due_ms = *due_ms;
             }
             Record::Died { message, .. } => {
                 let now_ms = self.now_ms;
@@ -182,6 +147,50 @@ impl Ledger {
             Record::Deleted { message } => {
                 let entry = self.take(*message);
                 assert!(entry.lease.is_none(), "deleted while held");
+            }
+            other => self.enter_lease(other),
+        }
+    }
+
+    /// What ends or prolongs a lease of a message that stays.
+    fn enter_lease(&mut self, record: &Record) {
+        match record {
+            Record::Retried {
+                message,
+                due_ms,
+                cause,
+                ..
+            } => {
+                let now_ms = self.now_ms;
+                let entry = self.entry(*message);
+                let (_, until_ms) = entry.lease.take().expect("retried without a lease");
+                assert!(
+                    *cause == FailureCause::Nack || until_ms <= now_ms,
+                    "a lease ended early"
+                );
+                entry.due_ms = *due_ms;
+            }
+            Record::Extended {
+                message, until_ms, ..
+            } => {
+                self.entry(*message)
+                    .lease
+                    .as_mut()
+                    .expect("extended without a lease")
+                    .1 = *until_ms;
+            }
+            Record::Released { message, .. } => {
+                let now_ms = self.now_ms;
+                let entry = self.entry(*message);
+                entry.lease.take().expect("released without a lease");
+                entry.due_ms = now_ms;
+            }
+            Record::Postponed {
+                message, due_ms, ..
+            } => {
+                let entry = self.entry(*message);
+                entry.lease.take().expect("postponed without a lease");
+                entry.due_ms = *due_ms;
             }
             other => self.enter_of_queue(other),
         }
