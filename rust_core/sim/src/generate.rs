@@ -212,8 +212,8 @@ fn of_lease(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
             which,
             timeout_ms: random.maybe(40, |random| style.time_ms(random)),
         },
-        80..=87 => Ask::Settle { queue, which },
-        88..=93 => Ask::Release {
+        80..=88 => Ask::Settle { queue, which },
+        89..=94 => Ask::Release {
             which,
             delay_ms: random.maybe(60, |random| style.time_ms(random) - 1),
         },
@@ -242,14 +242,14 @@ fn of_sweep(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
     match random.below(12) {
         0..=4 => Ask::StartSweep {
             queue,
-            ids: random.maybe(20, |random| random.within(1, 9) as usize),
+            ids: random.maybe(25, |random| random.within(1, 9) as usize),
             plan: Box::new(SweepPlan {
                 action: match random.chance(50) {
                     true => SweepAction::Redrive { destination },
                     false => SweepAction::Cancel,
                 },
                 filter: SweepFilter {
-                    state: random.maybe(60, |random| random.pick(&STATES)),
+                    state: random.maybe(75, |random| random.pick(&STATES)),
                     reason: random.maybe(15, |random| random.pick(&REASONS)),
                     ..SweepFilter::default()
                 },

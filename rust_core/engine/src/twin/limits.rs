@@ -3,7 +3,7 @@
 
 use super::turns::{fairness, key, many, of_key};
 use super::{SECOND, Twin, ack, config, limit, message, nack, receive};
-use crate::command::{Command, ConfigPatch, Nack, NewMessage, Release};
+use crate::command::{Command, ConfigPatch, GiveBack, Nack, NewMessage};
 use crate::config::{QueueConfig, RateLimit};
 use crate::partition::Step;
 use crate::reply::{Delivered, Limited, LimitedBy, Reply};
@@ -85,11 +85,11 @@ fn a_key_at_its_cap_goes_on_with_a_nack() {
 fn a_key_at_its_cap_goes_on_with_a_release() {
     a_key_goes_on(3, |twin, one| {
         let (lease, ready_since_ms) = (one.lease, one.ready_since_ms);
-        let leases = vec![Release {
+        let leases = vec![GiveBack {
             lease,
             ready_since_ms,
         }];
-        twin.step(vec![Command::Release { leases }])
+        twin.step(vec![Command::GiveBack { leases }])
     });
 }
 
@@ -172,11 +172,11 @@ fn dead_letters_and_redriven_ones_have_the_key_of_the_message() {
     let letter = twin.receive("letters", 1);
     assert_eq!(key(&twin, &letter[0]), 7);
     let (lease, ready_since_ms) = (letter[0].lease, letter[0].ready_since_ms);
-    let leases = vec![Release {
+    let leases = vec![GiveBack {
         lease,
         ready_since_ms,
     }];
-    twin.ask(Command::Release { leases });
+    twin.ask(Command::GiveBack { leases });
     twin.sweep("letters", super::sweeps::redrive());
     let again = twin.receive("q", 1);
     assert_eq!(key(&twin, &again[0]), 7);
