@@ -58,6 +58,10 @@ class Command:
     def batch_bytes_max(self) -> int:
         """Upper bound of the journal bytes this command can cause."""
 
+    @property
+    def is_update(self) -> bool:
+        """It changes a queue's settings."""
+
     def seen(self) -> Command | None:
         """For a receive of a member of a group: the command that tells that its poll has ended."""
 
@@ -189,6 +193,10 @@ class Reply:
     def retry_after_ms(self) -> int | None:
         """For an empty receive that a limit held back, or an enqueue that a limit refused: when to try again. None when
         no time does it."""
+
+    @property
+    def limited_by_consumer(self) -> bool:
+        """For an empty receive: its consumer's own rate limit held it back."""
 
     @property
     def lsns(self) -> list[int]:

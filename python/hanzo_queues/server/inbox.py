@@ -17,14 +17,16 @@ from hanzo_queues.server.faults import Fault
 @dataclass(slots=True, eq=False)
 class Request:
     """One command on its way through the partition. `queue` and `wait_until` (loop time, seconds) are set for a
-    receive, and `consumer` for one of a member of a group. `kept`: no client waits for it; it is repeated until a
-    writer carried it out. `doubtful`: it gives back leases that may never have been."""
+    receive, and `consumer` for one of a member of a group; `held`: when it was asked last, its consumer's own rate
+    limit held it back. `kept`: no client waits for it; it is repeated until a writer carried it out. `doubtful`: it
+    gives back leases that may never have been."""
 
     command: Command
     reply: asyncio.Future[Reply]
     queue: str = ""
     wait_until: float = 0.0
     consumer: str = ""
+    held: bool = False
     kept: bool = False
     doubtful: bool = False
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)

@@ -160,9 +160,11 @@ class Writer:
         decided: Decided = []
         for request, reply in zip(requests, replies, strict=True):
             if self._must_park(request, reply, now):
-                self._polls.park(request, reply.retry_after_ms)
+                self._polls.park(request, reply.retry_after_ms, reply.limited_by_consumer)
             else:
                 decided.append((request, reply))
+                if request.command.is_update:
+                    self._polls.wake_held()
                 if request.queue:
                     self._polls.leave(request)
                     self._inbox.put_seen(request, reply)

@@ -63,6 +63,12 @@ impl Command {
         Command::bare(self.request.accepted(first, last))
     }
 
+    /// Whether it changes a queue's settings.
+    #[getter]
+    fn is_update(&self) -> bool {
+        self.request.is_update()
+    }
+
     /// For a receive of a member: the command that tells that its poll has ended.
     fn seen(&self) -> Option<Command> {
         seen(&self.request.ask).map(Command::bare)

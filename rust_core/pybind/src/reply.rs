@@ -55,6 +55,12 @@ impl Reply {
         self.answer.retry_after_ms()
     }
 
+    /// For an empty receive: whether its consumer's own rate limit held it back.
+    #[getter]
+    fn limited_by_consumer(&self) -> bool {
+        self.answer.limited_by_consumer()
+    }
+
     /// The journal batches `render` needs, ascending, each once.
     #[getter]
     fn lsns(&self) -> Vec<u64> {

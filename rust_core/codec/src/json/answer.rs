@@ -22,7 +22,7 @@ use crate::batch::Fault;
 use crate::receipt::Secret;
 use engine::command::{Command, GiveBack, SweepChoice};
 use engine::ids::PartitionNumber;
-use engine::reply::{Delivered, Reply};
+use engine::reply::{Delivered, LimitedBy, Reply};
 use engine::sweep::SweepProgress;
 use std::borrow::Cow;
 use write::Json;
@@ -155,6 +155,15 @@ impl Answer {
             }) => limited.retry_after_ms,
             _ => None,
         }
+    }
+
+    /// Whether its consumer's own rate limit held an empty receive back.
+    pub fn limited_by_consumer(&self) -> bool {
+        let limited = match self.reply() {
+            Some(Reply::Received { limited, .. }) => limited.as_ref(),
+            _ => None,
+        };
+        limited.is_some_and(|limited| limited.by == LimitedBy::Consumer)
     }
 
     /// What gives the leases back that a receive made.

@@ -103,6 +103,11 @@ impl Ask {
 }
 
 impl Request {
+    /// Whether it changes a queue's settings.
+    pub fn is_update(&self) -> bool {
+        matches!(self.ask, Ask::Plain(Command::UpdateQueue { .. }))
+    }
+
     fn plain(command: Command, batch_bytes_max: usize) -> Self {
         Request {
             ask: Ask::Plain(command),

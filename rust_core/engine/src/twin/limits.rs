@@ -38,7 +38,7 @@ fn a_key_goes_on(max_retries: u32, end: impl Fn(&mut Twin, &Delivered) -> Step) 
         ..config()
     };
     twin.create("q", config);
-    let priorities = [1, 1, 9].map(|priority| NewMessage {
+    let priorities = [1, 1, 9, 9].map(|priority| NewMessage {
         priority,
         ..of_key(7)
     });
