@@ -15,7 +15,8 @@ use crate::random::Random;
 use crate::world;
 
 const REASONS: [DeathReason; 2] = [DeathReason::Expired, DeathReason::RetriesExhausted];
-const STATES: [State; 5] = [
+/// Delayed messages are rarely many at the time of a sweep.
+const SWEPT: [State; 5] = [
     State::Ready,
     State::Blocked,
     State::Delayed,
@@ -249,7 +250,7 @@ fn of_sweep(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
                     false => SweepAction::Cancel,
                 },
                 filter: SweepFilter {
-                    state: random.maybe(75, |random| random.pick(&STATES)),
+                    state: random.maybe(75, |random| random.pick(&SWEPT)),
                     reason: random.maybe(15, |random| random.pick(&REASONS)),
                     ..SweepFilter::default()
                 },
