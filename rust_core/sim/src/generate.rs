@@ -15,14 +15,7 @@ use crate::random::Random;
 use crate::world;
 
 const REASONS: [DeathReason; 2] = [DeathReason::Expired, DeathReason::RetriesExhausted];
-/// Delayed messages are rarely many at the time of a sweep.
-const SWEPT: [State; 5] = [
-    State::Ready,
-    State::Blocked,
-    State::Delayed,
-    State::Delayed,
-    State::Dead,
-];
+const STATES: [State; 4] = [State::Ready, State::Blocked, State::Delayed, State::Dead];
 const GROUPS: [&str; 4] = ["default", "audit", "search", "mirror"];
 const QUEUES: [&str; 4] = ["orders", "mails", "letters", "last"];
 
@@ -239,7 +232,10 @@ fn of_message(random: &mut Random, style: &Style) -> Ask {
 
 fn of_sweep(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
     let which = random.below(3) as usize;
-    let destination = random.maybe(70, |random| random.pick(&QUEUES).into());
+    // Only with a destination: what never died has no source.
+    let delayed = random.chance(25);
+    let somewhere = if delayed { 100 } else { 70 };
+    let destination = random.maybe(somewhere, |random| random.pick(&QUEUES).into());
     match random.below(12) {
         0..=4 => Ask::StartSweep {
             queue,
@@ -250,8 +246,13 @@ fn of_sweep(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
                     false => SweepAction::Cancel,
                 },
                 filter: SweepFilter {
-                    state: random.maybe(75, |random| random.pick(&SWEPT)),
-                    reason: random.maybe(15, |random| random.pick(&REASONS)),
+                    state: match delayed {
+                        true => Some(State::Delayed),
+                        false => random.maybe(60, |random| random.pick(&STATES)),
+                    },
+                    reason: random
+                        .maybe(15, |random| random.pick(&REASONS))
+                        .filter(|_| !delayed),
                     ..SweepFilter::default()
                 },
                 ids: None,
