@@ -92,14 +92,12 @@ impl State {
         let (message, now_ms) = (self.messages[slot], self.cursor.now_ms);
         let list = self.list_of(slot);
         let queue = self.queues.get_mut(message.queue);
-        let weight = self.flows.weight(message.flow);
-        let debt = match message.flow {
-            NONE => &mut queue.dispatch.unkeyed,
-            flow => &mut self.flows[flow].debt,
-        };
-        let cost = debt.charge() / weight;
+        let (flows, unkeyed) = (&mut self.flows, &mut queue.dispatch.unkeyed);
         if let Some(ready) = queue.lists.get_mut(list) {
-            ready.charge(message.priority, message.flow, cost);
+            ready.charge(message.priority, message.flow, || match message.flow {
+                NONE => unkeyed.charge(),
+                flow => flows.charge(flow),
+            });
         }
         let limit = queue.config.key_rate_limit;
         if let Some(limit) = limit.filter(|_| message.flow != NONE) {

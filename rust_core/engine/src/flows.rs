@@ -75,6 +75,15 @@ impl Flows {
         u64::from(self[flow].weight)
     }
 
+    /// What the next delivery of a key costs it. Those without a key, whose debt is their queue's, begin without one.
+    pub fn charge(&mut self, flow: u32) -> u64 {
+        if flow == NONE {
+            return COST;
+        }
+        let weight = self.weight(flow);
+        self[flow].debt.charge() / weight
+    }
+
     /// One message more of that key; `weight` is for a key that is new.
     pub fn join(&mut self, queue: QueueNumber, hash: u64, weight: impl Fn() -> u32) -> u32 {
         let slot = match self.find(queue, hash) {

@@ -75,14 +75,14 @@ impl Lanes {
         self.lanes.len() == self.free.len()
     }
 
-    pub fn push_back(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+    pub fn push_back(&mut self, slab: &mut Slab, flows: &mut Flows, slot: u32) {
         match self.find(slab[slot].flow) {
             Some(lane) => self.lanes[lane as usize].list.push_back(slab, slot),
             None => self.open(slab, flows, slot),
         }
     }
 
-    pub fn push_front(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+    pub fn push_front(&mut self, slab: &mut Slab, flows: &mut Flows, slot: u32) {
         match self.find(slab[slot].flow) {
             Some(lane) => {
                 self.lanes[lane as usize].list.push_front(slab, slot);
@@ -94,7 +94,7 @@ impl Lanes {
 
     /// Among those of its lane by since when it waits. Where too many came later it is put before the last of them,
     /// as if it had come with them.
-    pub fn insert(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+    pub fn insert(&mut self, slab: &mut Slab, flows: &mut Flows, slot: u32) {
         let at_ms = slab[slot].at_ms();
         let lane = self.find(slab[slot].flow);
         let Some(lane) = lane.filter(|&lane| self.lanes[lane as usize].since_ms <= at_ms) else {
@@ -125,12 +125,15 @@ impl Lanes {
         None
     }
 
-    /// A message of `flow` goes: its lane pays, and its turn comes again after that of others who pay less.
-    pub fn charge(&mut self, flow: u32, cost: u64) {
+    /// A message of `flow` goes: its lane pays for the next one, and its turn comes again after that of others who pay
+    /// less. With its last message it closes, and pays when it comes back.
+    pub fn charge(&mut self, flow: u32, cost: impl FnOnce() -> u64) {
         let lane = self.lane_of(flow);
-        let pass = self.lanes[lane as usize].pass;
+        let Lane { pass, list, .. } = self.lanes[lane as usize];
         self.passed = self.passed.max(pass);
-        self.requeue(lane, pass.saturating_add(cost));
+        if list.head != list.tail {
+            self.requeue(lane, pass.saturating_add(cost()));
+        }
     }
 
     /// Takes a lane out of the turns.
@@ -221,7 +224,7 @@ impl Lanes {
         self.find(flow).expect("a ready message's lane is there")
     }
 
-    fn open(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+    fn open(&mut self, slab: &mut Slab, flows: &mut Flows, slot: u32) {
         let (flow, mut list) = (slab[slot].flow, List::EMPTY);
         list.push_back(slab, slot);
         let lane = Lane {
@@ -240,7 +243,7 @@ impl Lanes {
             let rehash = |&lane: &u32| mix(u64::from(lanes[lane as usize].flow));
             self.keyed.insert_unique(mix(u64::from(flow)), slot, rehash);
         }
-        self.requeue(slot, self.passed.saturating_add(COST / flows.weight(flow)));
+        self.requeue(slot, self.passed.saturating_add(flows.charge(flow)));
     }
 
     fn add(&mut self, lane: Lane) -> u32 {

@@ -53,18 +53,18 @@ pub(crate) enum Front {
 }
 
 impl Ready {
-    pub fn push_back(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+    pub fn push_back(&mut self, slab: &mut Slab, flows: &mut Flows, slot: u32) {
         let level = self.level_or_new(slab[slot].priority);
         level.lanes.push_back(slab, flows, slot);
     }
 
-    pub fn push_front(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+    pub fn push_front(&mut self, slab: &mut Slab, flows: &mut Flows, slot: u32) {
         let level = self.level_or_new(slab[slot].priority);
         level.lanes.push_front(slab, flows, slot);
     }
 
     /// See [`Lanes::insert`].
-    pub fn insert(&mut self, slab: &mut Slab, flows: &Flows, slot: u32) {
+    pub fn insert(&mut self, slab: &mut Slab, flows: &mut Flows, slot: u32) {
         let level = self.level_or_new(slab[slot].priority);
         level.lanes.insert(slab, flows, slot);
     }
@@ -120,7 +120,7 @@ impl Ready {
     }
 
     /// A message of a flow is about to go.
-    pub fn charge(&mut self, priority: u8, flow: u32, cost: u64) {
+    pub fn charge(&mut self, priority: u8, flow: u32, cost: impl FnOnce() -> u64) {
         let rank = self.rank(priority);
         self.levels[rank].lanes.charge(flow, cost);
     }
@@ -298,7 +298,7 @@ mod tests {
             );
             message.set_place(Place::Ready, since_ms);
             slab.insert(slot, message);
-            ready.push_back(&mut slab, &Flows::new(), slot);
+            ready.push_back(&mut slab, &mut Flows::new(), slot);
         }
         (slab, ready)
     }
@@ -318,7 +318,7 @@ mod tests {
     fn insert(slab: &mut Slab, ready: &mut Ready, slot: u32, priority: u8, since_ms: u64) {
         slab[slot].priority = priority;
         slab[slot].set_place(Place::Ready, since_ms);
-        ready.insert(slab, &Flows::new(), slot);
+        ready.insert(slab, &mut Flows::new(), slot);
     }
 
     #[test]

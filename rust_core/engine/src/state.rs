@@ -288,7 +288,7 @@ impl State {
         };
         let queue = self.queues.get_mut(self.messages[slot].queue);
         *queue.count_mut(place) += 1;
-        let (messages, flows) = (&mut self.messages, &self.flows);
+        let (messages, flows) = (&mut self.messages, &mut self.flows);
         match place {
             Place::Ready => match end {
                 End::Back => queue.lists.counted(list).push_back(messages, flows, slot),

@@ -100,11 +100,11 @@ fn each_key_gets_its_share_and_another_one_once_weights_change() {
     }
 }
 
+const SLOW: u64 = 9;
+
 /// Ten consumers, and two keys of the same weight: each key gets half of the consumers' time.
-#[test]
-fn a_key_whose_messages_take_ten_times_as_long_gets_a_tenth_of_the_deliveries() {
-    const SLOW: u64 = 9;
-    let mut twin = backlog(Fairness::default(), &[(1, 1800), (SLOW, 400)]);
+fn quick_and_slow(mut slow_ready: usize) -> (u64, u64) {
+    let mut twin = backlog(Fairness::default(), &[(1, 1800), (SLOW, slow_ready)]);
     let (mut busy, mut counts) = (Vec::<(u64, Delivered)>::new(), BTreeMap::new());
     for _ in 0..300 {
         let now_ms = twin.wait(100).now_ms;
@@ -114,6 +114,11 @@ fn a_key_whose_messages_take_ten_times_as_long_gets_a_tenth_of_the_deliveries() 
         busy = rest;
         let over: Vec<(u64, Delivered)> = over;
         let mut commands: Vec<_> = over.iter().map(|(_, one)| ack(one.lease)).collect();
+        let sent = counts.get(&SLOW).map_or(0, |&sent| sent as usize);
+        if sent == slow_ready {
+            commands.push(many("q", vec![of_key(SLOW)]));
+            slow_ready += 1;
+        }
         commands.push(receive("q", 10 - busy.len() as u32));
         let replies = twin.step(commands).replies;
         let Some(Reply::Received { messages, .. }) = replies.last() else {
@@ -126,9 +131,21 @@ fn a_key_whose_messages_take_ten_times_as_long_gets_a_tenth_of_the_deliveries() 
             busy.push((now_ms + lasts_ms, one.clone()));
         }
     }
-    let (quick, slow) = (counts[&1], counts[&SLOW]);
+    (counts[&1], counts[&SLOW])
+}
+
+#[test]
+fn a_key_whose_messages_take_ten_times_as_long_gets_a_tenth_of_the_deliveries() {
+    let (quick, slow) = quick_and_slow(400);
     let ratio = quick as f64 / slow as f64;
     assert!((8.5..11.5).contains(&ratio), "{quick} to {slow}");
+}
+
+#[test]
+fn a_key_whose_backlog_is_one_message_gets_no_more() {
+    let (quick, slow) = quick_and_slow(1);
+    let ratio = quick as f64 / slow as f64;
+    assert!(ratio > 8.5, "{quick} to {slow}");
 }
 
 #[test]
