@@ -216,7 +216,7 @@ async def test_a_stop_gives_the_whole_batch_back() -> None:
         await started.wait()
         client.stop()
         await run
-    assert [nack["id"] for nack in broker.nacks] == ["m1", "m2"]
+    assert [release["id"] for release in broker.releases] == ["m1", "m2"]
     assert len(settlements(broker)) == 1
 
 
@@ -272,7 +272,7 @@ async def test_a_stop_gives_back_what_is_still_ours() -> None:
         await broker.until(lambda: sum(extend["id"] == "m2" for extend in broker.extends) >= 2)
         client.stop()
         await run
-    assert [nack["id"] for nack in broker.nacks] == ["m2"]
+    assert [release["id"] for release in broker.releases] == ["m2"]
 
 
 async def test_leases_are_kept_while_a_batch_fills() -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from hanzo_queues import Handled, Message
 from hanzo_queues.client import polling
-from hanzo_queues.client.delivery import STOPPED
 from tests.unit.client_stand_in import Asked, Broker, StandIn, message, running, turns
 
 
@@ -84,7 +83,9 @@ async def test_stop_gives_back_what_did_not_finish() -> None:
         await started.wait()
         client.stop()
         await run
-    assert broker.nacks == [{"id": "m1", "receipt": "r1", "delay": 0, "error": STOPPED}]
+    assert (broker.acks, broker.nacks, told) == ([], [], [])
+    assert broker.releases == [{"id": "m1", "receipt": "r1"}]
+    assert [event.outcome for event in handled] == ["released"]
 
 
 async def test_cancelling_run_gives_back_too() -> None:
@@ -103,7 +104,8 @@ async def test_cancelling_run_gives_back_too() -> None:
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert [nack["error"] for nack in broker.nacks] == [STOPPED]
+    assert broker.nacks == []
+    assert broker.releases == [{"id": "m1", "receipt": "r1"}]
 
 
 @pytest.mark.parametrize("signals", [True, False])

@@ -39,8 +39,8 @@ class AsyncQueues(QueueCalls, MessageCalls, LeaseCalls, GroupCalls, SweepCalls, 
         the program it is part of, such as a web server, which then calls `stop()` or cancels it.
 
         Then no more messages are received, and handlers may finish within `grace` seconds (default 30; a second
-        signal ends it). Handlers still running are cancelled and their messages nacked, due at once. While the
-        server is away the consumers wait, and go on when it is back.
+        signal ends it). Handlers still running are cancelled and their messages released: due at once, with no
+        attempt counted. While the server is away the consumers wait, and go on when it is back.
 
         Raises what keeps a consumer from starting (QueueNotFound, Unauthorized), ValueError without consumers.
         """

@@ -3,7 +3,7 @@
     running --returns--> ack              running --raises Retry----> nack with its delay
             --raises---> nack, the text           --raises Reject---> nack, reject
             --lease lost--> nothing               --raises Limited--> release with its delay, no attempt counted
-                                                  --stopped---------> nack, due at once
+                                                  --stopped---------> release, no attempt counted
 
 Must not know about polling or capacity; the consumer does.
 """
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 ERROR_BYTES_MAX = 8192
 """As in spec/limits.toml."""
 MARK = "\n... [truncated]"
-STOPPED = "the consumer stopped before the handler finished"
 
 
 class Delivery:
@@ -110,7 +109,8 @@ async def _tell(client: AsyncQueues, delivery: Delivery, outcome: Outcome) -> Ha
             await client.release(message, delay=raised.delay)
             return "released"
         case asyncio.CancelledError() if delivery.ended_by == "stop":
-            await client.nack(message, delay=0, error=STOPPED)
+            await client.release(message)
+            return "released"
         case _:
             await client.nack(message, error=error_text(raised))
     return "retried"
