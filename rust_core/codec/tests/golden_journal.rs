@@ -252,6 +252,7 @@ fn leases(writer: &mut Writer) {
     let leases = vec![GiveBack {
         lease: four.lease,
         ready_since_ms: four.ready_since_ms,
+        told: four.told,
     }];
     let commands = vec![
         Command::Ack(Ack { lease: one.lease }),

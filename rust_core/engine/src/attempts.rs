@@ -1,9 +1,9 @@
 //! What the last receives handed out, by the attempt id they came with: a receive whose answer was lost is repeated and
 //! gets the same leases. Bounded in time, in attempts and in leases; what is forgotten is leased until its time is over.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::ids::QueueNumber;
+use crate::ids::{LeaseId, QueueNumber};
 use crate::record::Lease;
 use crate::segmented::{Segmented, mix};
 
@@ -32,7 +32,13 @@ pub(crate) struct Attempts {
     order: VecDeque<(u128, u64, usize)>,
     leases: usize,
     serial: u64,
+    /// How often leases were told again, by number, slot and delivery: whoever was told last has them. Not part of the
+    /// state: after a takeover nobody gives back what another owner handed out.
+    told: BTreeMap<(u64, u32, u32), u32>,
 }
+
+/// Leases whose repetitions are counted; the oldest messages' are forgotten first.
+const TOLD_MAX: usize = 65_536;
 
 impl Attempts {
     pub fn new() -> Self {
@@ -41,7 +47,21 @@ impl Attempts {
             order: VecDeque::new(),
             leases: 0,
             serial: 0,
+            told: BTreeMap::new(),
         }
+    }
+
+    /// The lease is told once more.
+    pub fn tell(&mut self, lease: LeaseId) {
+        *self.told.entry(told_key(lease)).or_default() += 1;
+        if self.told.len() > TOLD_MAX {
+            self.told.pop_first();
+        }
+    }
+
+    /// How often it was told again.
+    pub fn told(&self, lease: LeaseId) -> u32 {
+        self.told.get(&told_key(lease)).copied().unwrap_or(0)
     }
 
     pub fn put(&mut self, queue: QueueNumber, hash: u128, now_ms: u64, leases: &[Lease]) {
@@ -99,6 +119,10 @@ impl Attempts {
             fold(format!("{key} {serial} {attempt:?}").as_bytes());
         }
     }
+}
+
+fn told_key(lease: LeaseId) -> (u64, u32, u32) {
+    (lease.message.number, lease.message.slot, lease.delivery)
 }
 
 /// The attempt's hash, made the queue's own.

@@ -161,6 +161,8 @@ pub struct Delivered {
     pub attempts: u32,
     /// Since when it had been ready, an instant. Only a release needs it.
     pub ready_since_ms: u64,
+    /// How often the lease had been told before, to repetitions of its receive. Only giving it back needs it.
+    pub told: u32,
     /// When the lease ends, an instant.
     pub leased_until_ms: u64,
     /// 0: never.

@@ -348,5 +348,6 @@ pub(crate) fn release(delivered: &Delivered) -> GiveBack {
     GiveBack {
         lease: delivered.lease,
         ready_since_ms: delivered.ready_since_ms,
+        told: delivered.told,
     }
 }

@@ -171,6 +171,7 @@ impl Answer {
         let give_back = |message: &Delivered| GiveBack {
             lease: message.lease,
             ready_since_ms: message.ready_since_ms,
+            told: message.told,
         };
         match self.reply() {
             Some(Reply::Received { messages, .. }) => messages.iter().map(give_back).collect(),

@@ -18,6 +18,8 @@ pub struct GiveBack {
     /// [`Delivered::ready_since_ms`](crate::reply::Delivered::ready_since_ms): nobody saw the message, so it
     /// waits since then.
     pub ready_since_ms: u64,
+    /// [`Delivered::told`](crate::reply::Delivered::told): when the lease was told once more since, somebody has it.
+    pub told: u32,
 }
 
 /// See [`Command::Nack`](super::Command::Nack).

@@ -88,6 +88,7 @@ fn a_key_at_its_cap_goes_on_with_a_release() {
         let leases = vec![GiveBack {
             lease,
             ready_since_ms,
+            told: 0,
         }];
         twin.step(vec![Command::GiveBack { leases }])
     });
@@ -175,6 +176,7 @@ fn dead_letters_and_redriven_ones_have_the_key_of_the_message() {
     let leases = vec![GiveBack {
         lease,
         ready_since_ms,
+        told: 0,
     }];
     twin.ask(Command::GiveBack { leases });
     twin.sweep("letters", super::sweeps::redrive());

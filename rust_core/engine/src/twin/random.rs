@@ -227,6 +227,7 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
                 .map(|lease| GiveBack {
                     lease,
                     ready_since_ms: 1_700_000_000_000 + which as u64 * 100,
+                    told: u32::MAX,
                 })
                 .collect(),
         },

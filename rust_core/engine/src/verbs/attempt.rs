@@ -3,19 +3,29 @@
 
 use super::lease;
 use super::receive::deliver;
+use crate::batch::Batch;
 use crate::ids::{LeaseId, QueueNumber};
 use crate::reply::Delivered;
 use crate::state::State;
 
+/// Whoever is told leases has them: what an earlier answer gives back that did not reach its client is passed over.
 pub(super) fn leases(
-    state: &State,
-    now_ms: u64,
+    batch: &mut Batch,
     number: QueueNumber,
     attempt: Option<u128>,
 ) -> Vec<Delivered> {
     let Some(hash) = attempt else {
         return Vec::new();
     };
+    let mut messages = held(batch.state(), batch.now_ms, number, hash);
+    for message in &mut messages {
+        batch.change_volatile(|state| state.attempts.tell(message.lease));
+        message.told = batch.state().attempts.told(message.lease);
+    }
+    messages
+}
+
+fn held(state: &State, now_ms: u64, number: QueueNumber, hash: u128) -> Vec<Delivered> {
     let group = state.queues.get(number).group.number;
     let is_held = |id: LeaseId| lease::held(state, id).is_ok();
     let given = state.attempts.find(number, hash, now_ms).iter();
@@ -33,7 +43,7 @@ pub(super) fn leases(
 
 #[cfg(test)]
 mod tests {
-    use crate::command::Command;
+    use crate::command::{Command, GiveBack};
     use crate::ids::LeaseId;
     use crate::reply::Reply;
     use crate::twin::{SECOND, Twin, ack, config, message, receive};
@@ -57,6 +67,36 @@ mod tests {
         };
         let seen = |message: &crate::reply::Delivered| (message.lease, message.leased_until_ms);
         messages.iter().map(seen).collect()
+    }
+
+    #[test]
+    fn what_was_told_again_is_not_given_back_by_an_answer_nobody_saw() {
+        let mut twin = twin(1);
+        let mut command = receive("q", 1);
+        if let Command::Receive { attempt, .. } = &mut command {
+            *attempt = Some(7);
+        }
+        let give_back = |reply: &Reply| {
+            let Reply::Received { messages, .. } = reply else {
+                panic!("a receive is answered otherwise")
+            };
+            let leases = messages.iter().map(|one| GiveBack {
+                lease: one.lease,
+                ready_since_ms: one.ready_since_ms,
+                told: one.told,
+            });
+            Command::GiveBack {
+                leases: leases.collect(),
+            }
+        };
+        let (lost, again) = (twin.ask(command.clone()), twin.ask(command));
+        let given_back = |messages| Reply::GivenBack { messages };
+        assert_eq!(twin.ask(give_back(&lost)), given_back(0));
+        assert_eq!(
+            twin.ask(give_back(&again)),
+            given_back(1),
+            "the last one is lost too"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! give back: leases nobody saw are given back. The messages are ready at once, before those behind them, as if they
-//! had waited all the time, and no attempt is counted. Leases that ended meanwhile are passed over.
+//! had waited all the time, and no attempt is counted. Leases that ended meanwhile are passed over, and those that a
+//! repetition of their receive was told since: whoever repeated it has them.
 
 use super::lease;
 use crate::batch::Batch;
@@ -20,9 +21,12 @@ pub(super) fn run(batch: &mut Batch, leases: &[GiveBack]) -> Reply {
     Reply::GivenBack { messages }
 }
 
-/// None: the lease has ended.
+/// None: the lease has ended, or somebody has it.
 fn decide(state: &State, now_ms: u64, give_back: GiveBack) -> Option<Record> {
     lease::held(state, give_back.lease).ok()?;
+    if state.attempts.told(give_back.lease) > give_back.told {
+        return None;
+    }
     let slot = give_back.lease.message.slot;
     let since_ms = give_back.ready_since_ms.min(now_ms);
     Some(Record::Released {
@@ -45,6 +49,7 @@ mod tests {
         GiveBack {
             lease: delivered.lease,
             ready_since_ms: delivered.ready_since_ms,
+            told: delivered.told,
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
     membership::join(batch, number, &request.consumer, request.members_max)?;
     let consumer = request.consumer.clone();
     let wait_ms = request.wait_ms;
-    let messages = attempt::leases(batch.state(), now_ms, number, request.attempt);
+    let messages = attempt::leases(batch, number, request.attempt);
     let reply = match messages.is_empty() {
         true => lease(batch, number, request),
         false => Reply::Received {
@@ -136,6 +136,7 @@ pub(super) fn deliver(
         priority: message.priority,
         attempts: u32::from(message.attempts),
         ready_since_ms: message.at_ms(),
+        told: 0,
         leased_until_ms,
         expires_at_ms: message.expires_at_ms(),
         envelope: message.envelope,
