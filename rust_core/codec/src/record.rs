@@ -4,6 +4,7 @@
 //! Tags are never reused. A new variant, or a new field, is a format change: see `batch::FORMAT_VERSION`.
 
 pub mod bound;
+mod complete;
 mod config;
 mod decode;
 mod encode;
@@ -38,6 +39,8 @@ mod tag {
     pub const CHANGED: u8 = 19;
     pub const DELETED: u8 = 20;
     pub const POSTPONED: u8 = 24;
+    pub const COMPLETED: u8 = 25;
+    pub const RESULTS_FORGOTTEN: u8 = 27;
     pub const SWEEP_STARTED: u8 = 40;
     pub const SWEEP_ADVANCED: u8 = 41;
     pub const SWEEP_ENDED: u8 = 42;

@@ -200,6 +200,13 @@ fn records(blob_bytes: usize) -> Vec<Record> {
             message: message(1),
             group,
         },
+        Record::Completed {
+            message: message(8),
+            group,
+            expires_at_ms: 1_700_086_400_000,
+            result_bytes: error_bytes,
+        },
+        Record::ResultsForgotten { count: 3 },
         died(3, DeathReason::RetriesExhausted),
         died(4, DeathReason::LeaseEnded),
         died(5, DeathReason::Expired),
@@ -299,6 +306,7 @@ fn written() -> Vec<u8> {
     let blobs = [
         [&blob[..], &[], &[]],
         [bare, &[], &[]],
+        [error, &[], &[]],
         [error, &[], &[]],
         [error, &[], &[]],
     ];

@@ -78,6 +78,13 @@ impl State {
                 self.remember_attempt(queue, attempt, messages);
             }
             Record::Acked { message, group } => self.ack(message, group),
+            Record::Completed {
+                message,
+                group,
+                expires_at_ms,
+                result_bytes,
+            } => self.complete(message, group, expires_at_ms, result_bytes),
+            Record::ResultsForgotten { count } => self.results.forget(count),
             Record::Retried {
                 message,
                 cause,

@@ -11,7 +11,7 @@ pub(crate) const TIMER_BYTES_MAX: u32 = 73_728;
 
 /// Bytes a step's own records take at most, beside what the messages it brings allow.
 pub const STEP_BYTES_MAX: u32 =
-    TIMER_BYTES_MAX + FORGOTTEN_QUEUES_PER_STEP_MAX * FORGOTTEN_BYTES_MAX;
+    TIMER_BYTES_MAX + (FORGOTTEN_QUEUES_PER_STEP_MAX + 1) * FORGOTTEN_BYTES_MAX;
 
 /// Cost of a timer's record: `Due`, `Retried`, `Died` or `DeadLettered`. A batch has room for one more with each
 /// message that is brought, so timers keep up with whatever rate delayed messages come at.
@@ -23,7 +23,7 @@ pub const DEAD_LETTER_QUEUE_BYTES_MAX: u32 = 120;
 /// Cost of one `Reaped`.
 pub const REAPED_BYTES_MAX: u32 = 16;
 
-/// Cost of one `Forgotten`.
+/// Cost of one `Forgotten`, or `ResultsForgotten`.
 pub const FORGOTTEN_BYTES_MAX: u32 = 11;
 
 /// Cost of one `Retired`.

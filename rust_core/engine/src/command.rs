@@ -5,7 +5,7 @@ mod lease;
 mod peek;
 
 pub use config_patch::ConfigPatch;
-pub use lease::{Ack, Extend, GiveBack, Nack, Release};
+pub use lease::{Ack, Complete, Extend, FollowUp, GiveBack, Nack, Release};
 pub use peek::{PeekFilter, PeekState};
 
 /// Messages ahead of one that an explanation counts; of more it says that there are more.
@@ -204,6 +204,8 @@ pub enum Command {
     },
     /// The message is done.
     Ack(Ack),
+    /// The message is done, its result is kept, and messages are enqueued: all of it, or nothing.
+    Complete(Box<Complete>),
     /// The delivery failed.
     Nack(Nack),
     /// The consumer needs more time.
@@ -322,6 +324,7 @@ impl Command {
                 ..
             } => acks.len() + nacks.len() + extends.len() + releases.len(),
             Command::GiveBack { leases } => leases.len(),
+            Command::Complete(complete) => 1 + complete.enqueue.len(),
             Command::ListQueues { limit, .. } | Command::ListSweeps { limit, .. } => {
                 *limit as usize
             }
@@ -357,6 +360,7 @@ impl Command {
     pub(crate) fn messages_brought(&self) -> usize {
         match self {
             Command::Enqueue { messages, .. } => messages.len(),
+            Command::Complete(complete) => complete.enqueue.len(),
             _ => 0,
         }
     }

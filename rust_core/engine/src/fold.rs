@@ -29,6 +29,7 @@ impl State {
             sessions: _,
             reassigning: _,
             settled,
+            results,
             attempts,
             history,
             sweeps,
@@ -45,6 +46,7 @@ impl State {
         fold(&copies.extra().to_le_bytes());
         (0..messages.slots()).for_each(|slot| self.fold_message(slot, fold));
         settled.fold(fold);
+        results.fold(fold);
         attempts.fold(fold);
         history.fold(fold);
         sweeps.fold(fold);

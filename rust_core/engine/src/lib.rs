@@ -44,6 +44,7 @@ mod ready;
 pub mod record;
 pub mod rejection;
 pub mod reply;
+mod results;
 mod retention;
 mod segmented;
 mod sessions;

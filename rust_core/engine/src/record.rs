@@ -155,6 +155,22 @@ pub enum Record {
         /// The consumer group.
         group: GroupNumber,
     },
+    /// Done, and gone; what came of it is kept. The result is the batch's next blob.
+    Completed {
+        /// The message.
+        message: MessageId,
+        /// The consumer group.
+        group: GroupNumber,
+        /// When the result is forgotten, an instant.
+        expires_at_ms: u64,
+        /// Length of the result.
+        result_bytes: u32,
+    },
+    /// Results whose time was over were dropped, the earliest first.
+    ResultsForgotten {
+        /// Results dropped.
+        count: u32,
+    },
     /// An attempt failed (`cause`), another follows at `due_ms`.
     Retried {
         /// The message.

@@ -82,6 +82,16 @@ pub enum Reply {
     },
     /// Where the message went.
     Nacked(Nacked),
+    /// The message is done. `already`: an earlier ack of the same lease had done it; then nothing was enqueued now.
+    Completed {
+        /// An earlier ack of the same lease had done it.
+        already: bool,
+        /// What was enqueued with it, in order.
+        enqueued: Vec<Accepted>,
+    },
+    /// A message to enqueue with an ack was refused, so nothing changed: for each its own reason, or
+    /// `Rejection::BatchAborted`.
+    FollowUpsRefused(Vec<Result<Accepted, Rejection>>),
     /// The lease's new end.
     Extended {
         /// An instant.
@@ -107,6 +117,8 @@ pub enum Reply {
     },
     /// Answer to get and change message.
     Message(MessageView),
+    /// Answer to get of a message that is done and left a result.
+    Done(DoneView),
     /// Why a message is not being delivered now.
     Explained(Explanation),
     /// The message is gone.
@@ -146,6 +158,23 @@ pub struct Accepted {
     pub due_ms: u64,
     /// Of a duplicate: the first one's state now; None: it is done, and gone.
     pub state: Option<State>,
+    /// Of a duplicate: where the first one's result lies; `lsn` 0 when none is kept.
+    pub result: Location,
+}
+
+/// A message that is done and left a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoneView {
+    /// Its id.
+    pub message: MessageId,
+    /// Where it was.
+    pub queue: Box<str>,
+    /// When it was acked, an instant.
+    pub done_at_ms: u64,
+    /// When the result is forgotten, an instant.
+    pub expires_at_ms: u64,
+    /// Where the result lies.
+    pub result: Location,
 }
 
 /// A message as handed to a consumer.

@@ -19,6 +19,7 @@ use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
 use crate::queues::Queues;
 use crate::record::DedupEntry;
+use crate::results::Results;
 use crate::retention::Retention;
 use crate::sessions::Sessions;
 use crate::settled::Settled;
@@ -47,6 +48,7 @@ pub(crate) struct State {
     /// Groups whose messages are being assigned anew. Follows from their lists.
     pub reassigning: BTreeSet<QueueNumber>,
     pub settled: Settled,
+    pub results: Results,
     pub attempts: Attempts,
     pub history: History,
     pub sweeps: Sweeps,
@@ -106,6 +108,7 @@ impl State {
             sessions: Sessions::default(),
             reassigning: BTreeSet::new(),
             settled: Settled::new(),
+            results: Results::default(),
             attempts: Attempts::new(),
             history: History::default(),
             sweeps: Sweeps::default(),

@@ -1,10 +1,13 @@
 //! What the state looks like from outside: queues and messages as replies show them.
 
 use crate::copies::Copy;
+use crate::ids::MessageId;
 use crate::members::Member;
 use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
-use crate::reply::{DeadLetter, GroupView, MemberView, MessageView, QueueView, State as Shown};
+use crate::reply::{
+    DeadLetter, DoneView, GroupView, MemberView, MessageView, QueueView, State as Shown,
+};
 use crate::state::State;
 
 /// A queue as replies show it.
@@ -54,6 +57,20 @@ fn groups(state: &State, number: u64) -> Vec<(Box<str>, Option<Shown>)> {
         (!group.deleted).then(|| ((*group.group.name).into(), place.map(self::shown)))
     };
     copied.copies.iter().filter_map(shown).collect()
+}
+
+/// A message that is done and whose result is kept. Of a queue that is gone, or was purged since, nothing is shown.
+pub(crate) fn done(state: &State, id: MessageId, now_ms: u64) -> Option<DoneView> {
+    let done = state.results.find(id, now_ms)?;
+    let queue = state.queues.try_get(done.queue);
+    let queue = queue.filter(|queue| !queue.deleted)?;
+    Some(DoneView {
+        message: id,
+        queue: (*queue.name).into(),
+        done_at_ms: done.done_at_ms,
+        expires_at_ms: done.expires_at_ms,
+        result: done.result,
+    })
 }
 
 /// A message as replies show it.

@@ -142,6 +142,7 @@ fn blob_bytes(record: &Record) -> u32 {
         Record::Retried { error_bytes, .. }
         | Record::Died { error_bytes, .. }
         | Record::DeadLettered { error_bytes, .. } => *error_bytes,
+        Record::Completed { result_bytes, .. } => *result_bytes,
         _ => 0,
     }
 }

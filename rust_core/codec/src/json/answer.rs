@@ -243,9 +243,15 @@ impl Answer {
             ) => json.object(|json| json.number("messages", *messages)),
             (Reply::Queues { queues, more }, _) => queue::put_page(json, queues, *more),
             (Reply::Enqueued(results), Asked::EnqueueOne) => {
-                enqueued::put_one(json, &self.context, results)
+                enqueued::put_one(json, &self.context, results, batches)?;
             }
-            (Reply::Enqueued(results), _) => enqueued::put_batch(json, &self.context, results),
+            (Reply::Enqueued(results) | Reply::FollowUpsRefused(results), _) => {
+                enqueued::put_batch(json, &self.context, results, batches)?;
+            }
+            (Reply::Completed { already, enqueued }, _) => {
+                enqueued::put_completed(json, &self.context, *already, enqueued)
+            }
+            (Reply::Done(done), _) => message::put_done(json, &self.context, done, batches)?,
             (Reply::Received { messages, limited }, Asked::Queue(queue)) => {
                 message::put_received(json, &self.context, queue, messages, *limited, batches)?;
             }

@@ -4,6 +4,7 @@
 
 mod admit;
 mod bytes_max;
+mod complete;
 mod config;
 mod enqueue;
 mod group;
@@ -25,7 +26,8 @@ pub use sweep::step_sweep;
 
 use super::limits::Limits;
 use crate::blob::Blobs;
-use engine::command::{Ack, Command, Extend, Nack, Release};
+use crate::receipt::Receipt;
+use engine::command::{Ack, Command, Complete, Extend, Nack, Release};
 use engine::config::QueueConfig;
 
 /// What turns requests into commands.
@@ -59,6 +61,8 @@ pub enum Ask {
     EnqueueOne(Command),
     /// One lease is done.
     Ack(Signed<Ack>),
+    /// One lease is done, and leaves something behind. The receipt is not verified yet.
+    Complete(Receipt, Complete),
     /// One delivery failed.
     Nack(Signed<Nack>),
     /// One consumer needs more time.
@@ -97,6 +101,7 @@ impl Ask {
         match self {
             Ask::Plain(command) | Ask::EnqueueOne(command) => command.messages_max(),
             Ask::Ack(_) | Ask::Nack(_) | Ask::Extend(_) | Ask::Release(_) => 1,
+            Ask::Complete(_, complete) => 1 + complete.enqueue.len(),
             Ask::Settle(settle) => settle.count(),
         }
     }

@@ -1,6 +1,6 @@
 //! Bytes to record.
 
-use super::{config, enqueued, group as groups, manage, sweep, tag};
+use super::{complete, config, enqueued, group as groups, manage, sweep, tag};
 use crate::varint::{Malformed, Reader};
 use engine::ids::{GroupNumber, MESSAGE_NUMBER_MAX, MessageId, QueueNumber};
 use engine::record::{DeathReason, FailureCause, Lease, Record};
@@ -56,10 +56,12 @@ fn is_change(tag: u8) -> bool {
 /// Records about one message that was accepted earlier.
 fn decode_change(tag: u8, reader: &mut Reader<'_>) -> Result<Record, Malformed> {
     if !is_change(tag) {
-        let record = match manage::decode(tag, reader)? {
-            None => sweep::decode(tag, reader)?,
-            managed => managed,
-        };
+        let mut record = manage::decode(tag, reader)?;
+        for decode in [sweep::decode, complete::decode] {
+            if record.is_none() {
+                record = decode(tag, reader)?;
+            }
+        }
         return record.ok_or(Malformed("a record has an unknown tag"));
     }
     let message = message(reader)?;

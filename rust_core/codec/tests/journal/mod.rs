@@ -182,6 +182,8 @@ fn kind(record: &Record) -> &'static str {
         Record::Deleted { .. } => "Deleted",
         Record::Retired { .. } => "Retired",
         Record::Acked { .. } => "Acked",
+        Record::Completed { .. } => "Completed",
+        Record::ResultsForgotten { .. } => "ResultsForgotten",
         Record::Retried { .. } => "Retried",
         Record::Extended { .. } => "Extended",
         Record::Released { .. } => "Released",

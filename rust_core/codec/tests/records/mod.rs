@@ -228,6 +228,15 @@ pub fn record() -> impl Strategy<Value = Record> {
         message().prop_map(|message| Record::Due { message }),
         leased(),
         (message(), group()).prop_map(|(message, group)| Record::Acked { message, group }),
+        (message(), group(), any::<u64>(), any::<u32>()).prop_map(
+            |(message, group, expires_at_ms, result_bytes)| Record::Completed {
+                message,
+                group,
+                expires_at_ms,
+                result_bytes,
+            }
+        ),
+        any::<u32>().prop_map(|count| Record::ResultsForgotten { count }),
         retried(),
         (message(), group(), any::<u64>()).prop_map(|(message, group, until_ms)| {
             Record::Extended {

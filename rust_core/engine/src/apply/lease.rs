@@ -3,6 +3,7 @@
 use crate::ids::{GroupNumber, LeaseId, MessageId, QueueNumber};
 use crate::message::{Flag, Place};
 use crate::record::{FailureCause, Lease};
+use crate::results::Done;
 use crate::settled::Ending;
 use crate::state::{End, State};
 
@@ -86,6 +87,27 @@ impl State {
         self.settled.put(lease, Ending::Acked);
         self.see_holder(slot);
         self.remove(slot);
+    }
+
+    /// The result is the message's, whichever group's copy it was.
+    pub(super) fn complete(
+        &mut self,
+        id: MessageId,
+        group: GroupNumber,
+        expires_at_ms: u64,
+        result_bytes: u32,
+    ) {
+        let known = self.copies.known_as(id);
+        let queue = self.queues.get(self.messages[self.slot(id)].queue);
+        let done = Done {
+            slot: known.slot,
+            queue: queue.group.source,
+            done_at_ms: self.cursor.now_ms,
+            expires_at_ms,
+            result: self.cursor.take(result_bytes),
+        };
+        self.results.put(known.number, done);
+        self.ack(id, group);
     }
 
     pub(super) fn retry(

@@ -1,6 +1,6 @@
 //! What can be asked of one lease.
 
-use super::Blob;
+use super::{Blob, NewMessage};
 use crate::ids::LeaseId;
 
 /// See [`Command::Ack`](super::Command::Ack).
@@ -8,6 +8,26 @@ use crate::ids::LeaseId;
 pub struct Ack {
     /// The lease it ends.
     pub lease: LeaseId,
+}
+
+/// See [`Command::Complete`](super::Command::Complete).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complete {
+    /// The lease it ends.
+    pub lease: LeaseId,
+    /// What is kept for the queue's `result_retention_ms`.
+    pub result: Option<Blob>,
+    /// What is enqueued in the same step, in order.
+    pub enqueue: Vec<FollowUp>,
+}
+
+/// A message that is enqueued with an ack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowUp {
+    /// Where to.
+    pub queue: Box<str>,
+    /// The message.
+    pub message: NewMessage,
 }
 
 /// See [`Command::GiveBack`](super::Command::GiveBack).

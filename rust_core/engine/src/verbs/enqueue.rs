@@ -7,7 +7,7 @@ use std::collections::btree_map::Entry;
 use super::{admission, duplicate};
 use crate::batch::Batch;
 use crate::command::{DedupKey, NewMessage};
-use crate::ids::QueueNumber;
+use crate::ids::{Location, QueueNumber};
 use crate::queue::Queue;
 use crate::record::{Enqueued, Record};
 use crate::rejection::Rejection;
@@ -38,7 +38,8 @@ pub(super) fn run(
     Ok(Reply::Enqueued(results))
 }
 
-fn accept(batch: &mut Batch, queue: QueueNumber, message: &NewMessage) -> Outcome {
+/// Accepts one message, or says which one it repeats.
+pub(super) fn accept(batch: &mut Batch, queue: QueueNumber, message: &NewMessage) -> Outcome {
     let state = batch.state();
     if let Some(earlier) = duplicate::find(state, batch.now_ms, queue, message)? {
         let first = state.find(earlier);
@@ -47,6 +48,8 @@ fn accept(batch: &mut Batch, queue: QueueNumber, message: &NewMessage) -> Outcom
             duplicate: true,
             due_ms: 0,
             state: first.map(|(message, _)| view::shown(message.place())),
+            result: view::done(state, earlier, batch.now_ms)
+                .map_or(Location::default(), |done| done.result),
         });
     }
     let queue = state.queues.get(queue);
@@ -58,6 +61,7 @@ fn accept(batch: &mut Batch, queue: QueueNumber, message: &NewMessage) -> Outcom
         duplicate: false,
         due_ms: enqueued.due_ms,
         state: None,
+        result: Location::default(),
     };
     batch.carry(message.blob);
     batch.commit(Record::Enqueued(enqueued));
@@ -96,7 +100,7 @@ fn ids(queue: &Queue, message: &NewMessage) -> u64 {
 }
 
 /// The results of a batch that can't be accepted whole.
-fn refusals(
+pub(super) fn refusals(
     state: &State,
     now_ms: u64,
     queue: QueueNumber,

@@ -1,4 +1,4 @@
-//! Forgetting: with each batch of records some dedup entries go whose time is over, of whatever queue. A batch that
+//! Forgetting: with each batch of records some results and dedup entries go whose time is over, of whatever queue. A batch that
 //! brings messages takes more with it than it brings, so the windows of busy queues shrink as they should.
 
 use crate::batch::Batch;
@@ -18,6 +18,11 @@ pub(crate) fn run(batch: &mut Batch, messages_brought: usize) {
         return;
     }
     let mut left = FORGOTTEN_PER_STEP + FORGOTTEN_PER_MESSAGE * messages_brought;
+    let results = batch.state().results.due(batch.now_ms, left);
+    if results > 0 {
+        let count = results as u32;
+        batch.commit(Record::ResultsForgotten { count });
+    }
     for _ in 0..FORGOTTEN_QUEUES_PER_STEP_MAX {
         let state = batch.state();
         let Some(queue) = state.dedup.first_due(batch.now_ms).filter(|_| left > 0) else {

@@ -5,6 +5,7 @@ mod ack;
 mod admission;
 mod attempt;
 mod change_message;
+mod complete;
 mod create_group;
 mod create_queue;
 mod dead_letter_queue;
@@ -87,6 +88,7 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
             receive::run(batch, request)
         }
         Command::Ack(ack) => ack::run(batch, ack, None).map(|already| Reply::Acked { already }),
+        Command::Complete(complete) => complete::run(batch, *complete),
         Command::Nack(nack) => nack::run(batch, nack, None).map(Reply::Nacked),
         Command::Extend(extend) => extend::run(batch, extend, None)
             .map(|leased_until_ms| Reply::Extended { leased_until_ms }),
@@ -107,7 +109,7 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
         }
         Command::Release(release) => release::run(batch, release, None).map(Reply::Released),
         Command::GiveBack { leases } => Ok(give_back::run(batch, &leases)),
-        Command::GetMessage { message } => get_message::run(batch.state(), message),
+        Command::GetMessage { message } => get_message::run(batch.state(), batch.now_ms, message),
         Command::ExplainMessage {
             message,
             group,

@@ -8,7 +8,7 @@ use crate::envelope::{self, Envelope};
 use crate::json::names;
 use crate::receipt::Claim;
 use engine::ids::{Location, MessageId};
-use engine::reply::{DeadLetter, Delivered, Limited, LimitedBy, MessageView, State};
+use engine::reply::{DeadLetter, Delivered, DoneView, Limited, LimitedBy, MessageView, State};
 
 /// What a message's blobs say.
 struct Contents<'a> {
@@ -138,6 +138,25 @@ pub fn put_view(
         json.instant(at, message.at_ms);
         put_options(json, context, message.expires_at_ms, dead_letter, &contents);
         put_groups(json, &message.groups);
+    });
+    Ok(())
+}
+
+/// The answer to a get of a message that is done.
+pub fn put_done(
+    json: &mut Json,
+    context: &Context,
+    done: &DoneView,
+    batches: &Batches<'_>,
+) -> Result<(), Fault> {
+    let (result, _) = batches.blob(done.result)?;
+    json.object(|json| {
+        json.id("id", context.partition, done.message);
+        json.text("queue", &done.queue);
+        json.plain("state", b"done");
+        json.instant("doneAt", done.done_at_ms);
+        json.raw("result", result);
+        json.instant("resultExpiresAt", done.expires_at_ms);
     });
     Ok(())
 }

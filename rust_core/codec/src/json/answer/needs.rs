@@ -1,7 +1,7 @@
 //! What rendering an answer takes: batches and memory.
 
 use engine::ids::Location;
-use engine::reply::{DeadLetter, Delivered, MessageView, Reply};
+use engine::reply::{Accepted, DeadLetter, Delivered, MessageView, Reply};
 use engine::sweep::SweepProgress;
 
 /// JSON around a message's payload and metadata: field names, id, receipt, instants.
@@ -21,6 +21,12 @@ fn locations(reply: &Reply) -> Vec<Location> {
         Reply::Received { messages, .. } => messages.iter().flat_map(delivered).collect(),
         Reply::Message(message) => view(message).collect(),
         Reply::Peeked { messages, .. } => messages.iter().flat_map(view).collect(),
+        Reply::Done(done) => vec![done.result],
+        Reply::Enqueued(results) => {
+            let accepted = results.iter().flatten();
+            let kept = |accepted: &Accepted| Some(accepted.result).filter(|at| at.lsn > 0);
+            accepted.filter_map(kept).collect()
+        }
         Reply::SweepStepped(SweepProgress::Look(page)) => super::sweep::locations(page).collect(),
         _ => Vec::new(),
     }

@@ -120,6 +120,10 @@ pub fn of_reply(reply: &Reply, asked: &Asked) -> Option<(&'static str, Cow<'stat
             let detail = "nothing of the atomic batch was accepted: the results say which entries were refused and why";
             Some(("batch_aborted", detail.into()))
         }
+        (Reply::FollowUpsRefused(_), _) => {
+            let detail = "nothing was acked or enqueued: the results say which messages were refused and why";
+            Some(("batch_aborted", detail.into()))
+        }
         _ => None,
     }
 }

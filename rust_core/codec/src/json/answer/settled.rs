@@ -31,6 +31,9 @@ pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
         | Reply::Session { .. }
         | Reply::Left { .. }
         | Reply::Enqueued(_)
+        | Reply::Completed { .. }
+        | Reply::FollowUpsRefused(_)
+        | Reply::Done(_)
         | Reply::Received { .. }
         | Reply::Message(_)
         | Reply::Explained(_)

@@ -126,6 +126,18 @@ impl Ask {
         match self {
             Ask::Plain(command) | Ask::EnqueueOne(command) => plain(command, blobs_before),
             Ask::Ack(signed) => whole(signed.admit(authority, blobs_before).map(Command::Ack)),
+            Ask::Complete(receipt, complete) => {
+                if !receipt.verify(authority.partition, authority.secret) {
+                    return Admitted::None(Refusal::ReceiptInvalid);
+                }
+                let mut complete = complete.clone();
+                let follow_ups = complete.enqueue.iter_mut();
+                let blobs = follow_ups.map(|one| &mut one.message.blob);
+                blobs
+                    .chain(&mut complete.result)
+                    .for_each(|blob| blob.index += blobs_before);
+                Admitted::Whole(Command::Complete(Box::new(complete)))
+            }
             Ask::Nack(signed) => whole(signed.admit(authority, blobs_before).map(Command::Nack)),
             Ask::Extend(signed) => {
                 whole(signed.admit(authority, blobs_before).map(Command::Extend))

@@ -42,15 +42,15 @@ impl Schema for Message {
 const PRIORITY_DEFAULT: u8 = 1;
 
 /// Collects messages: the engine's view of each, and its bytes.
-struct Collector<'a, 'de> {
+pub(super) struct Collector<'a, 'de> {
     requests: &'a Requests,
     body: &'de str,
-    messages: Vec<NewMessage>,
-    blobs: Blobs,
+    pub messages: Vec<NewMessage>,
+    pub blobs: Blobs,
 }
 
 impl<'a, 'de> Collector<'a, 'de> {
-    fn new(requests: &'a Requests, body: &'de str) -> Self {
+    pub(super) fn new(requests: &'a Requests, body: &'de str) -> Self {
         Collector {
             requests,
             body,
@@ -60,7 +60,7 @@ impl<'a, 'de> Collector<'a, 'de> {
     }
 
     /// Reads a message's fields; a fault leaves it out, which ends the request.
-    fn take(&mut self, fields: &Fields<'de, Message>, faults: &mut Faults) {
+    pub(super) fn take<S: Schema>(&mut self, fields: &Fields<'de, S>, faults: &mut Faults) {
         let limits = &self.requests.limits;
         let payload = fields
             .raw(0)
@@ -104,7 +104,7 @@ impl<'a, 'de> Collector<'a, 'de> {
         });
     }
 
-    fn payload(&self, raw: &'de str, faults: &mut Faults) -> Option<&'de str> {
+    pub(super) fn payload(&self, raw: &'de str, faults: &mut Faults) -> Option<&'de str> {
         let (bytes, max) = (raw.len() as u64, self.requests.limits.payload_bytes_max);
         if bytes > max {
             let source = &self.requests.payload_limit_source;
@@ -151,7 +151,7 @@ impl<'a, 'de> Collector<'a, 'de> {
 }
 
 /// Where `part`, a slice of `body`, lies in it.
-fn range_of(body: &str, part: &str) -> Range<u32> {
+pub(super) fn range_of(body: &str, part: &str) -> Range<u32> {
     let start = part.as_ptr() as usize - body.as_ptr() as usize;
     start as u32..(start + part.len()) as u32
 }

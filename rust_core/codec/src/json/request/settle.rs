@@ -17,7 +17,7 @@ use std::borrow::Cow;
 /// The fields of a verb, for a message that is named in the path or beside its receipt.
 macro_rules! schema {
     ($name:ident, $what:literal, $required:literal, [$($field:literal),+]) => {
-        struct $name;
+        pub(super) struct $name;
         impl Schema for $name {
             const WHAT: &'static str = $what;
             const FIELDS: &'static [&'static str] = &[$($field),+];
@@ -26,7 +26,7 @@ macro_rules! schema {
     };
 }
 
-schema!(AckBody, "an ack", 0b1, ["receipt"]);
+schema!(AckBody, "an ack", 0b1, ["receipt", "result", "enqueue"]);
 schema!(
     NackBody,
     "a nack",
@@ -190,19 +190,6 @@ impl Requests {
             requests: self,
             blobs: Blobs::default(),
         }
-    }
-
-    /// `POST /v1/messages/{id}/ack`
-    pub fn ack(&self, id: &str, body: &[u8]) -> Result<Request, Invalid> {
-        let (_, message) = names::message(id)?;
-        let mut faults = Faults::default();
-        let fields = read_fields::<AckBody>(body, &mut faults)?;
-        let receipt = body_receipt(&fields, message, faults)?;
-        Ok(Request {
-            ask: Ask::Ack(ack(receipt)),
-            blobs: Blobs::default(),
-            batch_bytes_max: bound::CHANGE,
-        })
     }
 
     /// `POST /v1/messages/{id}/nack`

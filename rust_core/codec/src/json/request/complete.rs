@@ -1,0 +1,130 @@
+//! An ack that leaves something behind: a result, and messages to enqueue in the same step.
+
+use super::admit::receipt_of;
+use super::enqueue::{Collector, check_count, check_length, range_of};
+use super::settle::{AckBody, ack, read_text};
+use super::{Ask, Request, Requests};
+use crate::blob::Blobs;
+use crate::json::array::ReadArray;
+use crate::json::faults::Faults;
+use crate::json::invalid::Invalid;
+use crate::json::names;
+use crate::json::object::{Fields, Schema, body_text, read_fields};
+use crate::json::scalar::{any_text, is_null};
+use crate::record::bound;
+use engine::command::{Complete, FollowUp};
+use serde::de::DeserializeSeed;
+
+/// A message as sent, with its queue: the fields of a message come first, in its order.
+struct FollowUpBody;
+
+impl Schema for FollowUpBody {
+    const WHAT: &'static str = "a message to enqueue";
+    const FIELDS: &'static [&'static str] = &[
+        "payload",
+        "priority",
+        "delay",
+        "dedupId",
+        "orderingKey",
+        "fairnessKey",
+        "metadata",
+        "ttl",
+        "maxRetries",
+        "traceparent",
+        "dedupUntil",
+        "queue",
+    ];
+    const REQUIRED: u32 = 1 | 1 << 11;
+    const NULLABLE: u32 = 1;
+}
+
+const RESULT: usize = 1;
+const ENQUEUE: usize = 2;
+const QUEUE: usize = 11;
+
+impl Requests {
+    /// `POST /v1/messages/{id}/ack`
+    pub fn ack(&self, id: &str, body: &[u8]) -> Result<Request, Invalid> {
+        let (_, message) = names::message(id)?;
+        check_length(body)?;
+        let mut faults = Faults::default();
+        let fields = read_fields::<AckBody>(body, &mut faults)?;
+        let receipt = read_text(&fields, 0, &mut faults).and_then(|text| {
+            let read = receipt_of(&text, message);
+            let refused = |refusal: super::Refusal| {
+                faults.at("receipt", |faults| {
+                    faults.add_coded(refusal.code(), refusal.detail())
+                })
+            };
+            read.map_err(refused).ok()
+        });
+        let mut collector = Collector::new(self, body_text(body)?);
+        let queues = self.follow_ups(&fields, &mut collector, &mut faults);
+        let result = fields.raw(RESULT).and_then(|raw| {
+            let checked = faults.at("result", |faults| collector.payload(raw, faults))?;
+            let range = range_of(body_text(body).ok()?, checked);
+            Some(collector.blobs.push([range, 0..0]))
+        });
+        let receipt = faults.finish(receipt)?;
+        if result.is_none() && queues.is_empty() {
+            return Ok(Request {
+                ask: Ask::Ack(ack(receipt)),
+                blobs: Blobs::default(),
+                batch_bytes_max: bound::CHANGE,
+            });
+        }
+        let (count, blobs) = (queues.len(), collector.blobs);
+        let messages = queues.into_iter().zip(collector.messages);
+        let complete = Complete {
+            lease: receipt.claim().lease,
+            result,
+            enqueue: messages
+                .map(|(queue, message)| FollowUp { queue, message })
+                .collect(),
+        };
+        let batch_bytes_max = bound::CHANGE + self.enqueue_bytes_max(count, blobs.bytes());
+        Ok(Request {
+            ask: Ask::Complete(receipt, complete),
+            blobs,
+            batch_bytes_max,
+        })
+    }
+
+    /// The queues of what is to be enqueued; the messages go to the collector.
+    fn follow_ups<'de>(
+        &self,
+        fields: &Fields<'de, AckBody>,
+        collector: &mut Collector<'_, 'de>,
+        faults: &mut Faults,
+    ) -> Vec<Box<str>> {
+        let (mut queues, max) = (Vec::new(), self.limits.batch_entries_max as usize);
+        let Some(raw) = fields.raw(ENQUEUE).filter(|raw| !is_null(raw)) else {
+            return queues;
+        };
+        faults.at("enqueue", |faults| {
+            let take = |fields: Fields<'de, FollowUpBody>, faults: &mut Faults| {
+                collector.take(&fields, faults);
+                queues.extend(fields.read(QUEUE, faults, |raw, faults| {
+                    self.follow_up_queue(raw, faults)
+                }));
+            };
+            let mut json = serde_json::Deserializer::from_str(raw);
+            let read = ReadArray::new("messages", max, faults, take).deserialize(&mut json);
+            match read {
+                Ok(0) => {}
+                Ok(count) => check_count(count, max, faults),
+                Err(_) => {} // it is JSON, so only too many faults end it, and they are noted
+            }
+        });
+        queues
+    }
+
+    fn follow_up_queue(&self, raw: &str, faults: &mut Faults) -> Option<Box<str>> {
+        let name = any_text(raw, faults)?;
+        if self.limits.is_queue_name(&name) {
+            return Some(name.into());
+        }
+        faults.add_coded("queue_name_invalid", self.limits.queue_name_rule());
+        None
+    }
+}

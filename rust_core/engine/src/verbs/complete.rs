@@ -1,0 +1,273 @@
+//! complete: an ack that leaves something behind: a result, which is kept for a while, and messages to enqueue. All of it
+//! in one step, or nothing: a message that is refused refuses the ack. Repeating it is `already`, as for a plain ack.
+//!
+//! The messages are enqueued first, so what is checked is what happens: a dedup id that the message itself holds until it
+//! is done is still held.
+
+use std::collections::BTreeMap;
+
+use super::{enqueue, lease};
+use crate::batch::Batch;
+use crate::command::{Complete, FollowUp, NewMessage};
+use crate::ids::QueueNumber;
+use crate::record::Record;
+use crate::rejection::Rejection;
+use crate::reply::{Accepted, Reply};
+use crate::settled::Ending;
+use crate::state::State;
+
+pub(super) fn run(batch: &mut Batch, complete: Complete) -> Result<Reply, Rejection> {
+    let state = batch.state();
+    if state.settled.ending(complete.lease) == Some(Ending::Acked) {
+        return Ok(Reply::Completed {
+            already: true,
+            enqueued: Vec::new(),
+        });
+    }
+    let (_, queue) = lease::held(state, complete.lease)?;
+    let retention_ms = queue.config.result_retention_ms;
+    if let Some(refused) = refusals(state, batch.now_ms, &complete.enqueue) {
+        return Ok(Reply::FollowUpsRefused(refused));
+    }
+    let enqueued = complete
+        .enqueue
+        .iter()
+        .map(|one| {
+            let queue = batch.queue(&one.queue).expect("its queue was there");
+            enqueue::accept(batch, queue, &one.message).expect("it was checked")
+        })
+        .collect();
+    let (message, group) = (complete.lease.message, complete.lease.group);
+    let kept = complete.result.filter(|_| retention_ms > 0);
+    let expires_at_ms = batch.now_ms.saturating_add(retention_ms);
+    kept.into_iter().for_each(|result| batch.carry(result));
+    batch.commit(match kept {
+        None => Record::Acked { message, group },
+        Some(result) => Record::Completed {
+            message,
+            group,
+            expires_at_ms,
+            result_bytes: result.length,
+        },
+    });
+    Ok(Reply::Completed {
+        already: false,
+        enqueued,
+    })
+}
+
+/// A result an entry, when any can't be accepted: its own reason, or that another was refused.
+fn refusals(
+    state: &State,
+    now_ms: u64,
+    entries: &[FollowUp],
+) -> Option<Vec<Result<Accepted, Rejection>>> {
+    let mut results: Vec<Result<Accepted, Rejection>> =
+        vec![Err(Rejection::BatchAborted); entries.len()];
+    let mut by_queue: BTreeMap<QueueNumber, Vec<usize>> = BTreeMap::new();
+    let mut refused = false;
+    for (index, entry) in entries.iter().enumerate() {
+        match state.queues.named(&entry.queue) {
+            Ok(queue) => by_queue.entry(queue.number).or_default().push(index),
+            Err(rejection) => {
+                results[index] = Err(rejection);
+                refused = true;
+            }
+        }
+    }
+    for (queue, indexes) in by_queue {
+        let messages: Vec<NewMessage> = indexes
+            .iter()
+            .map(|&index| entries[index].message.clone())
+            .collect();
+        let Some(outcomes) = enqueue::refusals(state, now_ms, queue, &messages) else {
+            continue;
+        };
+        refused = true;
+        for (index, outcome) in indexes.into_iter().zip(outcomes) {
+            results[index] = outcome;
+        }
+    }
+    refused.then_some(results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Blob, Command};
+    use crate::config::QueueConfig;
+    use crate::ids::LeaseId;
+    use crate::twin::{SECOND, Twin, ack, config, message, with_dedup};
+
+    fn complete(lease: LeaseId, result: Option<u32>, enqueue: Vec<(&str, NewMessage)>) -> Command {
+        let enqueue = enqueue.into_iter().map(|(queue, message)| FollowUp {
+            queue: queue.into(),
+            message,
+        });
+        Command::Complete(Box::new(Complete {
+            lease,
+            result: result.map(|length| Blob { index: 9, length }),
+            enqueue: enqueue.collect(),
+        }))
+    }
+
+    fn twin() -> (Twin, LeaseId) {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin.create(
+            "next",
+            QueueConfig {
+                messages_max: 2,
+                ..config()
+            },
+        );
+        twin.enqueue("q", message());
+        let lease = twin.receive("q", 1)[0].lease;
+        (twin, lease)
+    }
+
+    fn counts(twin: &mut Twin, queue: &str) -> (u64, u64) {
+        let counts = twin.queue(queue).counts;
+        (counts.ready, counts.leased)
+    }
+
+    #[test]
+    fn the_ack_and_what_follows_are_one_step() {
+        let (mut twin, lease) = twin();
+        let follow = vec![
+            ("next", with_dedup(1, 1)),
+            ("q", message()),
+            ("next", with_dedup(1, 1)),
+        ];
+        let step = twin.step(vec![complete(lease, Some(7), follow)]);
+        let Reply::Completed {
+            already: false,
+            enqueued,
+        } = &step.replies[0]
+        else {
+            panic!("{:?}", step.replies)
+        };
+        assert_eq!(
+            enqueued.iter().map(|one| one.duplicate).collect::<Vec<_>>(),
+            [false, false, true]
+        );
+        assert_eq!(step.blobs, [0, 0, 9], "in the order of their records");
+        assert_eq!(
+            (counts(&mut twin, "next"), counts(&mut twin, "q")),
+            ((1, 0), (1, 0))
+        );
+        let again = twin.ask(complete(lease, None, vec![("q", message())]));
+        let already = Reply::Completed {
+            already: true,
+            enqueued: vec![],
+        };
+        assert_eq!((again, counts(&mut twin, "q")), (already, (1, 0)));
+        assert_eq!(twin.ask(ack(lease)), Reply::Acked { already: true });
+    }
+
+    #[test]
+    fn one_that_is_refused_refuses_all() {
+        let (mut twin, lease) = twin();
+        let follow = vec![
+            ("q", message()),
+            ("next", message()),
+            ("next", message()),
+            ("next", message()),
+            ("none", message()),
+        ];
+        let step = twin.step(vec![complete(lease, Some(7), follow)]);
+        let Reply::FollowUpsRefused(results) = &step.replies[0] else {
+            panic!("{:?}", step.replies)
+        };
+        let codes: Vec<_> = results
+            .iter()
+            .map(|one| one.as_ref().unwrap_err().code())
+            .collect();
+        let aborted = "batch_aborted";
+        assert_eq!(
+            codes,
+            [aborted, aborted, aborted, "queue_full", "queue_not_found"]
+        );
+        assert!(
+            step.records.is_empty() && step.blobs.is_empty(),
+            "nothing changed"
+        );
+        assert_eq!(
+            (counts(&mut twin, "next"), counts(&mut twin, "q")),
+            ((0, 0), (0, 1))
+        );
+        twin.ask(ack(lease));
+        let lost = twin.ask(complete(lease, None, vec![("none", message())]));
+        assert!(matches!(lost, Reply::Completed { already: true, .. }));
+    }
+
+    #[test]
+    fn a_result_is_seen_until_its_time_is_over() {
+        let (mut twin, lease) = twin();
+        let id = lease.message;
+        twin.ask(complete(lease, Some(7), vec![]));
+        let get = Command::GetMessage { message: id };
+        let Reply::Done(done) = twin.ask(get.clone()) else {
+            panic!("the result is gone")
+        };
+        let kept_ms = QueueConfig::RESULT_RETENTION_MS_DEFAULT;
+        assert_eq!(
+            (done.message, &*done.queue, done.result.length),
+            (id, "q", 7)
+        );
+        assert_eq!(done.expires_at_ms, twin.now_ms + kept_ms);
+        twin.fence();
+        assert!(matches!(
+            twin.wait(kept_ms - 1).ask(get.clone()),
+            Reply::Done(_)
+        ));
+        let gone = Reply::Rejected(Rejection::MessageNotFound);
+        assert_eq!(twin.wait(1).ask(get.clone()), gone);
+        let step = twin.step(vec![Command::Enqueue {
+            queue: "q".into(),
+            messages: vec![message()],
+            atomic: false,
+        }]);
+        assert!(
+            step.records
+                .contains(&Record::ResultsForgotten { count: 1 })
+        );
+    }
+
+    #[test]
+    fn no_result_is_kept_where_none_is_wanted_nor_of_a_queue_that_is_gone() {
+        let (mut twin, lease) = twin();
+        let id = lease.message;
+        twin.ask(complete(lease, Some(7), vec![]));
+        twin.ask(Command::DeleteQueue { name: "q".into() });
+        let get = |message| Command::GetMessage { message };
+        let gone = Reply::Rejected(Rejection::MessageNotFound);
+        assert_eq!(twin.ask(get(id)), gone);
+        twin.create(
+            "forgets",
+            QueueConfig {
+                result_retention_ms: 0,
+                ..config()
+            },
+        );
+        twin.enqueue("forgets", message());
+        let lease = twin.wait(SECOND).receive("forgets", 1)[0].lease;
+        let step = twin.step(vec![complete(lease, Some(7), vec![])]);
+        assert!(step.blobs.is_empty(), "nobody will read it");
+        assert_eq!(twin.ask(get(lease.message)), gone);
+    }
+
+    #[test]
+    fn a_duplicate_is_told_what_came_of_the_first_one() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin.enqueue("q", with_dedup(1, 1));
+        let lease = twin.receive("q", 1)[0].lease;
+        twin.ask(complete(lease, Some(7), vec![]));
+        let again = twin.enqueue("q", with_dedup(1, 1));
+        assert_eq!(
+            (again.duplicate, again.state, again.result.length),
+            (true, None, 7)
+        );
+    }
+}
