@@ -21,7 +21,8 @@ async def test_an_ack_keeps_a_result_and_enqueues_what_follows() -> None:
         await server.made_queue("q")
         await server.made_queue("next")
         identity, receipt = await leased(server, dedupId="once")
-        follow = [{"queue": "next", "payload": {"of": 1}, "priority": 9, "metadata": {"a": 1}}, {"queue": "q", "payload": 2}]
+        one = {"queue": "next", "payload": {"of": 1}, "priority": 9, "metadata": {"a": 1}}
+        follow = [one, {"queue": "q", "payload": 2}]
         body = {"receipt": receipt, "result": {"sum": 1.10}, "enqueue": follow}
         done = await server.call("POST", f"/v1/messages/{identity}/ack", body)
         assert (done.status, done.json["state"], done.json["already"]) == (200, "acked", False)

@@ -184,7 +184,7 @@ def test_settings_with_a_fault(config: Any, pointer: str) -> None:
         ({"receipt": RECEIPT[:-1] + "!"}, "receipt_invalid", "/receipt"),
         ({"receipt": "B" + RECEIPT[1:-1] + "R"}, "receipt_invalid", "/receipt"),
         ({"receipt": RECEIPT[:6] + "A" + RECEIPT[7:10] + "I" + RECEIPT[11:]}, "receipt_invalid", "/receipt"),
-        ({"receipt": RECEIPT, "result": 1}, "request_invalid", "/result"),
+        ({"receipt": RECEIPT, "note": 1}, "request_invalid", "/note"),
     ],
 )
 def test_receipts(fields: dict[str, Any], code: str, pointer: str) -> None:

@@ -321,7 +321,7 @@ class AckResult:
 
     already: bool
     enqueued: tuple[EnqueueResult, ...] = ()
-    """The messages enqueued with it, in order."""
+    """The messages enqueued with it, in order. Empty when `already`."""
 
     @classmethod
     def of(cls, json: Json) -> AckResult:

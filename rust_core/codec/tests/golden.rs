@@ -2,6 +2,7 @@
 //! newest one when it is not there; an existing recording is never written again.
 #![allow(clippy::disallowed_methods)] // a test of files reads files
 
+mod finished;
 mod grouped;
 mod said;
 mod swept;
@@ -200,13 +201,6 @@ fn records(blob_bytes: usize) -> Vec<Record> {
             message: message(1),
             group,
         },
-        Record::Completed {
-            message: message(8),
-            group,
-            expires_at_ms: 1_700_086_400_000,
-            result_bytes: error_bytes,
-        },
-        Record::ResultsForgotten { count: 3 },
         died(3, DeathReason::RetriesExhausted),
         died(4, DeathReason::LeaseEnded),
         died(5, DeathReason::Expired),
@@ -218,6 +212,7 @@ fn records(blob_bytes: usize) -> Vec<Record> {
             dead_letter: message(7),
         },
     ]);
+    records.extend(finished::results(error_bytes));
     records.extend(managed(queue));
     records.extend(swept::swept(queue));
     records.extend(grouped::of_groups(queue));
