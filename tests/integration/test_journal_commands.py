@@ -86,3 +86,21 @@ def test_a_changed_byte_is_found(server: LocalServer, number: int) -> None:
     with pytest.raises(RuntimeError, match="the server ended"):
         server.start()
     assert "othing was changed" in server.log()
+
+
+def test_a_directory_without_a_journal_is_named_and_stays_as_it_is(tmp_path: Path) -> None:
+    for name in ("verify", "dump"):
+        command = [str(Path(sys.executable).with_name("hanzo-queues")), "journal", name]
+        wrong = tmp_path / "mistyped"
+        looked = subprocess.run([*command, "--data-dir", str(wrong)], capture_output=True, text=True, timeout=60)
+        assert (looked.returncode, looked.stdout) == (1, "")
+        assert f"there is no journal in {wrong}" in looked.stderr
+        assert not wrong.exists()
+
+
+def test_batches_are_counted_from_one() -> None:
+    for given in ("0", "-5", "all"):
+        command = [str(Path(sys.executable).with_name("hanzo-queues")), "journal", "dump", f"--first={given}"]
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert f"'{given}' is not the number of a batch: the first one is 1" in refused.stderr

@@ -39,6 +39,7 @@ def plain(status: int, **headers: str) -> ApiError:
         (errors.InternalError("x"), True, False),
         (errors.QueueNotFound("x"), False, False),
         (errors.LeaseLost("x"), False, False),
+        (errors.MessageLeased("x"), False, False),
         (errors.ApiError("x", code="of_tomorrow", status=409, retryable=True), True, True),
     ],
     ids=lambda value: f"{type(value).__name__}" if isinstance(value, QueuesError) else str(value),

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hanzo_queues.errors import ApiError, QueuesError
+from hanzo_queues.errors import ApiError, MessageLeased, QueuesError
 
 RETRY_STATUSES = frozenset({408, 429, 502, 503, 504})
 
@@ -35,6 +35,8 @@ class RetryPolicy:
         """
         if failures > self.retries_max or not is_transient(error):
             return None
+        if isinstance(error, MessageLeased):
+            return None  # a lease lasts as long as its consumer works: whoever asked knows better than to sit it out
         if error.outcome == "unknown" and not safe:
             return None
         asked = error.retry_after if isinstance(error, ApiError) else None

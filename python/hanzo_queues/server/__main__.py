@@ -53,12 +53,19 @@ def _add_journal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     verify = looks.add_parser("verify", help="check every batch of the journal, and replay it")
     verify.set_defaults(run=_verify)
     dump = looks.add_parser("dump", help="print the journal's batches, a line of JSON each")
-    dump.add_argument("--first", type=int, default=1, metavar="LSN", help="begin with this batch (1)")
-    dump.add_argument("--last", type=int, metavar="LSN", help="end with this batch (the newest)")
+    dump.add_argument("--first", type=_lsn, default=1, metavar="LSN", help="begin with this batch (1)")
+    dump.add_argument("--last", type=_lsn, metavar="LSN", help="end with this batch (the newest)")
     dump.add_argument("--records", action="store_true", help="print what each batch holds, in words")
     dump.set_defaults(run=_dump)
     for look in (verify, dump):
         look.add_argument("--data-dir", help="overrides HANZO_DATA_DIR")
+
+
+def _lsn(text: str) -> int:
+    """Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a batch: the first one is 1")
+    return int(text)
 
 
 def _variable_help(variable: Variable) -> str:

@@ -17,6 +17,7 @@ import orjson
 
 from hanzo_queues._core import BatchError, Description, Engine, describe_batch
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError
+from hanzo_queues.server.nats_process import STORE_DIRECTORY
 from hanzo_queues.server.recovery import replay
 from hanzo_queues.server.settings import Settings
 from hanzo_queues.server.storage import OWN_PARTITION, StartRefused, open_storage
@@ -39,6 +40,11 @@ def run(command: Callable[[Journal], Coroutine[Any, Any, None]], settings: Setti
 
 
 async def _run(command: Callable[[Journal], Coroutine[Any, Any, None]], settings: Settings) -> None:
+    if settings.nats_url is None and not (settings.data_dir / STORE_DIRECTORY).is_dir():
+        raise StartRefused(  # to open it would make one
+            f"there is no journal in {settings.data_dir}: no server has started there. "
+            "Choose another directory with HANZO_DATA_DIR (--data-dir)."
+        )
     async with open_storage(settings) as storage:
         try:
             await command(storage.journal)

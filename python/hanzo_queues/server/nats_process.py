@@ -20,6 +20,7 @@ from hanzo_queues.server.data_directory import DataDirectory
 
 logger = logging.getLogger(__name__)
 
+STORE_DIRECTORY = "jetstream"  # in the data directory
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 LOG_BYTES_MAX = 10 * 1024 * 1024
 LAST_WORDS_BYTES = 4096
@@ -39,7 +40,7 @@ class NatsProcess:
         self._config_path = directory.path / "nats-server.conf"
         self._pid_path = directory.path / "nats-server.pid"
         self._log_path = directory.path / "nats-server.log"
-        self.store_path = directory.path / "jetstream"
+        self.store_path = directory.path / STORE_DIRECTORY
         self._process: asyncio.subprocess.Process | None = None
 
     @property
