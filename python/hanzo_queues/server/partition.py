@@ -143,6 +143,12 @@ class Partition:
             raise
         return await self._answer(reply)
 
+    async def delete(self, queue: str, command: Command) -> Answer:
+        """Carries out the deletion of `queue`, written as for `receive`, and lets its long polls learn of it."""
+        answer = await self.submit(command)
+        self._polls.wake_deleted(queue)
+        return answer
+
     async def start_sweep(self, command: Command) -> Answer:
         """Carries out the start of a sweep, as `submit`, and drives the sweep from then on, whether or not its client
         waits for this answer."""

@@ -102,10 +102,19 @@ class Polls:
         """Ask again for every parked poll: a new writer begins, or the last one ends. Turns begin anew, since who had
         one may have been refused meanwhile."""
         for key, line in list(self._lines.items()):
-            line.asking = None
-            for request in list(line.polls):
-                self._wake_one(request)
-            self._drop_if_idle(key, line)
+            self._wake_line(key, line)
+
+    def wake_deleted(self, queue: str) -> None:
+        """`queue` (or a further group, as `queue/group`) is gone, with all its groups: their polls are told so."""
+        for key, line in list(self._lines.items()):
+            if key[0] == queue or key[0].startswith(f"{queue}/"):
+                self._wake_line(key, line)
+
+    def _wake_line(self, key: _Key, line: _Line) -> None:
+        line.asking = None
+        for request in list(line.polls):
+            self._wake_one(request)
+        self._drop_if_idle(key, line)
 
     def leave(self, request: Request) -> None:
         """`request` was answered or its client is gone, wherever it was: its turn, if it had one, goes to the next."""

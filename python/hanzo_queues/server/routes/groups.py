@@ -31,8 +31,9 @@ async def get_group(edge: Edge, call: Call) -> Answer:
 async def delete_group(edge: Edge, call: Call) -> Answer:
     """DELETE /v1/queues/{queue}/groups/{group}"""
     queue = call.path["queue"]
-    command = edge.parser.delete_group(queue, call.path["group"])
-    return await edge.router.partition_of_queue(queue).submit(command)
+    group = call.path["group"]
+    command = edge.parser.delete_group(queue, group)
+    return await edge.router.partition_of_queue(queue).delete(f"{queue}/{group}", command)
 
 
 async def heartbeat(edge: Edge, call: Call) -> Answer:

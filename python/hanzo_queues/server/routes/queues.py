@@ -61,4 +61,4 @@ async def purge_queue(edge: Edge, call: Call) -> Answer:
 async def delete_queue(edge: Edge, call: Call) -> Answer:
     """DELETE /v1/queues/{queue}"""
     queue = call.path["queue"]
-    return await edge.router.partition_of_queue(queue).submit(edge.parser.delete_queue(queue))
+    return await edge.router.partition_of_queue(queue).delete(queue, edge.parser.delete_queue(queue))
