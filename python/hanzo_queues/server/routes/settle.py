@@ -14,7 +14,7 @@ async def ack(edge: Edge, call: Call) -> Answer:
     message = call.path["message"]
     partition = partition_of_message(edge, message)
     command = edge.parser.ack(message, await read_json_body(edge, call))
-    return await partition.submit(command)
+    return await partition.submit(edge.fitting(command))
 
 
 async def nack(edge: Edge, call: Call) -> Answer:

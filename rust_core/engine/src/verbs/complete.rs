@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{enqueue, lease};
+use super::{duplicate, enqueue, lease};
 use crate::batch::Batch;
 use crate::command::{Complete, FollowUp, NewMessage};
 use crate::ids::QueueNumber;
@@ -74,6 +74,16 @@ fn refusals(
                 refused = true;
             }
         }
+    }
+    // Each queue's check counts its own; the memory is one for all. A duplicate counts too, near the bound.
+    let with_id = |entry: &FollowUp| entry.message.dedup.is_some();
+    let ids = entries.iter().filter(|entry| with_id(entry)).count() as u64;
+    if let (Some(last), Err(full)) = (
+        entries.iter().rposition(with_id),
+        duplicate::check_room(state, ids),
+    ) {
+        results[last] = Err(full);
+        refused = true;
     }
     for (queue, indexes) in by_queue {
         let messages: Vec<NewMessage> = indexes
@@ -199,6 +209,26 @@ mod tests {
         twin.ask(ack(lease));
         let lost = twin.ask(complete(lease, None, vec![("none", message())]));
         assert!(matches!(lost, Reply::Completed { already: true, .. }));
+    }
+
+    #[test]
+    fn the_memory_of_dedup_ids_is_one_for_all_queues() {
+        let mut settings = crate::twin::settings();
+        settings.dedup_ids_max = 1;
+        let mut twin = Twin::with(settings);
+        twin.create("q", config());
+        twin.create("next", config());
+        twin.enqueue("q", message());
+        let lease = twin.receive("q", 1)[0].lease;
+        let follow = vec![("q", with_dedup(1, 1)), ("next", with_dedup(2, 1))];
+        let Reply::FollowUpsRefused(results) = twin.ask(complete(lease, None, follow)) else {
+            panic!("accepted")
+        };
+        let codes = results.iter().map(|one| one.as_ref().unwrap_err().code());
+        assert_eq!(
+            codes.collect::<Vec<_>>(),
+            ["batch_aborted", "dedup_memory_full"]
+        );
     }
 
     #[test]
