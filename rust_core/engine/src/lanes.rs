@@ -40,12 +40,18 @@ struct Lane {
     joined: u64,
     /// None: it takes part. Otherwise it is parked until then, or [`UNTIL_DONE`].
     parked_until_ms: Option<u64>,
+    /// Neighbours among the lanes that are open, in the order in which they opened.
+    next: u32,
+    previous: u32,
 }
 
 /// See the module.
 pub(crate) struct Lanes {
     lanes: Vec<Lane>,
     free: Vec<u32>,
+    /// The lanes that are open, first and last: closed ones lie between them, and may be very many.
+    first: u32,
+    last: u32,
     /// The lane of messages without a key, or [`NONE`].
     unkeyed: u32,
     keyed: HashTable<u32>,
@@ -62,6 +68,8 @@ impl Lanes {
         Lanes {
             lanes: Vec::new(),
             free: Vec::new(),
+            first: NONE,
+            last: NONE,
             unkeyed: NONE,
             keyed: HashTable::new(),
             turns: BTreeSet::new(),
@@ -185,25 +193,26 @@ impl Lanes {
         Line::new(self)
     }
 
-    /// All messages: lane by lane, in no order that means anything, each first in first out.
+    /// All messages: lane by lane, in the order in which they opened, each first in first out.
     pub fn iter<'a>(&'a self, slab: &'a Slab) -> impl Iterator<Item = u32> + 'a {
-        self.lists(0).flat_map(|list| list.iter(slab))
+        let next = |lane: &&Lane| self.open_lane(lane.next);
+        let lanes = std::iter::successors(self.open_lane(self.first), next);
+        lanes.flat_map(|lane| lane.list.iter(slab))
     }
 
     /// The first message of the first lane.
     pub fn first(&self) -> Option<u32> {
-        self.lists(0).next().map(|list| list.head)
+        self.open_lane(self.first).map(|lane| lane.list.head)
     }
 
     /// The first message of the lane after the flow's.
     pub fn first_after(&self, flow: u32) -> Option<u32> {
-        let after = self.lane_of(flow) as usize + 1;
-        self.lists(after).next().map(|list| list.head)
+        let lane = &self.lanes[self.lane_of(flow) as usize];
+        self.open_lane(lane.next).map(|lane| lane.list.head)
     }
 
-    fn lists(&self, from: usize) -> impl Iterator<Item = List> + '_ {
-        let lists = self.lanes[from..].iter().map(|lane| lane.list);
-        lists.filter(|list| !list.is_empty())
+    fn open_lane(&self, lane: u32) -> Option<&Lane> {
+        (lane != NONE).then(|| &self.lanes[lane as usize])
     }
 
     /// The only lane there ever was, when it takes part.
@@ -234,8 +243,15 @@ impl Lanes {
             pass: 0,
             joined: 0,
             parked_until_ms: None,
+            next: NONE,
+            previous: self.last,
         };
         let slot = self.add(lane);
+        match self.last {
+            NONE => self.first = slot,
+            last => self.lanes[last as usize].next = slot,
+        }
+        self.last = slot;
         if flow == NONE {
             self.unkeyed = slot;
         } else {
@@ -266,8 +282,18 @@ impl Lanes {
         let Lane {
             flow,
             parked_until_ms,
+            next,
+            previous,
             ..
         } = self.lanes[lane as usize];
+        match previous {
+            NONE => self.first = next,
+            previous => self.lanes[previous as usize].next = next,
+        }
+        match next {
+            NONE => self.last = previous,
+            next => self.lanes[next as usize].previous = previous,
+        }
         if flow == NONE {
             self.unkeyed = NONE;
         } else {
@@ -322,6 +348,12 @@ impl Lanes {
     /// Panics unless turns and ages are those of the lanes that take part, and the parked ones are `parked`.
     pub fn assert_valid(&self, slab: &Slab, mut parked: impl FnMut(u32, u64)) {
         let mut taking_part = 0;
+        let next = |&lane: &u32| Some(self.lanes[lane as usize].next).filter(|&lane| lane != NONE);
+        let first = Some(self.first).filter(|&lane| lane != NONE);
+        let open: BTreeSet<u32> = std::iter::successors(first, next).collect();
+        let holds = |&lane: &u32| !self.lanes[lane as usize].list.is_empty();
+        assert!(open.iter().all(holds), "a closed lane is in the chain");
+        assert_eq!(open.len(), self.lanes.len() - self.free.len(), "the chain");
         for (slot, lane) in (0..).zip(&self.lanes) {
             if lane.list.is_empty() {
                 assert!(self.free.contains(&slot), "an empty lane is free");

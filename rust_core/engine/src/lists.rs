@@ -5,13 +5,18 @@
 //! anew, in order and in bounded parts; so a change of members takes no longer with more keys.
 
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ready::Ready;
 use crate::slab::Slab;
 
-/// Which list of a group.
-pub(crate) type ListId = u32;
+/// Which list of a group. Each change of members takes a number for each: 32 bits would be used up some day.
+pub(crate) type ListId = u64;
+
+/// Of a retired list: its first message's priority (the highest first), fairness key, since when it waits, and number;
+/// the list, and the message's slot.
+type Head = (Reverse<u8>, u32, u64, u64, ListId, u32);
 
 /// The list of the messages without an ordering key.
 pub(crate) const SHARED: ListId = 0;
@@ -21,7 +26,9 @@ pub(crate) struct Lists {
     shared: Keyed,
     /// By number; numbers count up and an empty list isn't there.
     keyed: BTreeMap<ListId, Keyed>,
-    retired: BTreeSet<ListId>,
+    retired: BTreeMap<ListId, Head>,
+    /// Of the retired lists, the one that is assigned next first.
+    heads: BTreeSet<Head>,
     /// Of the keys that stick to nobody.
     unassigned: ListId,
     /// The last number given.
@@ -39,7 +46,8 @@ impl Lists {
         Lists {
             shared: Keyed::default(),
             keyed: BTreeMap::new(),
-            retired: BTreeSet::new(),
+            retired: BTreeMap::new(),
+            heads: BTreeSet::new(),
             unassigned: 1,
             numbered: 1,
         }
@@ -57,33 +65,31 @@ impl Lists {
     }
 
     /// All keyed lists are assigned anew; who has one needs a fresh number.
-    pub fn retire(&mut self) {
-        self.retired.extend(self.keyed.keys());
+    pub fn retire(&mut self, slab: &Slab) {
+        for (&id, list) in &self.keyed {
+            if let Entry::Vacant(entry) = self.retired.entry(id) {
+                let head = head(id, list, slab);
+                entry.insert(head);
+                self.heads.insert(head);
+            }
+        }
         self.unassigned = self.number();
     }
 
     #[cfg(test)]
     pub fn is_retired(&self, id: ListId) -> bool {
-        self.retired.contains(&id)
+        self.retired.contains_key(&id)
     }
 
     /// Messages of retired lists.
     pub fn retired(&self) -> u64 {
-        let retired = self.retired.iter().map(|&id| self.count(id));
+        let retired = self.retired.keys().map(|&id| self.count(id));
         retired.sum()
     }
 
     /// The message of a retired list that is assigned next: of the highest priority, then the oldest of its lane.
-    pub fn next_retired(&self, slab: &Slab) -> Option<u32> {
-        let heads = self
-            .retired
-            .iter()
-            .filter_map(|&id| self.get(id)?.first_at_or_below(u8::MAX));
-        heads.min_by_key(|&slot| {
-            let message = &slab[slot];
-            let (priority, number) = (Reverse(message.priority), message.number);
-            (priority, message.flow, message.at_ms(), number)
-        })
+    pub fn next_retired(&self) -> Option<u32> {
+        self.heads.first().map(|&(.., slot)| slot)
     }
 
     pub fn get(&self, id: ListId) -> Option<&Ready> {
@@ -125,7 +131,15 @@ impl Lists {
         };
         list.ready.remove(slab, slot);
         list.count -= 1;
-        if list.count == 0 && id != SHARED {
+        let is_empty = list.count == 0;
+        if let Some(known) = self.retired.get_mut(&id) {
+            self.heads.remove(known);
+            if !is_empty {
+                *known = head(id, list, slab);
+                self.heads.insert(*known);
+            }
+        }
+        if is_empty && id != SHARED {
             self.keyed.remove(&id);
             self.retired.remove(&id);
         }
@@ -181,6 +195,27 @@ impl Lists {
 
     /// Which numbers are whose, for the fold.
     pub fn facts(&self) -> impl std::fmt::Debug + '_ {
-        (&self.retired, self.unassigned, self.numbered)
+        (self.retired.keys(), self.unassigned, self.numbered)
+    }
+}
+
+fn head(id: ListId, list: &Keyed, slab: &Slab) -> Head {
+    let slot = list.ready.first_at_or_below(u8::MAX);
+    let slot = slot.expect("a keyed list holds a message");
+    let message = &slab[slot];
+    let (priority, since_ms) = (Reverse(message.priority), message.at_ms());
+    (priority, message.flow, since_ms, message.number, id, slot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_lists_are_not_used_up_by_those_who_come_and_go() {
+        let mut lists = Lists::new();
+        lists.numbered = ListId::from(u32::MAX);
+        assert!(lists.number() > ListId::from(u32::MAX));
+        assert_ne!(lists.number(), SHARED);
     }
 }

@@ -45,11 +45,19 @@ impl State {
         }
     }
 
+    /// A member of a group was seen now. A poll of it that waits still says more.
+    pub fn see_now(&mut self, number: QueueNumber, consumer: &str) {
+        let (now_ms, queue) = (self.cursor.now_ms, self.queues.get_mut(number));
+        if let Some(member) = queue.members.find_mut(consumer) {
+            member.seen_ms = member.seen_ms.max(now_ms);
+        }
+    }
+
     /// Who holds the message in `slot` was seen now.
     pub fn see_holder(&mut self, slot: u32) {
         let number = self.messages[slot].queue;
         if let Some(holder) = self.queues.get(number).members.holder(slot).cloned() {
-            self.see(number, &holder, self.cursor.now_ms);
+            self.see_now(number, &holder);
         }
     }
 

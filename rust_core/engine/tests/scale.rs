@@ -175,3 +175,38 @@ fn a_tenth_of_all_delayed_messages_come_due_at_once() {
         broker.due, firing.0, filling, firing.1
     );
 }
+
+/// What is left to do takes no longer however many lists it lies in: one more of many members comes, and a queue of many
+/// fairness keys is purged. The bound is several times what a build for tests takes.
+#[test]
+fn what_many_keys_and_members_leave_to_do_is_done_in_short_steps() {
+    let mut broker = Broker::new();
+    let (members, keys) = (500, 20_000_u64);
+    let heartbeat = |member: u64| Command::Heartbeat {
+        queue: "other".into(),
+        group: "default".into(),
+        consumer: format!("worker-{member}").into(),
+        members_max: members + 1,
+    };
+    (0..members).for_each(|member| drop(broker.step(NOW_MS, vec![heartbeat(member)])));
+    let keyed = |key: u64| NewMessage {
+        ordering_key: Some(key.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        fairness_key: Some(key),
+        ..message(0)
+    };
+    (0..keys).for_each(|key| drop(broker.step(NOW_MS, vec![enqueue("other", vec![keyed(key)])])));
+    let purge = Command::PurgeQueue {
+        name: "other".into(),
+    };
+    for begin in [heartbeat(members), purge] {
+        broker.slowest = Duration::ZERO;
+        let (mut step, mut steps) = (broker.step(NOW_MS, vec![begin]), 1);
+        while step.next_deadline_ms == Some(NOW_MS) {
+            step = broker.step(NOW_MS, vec![]);
+            steps += 1;
+        }
+        println!("{steps} steps, the slowest {:?}", broker.slowest);
+        assert!(steps > 5, "it is done in parts");
+        assert!(broker.slowest < Duration::from_millis(1500), "a long step");
+    }
+}

@@ -10,6 +10,7 @@ impl State {
         let queue = self.queues.get_mut(number);
         queue.members.join(consumer, now_ms, 0);
         self.members_changed(number);
+        self.rank_session(number, consumer);
     }
 
     /// What it held is ready again, no attempt counted: the older first.
@@ -29,14 +30,13 @@ impl State {
 
     fn members_changed(&mut self, number: QueueNumber) {
         let queue = self.queues.get_mut(number);
-        queue.lists.retire();
+        queue.lists.retire(&self.messages);
         for (_, member) in queue.members.iter_mut() {
             member.list = queue.lists.number();
         }
         if queue.lists.retired() > 0 {
             self.reassigning.insert(number);
         }
-        self.rank_sessions(number);
         self.wake(number);
     }
 
@@ -44,7 +44,7 @@ impl State {
     pub(super) fn reassign(&mut self, number: QueueNumber, count: u32) {
         for _ in 0..count {
             let lists = &self.queues.get(number).lists;
-            let slot = lists.next_retired(&self.messages);
+            let slot = lists.next_retired();
             let slot = slot.expect("more messages are assigned anew than there are");
             let at_ms = self.messages[slot].at_ms();
             self.relocate(slot, Place::Ready, at_ms, End::InOrder);

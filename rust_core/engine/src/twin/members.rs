@@ -324,3 +324,33 @@ fn a_queue_s_settings_may_end_sessions_soon() {
     twin.wait(SECOND).step(vec![]);
     assert_eq!(members(&mut twin), []);
 }
+
+#[test]
+fn a_member_whose_poll_waits_is_there_whatever_else_it_does_meanwhile() {
+    let mut twin = Twin::new();
+    let session_timeout_ms = SECOND;
+    twin.create(
+        "q",
+        QueueConfig {
+            session_timeout_ms,
+            ..config()
+        },
+    );
+    enqueue(&mut twin, vec![message(); 2]);
+    let [done, held] = &received(&mut twin, "a")[..] else {
+        panic!("two are ready");
+    };
+    let mut waiting = poll("a", 1);
+    if let Command::Receive { wait_ms, .. } = &mut waiting {
+        *wait_ms = 20 * SECOND;
+    }
+    twin.ask(waiting);
+    twin.wait(10).step(vec![ack(done.lease), heartbeat("a")]);
+    twin.wait(5 * SECOND).step(vec![]);
+    assert_eq!(members(&mut twin), ["a".into()]);
+    twin.ask(extend(held.lease, 30 * SECOND));
+    twin.wait(15 * SECOND).step(vec![]);
+    assert_eq!(members(&mut twin), ["a".into()], "the poll just ended");
+    twin.wait(SECOND).step(vec![]);
+    assert!(members(&mut twin).is_empty());
+}

@@ -12,12 +12,9 @@ pub(super) fn run(
     consumer: &str,
     members_max: u64,
 ) -> Result<Reply, Rejection> {
-    let (number, now_ms) = (
-        batch.state().queues.group(queue, group)?.number,
-        batch.now_ms,
-    );
+    let number = batch.state().queues.group(queue, group)?.number;
     membership::join(batch, number, consumer, members_max)?;
-    batch.change_volatile(|state| state.see(number, consumer, now_ms));
+    batch.change_volatile(|state| state.see_now(number, consumer));
     let until_ms = batch.state().session_until_ms(number, consumer);
     Ok(Reply::Session {
         until_ms: until_ms.expect("it is a member"),
