@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from itertools import count
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.contract.http_server import Reply, Served, served
+from tests.contract.http_server import Reply, Served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-names = (f"once-{number}" for number in count())
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server() -> AsyncIterator[Served]:
-    async with served() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def queue(server: Served) -> str:
-    return await server.made_queue(next(names))
-
 
 async def sent(server: Served, queue: str, **fields: Any) -> Reply:
     return await server.call("POST", f"/v1/queues/{queue}/messages", {"payload": 1, "dedupId": "once", **fields})

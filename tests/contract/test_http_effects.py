@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from itertools import count
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.contract.http_server import Served, served
+from tests.contract.http_server import Served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-names = (f"effects-{number}" for number in count())
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server() -> AsyncIterator[Served]:
-    async with served() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def queue(server: Served) -> str:
-    return await server.made_queue(next(names))
-
 
 async def leased(server: Served, queue: str, **message: Any) -> dict[str, Any]:
     """A message, enqueued and received."""

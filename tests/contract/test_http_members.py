@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.contract.http_server import PATIENCE_S, Served, served, until
+from tests.contract.http_server import PATIENCE_S, Served, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 names = (f"members-{number}" for number in count())
 KEYS = [f"key-{number}" for number in range(40)]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server() -> AsyncIterator[Served]:
-    async with served() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def queue(server: Served) -> str:
-    return await server.made_queue(next(names))
 
 
 def member(queue: str, consumer: str, group: str = "default") -> str:

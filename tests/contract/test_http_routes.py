@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from itertools import count
 
 import orjson
 import pytest
-import pytest_asyncio
 
-from tests.contract.http_server import Served, served
+from tests.contract.http_server import Served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MESSAGE_ID = re.compile(r"[0-9a-v]{20}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 names = (f"queue-{number}" for number in count())
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server() -> AsyncIterator[Served]:
-    async with served() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def queue(server: Served) -> str:
-    return await server.made_queue(next(names))
 
 
 async def test_health_needs_no_key(server: Served) -> None:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.contract.http_server import PATIENCE_S, Served, served
+from tests.contract.http_server import PATIENCE_S, Served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 names = (f"swept-{number}" for number in count())
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server() -> AsyncIterator[Served]:
-    async with served() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module")

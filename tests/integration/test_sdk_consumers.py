@@ -8,19 +8,12 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from examples.local_server import LocalServer
 from hanzo_queues import AsyncQueues, Handled, Message, Queues, Retry
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    with LocalServer() as running:
-        yield running
 
 
 async def stopped(queues: AsyncQueues, run: asyncio.Task[None]) -> None:

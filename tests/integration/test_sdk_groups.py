@@ -3,32 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from examples.local_server import LocalServer
 from hanzo_queues import AsyncQueues, Message, errors
-
-NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    with LocalServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def queues(server: LocalServer) -> AsyncIterator[AsyncQueues]:
-    async with AsyncQueues(server.api_key, url=server.url) as client:
-        yield client
-
-
-@pytest.fixture
-async def name(queues: AsyncQueues) -> str:
-    return (await queues.create(f"q{next(NUMBERS)}")).name
 
 
 async def test_each_group_gets_its_own_copy(queues: AsyncQueues, name: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -12,24 +11,11 @@ import pytest
 from examples.local_server import LocalServer
 from hanzo_queues import AsyncQueues, errors
 
-NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    with LocalServer() as running:
-        yield running
-
 
 @pytest.fixture
 async def queues(server: LocalServer) -> AsyncIterator[AsyncQueues]:
     async with AsyncQueues(server.api_key, url=server.url, retries_max=0) as client:
         yield client
-
-
-@pytest.fixture
-async def name(queues: AsyncQueues) -> str:
-    return (await queues.create(f"q{next(NUMBERS)}")).name
 
 
 async def test_enqueues_are_paused_and_resumed(queues: AsyncQueues, name: str) -> None:

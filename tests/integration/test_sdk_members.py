@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,18 +14,6 @@ from examples.local_server import LocalServer
 from hanzo_queues import AsyncQueues, Group, Handled, Message, errors
 
 NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    with LocalServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def queues(server: LocalServer) -> AsyncIterator[AsyncQueues]:
-    async with AsyncQueues(server.api_key, url=server.url) as client:
-        yield client
 
 
 @pytest.fixture

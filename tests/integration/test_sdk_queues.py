@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,12 +21,6 @@ NUMBERS = itertools.count()
 def server() -> Iterator[LocalServer]:
     with LocalServer(environment={"MAX_BATCH_SIZE": "50"}) as running:
         yield running
-
-
-@pytest.fixture
-async def queues(server: LocalServer) -> AsyncIterator[AsyncQueues]:
-    async with AsyncQueues(server.api_key, url=server.url) as client:
-        yield client
 
 
 @pytest.fixture

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
-
-import pytest
 
 from examples.local_server import LocalServer
 from hanzo_queues import AsyncQueues, Message
@@ -14,12 +11,6 @@ from hanzo_queues.client.models import QueueCounts
 
 CONSUMERS = 10
 KEYS = 40
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    with LocalServer() as running:
-        yield running
 
 
 class Worker:

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
 
-from examples.local_server import LocalServer
 from hanzo_queues import AsyncQueues, Sweep, errors
 
 NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    with LocalServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def queues(server: LocalServer) -> AsyncIterator[AsyncQueues]:
-    async with AsyncQueues(server.api_key, url=server.url) as client:
-        yield client
 
 
 @pytest.fixture

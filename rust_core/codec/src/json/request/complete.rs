@@ -1,8 +1,7 @@
 //! An ack that leaves something behind: a result, and messages to enqueue in the same step.
 
-use super::admit::receipt_of;
-use super::enqueue::{Collector, check_count, check_length, range_of};
-use super::settle::{AckBody, ack, read_text};
+use super::enqueue::{Collector, Message, check_count, check_length, range_of};
+use super::settle::{AckBody, ack, read_receipt};
 use super::{Ask, Request, Requests};
 use crate::blob::Blobs;
 use crate::json::array::ReadArray;
@@ -20,27 +19,24 @@ struct FollowUpBody;
 
 impl Schema for FollowUpBody {
     const WHAT: &'static str = "a message to enqueue";
-    const FIELDS: &'static [&'static str] = &[
-        "payload",
-        "priority",
-        "delay",
-        "dedupId",
-        "orderingKey",
-        "fairnessKey",
-        "metadata",
-        "ttl",
-        "maxRetries",
-        "traceparent",
-        "dedupUntil",
-        "queue",
-    ];
-    const REQUIRED: u32 = 1 | 1 << 11;
-    const NULLABLE: u32 = 1;
+    const FIELDS: &'static [&'static str] = &FIELDS;
+    const REQUIRED: u32 = Message::REQUIRED | 1 << QUEUE;
+    const NULLABLE: u32 = Message::NULLABLE;
 }
+
+const FIELDS: [&str; QUEUE + 1] = {
+    let (mut fields, mut index) = (["queue"; QUEUE + 1], 0);
+    while index < QUEUE {
+        fields[index] = <Message as Schema>::FIELDS[index];
+        index += 1;
+    }
+    fields
+};
 
 const RESULT: usize = 1;
 const ENQUEUE: usize = 2;
-const QUEUE: usize = 11;
+/// Of a message to enqueue: behind those of a message.
+const QUEUE: usize = <Message as Schema>::FIELDS.len();
 
 impl Requests {
     /// `POST /v1/messages/{id}/ack`
@@ -49,15 +45,7 @@ impl Requests {
         check_length(body)?;
         let mut faults = Faults::default();
         let fields = read_fields::<AckBody>(body, &mut faults)?;
-        let receipt = read_text(&fields, 0, &mut faults).and_then(|text| {
-            let read = receipt_of(&text, message);
-            let refused = |refusal: super::Refusal| {
-                faults.at("receipt", |faults| {
-                    faults.add_coded(refusal.code(), refusal.detail())
-                })
-            };
-            read.map_err(refused).ok()
-        });
+        let receipt = read_receipt(&fields, message, &mut faults);
         let mut collector = Collector::new(self, body_text(body)?);
         let queues = self.follow_ups(&fields, &mut collector, &mut faults);
         let result = fields.raw(RESULT).and_then(|raw| {

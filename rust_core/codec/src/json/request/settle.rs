@@ -157,13 +157,12 @@ pub(super) fn release(receipt: Receipt, delay_ms: Option<u64>) -> Signed<Release
 }
 
 /// The receipt of a body whose message is in the path.
-fn body_receipt<S: Schema>(
+pub(super) fn read_receipt<S: Schema>(
     fields: &Fields<'_, S>,
     message: MessageId,
-    mut faults: Faults,
-) -> Result<Receipt, Invalid> {
-    let text = read_text(fields, 0, &mut faults);
-    let receipt = text.and_then(|text| {
+    faults: &mut Faults,
+) -> Option<Receipt> {
+    read_text(fields, 0, faults).and_then(|text| {
         let read = receipt_of(&text, message);
         read.map_err(|refusal| {
             faults.at("receipt", |faults| {
@@ -171,7 +170,16 @@ fn body_receipt<S: Schema>(
             })
         })
         .ok()
-    });
+    })
+}
+
+/// The same, of a body that has no other fault.
+fn body_receipt<S: Schema>(
+    fields: &Fields<'_, S>,
+    message: MessageId,
+    mut faults: Faults,
+) -> Result<Receipt, Invalid> {
+    let receipt = read_receipt(fields, message, &mut faults);
     faults.finish(receipt)
 }
 
