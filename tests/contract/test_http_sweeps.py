@@ -131,6 +131,24 @@ async def test_what_has_gone_since_a_sweep_found_it_holds_nothing_up(server: Ser
     assert (over["state"], over["moved"]) == ("done", 3)
 
 
+async def test_groups_that_were_done_with_a_message_do_not_get_it_again(server: Served, queue: str) -> None:
+    elsewhere = await server.made_queue(next(names))
+    for name in (queue, elsewhere):
+        await server.call("POST", f"/v1/queues/{name}/groups", {"name": "audit"})
+
+    async def got_by(name: str) -> list[int]:
+        return [len(await server.received(name, f"?consumerGroup={group}")) for group in ("default", "audit")]
+
+    for destination, groups in ({}, [1, 0]), ({"destination": queue}, [1, 0]), ({"destination": elsewhere}, [1, 1]):
+        identity = await server.enqueued(queue)
+        [copy] = await server.received(queue, "?consumerGroup=audit")
+        await server.call("POST", f"/v1/messages/{identity}/ack", {"receipt": copy["receipt"]})
+        [held] = await server.received(queue)
+        await server.call("POST", f"/v1/messages/{identity}/nack", {"receipt": held["receipt"], "reject": True})
+        assert tally(await redriven(server, f"{queue}-dead", **destination)) == (1, 1, 0, 0)
+        assert await got_by(destination.get("destination", queue)) == groups
+
+
 async def test_what_can_not_go_is_told_and_goes_with_a_destination(server: Served, queue: str) -> None:
     await die(server, queue)
     await server.call("DELETE", f"/v1/queues/{queue}")

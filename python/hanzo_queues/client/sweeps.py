@@ -125,7 +125,8 @@ class SweepCalls(Calls):
 
         ids           up to 1000 messages of this queue, by id
         filter        as in `Filter`; not with `ids`
-        destination   a queue for all of them; default the queue each one died in
+        destination   a queue for all of them, whose consumer groups all get them; default the queue, and group, each
+                      one died in
         rate          at most so many a period, such as {"requests": 50, "per": "second"}; default: no limit
         max_messages  messages moved at most
         dry_run       only counts, and shows a `sample`
@@ -171,9 +172,7 @@ class SweepCalls(Calls):
         action = {name: value for name, value in change.items() if value is not None}
         if not action:
             raise ValueError("nothing to change: give a delay, a priority, or both")
-        return await self._start(
-            queue_target(queue, "/sweep"), {"action": action}, filter, rate, max_messages, dry_run
-        )
+        return await self._start(queue_target(queue, "/sweep"), {"action": action}, filter, rate, max_messages, dry_run)
 
     async def _start(
         self,

@@ -185,6 +185,14 @@ impl State {
         }
     }
 
+    /// Whether the message in `slot` died in `queue` or lies there, in whichever group: to any other it is new.
+    pub fn had(&self, slot: u32, queue: &Queue) -> bool {
+        let message = &self.messages[slot];
+        let death = self.history.death(slot, message);
+        let died_there = death.is_some_and(|death| !death.over && death.source_queue == queue.name);
+        died_there || self.queues.get(message.queue).group.source == queue.group.source
+    }
+
     /// The slot a record names; it must be there.
     pub fn slot(&self, id: MessageId) -> u32 {
         assert!(

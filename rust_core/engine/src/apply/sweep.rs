@@ -57,7 +57,7 @@ impl State {
     }
 
     /// A message begins a new life under a new id: its payload stays where it lies, its counters start anew, and it
-    /// takes its ordering key's last place.
+    /// takes its ordering key's last place. In a queue that had it its group alone gets it.
     fn redrive(&mut self, id: MessageId, to: QueueNumber, new: MessageId, expires_at_ms: u64) {
         let slot = self.slot(id);
         let old = self.messages[slot];
@@ -67,6 +67,7 @@ impl State {
             Place::Ready => self.wake(old.queue),
             _ => {}
         }
+        let had_it = self.had(slot, self.queues.get(to));
         let ordering_key = self.ordering_key(slot);
         let retries_max = self.history.retries_max(slot, &old);
         let death = self.history.death(slot, &old).map(Death::redriven);
@@ -87,7 +88,11 @@ impl State {
             Some(hash) => self.join_key(new.slot, hash, self.cursor.now_ms),
             None => self.settle_in(new.slot, Place::Ready, self.cursor.now_ms, End::Back),
         }
-        self.copy_to_groups(new.slot);
+        // The other groups had their own copies. What is in `default` alone needs no entry beside it.
+        let group = &self.queues.get(to).group;
+        if !(had_it && group.is_default()) {
+            self.copy_to_groups(new.slot);
+        }
         self.remove(slot);
     }
 }

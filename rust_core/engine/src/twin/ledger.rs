@@ -25,6 +25,8 @@ struct Entry {
     lease: Option<(LeaseId, u64)>,
     /// Since when.
     dead: Option<u64>,
+    /// The queue it died in first, since it was accepted or redriven.
+    died_in: Option<Box<str>>,
 }
 
 /// Nothing comes in or goes out.
@@ -42,6 +44,8 @@ pub(super) struct Ledger {
     slots: BTreeMap<(u64, u32), u32>,
     /// The queue numbers of each queue's further groups.
     groups: BTreeMap<u32, Vec<u32>>,
+    /// Of each queue, by its number and those of its groups.
+    names: BTreeMap<u32, Box<str>>,
     /// Every lease ever given, in order.
     pub leases: Vec<LeaseId>,
     /// Every message ever accepted, in order.
@@ -113,9 +117,10 @@ impl Ledger {
                 assert_eq!(lease.group, *group, "acked for another group");
             }
             Record::Died { message, .. } => {
-                let now_ms = self.now_ms;
+                let (now_ms, name) = (self.now_ms, self.name(*message));
                 let entry = self.entry(*message);
                 (entry.dead, entry.lease) = (Some(now_ms), None);
+                entry.died_in.get_or_insert(name);
                 self.deaths.push(self.key(*message));
             }
             Record::DeadLettered {
@@ -124,8 +129,10 @@ impl Ledger {
                 dead_letter,
                 ..
             } => {
+                let name = self.name(*message);
                 let old = self.take(*message);
                 let entry = Entry {
+                    died_in: old.died_in.or(Some(name)),
                     ordering_key: None,
                     came_with: old.came_with,
                     due_ms: 0,
@@ -202,16 +209,29 @@ impl Ledger {
         (id.number, *group.expect("a message in a slot"))
     }
 
+    /// To the queue it died in, or lies in, for one group alone.
     fn redrive(&mut self, message: MessageId, queue: u32, new: MessageId) {
+        let (_, group) = self.key(message);
         let old = self.take(message);
         assert!(old.lease.is_none(), "redriven while somebody holds it");
         let entry = Entry {
             ordering_key: old.came_with,
             dead: None,
             due_ms: 0,
-            ..old
+            died_in: None,
+            ..old.clone()
         };
-        self.insert(new, queue, entry);
+        let to = &self.names[&queue];
+        if old.died_in.as_ref() == Some(to) || self.names[&group] == *to {
+            self.insert_for(&[queue], new, entry);
+        } else {
+            self.insert(new, queue, entry);
+        }
+    }
+
+    /// Of the queue whose message it is.
+    fn name(&self, id: MessageId) -> Box<str> {
+        self.names[&self.key(id).1].clone()
     }
 
     fn entry(&mut self, id: MessageId) -> &mut Entry {
@@ -244,6 +264,7 @@ impl Ledger {
             due_ms: enqueued.due_ms,
             lease: None,
             dead: None,
+            died_in: None,
         };
         let queue = enqueued.queue.0;
         let (config, paused) = self.queue(queue).clone();
@@ -260,11 +281,16 @@ impl Ledger {
 
     /// One copy for each group.
     fn insert(&mut self, id: MessageId, queue: u32, entry: Entry) {
-        for group in self.all_groups(queue) {
+        self.insert_for(&self.all_groups(queue), id, entry);
+    }
+
+    /// The group whose slot the id names first.
+    fn insert_for(&mut self, groups: &[u32], id: MessageId, entry: Entry) {
+        for &group in groups {
             let earlier = self.entries.insert((id.number, group), entry.clone());
             assert!(earlier.is_none(), "an id is used twice");
         }
-        self.slots.insert((id.number, id.slot), queue);
+        self.slots.insert((id.number, id.slot), groups[0]);
         self.messages.push(id);
     }
 

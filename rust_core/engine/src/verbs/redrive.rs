@@ -1,5 +1,8 @@
 //! redrive: a message begins anew, in the queue it died in or elsewhere, as if it were accepted now: ready at once, its
 //! attempts not counted, with the queue's time to live. It keeps payload, priority, keys and its own retries.
+//!
+//! The queue it died in, named or not, means the group it died in: the others had their own copies. To any other queue
+//! it is new, so that queue's groups all get it.
 
 use crate::history::Death;
 use crate::ids::MessageId;
@@ -17,7 +20,8 @@ pub(super) fn decide(
     let message = &state.messages[id.slot];
     let death = state.history.death(id.slot, message);
     let death = death.filter(|death| !death.over);
-    let queue = match destination {
+    let died_in = |name: &&str| death.is_some_and(|death| *death.source_queue == **name);
+    let queue = match destination.filter(|name| !died_in(name)) {
         Some(name) => state.queues.find(name).ok_or(SweepFailure::QueueNotFound)?,
         None => source(state, death.ok_or(SweepFailure::NoSource)?)?,
     };
@@ -26,7 +30,7 @@ pub(super) fn decide(
         state.queues.get(queue.group.source),
     );
     let from = state.queues.get(message.queue).group.source;
-    if full > 0 && holder.messages() >= full && holder.number != from {
+    if full > 0 && holder.messages_held() >= full && holder.number != from {
         return Err(SweepFailure::QueueFull);
     }
     let ttl_ms = queue.config.ttl_ms;
@@ -274,9 +278,60 @@ mod tests {
             assert_eq!(twin.receive_for("q", "audit", 9).len(), 1);
         }
         let mut twin = died_for_audit(Some("letters"));
+        assert_eq!(twin.sweep("letters", to("q")).tally.moved, 1);
+        assert_eq!(twin.receive("q", 9), [], "named or not");
+        assert_eq!(twin.receive_for("q", "audit", 9).len(), 1);
+        let mut twin = died_for_audit(Some("letters"));
         twin.delete_group("q", "audit");
         let tally = twin.sweep("letters", redrive()).tally;
         assert_eq!((tally.moved, tally.failed), (0, [0, 0, 0, 1]));
+    }
+
+    #[test]
+    fn groups_that_were_done_with_it_do_not_get_it_again() {
+        for (dead_letter_queue, swept) in [(Some("letters"), "letters"), (None, "q")] {
+            for plan in [redrive(), to("q")] {
+                let mut twin = Twin::new();
+                twin.create("q", dying(dead_letter_queue));
+                twin.create_group("q", "audit");
+                twin.enqueue("q", message());
+                let lease = twin.receive_for("q", "audit", 1)[0].lease;
+                twin.ask(crate::twin::ack(lease));
+                let lease = twin.receive("q", 1)[0].lease;
+                twin.nack(lease, None);
+                let new = redriven(&mut twin, swept, plan)[0];
+                assert_eq!(twin.message(new).groups, [], "`default` alone got it");
+                assert_eq!(twin.receive_for("q", "audit", 9), []);
+                assert_eq!(twin.receive("q", 9).len(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn what_died_for_a_group_is_new_elsewhere() {
+        let mut twin = died_for_audit(Some("letters"));
+        twin.create("other", config());
+        twin.create_group("other", "alerts");
+        assert_eq!(twin.sweep("letters", to("other")).tally.moved, 1);
+        assert_eq!(twin.receive("other", 9).len(), 1);
+        assert_eq!(twin.receive_for("other", "alerts", 9).len(), 1);
+    }
+
+    #[test]
+    fn messages_that_only_further_groups_hold_fill_a_destination_too() {
+        let mut twin = Twin::new();
+        twin.create("q", dying(Some("letters")));
+        let full = QueueConfig {
+            messages_max: 1,
+            ..config()
+        };
+        twin.create("full", full);
+        twin.create_group("full", "audit");
+        twin.enqueue("full", message());
+        let lease = twin.receive("full", 1)[0].lease;
+        twin.ask(crate::twin::ack(lease));
+        dead(&mut twin, "q", message());
+        assert_eq!(twin.sweep("letters", to("full")).tally.failed, [0, 0, 1, 0]);
     }
 
     #[test]

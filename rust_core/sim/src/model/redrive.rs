@@ -14,6 +14,7 @@ impl Model {
         let old = self.messages[at].clone();
         let (queue, home) = self.destination(sweep, &old).expect("it can be redriven");
         let QueueConfig { ttl_ms, .. } = self.queues[queue].config;
+        let had_it = self.had(&old, queue);
         let key = old.death.as_ref().and_then(|death| death.ordering_key);
         let anew = self.add(queue, old.priority, old.token, old.bytes);
         let default = self.queues[queue].groups[0].home;
@@ -34,10 +35,10 @@ impl Model {
             }
         }
         self.place_new(anew, self.now_ms);
-        if home == default {
+        if home == default && !had_it {
             let homes = self.queues[queue].groups.iter().map(|group| group.home);
             self.copy(anew, homes.collect(), self.now_ms);
-        } else {
+        } else if home != default {
             self.messages[anew].homes = vec![default, home];
         }
         self.learn(anew, new);
@@ -56,24 +57,31 @@ impl Model {
             unreachable!("only a redrive has one")
         };
         let death = message.death.as_ref().filter(|death| !death.over);
-        let (queue, group) = match destination {
+        let died_in = |name: &&str| death.is_some_and(|death| *death.source_queue == **name);
+        let (queue, group) = match destination.as_deref().filter(|name| !died_in(name)) {
             Some(name) => (name, Some(&"default".into())),
             None => {
                 let death = death.ok_or(SweepFailure::NoSource)?;
-                (&death.source_queue, death.source_group.as_ref())
+                (&*death.source_queue, death.source_group.as_ref())
             }
         };
         let queue = self.named(queue).map_err(|_| SweepFailure::QueueNotFound)?;
         let group = group.map_or(Ok(0), |group| self.group(queue, group));
         let group = group.map_err(|_| SweepFailure::GroupNotFound)?;
         let messages_max = self.queues[queue].config.messages_max;
-        let counts = self.counts(self.queues[queue].groups[0].home);
-        let held = counts.ready + counts.blocked + counts.delayed + counts.leased + counts.dead;
+        let held = self.held_by_queue(queue);
         let moves = self.queues[queue].has(message.home);
         if messages_max > 0 && held >= messages_max && !moves {
             return Err(SweepFailure::QueueFull);
         }
         Ok((queue, self.queues[queue].groups[group].home))
+    }
+
+    /// Whether a message died in a queue, or lies there: its other groups had their own copies.
+    fn had(&self, message: &Message, queue: usize) -> bool {
+        let queue = &self.queues[queue];
+        let death = message.death.as_ref().filter(|death| !death.over);
+        death.is_some_and(|death| death.source_queue == queue.name) || queue.has(message.home)
     }
 
     /// Whether a sweep may touch a message now.

@@ -20,7 +20,12 @@ impl Ledger {
     /// What happens to a queue and its groups.
     pub(super) fn enter_of_queue(&mut self, record: &Record) {
         match record {
-            Record::QueueCreated { queue, config, .. } => {
+            Record::QueueCreated {
+                queue,
+                name,
+                config,
+            } => {
+                self.names.insert(queue.0, name.clone());
                 let config = (**config).clone();
                 self.queues.insert(queue.0, (config, Paused::default()));
             }
@@ -38,6 +43,7 @@ impl Ledger {
                 self.groups.entry(queue.0).or_default().push(shadow.0);
                 let source = self.queue(queue.0).clone();
                 self.queues.insert(shadow.0, source);
+                self.names.insert(shadow.0, self.names[&queue.0].clone());
             }
             Record::QueueDeleted { queue } => {
                 self.groups.remove(&queue.0);
@@ -58,6 +64,7 @@ impl Ledger {
                     }
                     let successor = self.queue(group).clone();
                     self.queues.insert(fresh, successor);
+                    self.names.insert(fresh, self.names[&group].clone());
                     self.queue(group).1 = BOTH;
                 }
                 let further = (1..groups.len()).map(|group| fresh.0 + group as u32);
