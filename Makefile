@@ -84,8 +84,9 @@ sim: ## Simulate clusters from fresh seeds, held against a model (SIM_SECONDS=60
 mutants: ## Change the engine in many small ways and see that a test notices each (MUTANTS_ARGS="-f '*/rate.rs'")
 	scripts/mutants $${MUTANTS_ARGS:-}
 
-docs: $(DEPS) ## Renew the reference pages that are generated from spec/
+docs: $(DEPS) ## Renew the reference pages and the parts of the SDKs that are generated from spec/
 	$(BIN)/python scripts/generate_reference.py
+	$(BIN)/python scripts/generate_sdk.py
 
 format: $(DEPS) ## Format the Rust and fix what ruff can fix
 	cargo fmt --all

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.generate_reference import PAGES
+from scripts.generate_sdk import FILES
 from tests.tidy.sources import ROOT, files, name
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -53,6 +54,12 @@ def test_the_readme_shows_what_the_tests_run(language: str, example: str) -> Non
 def test_generated_pages_are_fresh(page: str) -> None:
     """Renew them with `make docs`."""
     assert (ROOT / page).read_text() == PAGES[page]()
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_what_the_sdks_generate_is_fresh(path: str) -> None:
+    """Renew it with `make docs`."""
+    assert (ROOT / path).read_text() == FILES[path]()
 
 
 def test_every_setting_is_documented() -> None:

@@ -15,7 +15,6 @@ import pytest
 from hanzo_queues import Message, MessageView, QueueConfig, QueueInfo, errors
 from hanzo_queues.client.access import find_access
 from hanzo_queues.client.config import RateLimit, to_wire
-from hanzo_queues.client.delivery import ERROR_BYTES_MAX
 from hanzo_queues.client.leases import Leases
 from hanzo_queues.client.wire import encode_message, queue_target
 from tests.unit.client_stand_in import StandIn, message, problem, queue
@@ -51,12 +50,6 @@ def test_errors_can_be_copied_and_sent_to_another_process(error: errors.QueuesEr
     for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert type(other) is type(error)
         assert (str(other), other.__dict__) == (str(error), error.__dict__)
-
-
-def test_the_limit_of_an_error_text_is_the_specs() -> None:
-    limits = tomllib.loads((files("hanzo_queues") / "spec" / "limits.toml").read_text())
-    limit = limits["error_bytes_max"]
-    assert (limit["value"] if isinstance(limit, dict) else limit) == ERROR_BYTES_MAX
 
 
 # Config

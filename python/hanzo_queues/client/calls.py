@@ -16,14 +16,12 @@ from hanzo_queues.client.coalescer import Coalescer, Entry
 from hanzo_queues.client.connection import Connection
 from hanzo_queues.client.leases import Leases
 from hanzo_queues.client.retry import RetryPolicy
+from hanzo_queues.client.spec import BATCH_ENTRIES_MAX
 from hanzo_queues.client.transport import TIMEOUT, Transport
 from hanzo_queues.client.version import USER_AGENT
 from hanzo_queues.errors import ClientClosed
 
 R = TypeVar("R")
-
-BATCH_ENTRIES_MAX = 100
-"""Calls that share one request; the server's MAX_BATCH_SIZE by default."""
 
 
 class Calls:

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hanzo_queues.client.models import Message
 from hanzo_queues.client.registration import HandledAs, Limited, Reject, Retry
+from hanzo_queues.client.spec import ERROR_BYTES_MAX
 from hanzo_queues.client.wire import NOT_GIVEN
 from hanzo_queues.errors import LeaseLost, MessageNotFound, PayloadTooLarge, QueuesError, RequestInvalid
 
 if TYPE_CHECKING:
     from hanzo_queues.client.async_queues import AsyncQueues
 
-ERROR_BYTES_MAX = 8192
-"""As in spec/limits.toml."""
 MARK = "\n... [truncated]"
 
 

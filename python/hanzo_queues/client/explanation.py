@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from hanzo_queues.client.models import Json, State, instant_or_none
+from hanzo_queues.client.models import Json, instant_or_none
+from hanzo_queues.client.spec import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from hanzo_queues.client.calls import Calls
 from hanzo_queues.client.coalescer import Entry
 from hanzo_queues.client.explanation import Explanation
 from hanzo_queues.client.models import (
-    DeathReason,
     DoneMessage,
     EnqueueResult,
     EntryResult,
     MessageView,
     Peeked,
-    State,
     batch_results,
 )
+from hanzo_queues.client.spec import DeathReason, DedupUntil, State
 from hanzo_queues.client.wire import (
     Seconds,
     encode_message,
@@ -41,12 +40,13 @@ class MessageCalls(Calls):
         priority: int | None = None,
         delay: Seconds | None = None,
         dedup_id: str | None = None,
-        dedup_until: Literal["window", "done"] | None = None,
+        dedup_until: DedupUntil | None = None,
         ordering_key: str | None = None,
         fairness_key: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         ttl: Seconds | None = None,
         max_retries: int | None = None,
+        traceparent: str | None = None,
     ) -> EnqueueResult:
         """Stores one message; when this returns, it is durable. Concurrent calls share requests.
 
@@ -62,6 +62,7 @@ class MessageCalls(Calls):
         metadata      a JSON object kept beside the payload
         ttl           seconds after which it is a dead letter; default the queue's
         max_retries   deliveries that may follow a failed first one; default the queue's
+        traceparent   the W3C trace context this is part of; the handler finds it in the message
 
         Raises QueueNotFound, QueuePaused, QueueFull, DedupMemoryFull, DedupConflict (the id was used with another
         payload), PayloadTooLarge, RequestInvalid, OutcomeUnknown (no dedup_id, and the answer was lost).
@@ -78,6 +79,7 @@ class MessageCalls(Calls):
                 "metadata": metadata,
                 "ttl": ttl,
                 "max_retries": max_retries,
+                "traceparent": traceparent,
             }
         )
         entry: Entry[EnqueueResult] = Entry(body, safe=dedup_id is not None)

@@ -12,11 +12,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from hanzo_queues.client.config import QueueConfig, from_wire
+from hanzo_queues.client.spec import DeathReason, NackState, ReleaseState, Stage, State
 from hanzo_queues.errors import BY_CODE, ApiError
 
-State = Literal["ready", "blocked", "delayed", "leased", "dead"]
-Stage = Literal["ready", "blocked", "delayed", "leased", "dead", "done"]
-DeathReason = Literal["retriesExhausted", "leaseEnded", "rejected", "expired"]
 Json = Mapping[str, Any]
 
 
@@ -332,7 +330,7 @@ class AckResult:
 class ReleaseResult:
     """Where the message went."""
 
-    state: Literal["ready", "delayed", "settled"]
+    state: ReleaseState
     """"settled": an earlier release or nack of the same lease had done it."""
     due_at: datetime | None
     """When it may be delivered again, if that is not now."""
@@ -346,7 +344,7 @@ class ReleaseResult:
 class NackResult:
     """Where the message went."""
 
-    state: Literal["ready", "delayed", "dead", "deadLettered", "settled"]
+    state: NackState
     """"settled": an earlier nack of the same lease had done it."""
     due_at: datetime | None
     """When it may be delivered again."""

@@ -15,10 +15,10 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from hanzo_queues.client.access import find_access
 from hanzo_queues.client.async_queues import AsyncQueues
 from hanzo_queues.client.background import Background, new_event_loop
-from hanzo_queues.client.calls import BATCH_ENTRIES_MAX
 from hanzo_queues.client.leases import Leases
 from hanzo_queues.client.registration import DeclaresConsumers
 from hanzo_queues.client.running import GRACE
+from hanzo_queues.client.spec import BATCH_ENTRIES_MAX
 from hanzo_queues.client.transport import TIMEOUT
 from hanzo_queues.client.wire import Seconds
 
