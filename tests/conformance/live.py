@@ -1,0 +1,48 @@
+"""The live server of the scenarios: the one the environment names, or one of this run's own.
+
+Speaks of the server as spec/vectors/README.md does: a URL, a key, and a kill after which it is ready again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from examples.local_server import LocalServer
+
+
+@dataclass(frozen=True)
+class Live:
+    url: str
+    api_key: str
+    kill_and_start: Callable[[], None]
+
+    async def kill(self) -> None:
+        """Returns when the server is ready again."""
+        await asyncio.to_thread(self.kill_and_start)
+
+
+@contextmanager
+def live_server() -> Iterator[Live]:
+    """A running server."""
+    url = os.environ.get("CONFORMANCE_URL")
+    if url is not None:
+        control = os.environ["CONFORMANCE_CONTROL"]
+
+        def ask() -> None:
+            with urllib.request.urlopen(urllib.request.Request(control, method="POST"), timeout=90):
+                pass
+
+        yield Live(url, os.environ["CONFORMANCE_KEY"], ask)
+        return
+    with LocalServer() as server:
+
+        def kill_and_start() -> None:
+            server.kill()
+            server.start()
+
+        yield Live(server.url, server.api_key, kill_and_start)
