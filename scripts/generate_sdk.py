@@ -78,32 +78,47 @@ def typescript_file() -> str:
     return "\n".join(lines) + "\n"
 
 
+GO_ENUMS = {"State": "", "Stage": "State", "NackState": "ReturnedState", "ReleaseState": ""}
+"""Go has no unions, so that one type has all the values of two; "": no type of its own."""
+
+
 def go_file() -> str:
     """The Go SDK's, as gofmt would have it."""
     lines = ["// Code generated from spec/ by `make docs`. DO NOT EDIT.", "", "package queues", ""]
     lines += ["// What the server's limits are unless its settings say otherwise; the server decides.", "const ("]
     for name, value, unit in _limits():
         lines += [f"\t// Limit{_pascal(name)} is in {unit}.", f"\tLimit{_pascal(name)} = {value}"]
-    lines += [")", "", "// Code names an error of the API. Codes are never renamed or reused.", "type Code string", ""]
-    lines += ["// The codes of the API.", "const ("]
+    lines += [")", "", "// The codes of the API.", "const ("]
     for code, entry in _errors().items():
-        lines += [f"\t// Code{_pascal(code)}: {entry['title']}. {entry['fix']}"]
-        lines += [f'\tCode{_pascal(code)} Code = "{code}"']
+        lines += [f"\t// {_go_error(code)}: {entry['title']}. {entry['fix']}"]
+        lines += [f'\t{_go_error(code)} Code = "{code}"']
     lines += [")", "", "// codeFacts is what is known of every error of one code.", "type codeFacts struct {"]
-    lines += ["\tcode      Code", "\tstatus    int", "\tretryable bool", "\tunknown   bool", "}", ""]
-    lines += ["var codeTable = []codeFacts{"]
+    lines += ["\tstatus    int", "\tretryable bool", "\toutcome   Outcome", "}", ""]
+    lines += ["var codeTable = map[Code]codeFacts{"]
+    width = max(len(_go_error(code)) for code in _errors()) + 1
     for code, entry in _errors().items():
-        retryable, unknown = (str(fact).lower() for fact in (entry["retryable"], entry["outcome"] == "unknown"))
-        lines += [f"\t{{Code{_pascal(code)}, {entry['status']}, {retryable}, {unknown}}},"]
+        retryable, outcome = str(entry["retryable"]).lower(), f"Outcome{_capital(entry['outcome'])}"
+        lines += [f"\t{_go_error(code) + ':':<{width}} {{{entry['status']}, {retryable}, {outcome}}},"]
     lines += ["}"]
-    for name, (about, _) in ENUMS.items():
-        lines += ["", f"// {name}: {about[0].lower()}{about[1:]}", f"type {name} string", ""]
-        lines += [f"// Values of {name}.", "const ("]
-        names = {value: name + _pascal(value) for value in _enum(name)}
-        width = max(map(len, names.values()))
-        lines += [f'\t{constant:<{width}} {name} = "{value}"' for value, constant in names.items()]
-        lines += [")"]
+    for enum, (about, _) in ENUMS.items():
+        if kind := GO_ENUMS.get(enum, enum):
+            lines += _go_enum(kind, about, _enum(enum))
     return "\n".join(lines) + "\n"
+
+
+def _go_enum(kind: str, about: str, values: list[str]) -> list[str]:
+    names = {value: kind + _pascal(value) for value in values}
+    width = max(map(len, names.values()))
+    lines = ["", f"// {kind}: {about[0].lower()}{about[1:]}", f"type {kind} string", ""]
+    lines += [f"// Values of {kind}.", "const ("]
+    lines += [f'\t{constant:<{width}} {kind} = "{value}"' for value, constant in names.items()]
+    return [*lines, ")"]
+
+
+def _go_error(code: str) -> str:
+    """Go writes initialisms in capitals."""
+    words = (word.upper() if word in ("id", "json", "http") else _capital(word) for word in code.split("_"))
+    return "Err" + "".join(words)
 
 
 def _errors() -> dict[str, Any]:
@@ -145,7 +160,7 @@ def _camel(name: str) -> str:
 FILES: dict[str, Callable[[], str]] = {
     "python/hanzo_queues/client/spec.py": python_file,
     "sdk/typescript/src/spec.ts": typescript_file,
-    "sdk/go/spec.go": go_file,
+    "sdk/go/queues/spec.go": go_file,
 }
 
 

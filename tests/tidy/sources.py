@@ -8,7 +8,10 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT_SUFFIXES = {".py", ".pyi", ".rs", ".toml", ".yaml", ".yml", ".md", ".sh", ".lock", ".json", ".cfg", ""}
+TEXT_SUFFIXES = {
+    *(".py", ".pyi", ".rs", ".go", ".mod"),
+    *(".toml", ".yaml", ".yml", ".md", ".sh", ".lock", ".json", ".cfg", ""),
+}
 
 
 @cache

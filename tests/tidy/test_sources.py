@@ -18,6 +18,7 @@ SCENARIO_LINES_MAX = 100
 LATER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 HERE = re.compile(r"(?<![\w.-])/(?:home|work|Users|root)/")
 HOSTS = re.compile(r"pypi\.org|pythonhosted\.org|npmjs\.org|proxy\.golang\.org|static\.crates\.io|maven\.org")
+GO_FUNCTION = re.compile(r"^func (?:\([^)]*\) )?(\w+)")
 RUST_FUNCTION = re.compile(r"^( *)(?:pub(?:\([a-z]+\))? )?(?:const )?(?:async )?fn (\w+)")
 
 
@@ -36,7 +37,7 @@ def test_no_line_has(pattern: re.Pattern[str]) -> None:
 
 
 def test_files_are_short() -> None:
-    lengths = {name(path): len(path.read_text().splitlines()) for path in files(".py", ".pyi", ".rs")}
+    lengths = {name(path): len(path.read_text().splitlines()) for path in files(".py", ".pyi", ".rs", ".go")}
     assert {path: length for path, length in lengths.items() if length > FILE_LINES_MAX} == {}
 
 
@@ -56,15 +57,24 @@ def rust_functions(path: Path) -> Iterator[tuple[str, int]]:
             yield found[2], next(ends, start) - start + 1
 
 
+def go_functions(path: Path) -> Iterator[tuple[str, int]]:
+    """gofmt's layout makes it simple: a function ends at the first `}` that begins a line."""
+    lines = path.read_text().splitlines()
+    for start, line in enumerate(lines):
+        if (found := GO_FUNCTION.match(line)) and not line.endswith("}"):
+            ends = (at for at in range(start + 1, len(lines)) if lines[at] == "}")
+            yield found[1], next(ends, start) - start + 1
+
+
 def function_lines_max(path: Path) -> int:
-    is_test = {"tests", "twin"} & set(path.relative_to(ROOT).parts)
+    is_test = {"tests", "twin"} & set(path.relative_to(ROOT).parts) or path.name.endswith("_test.go")
     return SCENARIO_LINES_MAX if is_test else FUNCTION_LINES_MAX
 
 
 def test_functions_are_short() -> None:
     found = [
         f"{name(path)}: {function} has {length} lines"
-        for suffix, functions in ((".py", python_functions), (".rs", rust_functions))
+        for suffix, functions in ((".py", python_functions), (".rs", rust_functions), (".go", go_functions))
         for path in files(suffix)
         for function, length in functions(path)
         if length > function_lines_max(path)

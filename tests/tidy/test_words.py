@@ -16,6 +16,9 @@ BANNED = {
 # Inside, these have a meaning of their own (asyncio.Task, a file lock); in public they would stand for one of ours.
 BANNED_IN_PUBLIC = BANNED | {"task", "tasks", "lock", "locks"}
 RUST_BINDING = re.compile(r"\b(?:fn|struct|enum|trait|mod|const|static|type|let(?: mut)?)\s+([A-Za-z_]\w*)")
+GO_BINDING = re.compile(
+    r"^\t*(?:func(?: \([^)]*\))?|type|var|const|package) ([A-Za-z_]\w*)|\b([A-Za-z_]\w*)(?:, \w+)* :=", re.MULTILINE
+)
 
 
 def bound_names(tree: ast.AST) -> Iterator[str]:
@@ -61,6 +64,23 @@ def test_rust_names() -> None:
         if BANNED & set(words(bound))
     ]
     assert not found
+
+
+def go_names(text: str) -> Iterator[str]:
+    """What Go code declares, fields and arguments excepted."""
+    for found in GO_BINDING.finditer(text):
+        yield found[1] or found[2]
+
+
+def test_go_names() -> None:
+    found = [
+        f"{name(path)}: {bound}"
+        for path in files(".go")
+        for bound in go_names(path.read_text())
+        if BANNED & set(words(bound))
+    ]
+    assert not found
+    assert list(go_names("func (c *Client) RetryJobs() {\n\ttopicName, err := f()")) == ["RetryJobs", "topicName"]
 
 
 def test_a_banned_word_is_found() -> None:

@@ -1,0 +1,3 @@
+module github.com/hanzoai/go-sdk
+
+go 1.25

@@ -1,0 +1,127 @@
+package queues
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"sync"
+)
+
+// Client is a client of one Hanzo Queues server, for any number of goroutines. Its calls share connections, and those
+// made at the same time share requests. It holds nothing that must be closed before the program ends.
+//
+// Methods take a context first. Create, Enqueue and Consume have a form without one, for short programs.
+//
+// Every method returns an *Error, or nil.
+type Client struct {
+	transport       *transport
+	connection      *connection
+	leases          *leases
+	enqueues        *coalescer
+	settles         *coalescer
+	batchEntriesMax int
+	traceparent     func(context.Context) string
+	life            context.Context
+	end             context.CancelFunc
+	stopping        chan struct{}
+	stop            sync.Once
+	fault           error // why no call can be made
+}
+
+// Option changes a client that New makes.
+type Option func(*options)
+
+type options struct {
+	url             string
+	timeout         Seconds
+	retriesMax      int
+	batchEntriesMax int
+	client          *http.Client
+	traceparent     func(context.Context) string
+}
+
+// WithURL names the server; default $HANZO_URL, else http://localhost:8080.
+func WithURL(url string) Option { return func(o *options) { o.url = url } }
+
+// WithTimeout says how long a request may take, a long poll's wait not counted; default 30 s.
+func WithTimeout(timeout Seconds) Option { return func(o *options) { o.timeout = timeout } }
+
+// WithRetries says how many tries may follow a first one that failed in a way that can pass; default 8, about 10 s.
+func WithRetries(retriesMax int) Option { return func(o *options) { o.retriesMax = retriesMax } }
+
+// WithBatchEntries says how many concurrent calls share one request at most; default 100.
+func WithBatchEntries(entriesMax int) Option {
+	return func(o *options) { o.batchEntriesMax = max(1, entriesMax) }
+}
+
+// WithHTTPClient makes requests with a client of your own: its transport, its TLS, its proxy. Its redirects and its
+// timeout are not used.
+func WithHTTPClient(client *http.Client) Option { return func(o *options) { o.client = client } }
+
+// WithTraceparent says where an enqueue finds the W3C trace context it carries to the handler: the traceparent of its
+// context, or "". Default: TraceparentOf, what ContextWithTraceparent put there.
+func WithTraceparent(of func(context.Context) string) Option {
+	return func(o *options) { o.traceparent = of }
+}
+
+// New makes a client. With an empty apiKey it takes $HANZO_API_KEY, else the key that a server on this machine
+// generated. Where there is none, or the URL is no URL, every call says so.
+func New(apiKey string, with ...Option) *Client {
+	o := options{
+		timeout: defaultTimeout, retriesMax: defaultRetries, batchEntriesMax: LimitBatchEntriesMax, traceparent: TraceparentOf,
+	}
+	for _, option := range with {
+		option(&o)
+	}
+	base, key, err := findAccess(o.url, apiKey, os.Getenv)
+	carrier := newConnection(base, key, o.client)
+	client := newClient(o, carrier.exchange)
+	client.connection = carrier
+	if err != nil {
+		client.fault = argumentError("%w", err)
+	}
+	return client
+}
+
+func newClient(o options, carry exchange) *Client {
+	life, end := context.WithCancel(context.Background())
+	c := &Client{
+		leases:          newLeases(leasesMax),
+		batchEntriesMax: o.batchEntriesMax,
+		traceparent:     o.traceparent,
+		life:            life,
+		end:             end,
+		stopping:        make(chan struct{}),
+		transport: &transport{
+			exchange: carry, policy: newRetryPolicy(o.retriesMax), timeout: o.timeout, sleep: pause, life: life,
+		},
+	}
+	c.enqueues = newCoalescer(o.batchEntriesMax, func(queue string) sendBatch { return enqueuesTo(c.transport, queue) })
+	c.settles = newCoalescer(o.batchEntriesMax, func(queue string) sendBatch { return settlementsOf(c.transport, queue) })
+	return c
+}
+
+// Stop ends the consumers of this client gracefully, as the end of their context does, and returns at once; Consume
+// returns when they have. From anywhere, also from a handler.
+func (c *Client) Stop() { c.stop.Do(func() { close(c.stopping) }) }
+
+// Close ends the client: calls that wait end with ErrClientClosed. Let consumers end before: end their context, and
+// wait for ConsumeContext to return.
+func (c *Client) Close() {
+	c.Stop()
+	c.end()
+	if c.connection != nil {
+		c.connection.close()
+	}
+}
+
+// enter: a call begins.
+func (c *Client) enter() error {
+	if c.fault != nil {
+		return c.fault
+	}
+	if c.life.Err() != nil {
+		return closedError(OutcomeNone)
+	}
+	return nil
+}
