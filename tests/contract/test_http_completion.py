@@ -28,7 +28,7 @@ async def test_an_ack_keeps_a_result_and_enqueues_what_follows() -> None:
         assert (done.status, done.json["state"], done.json["already"]) == (200, "acked", False)
         assert [entry["duplicate"] for entry in done.json["enqueued"]] == [False, False]
         again = await server.call("POST", f"/v1/messages/{identity}/ack", body)
-        assert (again.status, again.json) == (200, {"state": "acked", "already": True, "enqueued": []})
+        assert (again.status, again.json) == (200, done.json | {"already": True})
         (first,) = await server.received("next")
         assert (first["id"], first["payload"], first["priority"]) == (done.json["enqueued"][0]["id"], {"of": 1}, 9)
         assert first["metadata"] == {"a": 1}
@@ -51,6 +51,54 @@ async def test_a_follow_up_that_is_refused_leaves_all_as_it_was() -> None:
         counts = (await server.call("GET", "/v1/queues/q")).json["counts"]
         assert (counts["ready"], counts["leased"]) == (0, 1)
         assert (await server.call("POST", ack, {"receipt": receipt})).json == {"state": "acked", "already": False}
+
+
+async def test_acks_of_a_settle_bring_results_and_messages_each_by_itself() -> None:
+    async with served() as server:
+        await server.made_queue("q")
+        held = [await leased(server) for _ in range(3)]
+        acks: list[dict[str, Any]] = [{"id": identity, "receipt": receipt} for identity, receipt in held]
+        acks[0] |= {"result": {"sum": 1.10}, "enqueue": [{"queue": "q", "payload": {"of": 1}}]}
+        acks[1] |= {"result": 2, "enqueue": [{"queue": "q", "payload": 1}, {"queue": "none", "payload": 2}]}
+        nacks = [{"id": held[2][0], "receipt": "no", "error": "not a receipt"}]
+        settled = (await server.call("POST", "/v1/queues/q/settle", {"acks": acks, "nacks": nacks})).json
+        first, refused, plain = settled["acks"]
+        assert (first["already"], first["enqueued"][0]["state"], settled["failed"]) == (False, "ready", 2)
+        assert refused["error"]["code"] == "batch_aborted"
+        assert [entry["error"]["code"] for entry in refused["results"]] == ["batch_aborted", "queue_not_found"]
+        assert plain == {"state": "acked", "already": False}
+        assert (await server.call("GET", f"/v1/messages/{held[0][0]}")).json["result"] == {"sum": 1.10}
+        (follow_up,) = await server.received("q", "?maxMessages=9")
+        assert (follow_up["id"], follow_up["payload"]) == (first["enqueued"][0]["id"], {"of": 1})
+        again = (await server.call("POST", "/v1/queues/q/settle", {"acks": acks[:1]})).json
+        enqueued = [first["enqueued"][0] | {"state": "leased"}]
+        assert again["acks"] == [{"state": "acked", "already": True, "enqueued": enqueued}]
+
+
+async def test_acks_of_a_settle_enqueue_a_batch_together_at_most() -> None:
+    async with served() as server:
+        await server.made_queue("q")
+        held = [await leased(server) for _ in range(2)]
+        acks: list[dict[str, Any]] = [
+            {"id": identity, "receipt": receipt, "enqueue": [{"queue": "q", "payload": 1}] * 51}
+            for identity, receipt in held
+        ]
+        refused = await server.call("POST", "/v1/queues/q/settle", {"acks": acks})
+        assert (refused.status, refused.json["code"]) == (413, "batch_too_large")
+        acks[0]["receipt"] = 1
+        acks[1]["enqueue"] = [{"queue": "q"}]
+        refused = await server.call("POST", "/v1/queues/q/settle", {"acks": acks})
+        pointers = [error["pointer"] for error in refused.json["errors"]]
+        assert pointers == ["/acks/0/receipt", "/acks/1/enqueue/0/payload"]
+
+
+async def test_an_ack_makes_room_in_its_own_full_queue() -> None:
+    async with served() as server:
+        await server.made_queue("q", maxMessages=1)
+        identity, receipt = await leased(server)
+        body = {"receipt": receipt, "enqueue": [{"queue": "q", "payload": 1}]}
+        done = await server.call("POST", f"/v1/messages/{identity}/ack", body)
+        assert (done.status, len(done.json["enqueued"])) == (200, 1)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ async def test_follow_ups_are_stored_with_the_ack_or_nothing_is(queues: AsyncQue
     acked = await queues.ack(held, enqueue=follow_ups)
     assert [(one.state, one.duplicate) for one in acked.enqueued] == [("ready", False), ("delayed", False)]
     repeated = await queues.ack(held, enqueue=follow_ups)
-    assert (repeated.already, repeated.enqueued) == (True, ())
+    assert (repeated.already, repeated.enqueued) == (True, acked.enqueued)
     counts = (await queues.get(following)).counts
     assert (counts.ready, counts.delayed) == (1, 1)
 

@@ -100,7 +100,7 @@ class LeaseCalls(Calls):
         enqueue  messages to enqueue in the same step, dicts with `queue` and the arguments of `enqueue`: either they
                  are all stored and the message is acked, or nothing changes
 
-        Repeating it is harmless: `already` says so, and what was enqueued is not told again. Raises LeaseLost,
+        Repeating it is harmless: `already` says so, and nothing is enqueued again. Raises LeaseLost,
         ReceiptUnknown, BatchAborted (a message to enqueue was refused: `results` say why, and the message is still
         yours), PayloadTooLarge.
         """

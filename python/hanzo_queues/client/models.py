@@ -319,7 +319,7 @@ class AckResult:
 
     already: bool
     enqueued: tuple[EnqueueResult, ...] = ()
-    """The messages enqueued with it, in order. Empty when `already`."""
+    """The messages enqueued with it, in order; also when `already`, as long as the server remembers them."""
 
     @classmethod
     def of(cls, json: Json) -> AckResult:

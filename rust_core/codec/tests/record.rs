@@ -57,6 +57,10 @@ fn bytes_max(record: &Record) -> usize {
         Record::SweepEnded { .. } => bound::SWEEP_ENDED,
         Record::SweepForgotten { .. } => bound::SWEEPS_FORGOTTEN,
         Record::Redriven { .. } => bound::REDRIVEN,
+        Record::FollowedUp { messages, .. } => {
+            let share = bound::FOLLOWED - bound::BROUGHT;
+            bound::FOLLOWED_UP + messages.len() * share
+        }
         _ => bound::CHANGE,
     }
 }

@@ -120,7 +120,7 @@ fn ack(leases: &[LeaseId]) -> Command {
     match *leases {
         [lease] => Command::Ack(Ack { lease }),
         _ => {
-            let acks = leases.iter().map(|&lease| Ack { lease }).collect();
+            let acks = leases.iter().map(|&lease| Ack { lease }.into()).collect();
             Command::Settle {
                 queue: QUEUE.into(),
                 acks,

@@ -84,6 +84,11 @@ impl State {
                 expires_at_ms,
                 result_bytes,
             } => self.complete(message, group, expires_at_ms, result_bytes),
+            Record::FollowedUp {
+                message,
+                group,
+                ref messages,
+            } => self.follow_up(message, group, messages),
             Record::ResultsForgotten { count } => self.results.forget(count),
             Record::Retried {
                 message,

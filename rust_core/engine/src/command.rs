@@ -217,7 +217,7 @@ pub enum Command {
         /// Receipts of another queue are refused.
         queue: Box<str>,
         /// Leases to ack.
-        acks: Vec<Ack>,
+        acks: Vec<Complete>,
         /// Leases to nack.
         nacks: Vec<Nack>,
         /// Leases to extend.
@@ -322,9 +322,12 @@ impl Command {
                 extends,
                 releases,
                 ..
-            } => acks.len() + nacks.len() + extends.len() + releases.len(),
+            } => {
+                let acks = acks.iter().map(Complete::messages_max);
+                acks.sum::<usize>() + nacks.len() + extends.len() + releases.len()
+            }
             Command::GiveBack { leases } => leases.len(),
-            Command::Complete(complete) => 1 + complete.enqueue.len(),
+            Command::Complete(complete) => complete.messages_max(),
             Command::ListQueues { limit, .. } | Command::ListSweeps { limit, .. } => {
                 *limit as usize
             }
@@ -361,6 +364,7 @@ impl Command {
         match self {
             Command::Enqueue { messages, .. } => messages.len(),
             Command::Complete(complete) => complete.enqueue.len(),
+            Command::Settle { acks, .. } => acks.iter().map(|ack| ack.enqueue.len()).sum(),
             _ => 0,
         }
     }

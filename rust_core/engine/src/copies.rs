@@ -91,6 +91,11 @@ impl Copies {
             .find(mix(number), |copied| copied.number == number)
     }
 
+    /// Whether no other group holds the message that this is, or is a copy of.
+    pub fn is_last(&self, id: MessageId) -> bool {
+        self.find(id.number).is_none_or(|copied| copied.left() == 1)
+    }
+
     /// The copies of the message that this id names, if it has any.
     pub fn of(&self, id: MessageId) -> Option<&Copied> {
         self.find(id.number)

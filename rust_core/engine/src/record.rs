@@ -166,6 +166,15 @@ pub enum Record {
         /// Length of the result.
         result_bytes: u32,
     },
+    /// What was enqueued with the ack that follows.
+    FollowedUp {
+        /// The message that is acked.
+        message: MessageId,
+        /// The consumer group.
+        group: GroupNumber,
+        /// In the order they came.
+        messages: Box<[Followed]>,
+    },
     /// Results whose time was over were dropped, the earliest first.
     ResultsForgotten {
         /// Results dropped.
@@ -342,6 +351,15 @@ pub struct Lease {
     pub message: MessageId,
     /// Which handing-out of the message: 1, 2, 3, …
     pub delivery: u32,
+}
+
+/// One message of a [`Record::FollowedUp`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// The message.
+    pub message: MessageId,
+    /// It had been accepted earlier, under the same dedup id.
+    pub duplicate: bool,
 }
 
 /// How an attempt failed.

@@ -1,7 +1,9 @@
 //! What a partition answers. Values only: text and JSON are made at the edge.
 
+mod acked;
 mod explanation;
 
+pub use acked::{AckRefusal, Acked};
 pub use explanation::{Explanation, Reason};
 
 use crate::config::QueueConfig;
@@ -101,8 +103,8 @@ pub enum Reply {
     Released(Released),
     /// One result an entry, in the order they came.
     Settled {
-        /// `true`: done already.
-        acks: Vec<Result<bool, Rejection>>,
+        /// What became of each.
+        acks: Vec<Result<Acked, AckRefusal>>,
         /// Where each went.
         nacks: Vec<Result<Nacked, Rejection>>,
         /// Each lease's new end.

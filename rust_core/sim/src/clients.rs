@@ -203,7 +203,7 @@ impl Clients {
         };
         Some(Command::Settle {
             queue: queue.into(),
-            acks: vec![Ack { lease: one }, Ack { lease: one }],
+            acks: [Ack { lease: one }; 2].map(Into::into).into(),
             nacks: vec![nack(two), nack(two)],
             extends: vec![Extend {
                 lease: three,

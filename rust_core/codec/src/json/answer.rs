@@ -249,7 +249,7 @@ impl Answer {
                 enqueued::put_batch(json, &self.context, results, batches)?;
             }
             (Reply::Completed { already, enqueued }, _) => {
-                enqueued::put_completed(json, &self.context, *already, enqueued)
+                enqueued::put_acked(json, &self.context, *already, enqueued)
             }
             (Reply::Done(done), _) => message::put_done(json, &self.context, done, batches)?,
             (Reply::Received { messages, limited }, Asked::Queue(queue)) => {

@@ -26,7 +26,6 @@ pub use sweep::step_sweep;
 
 use super::limits::Limits;
 use crate::blob::Blobs;
-use crate::receipt::Receipt;
 use engine::command::{Ack, Command, Complete, Extend, Nack, Release};
 use engine::config::QueueConfig;
 
@@ -61,8 +60,8 @@ pub enum Ask {
     EnqueueOne(Command),
     /// One lease is done.
     Ack(Signed<Ack>),
-    /// One lease is done, and leaves something behind. The receipt is not verified yet.
-    Complete(Receipt, Complete),
+    /// One lease is done, and leaves something behind.
+    Complete(Signed<Complete>),
     /// One delivery failed.
     Nack(Signed<Nack>),
     /// One consumer needs more time.
@@ -79,7 +78,7 @@ pub struct Settle {
     /// Whose messages they are.
     pub queue: Box<str>,
     /// In the order they came; a refusal where the receipt is none.
-    pub acks: Vec<Result<Signed<Ack>, Refusal>>,
+    pub acks: Vec<Result<Signed<Complete>, Refusal>>,
     /// As `acks`.
     pub nacks: Vec<Result<Signed<Nack>, Refusal>>,
     /// As `acks`.
@@ -89,6 +88,12 @@ pub struct Settle {
 }
 
 impl Settle {
+    /// How many messages its acks enqueue.
+    pub fn follow_ups(&self) -> usize {
+        let acks = self.acks.iter().flatten();
+        acks.map(|ack| ack.verb.enqueue.len()).sum()
+    }
+
     /// How many entries it has.
     pub fn count(&self) -> usize {
         self.acks.len() + self.nacks.len() + self.extends.len() + self.releases.len()
@@ -101,8 +106,8 @@ impl Ask {
         match self {
             Ask::Plain(command) | Ask::EnqueueOne(command) => command.messages_max(),
             Ask::Ack(_) | Ask::Nack(_) | Ask::Extend(_) | Ask::Release(_) => 1,
-            Ask::Complete(_, complete) => 1 + complete.enqueue.len(),
-            Ask::Settle(settle) => settle.count(),
+            Ask::Complete(complete) => complete.verb.messages_max(),
+            Ask::Settle(settle) => settle.count() + settle.follow_ups(),
         }
     }
 }

@@ -66,6 +66,12 @@ pub const fn leased(consumer_bytes: usize, messages: usize) -> usize {
     TAG + 16 + U32 + U16 + text(consumer_bytes) + U64 + U32 + messages * (MESSAGE + U32)
 }
 
+/// `FollowedUp` of one message, beside what comes with each.
+pub const FOLLOWED_UP: usize = TAG + MESSAGE + U16 + U32;
+
+/// `Enqueued` of one message of a `FollowedUp`, the timer it may fire, and its share of that record.
+pub const FOLLOWED: usize = BROUGHT + FLAGS + MESSAGE;
+
 /// Any record about one message that was accepted earlier, without an error's text.
 pub const CHANGE: usize = TAG + MESSAGE + max(RETRIED, DEAD_LETTERED);
 const RETRIED: usize = U16 + CODE + U64 + PRIORITY + U32;

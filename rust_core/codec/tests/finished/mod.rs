@@ -1,11 +1,23 @@
 //! Records about results.
 
 use engine::ids::{GROUP_DEFAULT, MessageId};
-use engine::record::Record;
+use engine::record::{Followed, Record};
 
-/// An ack that leaves a result, and results that are forgotten.
-pub fn results(result_bytes: u32) -> [Record; 2] {
+/// An ack that brings messages and leaves a result, and results that are forgotten.
+pub fn results(result_bytes: u32) -> [Record; 3] {
+    let followed = |number, duplicate| Followed {
+        message: MessageId { number, slot: 7 },
+        duplicate,
+    };
     [
+        Record::FollowedUp {
+            message: MessageId {
+                number: 8,
+                slot: 2400,
+            },
+            group: GROUP_DEFAULT,
+            messages: [followed(20, false), followed(3, true)].into(),
+        },
         Record::Completed {
             message: MessageId {
                 number: 8,

@@ -183,6 +183,7 @@ fn kind(record: &Record) -> &'static str {
         Record::Retired { .. } => "Retired",
         Record::Acked { .. } => "Acked",
         Record::Completed { .. } => "Completed",
+        Record::FollowedUp { .. } => "FollowedUp",
         Record::ResultsForgotten { .. } => "ResultsForgotten",
         Record::Retried { .. } => "Retried",
         Record::Extended { .. } => "Extended",

@@ -4,7 +4,9 @@ pub mod sweeps;
 
 use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling, Weight};
 use engine::ids::{GroupNumber, MESSAGE_NUMBER_MAX, MessageId, QueueNumber};
-use engine::record::{DeathReason, DedupEntry, Enqueued, FailureCause, Lease, Paused, Record};
+use engine::record::{
+    DeathReason, DedupEntry, Enqueued, FailureCause, Followed, Lease, Paused, Record,
+};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -217,6 +219,18 @@ fn of_groups() -> impl Strategy<Value = Record> {
     ]
 }
 
+fn followed_up() -> impl Strategy<Value = Record> {
+    let one = (message(), any::<bool>());
+    let one = one.prop_map(|(message, duplicate)| Followed { message, duplicate });
+    (message(), group(), proptest::collection::vec(one, 1..5)).prop_map(
+        |(message, group, messages)| Record::FollowedUp {
+            message,
+            group,
+            messages: messages.into(),
+        },
+    )
+}
+
 /// Every variant.
 pub fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
@@ -237,6 +251,7 @@ pub fn record() -> impl Strategy<Value = Record> {
             }
         ),
         any::<u32>().prop_map(|count| Record::ResultsForgotten { count }),
+        followed_up(),
         retried(),
         (message(), group(), any::<u64>()).prop_map(|(message, group, until_ms)| {
             Record::Extended {

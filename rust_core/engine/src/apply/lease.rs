@@ -2,7 +2,7 @@
 
 use crate::ids::{GroupNumber, LeaseId, MessageId, QueueNumber};
 use crate::message::{Flag, Place};
-use crate::record::{FailureCause, Lease};
+use crate::record::{FailureCause, Followed, Lease};
 use crate::results::Done;
 use crate::settled::Ending;
 use crate::state::{End, State};
@@ -87,6 +87,13 @@ impl State {
         self.settled.put(lease, Ending::Acked);
         self.see_holder(slot);
         self.remove(slot);
+    }
+
+    /// The ack comes next.
+    pub(super) fn follow_up(&mut self, id: MessageId, group: GroupNumber, messages: &[Followed]) {
+        let lease = self.lease_of(self.leased_slot(id));
+        assert_eq!(lease.group, group, "a group acks another's copy");
+        self.settled.follow(lease, messages);
     }
 
     /// The result is the message's, whichever group's copy it was.

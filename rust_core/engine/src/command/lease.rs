@@ -21,6 +21,23 @@ pub struct Complete {
     pub enqueue: Vec<FollowUp>,
 }
 
+impl From<Ack> for Complete {
+    fn from(ack: Ack) -> Self {
+        Complete {
+            lease: ack.lease,
+            result: None,
+            enqueue: Vec::new(),
+        }
+    }
+}
+
+impl Complete {
+    /// Messages that carrying it out touches.
+    pub fn messages_max(&self) -> usize {
+        1 + self.enqueue.len()
+    }
+}
+
 /// A message that is enqueued with an ack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FollowUp {

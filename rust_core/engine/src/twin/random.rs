@@ -349,7 +349,7 @@ fn settle(queue: Box<str>, one: LeaseId, other: LeaseId) -> Command {
     }];
     Command::Settle {
         queue,
-        acks: vec![Ack { lease: one }],
+        acks: vec![Ack { lease: one }.into()],
         nacks: vec![nack(other)],
         extends,
         releases: vec![Release {

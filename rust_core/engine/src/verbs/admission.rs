@@ -3,14 +3,15 @@
 use crate::queue::Queue;
 use crate::rejection::Rejection;
 
-/// Whether the last of `new` messages may come at `now_ms`, when those before it came.
-pub(super) fn check(queue: &Queue, now_ms: u64, new: u64) -> Result<(), Rejection> {
+/// Whether the last of `new` messages may come at `now_ms`, when those before it came and `leaving` others went.
+pub(super) fn check(queue: &Queue, now_ms: u64, new: u64, leaving: u64) -> Result<(), Rejection> {
     let name = || (*queue.name).into();
     if queue.paused.enqueue {
         return Err(Rejection::QueuePaused { queue: name() });
     }
     let messages_max = queue.config.messages_max;
-    if messages_max > 0 && queue.messages_held().saturating_add(new) > messages_max {
+    let held = queue.messages_held() - leaving;
+    if messages_max > 0 && held.saturating_add(new) > messages_max {
         let queue = name();
         return Err(Rejection::QueueFull {
             queue,

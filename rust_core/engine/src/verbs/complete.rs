@@ -2,42 +2,46 @@
 //! in one step, or nothing: a message that is refused refuses the ack. Repeating it is `already`, as for a plain ack.
 //!
 //! The messages are enqueued first, so what is checked is what happens: a dedup id that the message itself holds until it
-//! is done is still held.
+//! is done is still held. Their number is checked as if the acked message were gone: it leaves room for one in its queue.
 
 use std::collections::BTreeMap;
 
 use super::{duplicate, enqueue, lease};
 use crate::batch::Batch;
 use crate::command::{Complete, FollowUp, NewMessage};
-use crate::ids::QueueNumber;
-use crate::record::Record;
+use crate::ids::{LeaseId, QueueNumber};
+use crate::record::{Followed, Record};
 use crate::rejection::Rejection;
-use crate::reply::{Accepted, Reply};
+use crate::reply::{Accepted, AckRefusal, Acked, Reply};
 use crate::settled::Ending;
 use crate::state::State;
 
-pub(super) fn run(batch: &mut Batch, complete: Complete) -> Result<Reply, Rejection> {
-    let state = batch.state();
-    if state.settled.ending(complete.lease) == Some(Ending::Acked) {
-        return Ok(Reply::Completed {
-            already: true,
-            enqueued: Vec::new(),
-        });
+pub(super) fn run(batch: &mut Batch, complete: &Complete) -> Result<Reply, Rejection> {
+    match ack(batch, complete, None) {
+        Ok(Acked { already, enqueued }) => Ok(Reply::Completed { already, enqueued }),
+        Err(AckRefusal::FollowUps(refused)) => Ok(Reply::FollowUpsRefused(refused)),
+        Err(AckRefusal::Rejected(rejection)) => Err(rejection),
     }
-    let (_, queue) = lease::held(state, complete.lease)?;
-    let retention_ms = queue.config.result_retention_ms;
-    if let Some(refused) = refusals(state, batch.now_ms, &complete.enqueue) {
-        return Ok(Reply::FollowUpsRefused(refused));
+}
+
+/// A plain ack brings nothing. With `queue`, the receipt of another one's is refused.
+pub(super) fn ack(
+    batch: &mut Batch,
+    complete: &Complete,
+    queue: Option<&str>,
+) -> Result<Acked, AckRefusal> {
+    let (state, lease) = (batch.state(), complete.lease);
+    lease::of_queue(state, lease, queue)?;
+    if state.settled.ending(lease) == Some(Ending::Acked) {
+        return Ok(earlier(state, lease, batch.now_ms));
     }
-    let enqueued = complete
-        .enqueue
-        .iter()
-        .map(|one| {
-            let queue = batch.queue(&one.queue).expect("its queue was there");
-            enqueue::accept(batch, queue, &one.message).expect("it was checked")
-        })
-        .collect();
-    let (message, group) = (complete.lease.message, complete.lease.group);
+    let (_, held_by) = lease::held(state, lease)?;
+    let retention_ms = held_by.config.result_retention_ms;
+    if let Some(refused) = refusals(state, batch.now_ms, complete) {
+        return Err(AckRefusal::FollowUps(refused));
+    }
+    let enqueued = follow_up(batch, complete);
+    let (message, group) = (lease.message, lease.group);
     let kept = complete.result.filter(|_| retention_ms > 0);
     let expires_at_ms = batch.now_ms.saturating_add(retention_ms);
     kept.into_iter().for_each(|result| batch.carry(result));
@@ -50,18 +54,53 @@ pub(super) fn run(batch: &mut Batch, complete: Complete) -> Result<Reply, Reject
             result_bytes: result.length,
         },
     });
-    Ok(Reply::Completed {
+    Ok(Acked {
         already: false,
         enqueued,
     })
+}
+
+/// What an earlier ack of the lease did.
+fn earlier(state: &State, lease: LeaseId, now_ms: u64) -> Acked {
+    let enqueued = state.settled.followed(lease).iter();
+    let enqueued = enqueued.map(|one| Accepted {
+        duplicate: one.duplicate,
+        ..enqueue::earlier_one(state, now_ms, one.message)
+    });
+    Acked {
+        already: true,
+        enqueued: enqueued.collect(),
+    }
+}
+
+/// Enqueues what comes with an ack, all of which was checked.
+fn follow_up(batch: &mut Batch, complete: &Complete) -> Vec<Accepted> {
+    let mut enqueued = Vec::with_capacity(complete.enqueue.len());
+    for one in &complete.enqueue {
+        let queue = batch.queue(&one.queue).expect("its queue was there");
+        enqueued.push(enqueue::accept_checked(batch, queue, &one.message));
+    }
+    if !enqueued.is_empty() {
+        let followed = enqueued.iter().map(|one| Followed {
+            message: one.message,
+            duplicate: one.duplicate,
+        });
+        batch.commit(Record::FollowedUp {
+            message: complete.lease.message,
+            group: complete.lease.group,
+            messages: followed.collect(),
+        });
+    }
+    enqueued
 }
 
 /// A result an entry, when any can't be accepted: its own reason, or that another was refused.
 fn refusals(
     state: &State,
     now_ms: u64,
-    entries: &[FollowUp],
+    complete: &Complete,
 ) -> Option<Vec<Result<Accepted, Rejection>>> {
+    let entries = &complete.enqueue;
     let mut results: Vec<Result<Accepted, Rejection>> =
         vec![Err(Rejection::BatchAborted); entries.len()];
     let mut by_queue: BTreeMap<QueueNumber, Vec<usize>> = BTreeMap::new();
@@ -90,7 +129,8 @@ fn refusals(
             .iter()
             .map(|&index| entries[index].message.clone())
             .collect();
-        let Some(outcomes) = enqueue::refusals(state, now_ms, queue, &messages) else {
+        let leaving = leaving(state, complete.lease, queue);
+        let Some(outcomes) = enqueue::refusals(state, now_ms, queue, &messages, leaving) else {
             continue;
         };
         refused = true;
@@ -99,6 +139,13 @@ fn refusals(
         }
     }
     refused.then_some(results)
+}
+
+/// Messages of `queue` that go with the ack: the acked one, when its last group is done with it.
+fn leaving(state: &State, lease: LeaseId, queue: QueueNumber) -> u64 {
+    let of = state.messages[lease.message.slot].queue;
+    let goes = state.queues.get(of).group.source == queue && state.copies.is_last(lease.message);
+    u64::from(goes)
 }
 
 #[cfg(test)]
@@ -167,12 +214,55 @@ mod tests {
             ((1, 0), (1, 0))
         );
         let again = twin.ask(complete(lease, None, vec![("q", message())]));
-        let already = Reply::Completed {
+        let Reply::Completed {
             already: true,
-            enqueued: vec![],
+            enqueued: told,
+        } = again
+        else {
+            panic!("{again:?}")
         };
-        assert_eq!((again, counts(&mut twin, "q")), (already, (1, 0)));
-        assert_eq!(twin.ask(ack(lease)), Reply::Acked { already: true });
+        let ids = |all: &[Accepted]| -> Vec<_> {
+            let ids = all.iter().map(|one| (one.message, one.duplicate));
+            ids.collect()
+        };
+        assert_eq!(ids(&told), ids(enqueued), "the same");
+        assert_eq!(
+            told[0].state,
+            Some(crate::reply::State::Ready),
+            "as it is now"
+        );
+        assert_eq!(counts(&mut twin, "q"), (1, 0));
+        assert!(matches!(
+            twin.ask(ack(lease)),
+            Reply::Completed { already: true, .. }
+        ));
+    }
+
+    #[test]
+    fn the_acked_message_leaves_room_for_one_in_its_queue() {
+        let (mut twin, _) = twin();
+        (0..2).for_each(|_| {
+            twin.enqueue("next", message());
+        });
+        let lease = twin.receive("next", 1)[0].lease;
+        let two = vec![("next", message()), ("next", message())];
+        let refused = twin.ask(complete(lease, None, two));
+        assert!(matches!(refused, Reply::FollowUpsRefused(_)));
+        let one = complete(lease, None, vec![("next", message())]);
+        assert!(matches!(twin.ask(one), Reply::Completed { .. }));
+        assert_eq!(counts(&mut twin, "next"), (2, 0));
+
+        twin.create_group("next", "audit");
+        let lease = twin.receive("next", 1)[0].lease;
+        twin.ask(ack(lease));
+        twin.enqueue("next", message());
+        let lease = twin.receive("next", 2)[1].lease;
+        let stays = complete(lease, None, vec![("next", message())]);
+        let refused = twin.ask(stays);
+        assert!(
+            matches!(refused, Reply::FollowUpsRefused(_)),
+            "another group holds it still"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::btree_map::Entry;
 use super::{admission, duplicate};
 use crate::batch::Batch;
 use crate::command::{DedupKey, NewMessage};
-use crate::ids::{Location, QueueNumber};
+use crate::ids::{Location, MessageId, QueueNumber};
 use crate::queue::Queue;
 use crate::record::{Enqueued, Record};
 use crate::rejection::Rejection;
@@ -25,7 +25,7 @@ pub(super) fn run(
 ) -> Result<Reply, Rejection> {
     let queue = batch.queue(queue)?;
     let aborted = if atomic {
-        refusals(batch.state(), batch.now_ms, queue, messages)
+        refusals(batch.state(), batch.now_ms, queue, messages, 0)
     } else {
         None
     };
@@ -39,23 +39,47 @@ pub(super) fn run(
 }
 
 /// Accepts one message, or says which one it repeats.
-pub(super) fn accept(batch: &mut Batch, queue: QueueNumber, message: &NewMessage) -> Outcome {
+fn accept(batch: &mut Batch, queue: QueueNumber, message: &NewMessage) -> Outcome {
     let state = batch.state();
     if let Some(earlier) = duplicate::find(state, batch.now_ms, queue, message)? {
-        let first = state.find(earlier);
-        return Ok(Accepted {
-            message: earlier,
-            duplicate: true,
-            due_ms: 0,
-            state: first.map(|(message, _)| view::shown(message.place())),
-            result: view::done(state, earlier, batch.now_ms)
-                .map_or(Location::default(), |done| done.result),
-        });
+        return Ok(earlier_one(state, batch.now_ms, earlier));
     }
-    let queue = state.queues.get(queue);
-    admission::check(queue, batch.now_ms, 1)?;
-    duplicate::check_room(state, ids(queue, message))?;
-    let enqueued = decide(state, batch.now_ms, queue, message);
+    let checked = state.queues.get(queue);
+    admission::check(checked, batch.now_ms, 1, 0)?;
+    duplicate::check_room(state, ids(checked, message))?;
+    Ok(store(batch, queue, message))
+}
+
+/// The same for a message that [`refusals`] has nothing against.
+pub(super) fn accept_checked(
+    batch: &mut Batch,
+    queue: QueueNumber,
+    message: &NewMessage,
+) -> Accepted {
+    let state = batch.state();
+    let earlier = duplicate::find(state, batch.now_ms, queue, message);
+    match earlier.expect("it was checked") {
+        Some(earlier) => earlier_one(state, batch.now_ms, earlier),
+        None => store(batch, queue, message),
+    }
+}
+
+/// A message that was accepted before, as it is now.
+pub(super) fn earlier_one(state: &State, now_ms: u64, message: MessageId) -> Accepted {
+    let first = state.find(message);
+    let done = view::done(state, message, now_ms);
+    Accepted {
+        message,
+        duplicate: true,
+        due_ms: 0,
+        state: first.map(|(message, _)| view::shown(message.place())),
+        result: done.map_or(Location::default(), |done| done.result),
+    }
+}
+
+fn store(batch: &mut Batch, queue: QueueNumber, message: &NewMessage) -> Accepted {
+    let state = batch.state();
+    let enqueued = decide(state, batch.now_ms, state.queues.get(queue), message);
     let accepted = Accepted {
         message: enqueued.message,
         duplicate: false,
@@ -65,7 +89,7 @@ pub(super) fn accept(batch: &mut Batch, queue: QueueNumber, message: &NewMessage
     };
     batch.carry(message.blob);
     batch.commit(Record::Enqueued(enqueued));
-    Ok(accepted)
+    accepted
 }
 
 fn decide(state: &State, now_ms: u64, queue: &Queue, message: &NewMessage) -> Enqueued {
@@ -99,12 +123,13 @@ fn ids(queue: &Queue, message: &NewMessage) -> u64 {
     u64::from(dedup.any(|dedup| duplicate::is_remembered(queue, dedup)))
 }
 
-/// The results of a batch that can't be accepted whole.
+/// The results of a batch that can't be accepted whole. `leaving`: messages of the queue that go in the same step.
 pub(super) fn refusals(
     state: &State,
     now_ms: u64,
     queue: QueueNumber,
     messages: &[NewMessage],
+    leaving: u64,
 ) -> Option<Vec<Outcome>> {
     let queue = state.queues.get(queue);
     let (mut firsts, mut new, mut new_ids) = (BTreeMap::new(), 0, 0);
@@ -127,7 +152,7 @@ pub(super) fn refusals(
             new += 1;
             new_ids += ids(queue, message);
             let room = |()| duplicate::check_room(state, new_ids * ids(queue, message));
-            return admission::check(queue, now_ms, new).and_then(room);
+            return admission::check(queue, now_ms, new, leaving).and_then(room);
         }
         let is_equal = earlier == message.dedup.map(|dedup| dedup.fingerprint);
         is_equal.then_some(()).ok_or(Rejection::DedupConflict)

@@ -87,7 +87,7 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
             };
             receive::run(batch, request)
         }
-        Command::Ack(ack) => ack::run(batch, ack, None).map(|already| Reply::Acked { already }),
+        Command::Ack(ack) => ack::run(batch, ack),
         Command::Nack(nack) => nack::run(batch, nack, None).map(Reply::Nacked),
         Command::Extend(extend) => extend::run(batch, extend, None)
             .map(|leased_until_ms| Reply::Extended { leased_until_ms }),
@@ -130,7 +130,7 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
 /// Acks that bring more, queues, their consumer groups, and sweeps.
 fn answer_about_queues(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
     match command {
-        Command::Complete(complete) => complete::run(batch, *complete),
+        Command::Complete(complete) => complete::run(batch, &complete),
         Command::CreateQueue { name, config } => create_queue::run(batch, name, config),
         Command::UpdateQueue { name, patch } => update_queue::run(batch, &name, patch),
         Command::PauseQueue { name, what } => pause_queue::pause(batch, &name, what),

@@ -1,14 +1,14 @@
 //! settle: acks, nacks, extensions and releases of one queue in one call, each with its own result.
 
-use super::{ack, extend, nack, release};
+use super::{complete, extend, nack, release};
 use crate::batch::Batch;
-use crate::command::{Ack, Extend, Nack, Release};
+use crate::command::{Complete, Extend, Nack, Release};
 use crate::rejection::Rejection;
 use crate::reply::Reply;
 
 /// What is to be done with each lease.
 pub(super) struct Entries {
-    pub acks: Vec<Ack>,
+    pub acks: Vec<Complete>,
     pub nacks: Vec<Nack>,
     pub extends: Vec<Extend>,
     pub releases: Vec<Release>,
@@ -22,7 +22,9 @@ pub(super) fn run(batch: &mut Batch, queue: &str, entries: Entries) -> Result<Re
     let extends = entries.extends.into_iter();
     let releases = entries.releases.into_iter();
     Ok(Reply::Settled {
-        acks: acks.map(|entry| ack::run(batch, entry, queue)).collect(),
+        acks: acks
+            .map(|entry| complete::ack(batch, &entry, queue))
+            .collect(),
         nacks: nacks.map(|entry| nack::run(batch, entry, queue)).collect(),
         extends: extends
             .map(|entry| extend::run(batch, entry, queue))
@@ -37,8 +39,16 @@ pub(super) fn run(batch: &mut Batch, queue: &str, entries: Entries) -> Result<Re
 mod tests {
     use super::*;
     use crate::command::Command;
-    use crate::reply::{Nacked, Released};
+    use crate::command::{Ack, FollowUp};
+    use crate::reply::{AckRefusal, Acked, Nacked, Released};
     use crate::twin::{Twin, config, message, nack};
+
+    fn acked(already: bool) -> Acked {
+        Acked {
+            already,
+            enqueued: vec![],
+        }
+    }
 
     #[test]
     fn each_entry_has_its_own_result() {
@@ -59,7 +69,7 @@ mod tests {
         let reply = twin.ask(Command::Settle {
             queue: "q".into(),
             acks: [held[0], held[0], foreign]
-                .map(|lease| Ack { lease })
+                .map(|lease| Ack { lease }.into())
                 .into(),
             nacks: vec![
                 nack(held[0]),
@@ -81,7 +91,11 @@ mod tests {
         });
         let other_queue = Rejection::ReceiptOfOtherQueue { queue: "q".into() };
         let expected = Reply::Settled {
-            acks: vec![Ok(false), Ok(true), Err(other_queue.clone())],
+            acks: vec![
+                Ok(acked(false)),
+                Ok(acked(true)),
+                Err(other_queue.clone().into()),
+            ],
             nacks: vec![
                 Err(Rejection::LeaseLost),
                 Ok(Nacked::Retry {
@@ -92,5 +106,40 @@ mod tests {
             releases: vec![Ok(Released::Already)],
         };
         assert_eq!(reply, expected);
+    }
+
+    #[test]
+    fn acks_bring_messages_each_by_itself() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        (0..2).for_each(|_| {
+            twin.enqueue("q", message());
+        });
+        let held = twin.receive("q", 2);
+        let ack = |at: usize, queue: &str| {
+            let lease = held[at].lease;
+            let enqueue = vec![FollowUp {
+                queue: queue.into(),
+                message: message(),
+            }];
+            let plain = Complete::from(Ack { lease });
+            Complete { enqueue, ..plain }
+        };
+        let settle = Command::Settle {
+            queue: "q".into(),
+            acks: vec![ack(0, "none"), ack(1, "q"), ack(1, "q")],
+            nacks: vec![],
+            extends: vec![],
+            releases: vec![],
+        };
+        let Reply::Settled { acks, .. } = twin.ask(settle) else {
+            panic!("a settle is answered otherwise")
+        };
+        assert!(matches!(acks[0], Err(AckRefusal::FollowUps(_))));
+        let (first, again) = (acks[1].as_ref().unwrap(), acks[2].as_ref().unwrap());
+        assert_eq!((first.already, again.already), (false, true));
+        assert_eq!(first.enqueued[0].message, again.enqueued[0].message);
+        let counts = twin.queue("q").counts;
+        assert_eq!((counts.leased, counts.ready), (1, 1));
     }
 }

@@ -4,7 +4,7 @@ use engine::command::{Command, Extend, GiveBack, Nack, Release};
 use engine::ids::LeaseId;
 use engine::record::DeathReason;
 use engine::rejection::Rejection;
-use engine::reply::{Nacked, Released, Reply, State};
+use engine::reply::{AckRefusal, Acked, Nacked, Released, Reply, State};
 
 use super::message::{Ending, Text};
 use super::{Message, Model, look};
@@ -214,7 +214,14 @@ impl Model {
             panic!("a settle is answered with {reply:?}")
         };
         let queue = Some(&**queue);
-        let expected: Vec<_> = acks.iter().map(|ack| self.ack(ack.lease, queue)).collect();
+        let plain = |already| Acked {
+            already,
+            enqueued: Vec::new(),
+        };
+        let acks = acks.iter().map(|ack| self.ack(ack.lease, queue));
+        let expected: Vec<_> = acks
+            .map(|ack| ack.map(plain).map_err(AckRefusal::Rejected))
+            .collect();
         assert_eq!(*acked, expected, "acks of {command:?}");
         assert_eq!(nacked.len(), nacks.len(), "one result a nack");
         for (nack, found) in nacks.iter().zip(nacked) {

@@ -27,27 +27,47 @@ pub fn put_batch(
     results: &[Result<Accepted, Rejection>],
     batches: &Batches<'_>,
 ) -> Result<(), Fault> {
-    let failed = results.iter().filter(|result| result.is_err()).count();
     let mut written = Ok(());
-    json.object(|json| {
-        json.name("results");
-        json.array(|json| written = put_one(json, context, results, batches));
-        json.number("failed", failed as u64);
-    });
+    json.object(|json| written = put_results(json, context, results, batches));
     written
 }
 
-/// The answer to an ack that may have enqueued messages. What it repeats of their results is left out.
-pub fn put_completed(json: &mut Json, context: &Context, already: bool, enqueued: &[Accepted]) {
+fn put_results(
+    json: &mut Json,
+    context: &Context,
+    results: &[Result<Accepted, Rejection>],
+    batches: &Batches<'_>,
+) -> Result<(), Fault> {
+    let failed = results.iter().filter(|result| result.is_err()).count();
+    let mut written = Ok(());
+    json.name("results");
+    json.array(|json| written = put_one(json, context, results, batches));
+    json.number("failed", failed as u64);
+    written
+}
+
+/// An ack that was done. What an earlier one enqueued is told with its state now; of duplicates their results are left out.
+pub fn put_acked(json: &mut Json, context: &Context, already: bool, enqueued: &[Accepted]) {
     json.object(|json| {
         json.plain("state", b"acked");
         json.boolean("already", already);
+        if enqueued.is_empty() {
+            return;
+        }
         json.name("enqueued");
         json.array(|json| {
             for accepted in enqueued {
-                json.object(|json| put_accepted(json, context, accepted));
+                json.object(|json| put_accepted(json, context, accepted, already));
             }
         });
+    });
+}
+
+/// An ack whose messages were refused, among others.
+pub fn put_refused(json: &mut Json, context: &Context, results: &[Result<Accepted, Rejection>]) {
+    json.object(|json| {
+        rejection::name_error(json, "batch_aborted", rejection::FOLLOW_UPS_REFUSED, None);
+        put_results(json, context, results, &Batches::default()).expect("none was accepted");
     });
 }
 
@@ -67,7 +87,7 @@ fn put(
     let kept = Some(accepted.result).filter(|at| at.lsn > 0);
     let kept = kept.map(|at| batches.blob(at)).transpose()?;
     json.object(|json| {
-        put_accepted(json, context, accepted);
+        put_accepted(json, context, accepted, accepted.duplicate);
         if let Some((result, _)) = kept {
             json.raw("result", result);
         }
@@ -75,9 +95,10 @@ fn put(
     Ok(())
 }
 
-fn put_accepted(json: &mut Json, context: &Context, accepted: &Accepted) {
+/// `earlier`: it was accepted before this request.
+fn put_accepted(json: &mut Json, context: &Context, accepted: &Accepted, earlier: bool) {
     json.id("id", context.partition, accepted.message);
-    let state = match (accepted.duplicate, accepted.state) {
+    let state = match (earlier, accepted.state) {
         (false, _) if accepted.due_ms <= context.now_ms => b"ready".as_slice(),
         (false, _) => b"delayed",
         (true, Some(state)) => state_name(state),

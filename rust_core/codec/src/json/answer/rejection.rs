@@ -90,6 +90,10 @@ fn limited(queue: &str, burst: u32, retry_after_ms: u64) -> String {
     )
 }
 
+/// An ack that was refused with what it brings.
+pub const FOLLOW_UPS_REFUSED: &str =
+    "nothing was acked or enqueued: the results say which messages were refused and why";
+
 /// When asking again can succeed, where a time is known.
 pub fn retry_after_ms(rejection: &Rejection) -> Option<u64> {
     match rejection {
@@ -120,25 +124,25 @@ pub fn of_reply(reply: &Reply, asked: &Asked) -> Option<(&'static str, Cow<'stat
             let detail = "nothing of the atomic batch was accepted: the results say which entries were refused and why";
             Some(("batch_aborted", detail.into()))
         }
-        (Reply::FollowUpsRefused(_), _) => {
-            let detail = "nothing was acked or enqueued: the results say which messages were refused and why";
-            Some(("batch_aborted", detail.into()))
-        }
+        (Reply::FollowUpsRefused(_), _) => Some(("batch_aborted", FOLLOW_UPS_REFUSED.into())),
         _ => None,
     }
 }
 
 /// `{"error": {code, detail, retryAfter?}}`
 pub fn put_error(json: &mut Json, code: &str, detail: &str, retry_after_ms: Option<u64>) {
+    json.object(|json| name_error(json, code, detail, retry_after_ms));
+}
+
+/// The member `error` alone.
+pub fn name_error(json: &mut Json, code: &str, detail: &str, retry_after_ms: Option<u64>) {
+    json.name("error");
     json.object(|json| {
-        json.name("error");
-        json.object(|json| {
-            json.plain("code", code.as_bytes());
-            json.text("detail", detail);
-            if let Some(retry_after_ms) = retry_after_ms {
-                json.thousandths("retryAfter", retry_after_ms);
-            }
-        });
+        json.plain("code", code.as_bytes());
+        json.text("detail", detail);
+        if let Some(retry_after_ms) = retry_after_ms {
+            json.thousandths("retryAfter", retry_after_ms);
+        }
     });
 }
 

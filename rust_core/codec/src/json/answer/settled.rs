@@ -1,15 +1,15 @@
 //! Answers about leases: ack, nack, extend, release, and many of them at once.
 
+use super::enqueued::{put_acked, put_refused};
 use super::write::Json;
 use super::{Context, rejection};
 use crate::json::request::{Refusal, Refused};
-use engine::rejection::Rejection;
-use engine::reply::{Nacked, Released, Reply};
+use engine::reply::{AckRefusal, Acked, Nacked, Released, Reply};
 
 /// The answer to one verb, and to any reply that no other file writes.
 pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
     match reply {
-        Reply::Acked { already } => put_acked(json, *already),
+        Reply::Acked { already } => put_acked(json, context, *already, &[]),
         Reply::Nacked(nacked) => put_nacked(json, context, *nacked),
         Reply::Extended { leased_until_ms } => put_extended(json, *leased_until_ms),
         Reply::Released(released) => put_released(json, context, *released),
@@ -59,38 +59,48 @@ pub fn put_merged(json: &mut Json, context: &Context, reply: &Reply, refused: &R
     let mut failed = 0;
     json.object(|json| {
         json.name("acks");
-        failed += put_entries(json, acks, &refused.acks, |json, already| {
-            put_acked(json, *already)
-        });
+        let put_refusal = |json: &mut Json, refusal: &AckRefusal| match refusal {
+            AckRefusal::Rejected(rejection) => rejection::put(json, rejection),
+            AckRefusal::FollowUps(results) => put_refused(json, context, results),
+        };
+        let put_ack = |json: &mut Json, acked: &Acked| {
+            put_acked(json, context, acked.already, &acked.enqueued)
+        };
+        failed += put_entries(json, acks, &refused.acks, put_ack, put_refusal);
         json.name("nacks");
-        failed += put_entries(json, nacks, &refused.nacks, |json, nacked| {
-            put_nacked(json, context, *nacked)
-        });
+        let put_nack = |json: &mut Json, nacked: &Nacked| put_nacked(json, context, *nacked);
+        failed += put_entries(json, nacks, &refused.nacks, put_nack, rejection::put);
         json.name("extends");
-        failed += put_entries(json, extends, &refused.extends, |json, until_ms| {
-            put_extended(json, *until_ms)
-        });
+        let put_extend = |json: &mut Json, until_ms: &u64| put_extended(json, *until_ms);
+        failed += put_entries(json, extends, &refused.extends, put_extend, rejection::put);
         json.name("releases");
-        failed += put_entries(json, releases, &refused.releases, |json, released| {
-            put_released(json, context, *released)
-        });
+        let put_release =
+            |json: &mut Json, released: &Released| put_released(json, context, *released);
+        failed += put_entries(
+            json,
+            releases,
+            &refused.releases,
+            put_release,
+            rejection::put,
+        );
         json.number("failed", failed);
     });
 }
 
 /// Writes entries and returns how many failed.
-fn put_entries<T>(
+fn put_entries<T, E>(
     json: &mut Json,
-    results: &[Result<T, Rejection>],
+    results: &[Result<T, E>],
     refused: &[Option<Refusal>],
     put: impl Fn(&mut Json, &T),
+    put_error: impl Fn(&mut Json, &E),
 ) -> u64 {
     let (mut failed, mut results) = (0, results.iter());
-    let mut put_result = |json: &mut Json, result: &Result<T, Rejection>| match result {
+    let mut put_result = |json: &mut Json, result: &Result<T, E>| match result {
         Ok(value) => put(json, value),
         Err(refused) => {
             failed += 1;
-            rejection::put(json, refused);
+            put_error(json, refused);
         }
     };
     let mut refusals = 0;
@@ -110,13 +120,6 @@ fn put_entries<T>(
         results.for_each(|result| put_result(json, result));
     });
     failed + refusals
-}
-
-fn put_acked(json: &mut Json, already: bool) {
-    json.object(|json| {
-        json.plain("state", b"acked");
-        json.boolean("already", already);
-    });
 }
 
 fn put_nacked(json: &mut Json, context: &Context, nacked: Nacked) {

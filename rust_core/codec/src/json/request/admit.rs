@@ -3,7 +3,7 @@
 use super::{Ask, Settle};
 use crate::json::names;
 use crate::receipt::{Receipt, Secret};
-use engine::command::{Ack, Command, Extend, Nack, Release};
+use engine::command::{Ack, Command, Complete, Extend, Nack, Release};
 use engine::ids::{GROUP_DEFAULT, MessageId, PartitionNumber};
 
 /// What a receipt asks for, with the receipt.
@@ -81,13 +81,23 @@ pub struct Authority<'a> {
 }
 
 /// Moves a verb's blob, if it has one, to its place among the blobs of all commands of a step.
-pub trait Rebase: Copy {
+pub trait Rebase: Clone {
     /// `blobs_before`: how many blobs the step's earlier commands bring.
     fn rebase(&mut self, blobs_before: u32);
 }
 
 impl Rebase for Ack {
     fn rebase(&mut self, _: u32) {}
+}
+
+impl Rebase for Complete {
+    fn rebase(&mut self, blobs_before: u32) {
+        let follow_ups = self.enqueue.iter_mut();
+        let blobs = follow_ups.map(|one| &mut one.message.blob);
+        blobs
+            .chain(&mut self.result)
+            .for_each(|blob| blob.index += blobs_before);
+    }
 }
 
 impl Rebase for Extend {
@@ -111,7 +121,7 @@ impl<T: Rebase> Signed<T> {
         if !self.receipt.verify(authority.partition, authority.secret) {
             return Err(Refusal::ReceiptInvalid);
         }
-        let mut verb = self.verb;
+        let mut verb = self.verb.clone();
         verb.rebase(blobs_before);
         Ok(verb)
     }
@@ -126,17 +136,9 @@ impl Ask {
         match self {
             Ask::Plain(command) | Ask::EnqueueOne(command) => plain(command, blobs_before),
             Ask::Ack(signed) => whole(signed.admit(authority, blobs_before).map(Command::Ack)),
-            Ask::Complete(receipt, complete) => {
-                if !receipt.verify(authority.partition, authority.secret) {
-                    return Admitted::None(Refusal::ReceiptInvalid);
-                }
-                let mut complete = complete.clone();
-                let follow_ups = complete.enqueue.iter_mut();
-                let blobs = follow_ups.map(|one| &mut one.message.blob);
-                blobs
-                    .chain(&mut complete.result)
-                    .for_each(|blob| blob.index += blobs_before);
-                Admitted::Whole(Command::Complete(Box::new(complete)))
+            Ask::Complete(signed) => {
+                let complete = signed.admit(authority, blobs_before);
+                whole(complete.map(|complete| Command::Complete(Box::new(complete))))
             }
             Ask::Nack(signed) => whole(signed.admit(authority, blobs_before).map(Command::Nack)),
             Ask::Extend(signed) => {
@@ -188,9 +190,12 @@ fn entries<T: Rebase>(
     refused.reserve_exact(entries.len());
     let mut admitted = Vec::with_capacity(entries.len());
     for entry in entries {
-        let verdict = entry.and_then(|signed| signed.admit(authority, blobs_before));
-        refused.push(verdict.err());
-        admitted.extend(verdict.ok());
+        let verdict = match entry {
+            Ok(signed) => signed.admit(authority, blobs_before),
+            Err(refusal) => Err(*refusal),
+        };
+        refused.push(verdict.as_ref().err().copied());
+        admitted.extend(verdict);
     }
     admitted
 }

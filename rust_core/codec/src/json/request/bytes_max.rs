@@ -1,5 +1,6 @@
 //! Upper bounds of the journal bytes a request can cause, blobs included.
 
+use super::complete::follow_up_bytes_max;
 use super::{Request, Requests, Settle};
 use crate::record::bound;
 use engine::command::{Command, ConfigPatch, GiveBack};
@@ -42,7 +43,10 @@ impl Requests {
     /// Every verb of a settle.
     pub(super) fn settle_bytes_max(&self, settle: &Settle, blob_bytes: usize) -> usize {
         let plain = settle.acks.len() + settle.extends.len() + settle.releases.len();
-        plain * bound::CHANGE + settle.nacks.len() * self.nack_bytes_max() + blob_bytes
+        let acks = settle.acks.iter().flatten();
+        let follow_ups: usize = acks.map(|ack| follow_up_bytes_max(&ack.verb)).sum();
+        let nacks = settle.nacks.len() * self.nack_bytes_max();
+        plain * bound::CHANGE + follow_ups + nacks + blob_bytes
     }
 }
 

@@ -1,9 +1,8 @@
-//! An ack that leaves something behind: a result, and messages to enqueue in the same step.
+//! What an ack brings: a result that is kept, and messages to enqueue in the same step.
 
-use super::enqueue::{Collector, Message, check_count, check_length, range_of};
+use super::enqueue::{Collector, Message, check_count, check_length};
 use super::settle::{AckBody, ack, read_receipt};
-use super::{Ask, Request, Requests};
-use crate::blob::Blobs;
+use super::{Ask, Request, Requests, Signed};
 use crate::json::array::ReadArray;
 use crate::json::faults::Faults;
 use crate::json::invalid::Invalid;
@@ -11,7 +10,8 @@ use crate::json::names;
 use crate::json::object::{Fields, Schema, body_text, read_fields};
 use crate::json::scalar::{any_text, is_null};
 use crate::record::bound;
-use engine::command::{Complete, FollowUp};
+use engine::command::{Blob, Complete, FollowUp};
+use engine::ids::LeaseId;
 use serde::de::DeserializeSeed;
 
 /// A message as sent, with its queue: the fields of a message come first, in its order.
@@ -38,6 +38,31 @@ const ENQUEUE: usize = 2;
 /// Of a message to enqueue: behind those of a message.
 const QUEUE: usize = <Message as Schema>::FIELDS.len();
 
+/// What an ack brings beside its receipt.
+pub(super) struct Brought {
+    result: Option<Blob>,
+    enqueue: Vec<FollowUp>,
+}
+
+impl Brought {
+    pub(super) fn with(self, lease: LeaseId) -> Complete {
+        let Brought { result, enqueue } = self;
+        Complete {
+            lease,
+            result,
+            enqueue,
+        }
+    }
+}
+
+/// Bytes of what an ack enqueues, beside its blobs.
+pub(super) fn follow_up_bytes_max(complete: &Complete) -> usize {
+    match complete.enqueue.len() {
+        0 => 0,
+        count => bound::FOLLOWED_UP + count * bound::FOLLOWED,
+    }
+}
+
 impl Requests {
     /// `POST /v1/messages/{id}/ack`
     pub fn ack(&self, id: &str, body: &[u8]) -> Result<Request, Invalid> {
@@ -47,41 +72,46 @@ impl Requests {
         let fields = read_fields::<AckBody>(body, &mut faults)?;
         let receipt = read_receipt(&fields, message, &mut faults);
         let mut collector = Collector::new(self, body_text(body)?);
-        let queues = self.follow_ups(&fields, &mut collector, &mut faults);
-        let result = fields.raw(RESULT).and_then(|raw| {
-            let checked = faults.at("result", |faults| collector.payload(raw, faults))?;
-            let range = range_of(body_text(body).ok()?, checked);
-            Some(collector.blobs.push([range, 0..0]))
-        });
+        let brought = self.brought(&fields, &mut collector, &mut faults);
         let receipt = faults.finish(receipt)?;
-        if result.is_none() && queues.is_empty() {
-            return Ok(Request {
-                ask: Ask::Ack(ack(receipt)),
-                blobs: Blobs::default(),
-                batch_bytes_max: bound::CHANGE,
-            });
-        }
-        let (count, blobs) = (queues.len(), collector.blobs);
-        let messages = queues.into_iter().zip(collector.messages);
-        let complete = Complete {
-            lease: receipt.claim().lease,
-            result,
-            enqueue: messages
-                .map(|(queue, message)| FollowUp { queue, message })
-                .collect(),
+        let verb = brought.with(receipt.claim().lease);
+        let batch_bytes_max = bound::CHANGE + follow_up_bytes_max(&verb) + collector.blobs.bytes();
+        let ask = match verb.result.is_none() && verb.enqueue.is_empty() {
+            true => Ask::Ack(ack(receipt)),
+            false => Ask::Complete(Signed { receipt, verb }),
         };
-        let batch_bytes_max = bound::CHANGE + self.enqueue_bytes_max(count, blobs.bytes());
         Ok(Request {
-            ask: Ask::Complete(receipt, complete),
-            blobs,
+            ask,
+            blobs: collector.blobs,
             batch_bytes_max,
         })
     }
 
-    /// The queues of what is to be enqueued; the messages go to the collector.
-    fn follow_ups<'de>(
+    /// What an ack brings beside its receipt; with a fault some of it is missing.
+    pub(super) fn brought<'de, S: Schema>(
         &self,
-        fields: &Fields<'de, AckBody>,
+        fields: &Fields<'de, S>,
+        collector: &mut Collector<'_, 'de>,
+        faults: &mut Faults,
+    ) -> Brought {
+        let queues = self.follow_ups(fields, collector, faults);
+        let result = fields
+            .raw(RESULT)
+            .and_then(|raw| collector.result(raw, faults));
+        let messages = std::mem::take(&mut collector.messages);
+        let enqueue = queues.into_iter().zip(messages);
+        Brought {
+            result,
+            enqueue: enqueue
+                .map(|(queue, message)| FollowUp { queue, message })
+                .collect(),
+        }
+    }
+
+    /// The queues of what is to be enqueued; the messages go to the collector.
+    fn follow_ups<'de, S: Schema>(
+        &self,
+        fields: &Fields<'de, S>,
         collector: &mut Collector<'_, 'de>,
         faults: &mut Faults,
     ) -> Vec<Box<str>> {

@@ -51,11 +51,16 @@ pub(super) struct Collector<'a, 'de> {
 
 impl<'a, 'de> Collector<'a, 'de> {
     pub(super) fn new(requests: &'a Requests, body: &'de str) -> Self {
+        Collector::after(requests, body, Blobs::default())
+    }
+
+    /// One whose blobs follow others of the request.
+    pub(super) fn after(requests: &'a Requests, body: &'de str, blobs: Blobs) -> Self {
         Collector {
             requests,
             body,
             messages: Vec::new(),
-            blobs: Blobs::default(),
+            blobs,
         }
     }
 
@@ -118,6 +123,13 @@ impl<'a, 'de> Collector<'a, 'de> {
         Some(raw)
     }
 
+    /// What came of a message: any JSON, as large as a payload may be.
+    pub(super) fn result(&mut self, raw: &'de str, faults: &mut Faults) -> Option<Blob> {
+        let checked = faults.at("result", |faults| self.payload(raw, faults))?;
+        let range = range_of(self.body, checked);
+        Some(self.blobs.push([range, 0..0]))
+    }
+
     fn metadata(&self, raw: &'de str, faults: &mut Faults) -> Option<&'de str> {
         let (bytes, max) = (raw.len() as u64, self.requests.limits.metadata_bytes_max);
         if !raw.starts_with('{') {
@@ -151,7 +163,7 @@ impl<'a, 'de> Collector<'a, 'de> {
 }
 
 /// Where `part`, a slice of `body`, lies in it.
-pub(super) fn range_of(body: &str, part: &str) -> Range<u32> {
+fn range_of(body: &str, part: &str) -> Range<u32> {
     let start = part.as_ptr() as usize - body.as_ptr() as usize;
     start as u32..(start + part.len()) as u32
 }

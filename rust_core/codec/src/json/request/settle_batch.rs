@@ -1,8 +1,8 @@
 //! What becomes of many leases at once, each with its own result.
 
-use super::admit::{Refusal, receipt_of};
-use super::enqueue::{check_count, check_length};
-use super::settle::{Reader, ack, extend, read_text, release, schema};
+use super::admit::{Refusal, Signed, receipt_of};
+use super::enqueue::{Collector, check_count, check_length};
+use super::settle::{Reader, extend, read_text, release, schema};
 use super::{Ask, Request, Requests, Settle};
 use crate::json::array::ReadArray;
 use crate::json::faults::Faults;
@@ -12,7 +12,12 @@ use crate::json::object::{Fields, Object, Schema, body_text, read_body};
 use crate::receipt::Receipt;
 use serde::de::MapAccess;
 
-schema!(AckEntry, "an ack", 0b11, ["receipt", "id"]);
+schema!(
+    AckEntry,
+    "an ack",
+    0b1001,
+    ["receipt", "result", "enqueue", "id"]
+);
 schema!(
     NackEntry,
     "a nack",
@@ -40,12 +45,13 @@ fn entry_receipt<S: Schema>(
 }
 
 /// The body of a settle.
-struct SettleBody<'a> {
+struct SettleBody<'a, 'de> {
     reader: Reader<'a>,
+    body: &'de str,
     settle: Settle,
 }
 
-impl<'de> Object<'de> for SettleBody<'_> {
+impl<'de> Object<'de> for SettleBody<'_, 'de> {
     const WHAT: &'static str = "a settle";
     const FIELDS: &'static [&'static str] = &["acks", "nacks", "extends", "releases"];
 
@@ -97,12 +103,20 @@ impl<'de> Object<'de> for SettleBody<'_> {
     }
 }
 
-impl SettleBody<'_> {
-    fn ack(&mut self, fields: &Fields<'_, AckEntry>, faults: &mut Faults) {
-        let receipt = entry_receipt(fields, 1, faults);
-        self.settle
-            .acks
-            .extend(receipt.map(|receipt| receipt.map(ack)));
+impl<'de> SettleBody<'_, 'de> {
+    fn ack(&mut self, fields: &Fields<'de, AckEntry>, faults: &mut Faults) {
+        let receipt = entry_receipt(fields, 3, faults);
+        let (requests, blobs) = (self.reader.requests, std::mem::take(&mut self.reader.blobs));
+        let mut collector = Collector::after(requests, self.body, blobs);
+        let brought = requests.brought(fields, &mut collector, faults);
+        self.reader.blobs = collector.blobs;
+        let entry = receipt.map(|receipt| {
+            receipt.map(|receipt| Signed {
+                verb: brought.with(receipt.claim().lease),
+                receipt,
+            })
+        });
+        self.settle.acks.extend(entry);
     }
 
     fn nack(&mut self, fields: &Fields<'_, NackEntry>, faults: &mut Faults) {
@@ -131,6 +145,18 @@ impl SettleBody<'_> {
     }
 }
 
+/// All acks together bring no more messages than a batch: what they do is one step.
+fn check_follow_ups(count: usize, max: usize, faults: &mut Faults) {
+    if count > max {
+        faults.at("acks", |faults| {
+            let detail = format!(
+                "enqueue {count} messages together; at most {max} are allowed (MAX_BATCH_SIZE)"
+            );
+            faults.add_coded("batch_too_large", detail);
+        });
+    }
+}
+
 impl Requests {
     /// `POST /v1/queues/{queue}/settle`
     pub fn settle(&self, queue: &str, body: &[u8]) -> Result<Request, Invalid> {
@@ -143,16 +169,21 @@ impl Requests {
                 ..Settle::default()
             },
         );
+        let body = body_text(body)?;
         let mut read = SettleBody {
             reader: self.reader(),
+            body,
             settle,
         };
-        read_body(body_text(body)?, &mut read, &mut faults)?;
+        read_body(body, &mut read, &mut faults)?;
         let entries_max = self.limits.batch_entries_max as usize;
         if faults.is_empty() {
             check_count(read.settle.count(), entries_max, &mut faults);
         }
-        let SettleBody { reader, settle } = faults.finish(Some(read))?;
+        if faults.is_empty() {
+            check_follow_ups(read.settle.follow_ups(), entries_max, &mut faults);
+        }
+        let SettleBody { reader, settle, .. } = faults.finish(Some(read))?;
         let batch_bytes_max = self.settle_bytes_max(&settle, reader.blobs.bytes());
         Ok(Request {
             ask: Ask::Settle(settle),
