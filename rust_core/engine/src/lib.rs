@@ -16,6 +16,7 @@ mod attempts;
 mod backoff;
 mod batch;
 pub mod budget;
+pub mod checkpoint;
 mod chunked;
 pub mod command;
 pub mod config;
