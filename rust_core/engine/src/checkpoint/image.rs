@@ -52,7 +52,7 @@ pub enum Image {
 }
 
 /// One index entry; in a free slot, `number` is 0 and `next` the next free slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageImage {
     /// Its number.
     pub number: u64,
