@@ -269,11 +269,12 @@ class Engine:
         max_retries: int = 3,
         queues_max: int = 100_000,
         dedup_memory_bytes: int = 1 << 30,
+        results_bytes_max: int = 1 << 30,
     ) -> Self:
         """An empty partition. A dead-letter queue that is made because a queue names it gets
         `visibility_timeout_ms` and `max_retries`: pass what the `Parser` has. `queues_max`: with so many queues
         further ones are refused (`queues_exhausted`), and a message whose dead-letter queue isn't there dies in
-        its own."""
+        its own. `results_bytes_max`: beyond it the oldest results of acks are forgotten; each counts a KiB at least."""
     @property
     def lsn(self) -> int: ...
     @property

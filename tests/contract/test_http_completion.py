@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from hanzo_queues.server.limits_table import LIMITS
 from tests.contract.http_server import Served, served
 
 
@@ -99,6 +100,17 @@ async def test_an_ack_makes_room_in_its_own_full_queue() -> None:
         body = {"receipt": receipt, "enqueue": [{"queue": "q", "payload": 1}]}
         done = await server.call("POST", f"/v1/messages/{identity}/ack", body)
         assert (done.status, len(done.json["enqueued"])) == (200, 1)
+
+
+async def test_the_oldest_results_make_room_for_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cast(dict[str, int], LIMITS), "results_bytes_max", 2048)
+    async with served() as server:
+        await server.made_queue("q")
+        done = [await leased(server) for _ in range(3)]
+        for identity, receipt in done:
+            await server.call("POST", f"/v1/messages/{identity}/ack", {"receipt": receipt, "result": 1})
+        kept = [(await server.call("GET", f"/v1/messages/{identity}")).status for identity, _ in done]
+        assert kept == [404, 200, 200]
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ class App:
                 max_retries=settings.max_retries,
                 queues_max=limits["queues_max"],
                 dedup_memory_bytes=settings.dedup_memory_bytes,
+                results_bytes_max=limits["results_bytes_max"],
             ),
             clock=clock,
             ownership=ownership,

@@ -42,6 +42,7 @@ mod tag {
     pub const COMPLETED: u8 = 25;
     pub const RESULTS_FORGOTTEN: u8 = 27;
     pub const FOLLOWED_UP: u8 = 29;
+    pub const RESULTS_EVICTED: u8 = 30;
     pub const SWEEP_STARTED: u8 = 40;
     pub const SWEEP_ADVANCED: u8 = 41;
     pub const SWEEP_ENDED: u8 = 42;

@@ -57,6 +57,7 @@ fn bytes_max(record: &Record) -> usize {
         Record::SweepEnded { .. } => bound::SWEEP_ENDED,
         Record::SweepForgotten { .. } => bound::SWEEPS_FORGOTTEN,
         Record::Redriven { .. } => bound::REDRIVEN,
+        Record::ResultsEvicted { .. } => bound::RESULTS_EVICTED,
         Record::FollowedUp { messages, .. } => {
             let share = bound::FOLLOWED - bound::BROUGHT;
             bound::FOLLOWED_UP + messages.len() * share

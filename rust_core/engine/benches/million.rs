@@ -76,6 +76,7 @@ fn settings() -> Settings {
         queue_config: QueueConfig::new(30_000, 3),
         queues_max: 100_000,
         dedup_ids_max: u64::MAX,
+        results_bytes_max: u64::MAX,
     }
 }
 

@@ -90,6 +90,7 @@ impl State {
                 ref messages,
             } => self.follow_up(message, group, messages),
             Record::ResultsForgotten { count } => self.results.forget(count),
+            Record::ResultsEvicted { count } => self.results.evict(count),
             Record::Retried {
                 message,
                 cause,

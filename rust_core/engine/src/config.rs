@@ -164,4 +164,6 @@ pub struct Settings {
     pub queues_max: u64,
     /// Dedup ids remembered at most, in all queues. See [`DEDUP_ID_BYTES`](crate::config::DEDUP_ID_BYTES).
     pub dedup_ids_max: u64,
+    /// Bytes of results kept at most, in all queues; each counts a KiB at least.
+    pub results_bytes_max: u64,
 }

@@ -180,6 +180,11 @@ pub enum Record {
         /// Results dropped.
         count: u32,
     },
+    /// Results made room for another one: those that came first.
+    ResultsEvicted {
+        /// Results dropped.
+        count: u32,
+    },
     /// An attempt failed (`cause`), another follows at `due_ms`.
     Retried {
         /// The message.

@@ -1,9 +1,12 @@
-//! What was kept with an ack: the message is gone, its result is remembered until its time is over. Only a message with
-//! a result costs memory here. How many go is recorded, so a replay keeps step.
+//! What was kept with an ack: the message is gone, its result is remembered until its time is over, or until newer ones
+//! take its place. Only a message with a result costs memory here. How many go is recorded, so a replay keeps step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{Location, MessageId, QueueNumber};
+use crate::ids::{GROUP_DEFAULT, GroupNumber, Location, MessageId, QueueNumber};
+
+/// What the shortest result counts, of the bytes that may be kept: so those bound their number as well. It may be changed.
+const RESULT_BYTES_MIN: u64 = 1024;
 
 /// One message that is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +14,8 @@ pub(crate) struct Done {
     /// Of its id.
     pub slot: u32,
     pub queue: QueueNumber,
+    /// Whose result it is.
+    pub group: GroupNumber,
     pub done_at_ms: u64,
     pub expires_at_ms: u64,
     pub result: Location,
@@ -19,17 +24,54 @@ pub(crate) struct Done {
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Results {
-    /// By message number. Of several groups' results the last one stays.
+    /// By message number.
     done: BTreeMap<u64, Done>,
     expiries: BTreeSet<(u64, u64)>,
+    /// By where they lie: in the order in which they came.
+    order: BTreeMap<(u64, u32), u64>,
+    bytes: u64,
+}
+
+/// Of the bytes that may be kept.
+fn bytes(length: u32) -> u64 {
+    u64::from(length).max(RESULT_BYTES_MIN)
 }
 
 impl Results {
     pub fn put(&mut self, number: u64, done: Done) {
-        if let Some(earlier) = self.done.insert(number, done) {
-            self.expiries.remove(&(earlier.expires_at_ms, number));
-        }
+        self.remove(number);
+        self.done.insert(number, done);
         self.expiries.insert((done.expires_at_ms, number));
+        let at = (done.result.lsn, done.result.offset);
+        self.order.insert(at, number);
+        self.bytes += bytes(done.result.length);
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Some(done) = self.done.remove(&number) {
+            self.expiries.remove(&(done.expires_at_ms, number));
+            self.order.remove(&(done.result.lsn, done.result.offset));
+            self.bytes -= bytes(done.result.length);
+        }
+    }
+
+    /// How many of the oldest make room for another one of that length; None: there is none for it.
+    pub fn too_many(&self, length: u32, bytes_max: u64) -> Option<u32> {
+        let max = bytes_max.checked_sub(bytes(length))?;
+        let (mut left, mut count) = (self.bytes, 0);
+        let mut oldest = self.order.values();
+        while left > max {
+            let number = oldest.next().expect("its bytes are counted");
+            left -= bytes(self.done[number].result.length);
+            count += 1;
+        }
+        Some(count)
+    }
+
+    /// Whether the group `default` left a result that is kept: no other group's takes its place.
+    pub fn has_default_s(&self, id: MessageId, now_ms: u64) -> bool {
+        let done = self.find(id, now_ms);
+        done.is_some_and(|done| done.group == GROUP_DEFAULT)
     }
 
     pub fn find(&self, id: MessageId, now_ms: u64) -> Option<&Done> {
@@ -47,8 +89,16 @@ impl Results {
     /// The first `count`, which are over.
     pub fn forget(&mut self, count: u32) {
         for _ in 0..count {
-            let (_, number) = self.expiries.pop_first().expect("a result is there");
-            self.done.remove(&number);
+            let &(_, number) = self.expiries.first().expect("a result is there");
+            self.remove(number);
+        }
+    }
+
+    /// The first `count` that came, whether or not they are over.
+    pub fn evict(&mut self, count: u32) {
+        for _ in 0..count {
+            let (_, &number) = self.order.first_key_value().expect("a result is there");
+            self.remove(number);
         }
     }
 

@@ -58,6 +58,7 @@ impl Broker {
             queue_config: config.clone(),
             queues_max: 100,
             dedup_ids_max: u64::MAX,
+            results_bytes_max: u64::MAX,
         };
         let mut broker = Broker {
             partition: Partition::new(PartitionNumber(0), settings),

@@ -195,19 +195,21 @@ fn answers(
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (partition, *, visibility_timeout_ms=30_000, max_retries=3, queues_max=100_000, dedup_memory_bytes=1 << 30))]
+    #[pyo3(signature = (partition, *, visibility_timeout_ms=30_000, max_retries=3, queues_max=100_000, dedup_memory_bytes=1 << 30, results_bytes_max=1 << 30))]
     fn new(
         partition: u16,
         visibility_timeout_ms: u64,
         max_retries: u32,
         queues_max: u64,
         dedup_memory_bytes: u64,
+        results_bytes_max: u64,
     ) -> Self {
         let number = PartitionNumber(partition);
         let settings = Settings {
             queue_config: QueueConfig::new(visibility_timeout_ms, max_retries),
             queues_max,
             dedup_ids_max: dedup_memory_bytes / DEDUP_ID_BYTES,
+            results_bytes_max,
         };
         let partition = Partition::new(number, settings);
         Engine {

@@ -38,6 +38,7 @@ pub(crate) fn settings() -> Settings {
         queue_config: QueueConfig::new(20_000, 2),
         queues_max: 5,
         dedup_ids_max: u64::MAX,
+        results_bytes_max: u64::MAX,
     }
 }
 

@@ -66,6 +66,9 @@ pub const fn leased(consumer_bytes: usize, messages: usize) -> usize {
     TAG + 16 + U32 + U16 + text(consumer_bytes) + U64 + U32 + messages * (MESSAGE + U32)
 }
 
+/// `ResultsEvicted`, with a result that is kept.
+pub const RESULTS_EVICTED: usize = TAG + U32;
+
 /// `FollowedUp` of one message, beside what comes with each.
 pub const FOLLOWED_UP: usize = TAG + MESSAGE + U16 + U32;
 

@@ -24,6 +24,9 @@ pub fn encode(out: &mut Vec<u8>, record: &Record) -> bool {
         &Record::ResultsForgotten { count } => {
             numbers(out, tag::RESULTS_FORGOTTEN, &[u64::from(count)]);
         }
+        &Record::ResultsEvicted { count } => {
+            numbers(out, tag::RESULTS_EVICTED, &[u64::from(count)]);
+        }
         Record::FollowedUp {
             message,
             group,
@@ -54,6 +57,9 @@ pub fn decode(tag: u8, reader: &mut Reader<'_>) -> Result<Option<Record>, Malfor
             message: message(reader)?,
             group: group(reader)?,
             messages: followed(reader)?,
+        },
+        tag::RESULTS_EVICTED => Record::ResultsEvicted {
+            count: reader.u32()?,
         },
         tag::RESULTS_FORGOTTEN => Record::ResultsForgotten {
             count: reader.u32()?,

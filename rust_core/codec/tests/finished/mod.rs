@@ -4,7 +4,7 @@ use engine::ids::{GROUP_DEFAULT, MessageId};
 use engine::record::{Followed, Record};
 
 /// An ack that brings messages and leaves a result, and results that are forgotten.
-pub fn results(result_bytes: u32) -> [Record; 3] {
+pub fn results(result_bytes: u32) -> [Record; 4] {
     let followed = |number, duplicate| Followed {
         message: MessageId { number, slot: 7 },
         duplicate,
@@ -28,5 +28,6 @@ pub fn results(result_bytes: u32) -> [Record; 3] {
             result_bytes,
         },
         Record::ResultsForgotten { count: 3 },
+        Record::ResultsEvicted { count: 2 },
     ]
 }

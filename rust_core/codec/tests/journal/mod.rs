@@ -18,6 +18,7 @@ pub fn partition() -> Partition {
         queue_config: QueueConfig::new(30_000, 3),
         queues_max: 100,
         dedup_ids_max: u64::MAX,
+        results_bytes_max: u64::MAX,
     };
     Partition::new(PartitionNumber(0), settings)
 }
@@ -184,6 +185,7 @@ fn kind(record: &Record) -> &'static str {
         Record::Acked { .. } => "Acked",
         Record::Completed { .. } => "Completed",
         Record::FollowedUp { .. } => "FollowedUp",
+        Record::ResultsEvicted { .. } => "ResultsEvicted",
         Record::ResultsForgotten { .. } => "ResultsForgotten",
         Record::Retried { .. } => "Retried",
         Record::Extended { .. } => "Extended",

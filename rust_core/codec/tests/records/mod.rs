@@ -251,6 +251,7 @@ pub fn record() -> impl Strategy<Value = Record> {
             }
         ),
         any::<u32>().prop_map(|count| Record::ResultsForgotten { count }),
+        any::<u32>().prop_map(|count| Record::ResultsEvicted { count }),
         followed_up(),
         retried(),
         (message(), group(), any::<u64>()).prop_map(|(message, group, until_ms)| {

@@ -96,7 +96,7 @@ impl State {
         self.settled.follow(lease, messages);
     }
 
-    /// The result is the message's, whichever group's copy it was.
+    /// The result is the message's, whichever group's copy it was; of several the last.
     pub(super) fn complete(
         &mut self,
         id: MessageId,
@@ -109,6 +109,7 @@ impl State {
         let done = Done {
             slot: known.slot,
             queue: queue.group.source,
+            group,
             done_at_ms: self.cursor.now_ms,
             expires_at_ms,
             result: self.cursor.take(result_bytes),

@@ -196,6 +196,7 @@ pub(crate) fn settings() -> Settings {
         queue_config: QueueConfig::new(20 * SECOND, 5),
         queues_max: 1000,
         dedup_ids_max: u64::MAX,
+        results_bytes_max: u64::MAX,
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn run(batch: &mut Batch, messages_brought: usize) {
     let mut left = FORGOTTEN_PER_STEP + FORGOTTEN_PER_MESSAGE * messages_brought;
     let results = batch.state().results.due(batch.now_ms, left);
     if results > 0 {
+        left -= results;
         let count = results as u32;
         batch.commit(Record::ResultsForgotten { count });
     }

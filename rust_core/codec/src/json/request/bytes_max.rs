@@ -1,6 +1,6 @@
 //! Upper bounds of the journal bytes a request can cause, blobs included.
 
-use super::complete::follow_up_bytes_max;
+use super::complete::ack_bytes_max;
 use super::{Request, Requests, Settle};
 use crate::record::bound;
 use engine::command::{Command, ConfigPatch, GiveBack};
@@ -42,11 +42,11 @@ impl Requests {
 
     /// Every verb of a settle.
     pub(super) fn settle_bytes_max(&self, settle: &Settle, blob_bytes: usize) -> usize {
-        let plain = settle.acks.len() + settle.extends.len() + settle.releases.len();
         let acks = settle.acks.iter().flatten();
-        let follow_ups: usize = acks.map(|ack| follow_up_bytes_max(&ack.verb)).sum();
+        let acks: usize = acks.map(|ack| ack_bytes_max(&ack.verb)).sum();
         let nacks = settle.nacks.len() * self.nack_bytes_max();
-        plain * bound::CHANGE + follow_ups + nacks + blob_bytes
+        let plain = settle.extends.len() + settle.releases.len();
+        acks + nacks + plain * bound::CHANGE + blob_bytes
     }
 }
 

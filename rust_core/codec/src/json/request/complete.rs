@@ -55,12 +55,14 @@ impl Brought {
     }
 }
 
-/// Bytes of what an ack enqueues, beside its blobs.
-pub(super) fn follow_up_bytes_max(complete: &Complete) -> usize {
-    match complete.enqueue.len() {
+/// Bytes of an ack, beside its blobs.
+pub(super) fn ack_bytes_max(complete: &Complete) -> usize {
+    let kept = complete.result.map_or(0, |_| bound::RESULTS_EVICTED);
+    let follow_ups = match complete.enqueue.len() {
         0 => 0,
         count => bound::FOLLOWED_UP + count * bound::FOLLOWED,
-    }
+    };
+    bound::CHANGE + kept + follow_ups
 }
 
 impl Requests {
@@ -75,7 +77,7 @@ impl Requests {
         let brought = self.brought(&fields, &mut collector, &mut faults);
         let receipt = faults.finish(receipt)?;
         let verb = brought.with(receipt.claim().lease);
-        let batch_bytes_max = bound::CHANGE + follow_up_bytes_max(&verb) + collector.blobs.bytes();
+        let batch_bytes_max = ack_bytes_max(&verb) + collector.blobs.bytes();
         let ask = match verb.result.is_none() && verb.enqueue.is_empty() {
             true => Ask::Ack(ack(receipt)),
             false => Ask::Complete(Signed { receipt, verb }),
