@@ -44,6 +44,8 @@ struct Audit {
     dispatched: BTreeMap<u32, Dispatched>,
     /// Until when a dedup id is taken.
     windows: BTreeMap<(u32, u128), u64>,
+    /// When each message's result is forgotten.
+    results: BTreeMap<u64, u64>,
 }
 
 /// Panics at what must not be. Returns how many ownerships there were.
@@ -109,6 +111,16 @@ impl Audit {
                 self.end_lease(*message);
                 self.remove(*message);
             }
+            Record::Completed {
+                message,
+                expires_at_ms,
+                ..
+            } => {
+                self.end_lease(*message);
+                self.remove(*message);
+                self.results.insert(message.number, *expires_at_ms);
+            }
+            Record::ResultsForgotten { count } => self.forget_results(*count),
             Record::Extended {
                 message, until_ms, ..
             } => {
@@ -280,6 +292,17 @@ impl Audit {
             !ahead,
             "delivered before an older message of its ordering key"
         );
+    }
+
+    /// None before its time.
+    fn forget_results(&mut self, count: u32) {
+        for _ in 0..count {
+            let results = self.results.iter();
+            let first = results.map(|(&number, &at_ms)| (at_ms, number)).min();
+            let (at_ms, number) = first.expect("a result is there");
+            assert!(at_ms <= self.now_ms, "a result is forgotten early");
+            self.results.remove(&number);
+        }
     }
 
     fn end_lease(&mut self, id: MessageId) -> u64 {

@@ -2,7 +2,9 @@
 //! is told from every other.
 
 use codec::envelope::{self, Texts};
-use engine::command::{Ack, Blob, Command, Extend, GiveBack, Nack, Release, StartSweep};
+use engine::command::{
+    Ack, Blob, Command, Complete, Extend, FollowUp, GiveBack, Nack, NewMessage, Release, StartSweep,
+};
 use engine::ids::{LeaseId, MessageId};
 use engine::reply::{Delivered, Reply};
 
@@ -16,6 +18,10 @@ pub(crate) struct Clients {
     pub leases: Vec<GiveBack>,
     pub messages: Vec<MessageId>,
     pub sweeps: Vec<u64>,
+    /// The message of each lease, as everybody knows it.
+    leased: Vec<MessageId>,
+    /// Messages that somebody acked, or meant to, with a result.
+    done: Vec<MessageId>,
     /// Envelopes and errors by token.
     pub texts: Vec<Vec<u8>>,
 }
@@ -46,17 +52,11 @@ impl Clients {
                 queue,
                 messages,
                 atomic,
-            } => {
-                let mut messages = messages.clone();
-                for message in &mut messages {
-                    message.blob = self.envelope(message.blob.length as usize);
-                }
-                Command::Enqueue {
-                    queue: name(queue),
-                    messages,
-                    atomic: *atomic,
-                }
-            }
+            } => Command::Enqueue {
+                queue: name(queue),
+                messages: messages.iter().map(|one| self.message_of(one)).collect(),
+                atomic: *atomic,
+            },
             Ask::Peek {
                 queue,
                 state,
@@ -103,24 +103,8 @@ impl Clients {
             Ask::Ack { which } => Command::Ack(Ack {
                 lease: self.lease(*which)?,
             }),
-            Ask::Nack {
-                which,
-                delay_ms,
-                priority,
-                error,
-                reject,
-            } => {
-                let lease = self.lease(*which)?;
-                let error = (*error > 0).then(|| self.error(*error as usize));
-                let (delay_ms, priority, reject) = (*delay_ms, *priority, *reject);
-                Command::Nack(Nack {
-                    lease,
-                    delay_ms,
-                    priority,
-                    error,
-                    reject,
-                })
-            }
+            Ask::Complete { which, .. } => self.complete(*which, ask)?,
+            Ask::Nack { .. } => self.nack(ask)?,
             Ask::Extend { which, timeout_ms } => {
                 let (lease, visibility_timeout_ms) = (self.lease(*which)?, *timeout_ms);
                 Command::Extend(Extend {
@@ -138,8 +122,11 @@ impl Clients {
                 let leases = self.leases[from..].iter().take(3).copied().collect();
                 Command::GiveBack { leases }
             }
-            Ask::Get { which } => Command::GetMessage {
-                message: self.message(*which)?,
+            Ask::Get { which, done } => Command::GetMessage {
+                message: match done {
+                    true => *self.done.iter().rev().nth(*which)?,
+                    false => self.message(*which)?,
+                },
             },
             Ask::Change {
                 which,
@@ -216,6 +203,59 @@ impl Clients {
         })
     }
 
+    fn nack(&mut self, ask: &Ask) -> Option<Command> {
+        let &Ask::Nack {
+            which,
+            delay_ms,
+            priority,
+            error,
+            reject,
+        } = ask
+        else {
+            unreachable!("only a nack comes here")
+        };
+        let lease = self.lease(which)?;
+        let error = (error > 0).then(|| self.padded("error", error as usize));
+        Some(Command::Nack(Nack {
+            lease,
+            delay_ms,
+            priority,
+            error,
+            reject,
+        }))
+    }
+
+    fn complete(&mut self, which: usize, ask: &Ask) -> Option<Command> {
+        let lease = self.lease(which)?;
+        let message = self.leased[self.leased.len() - which - 1];
+        let Ask::Complete {
+            result, enqueue, ..
+        } = ask
+        else {
+            unreachable!("only a completion comes here")
+        };
+        self.done.extend(result.map(|_| message));
+        let result = result.map(|padding| self.padded("result", padding as usize));
+        let follow = enqueue.iter().map(|(queue, message)| FollowUp {
+            queue: (*queue).into(),
+            message: self.message_of(message),
+        });
+        let enqueue = follow.collect();
+        Some(Command::Complete(Box::new(Complete {
+            lease,
+            result,
+            enqueue,
+        })))
+    }
+
+    /// With a text of its own.
+    fn message_of(&mut self, plan: &NewMessage) -> NewMessage {
+        NewMessage {
+            blob: self.envelope(plan.blob.length as usize),
+            ..plan.clone()
+        }
+    }
+
     /// A message's text: its payload says which it is.
     fn envelope(&mut self, padding: usize) -> Blob {
         let token = self.texts.len();
@@ -225,8 +265,8 @@ impl Clients {
         self.text(text)
     }
 
-    fn error(&mut self, padding: usize) -> Blob {
-        let text = format!("error {} {}", self.texts.len(), "x".repeat(padding));
+    fn padded(&mut self, what: &str, padding: usize) -> Blob {
+        let text = format!("{what} {} {}", self.texts.len(), "x".repeat(padding));
         self.text(text.into_bytes())
     }
 
@@ -259,7 +299,13 @@ impl Clients {
                 self.messages
                     .extend(accepted.map(|accepted| accepted.message));
             }
-            Reply::Received { messages, .. } => self.leases.extend(messages.iter().map(release)),
+            Reply::Completed { enqueued, .. } => self
+                .messages
+                .extend(enqueued.iter().map(|accepted| accepted.message)),
+            Reply::Received { messages, .. } => {
+                self.leases.extend(messages.iter().map(release));
+                self.leased.extend(messages.iter().map(|one| one.message));
+            }
             Reply::Peeked { messages, .. } => self
                 .messages
                 .extend(messages.iter().map(|view| view.message)),

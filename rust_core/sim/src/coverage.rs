@@ -44,6 +44,17 @@ pub const TABLE: &[Transition] = &[
     ("delayed", "ack", "lease lost"),
     ("leased", "ack", "lease lost"),
     ("dead", "ack", "lease lost"),
+    ("leased", "complete", "acked"),
+    ("leased", "complete", "kept"),
+    ("leased", "complete", "refused"),
+    ("none", "complete", "already"),
+    ("none", "complete", "lease lost"),
+    ("ready", "complete", "lease lost"),
+    ("delayed", "complete", "lease lost"),
+    ("leased", "complete", "lease lost"),
+    ("dead", "complete", "lease lost"),
+    ("none", "get", "done"),
+    ("none", "enqueue again", "result"),
     ("leased", "nack", "ready"),
     ("leased", "nack", "delayed"),
     ("leased", "nack", "dead"),
@@ -171,6 +182,18 @@ pub const TABLE: &[Transition] = &[
     ("dead", "delete group", "gone"),
 ];
 
+/// What only an owner sees that was deposed and does not know it: a lease that its successor gave, of a message that waits
+/// still where it looks. Too rare to be demanded.
+pub const DEPOSED: &[Transition] = &[
+    ("blocked", "ack", "lease lost"),
+    ("blocked", "complete", "lease lost"),
+    ("blocked", "nack", "lease lost"),
+    ("blocked", "extend", "lease lost"),
+    ("blocked", "release", "lease lost"),
+    ("blocked", "give back", "passed over"),
+    ("blocked", "settle", "other queue"),
+];
+
 /// What was seen.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage(RefCell<BTreeSet<Transition>>);
@@ -201,7 +224,7 @@ impl Coverage {
         let seen = self.0.borrow();
         seen.iter()
             .copied()
-            .filter(|transition| !TABLE.contains(transition))
+            .filter(|transition| !TABLE.contains(transition) && !DEPOSED.contains(transition))
             .collect()
     }
 }

@@ -54,8 +54,13 @@ impl Style {
         match random.below(6) {
             0..=1 => 0,
             2..=3 => random.time_ms(self.wait_ms_max),
-            _ => random.pick(&self.times_ms) + random.below(3) - 1,
+            _ => self.edge_ms(random),
         }
+    }
+
+    /// When one of its times is over, or a millisecond before or after.
+    fn edge_ms(&self, random: &mut Random) -> u64 {
+        random.pick(&self.times_ms) + random.below(3) - 1
     }
 }
 
@@ -76,7 +81,7 @@ pub fn plan(seed: u64) -> Plan {
         time_ms_max,
         times_ms: [(); 3].map(|()| random.time_ms(time_ms_max)),
     };
-    let count = random.within(80, 320);
+    let count = random.within(80, 400);
     let mut moves: Vec<Move> = (QUEUES[..random.within(1, 3) as usize].iter())
         .map(|queue| create(random, &style, queue))
         .collect();
@@ -92,7 +97,8 @@ pub fn plan(seed: u64) -> Plan {
         let next = next(random, &style);
         // Some clients ask again.
         let again = random.maybe(8, |_| next.clone());
-        moves.extend([next].into_iter().chain(again));
+        let then = then(random, &style, &next);
+        moves.extend([next].into_iter().chain(again).chain(then));
     }
     Plan { seed, moves }
 }
@@ -115,17 +121,39 @@ fn next(random: &mut Random, style: &Style) -> Move {
     Move { wait_ms, action }
 }
 
+/// What is asked on purpose right after another question, or at the edge of a time that was named.
+fn then(random: &mut Random, style: &Style, next: &Move) -> Option<Move> {
+    let Action::Ask(node, ask) = &next.action else {
+        return None;
+    };
+    let (wait_ms, ask) = match **ask {
+        Ask::Complete {
+            result: Some(_), ..
+        } if random.chance(30) => {
+            let (which, done) = (0, true);
+            (style.edge_ms(random), Ask::Get { which, done })
+        }
+        Ask::Purge { queue } => (0, enqueue(random, style, queue)),
+        _ => return None,
+    };
+    let action = Action::Ask(*node, Box::new(ask));
+    Some(Move { wait_ms, action })
+}
+
+fn enqueue(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
+    let messages = (0..random.within(1, 4)).map(|_| message(random, style));
+    Ask::Enqueue {
+        queue,
+        messages: messages.collect(),
+        atomic: random.chance(25),
+    }
+}
+
 fn ask(random: &mut Random, style: &Style) -> Ask {
-    let queue = QUEUES[random.below(16) as usize * QUEUES.len() / 20];
-    match random.below(100) {
+    let queue = pick_queue(random);
+    match random.below(115) {
         0..=12 => of_queue(random, style, queue),
-        13..=37 => Ask::Enqueue {
-            queue,
-            messages: (0..random.within(1, 4))
-                .map(|_| message(random, style))
-                .collect(),
-            atomic: random.chance(25),
-        },
+        13..=37 => enqueue(random, style, queue),
         38..=57 => Ask::Receive {
             queue,
             group: group(random, style),
@@ -137,9 +165,13 @@ fn ask(random: &mut Random, style: &Style) -> Ask {
         },
         58..=85 => of_lease(random, style, queue),
         86..=90 => of_message(random, style),
-        91..=95 => of_sweep(random, style, queue),
+        91..=102 => of_sweep(random, style, queue),
         _ => look(random, queue),
     }
+}
+
+fn pick_queue(random: &mut Random) -> &'static str {
+    QUEUES[random.below(16) as usize * QUEUES.len() / 20]
 }
 
 fn group(random: &mut Random, style: &Style) -> &'static str {
@@ -192,7 +224,18 @@ fn of_queue(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
 fn of_lease(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
     let which = random.time_ms(8) as usize - 1;
     match random.below(100) {
-        0..=34 => Ask::Ack { which },
+        0..=16 => Ask::Ack { which },
+        17..=34 => Ask::Complete {
+            which,
+            result: random.maybe(70, |random| random.below(60) as u32),
+            enqueue: (0..random.below(4))
+                .map(|_| {
+                    let elsewhere = random.maybe(30, pick_queue);
+                    let queue = elsewhere.unwrap_or(QUEUES[0]);
+                    (queue, message(random, style))
+                })
+                .collect(),
+        },
         35..=69 => Ask::Nack {
             which,
             delay_ms: random.maybe(50, |random| style.time_ms(random) - 1),
@@ -278,11 +321,12 @@ fn look(random: &mut Random, queue: &'static str) -> Ask {
         PeekState::Leased,
         PeekState::Dead,
     ];
-    match random.below(16) {
-        0..=6 => Ask::Get {
+    match random.below(24) {
+        0..=14 => Ask::Get {
             which: random.time_ms(8) as usize - 1,
+            done: random.chance(50),
         },
-        7..=14 => Ask::Peek {
+        15..=22 => Ask::Peek {
             queue,
             state: random.pick(&states),
             filter: PeekFilter {

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::command::Command;
+use engine::command::{Command, NewMessage};
 use engine::ids::LeaseId;
-use engine::reply::Reply;
+use engine::reply::{Accepted, Reply};
 
 use crate::model::Model;
 
@@ -21,6 +21,10 @@ pub(crate) struct Ledger {
     doubtful: BTreeSet<u32>,
     /// The payload of each lease that somebody got.
     leases: BTreeMap<(u64, u16, u32), u32>,
+    /// Payloads that were refused.
+    refused: BTreeSet<u32>,
+    /// Payloads that were to be enqueued with the ack of a lease, of which nobody knows whether it was done.
+    follow_ups: BTreeMap<u32, LeaseId>,
 }
 
 impl Ledger {
@@ -29,9 +33,20 @@ impl Ledger {
         match (command, reply) {
             (Command::Enqueue { messages, .. }, Reply::Enqueued(results)) => {
                 for (message, result) in messages.iter().zip(results) {
-                    if result.as_ref().is_ok_and(|accepted| !accepted.duplicate) {
-                        self.accepted.insert(message.blob.index);
-                    }
+                    self.enqueued(message, result.as_ref().ok());
+                }
+            }
+            (Command::Complete(complete), Reply::Completed { already, enqueued }) => {
+                self.ack(complete.lease);
+                for (one, accepted) in complete.enqueue.iter().zip(enqueued) {
+                    self.enqueued(&one.message, Some(accepted));
+                }
+                let all = if *already { 0 } else { complete.enqueue.len() };
+                assert_eq!(enqueued.len(), all, "all of an ack's messages, or none");
+            }
+            (Command::Complete(complete), _) => {
+                for one in &complete.enqueue {
+                    self.enqueued(&one.message, None);
                 }
             }
             (_, Reply::Received { messages, .. }) => {
@@ -51,10 +66,26 @@ impl Ledger {
         }
     }
 
+    fn enqueued(&mut self, message: &NewMessage, accepted: Option<&Accepted>) {
+        let is_new = accepted.is_some_and(|accepted| !accepted.duplicate);
+        let set = if is_new {
+            &mut self.accepted
+        } else {
+            &mut self.refused
+        };
+        set.insert(message.blob.index);
+    }
+
     /// No answer will come.
     pub fn unanswered(&mut self, command: &Command) {
         let leases: Vec<LeaseId> = match command {
             Command::Ack(ack) => vec![ack.lease],
+            Command::Complete(complete) => {
+                let tokens = complete.enqueue.iter().map(|one| one.message.blob.index);
+                self.follow_ups
+                    .extend(tokens.map(|token| (token, complete.lease)));
+                vec![complete.lease]
+            }
             Command::Settle { acks, .. } => acks.iter().map(|ack| ack.lease).collect(),
             _ => return,
         };
@@ -80,6 +111,15 @@ impl Ledger {
     }
 
     fn delivered(&mut self, lease: LeaseId, token: u32) {
+        assert!(!self.refused.contains(&token), "refused, and delivered");
+        if let Some(done) = self.follow_ups.remove(&token) {
+            // Nobody was told that it was acked, but it was: what follows is there.
+            let (number, group, delivery) = key(done);
+            let later = (number, group, delivery + 1)..=(number, group, u32::MAX);
+            let again = self.leases.range(later).next();
+            assert_eq!(again, None, "{done:?} was acked by half");
+            self.ack(done);
+        }
         let (number, group, delivery) = key(lease);
         let acked = self.last.get(&(number, group));
         assert!(

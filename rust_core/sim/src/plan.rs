@@ -110,6 +110,12 @@ pub enum Ask {
     Ack {
         which: usize,
     },
+    Complete {
+        which: usize,
+        /// Bytes beyond what tells it from others.
+        result: Option<u32>,
+        enqueue: Vec<(&'static str, NewMessage)>,
+    },
     Nack {
         which: usize,
         delay_ms: Option<u64>,
@@ -134,6 +140,8 @@ pub enum Ask {
     },
     Get {
         which: usize,
+        /// Of those that were acked with a result.
+        done: bool,
     },
     Peek {
         queue: &'static str,

@@ -74,7 +74,10 @@ pub(super) fn config(random: &mut Random, style: &Style) -> QueueConfig {
         fairness: fairness(random, style),
         scheduling,
         backoff,
-        dedup_window_ms: style.time_ms(random) - 1,
+        dedup_window_ms: match random.chance(40) {
+            true => 86_400_000,
+            false => style.time_ms(random) - 1,
+        },
         delay_ms: random
             .maybe(20, |random| style.time_ms(random))
             .unwrap_or(0),
@@ -90,6 +93,11 @@ pub(super) fn config(random: &mut Random, style: &Style) -> QueueConfig {
         dead_retention_ms: random
             .maybe(30, |random| style.time_ms(random))
             .unwrap_or(0),
+        result_retention_ms: match random.below(8) {
+            0 => 0,
+            1..=3 => QueueConfig::RESULT_RETENTION_MS_DEFAULT,
+            _ => style.time_ms(random),
+        },
         ..QueueConfig::new(timeout_ms, random.below(4) as u32)
     }
 }
@@ -113,6 +121,7 @@ pub(super) fn patch(random: &mut Random, style: &Style) -> ConfigPatch {
         messages_max: random.maybe(30, |_| config.messages_max),
         in_flight_max: random.maybe(30, |_| config.in_flight_max),
         dead_retention_ms: random.maybe(30, |_| config.dead_retention_ms),
+        result_retention_ms: random.maybe(30, |_| config.result_retention_ms),
         ..ConfigPatch::default()
     }
 }

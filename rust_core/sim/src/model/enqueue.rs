@@ -1,7 +1,7 @@
 //! enqueue: what is accepted, what is a duplicate, what is refused.
 
 use engine::command::{DedupKey, NewMessage};
-use engine::ids::MessageId;
+use engine::ids::{Location, MessageId};
 use engine::record::DedupEntry;
 use engine::rejection::Rejection;
 use engine::reply::{Reply, State};
@@ -33,7 +33,7 @@ impl Model {
         }
     }
 
-    fn enqueue_one(
+    pub(super) fn enqueue_one(
         &mut self,
         at: usize,
         entry: &NewMessage,
@@ -60,7 +60,8 @@ impl Model {
                 (accepted.duplicate, accepted.message, accepted.due_ms),
                 (true, first, 0)
             );
-            return assert_eq!(accepted.state, state, "what became of the first one");
+            assert_eq!(accepted.state, state, "what became of the first one");
+            return self.check_result(first, accepted.result);
         }
         if let Err(refusal) = self.admits(at, 1) {
             self.saw(None, "enqueue", "refused");
@@ -73,8 +74,8 @@ impl Model {
         }
         let due_ms = self.accept(at, entry);
         assert_eq!(
-            (accepted.duplicate, accepted.due_ms),
-            (false, due_ms),
+            (accepted.duplicate, accepted.due_ms, accepted.result),
+            (false, due_ms, Location::default()),
             "accepted otherwise"
         );
         assert_eq!(
@@ -239,7 +240,11 @@ impl Model {
     }
 
     /// Why an atomic batch can't be accepted: for each entry its own reason, or that of another.
-    fn refusals(&self, at: usize, entries: &[NewMessage]) -> Option<Vec<Option<Rejection>>> {
+    pub(super) fn refusals(
+        &self,
+        at: usize,
+        entries: &[NewMessage],
+    ) -> Option<Vec<Option<Rejection>>> {
         let window_ms = self.queues[at].config.dedup_window_ms;
         let first = |index: usize, dedup: DedupKey| {
             let mut before = entries[..index].iter().filter_map(|entry| entry.dedup);

@@ -5,6 +5,7 @@
 //! It shares the engine's vocabulary (commands, replies) and nothing else.
 
 mod change;
+mod complete;
 mod enqueue;
 mod group;
 mod lease;
@@ -58,6 +59,7 @@ pub(crate) struct Model {
     /// In order of acceptance.
     pub messages: Vec<Message>,
     remembered: Vec<Remembered>,
+    results: Vec<complete::Done>,
     sweeps: Vec<sweep::Sweep>,
     sweeps_made: u64,
     /// What sweeps did in this step.
@@ -94,6 +96,7 @@ impl Model {
             queues: Vec::new(),
             messages: Vec::new(),
             remembered: Vec::new(),
+            results: Vec::new(),
             sweeps: Vec::new(),
             sweeps_made: 0,
             parts: Vec::new(),
@@ -171,6 +174,7 @@ impl Model {
         self.woken.clear();
         self.claims.clear();
         self.remembered.retain(|entry| entry.expires_at_ms > now_ms);
+        self.results.retain(|done| done.expires_at_ms > now_ms);
         self.doomed.clear();
         self.drawn.clear();
         self.lettered.clear();
@@ -235,6 +239,7 @@ impl Model {
             Command::Ack(ack) => self
                 .ack(ack.lease, None)
                 .map(|already| Reply::Acked { already }),
+            Command::Complete(complete) => return self.complete(complete, reply),
             Command::Nack(nack) => return self.check_nack(*nack, reply),
             Command::Extend(extend) => self
                 .extend(*extend, None)

@@ -17,9 +17,16 @@ impl Model {
             return Ok(true);
         }
         let state = self.state_of(lease);
-        let at = self
-            .held(lease)
+        self.held(lease)
             .inspect_err(|_| self.saw(state, "ack", "lease lost"))?;
+        self.done(lease);
+        self.saw(state, "ack", "acked");
+        Ok(false)
+    }
+
+    /// Acked, and gone.
+    pub(super) fn done(&mut self, lease: LeaseId) {
+        let at = self.held(lease).expect("it was held");
         self.endings.push(Ending {
             number: lease.message.number,
             group: lease.group.0,
@@ -27,8 +34,6 @@ impl Model {
             acked: true,
         });
         self.remove(at);
-        self.saw(state, "ack", "acked");
-        Ok(false)
     }
 
     pub(super) fn check_nack(&mut self, nack: Nack, reply: &Reply) {
