@@ -103,7 +103,7 @@ impl Clients {
             Ask::Ack { which } => Command::Ack(Ack {
                 lease: self.lease(*which)?,
             }),
-            Ask::Complete { which, .. } => self.complete(*which, ask)?,
+            Ask::Complete { which, .. } => Command::Complete(Box::new(self.complete(*which, ask)?)),
             Ask::Nack { .. } => self.nack(ask)?,
             Ask::Extend { which, timeout_ms } => {
                 let (lease, visibility_timeout_ms) = (self.lease(*which)?, *timeout_ms);
@@ -112,7 +112,7 @@ impl Clients {
                     visibility_timeout_ms,
                 })
             }
-            Ask::Settle { queue, which } => self.settle(queue, *which)?,
+            Ask::Settle { .. } => self.settle(ask)?,
             Ask::Release { which, delay_ms } => {
                 let (lease, delay_ms) = (self.lease(*which)?, *delay_ms);
                 Command::Release(Release { lease, delay_ms })
@@ -178,9 +178,13 @@ impl Clients {
         })
     }
 
-    fn settle(&mut self, queue: &str, which: usize) -> Option<Command> {
+    fn settle(&mut self, ask: &Ask) -> Option<Command> {
+        let &Ask::Settle { queue, which, .. } = ask else {
+            unreachable!("only a settle comes here")
+        };
         let leases = [which, which + 1, which + 2].map(|which| self.lease(which));
         let [one, two, three] = [leases[0]?, leases[1]?, leases[2]?];
+        let complete = self.complete(which, ask)?;
         let nack = |lease| Nack {
             lease,
             delay_ms: None,
@@ -190,7 +194,7 @@ impl Clients {
         };
         Some(Command::Settle {
             queue: queue.into(),
-            acks: [Ack { lease: one }; 2].map(Into::into).into(),
+            acks: vec![complete, Ack { lease: one }.into()],
             nacks: vec![nack(two), nack(two)],
             extends: vec![Extend {
                 lease: three,
@@ -225,14 +229,17 @@ impl Clients {
         }))
     }
 
-    fn complete(&mut self, which: usize, ask: &Ask) -> Option<Command> {
+    fn complete(&mut self, which: usize, ask: &Ask) -> Option<Complete> {
         let lease = self.lease(which)?;
         let message = self.leased[self.leased.len() - which - 1];
-        let Ask::Complete {
+        let (Ask::Complete {
             result, enqueue, ..
-        } = ask
+        }
+        | Ask::Settle {
+            result, enqueue, ..
+        }) = ask
         else {
-            unreachable!("only a completion comes here")
+            unreachable!("only what completes comes here")
         };
         self.done.extend(result.map(|_| message));
         let result = result.map(|padding| self.padded("result", padding as usize));
@@ -241,11 +248,11 @@ impl Clients {
             message: self.message_of(message),
         });
         let enqueue = follow.collect();
-        Some(Command::Complete(Box::new(Complete {
+        Some(Complete {
             lease,
             result,
             enqueue,
-        })))
+        })
     }
 
     /// With a text of its own.

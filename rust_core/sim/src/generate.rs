@@ -3,7 +3,7 @@
 mod faults;
 mod settings;
 
-use engine::command::{PeekFilter, PeekState};
+use engine::command::{NewMessage, PeekFilter, PeekState};
 use engine::record::{DeathReason, Paused};
 use engine::reply::State;
 use engine::sweep::{SweepAction, SweepFilter, SweepPlan, SweepRate};
@@ -228,13 +228,7 @@ fn of_lease(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
         17..=34 => Ask::Complete {
             which,
             result: random.maybe(70, |random| random.below(60) as u32),
-            enqueue: (0..random.below(4))
-                .map(|_| {
-                    let elsewhere = random.maybe(30, pick_queue);
-                    let queue = elsewhere.unwrap_or(QUEUES[0]);
-                    (queue, message(random, style))
-                })
-                .collect(),
+            enqueue: follow_ups(random, style),
         },
         35..=69 => Ask::Nack {
             which,
@@ -249,13 +243,31 @@ fn of_lease(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
             which,
             timeout_ms: random.maybe(40, |random| style.time_ms(random)),
         },
-        80..=88 => Ask::Settle { queue, which },
+        80..=88 => Ask::Settle {
+            queue,
+            which,
+            result: random.maybe(20, |random| random.below(60) as u32),
+            enqueue: match random.chance(30) {
+                true => follow_ups(random, style),
+                false => Vec::new(),
+            },
+        },
         89..=94 => Ask::Release {
             which,
             delay_ms: random.maybe(60, |random| style.time_ms(random) - 1),
         },
         _ => Ask::GiveBack { which },
     }
+}
+
+fn follow_ups(random: &mut Random, style: &Style) -> Vec<(&'static str, NewMessage)> {
+    let count = random.below(4);
+    let one = |_| {
+        let elsewhere = random.maybe(30, pick_queue);
+        let queue = elsewhere.unwrap_or(QUEUES[0]);
+        (queue, message(random, style))
+    };
+    (0..count).map(one).collect()
 }
 
 fn of_message(random: &mut Random, style: &Style) -> Ask {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::command::{Command, NewMessage};
+use engine::command::{Command, Complete, NewMessage};
 use engine::ids::LeaseId;
 use engine::reply::{Accepted, Reply};
 
@@ -37,32 +37,36 @@ impl Ledger {
                 }
             }
             (Command::Complete(complete), Reply::Completed { already, enqueued }) => {
-                self.ack(complete.lease);
-                for (one, accepted) in complete.enqueue.iter().zip(enqueued) {
-                    self.enqueued(&one.message, Some(accepted));
-                }
-                let all = if *already { 0 } else { complete.enqueue.len() };
-                assert_eq!(enqueued.len(), all, "all of an ack's messages, or none");
+                self.completed(complete, Some((*already, enqueued)));
             }
-            (Command::Complete(complete), _) => {
-                for one in &complete.enqueue {
-                    self.enqueued(&one.message, None);
-                }
-            }
+            (Command::Complete(complete), _) => self.completed(complete, None),
             (_, Reply::Received { messages, .. }) => {
                 for (index, delivered) in messages.iter().enumerate() {
                     self.delivered(delivered.lease, token(index));
                 }
             }
-            (Command::Ack(ack), Reply::Acked { .. }) => self.ack(ack.lease),
+            (Command::Ack(ack), Reply::Acked { .. } | Reply::Completed { .. }) => {
+                self.ack(ack.lease)
+            }
             (Command::Settle { acks, .. }, Reply::Settled { acks: results, .. }) => {
-                let done = acks
-                    .iter()
-                    .zip(results)
-                    .filter(|(_, result)| result.is_ok());
-                done.for_each(|(ack, _)| self.ack(ack.lease));
+                for (ack, result) in acks.iter().zip(results) {
+                    let acked = result.as_ref().ok();
+                    self.completed(ack, acked.map(|acked| (acked.already, &acked.enqueued)));
+                }
             }
             _ => {}
+        }
+    }
+
+    /// None: it was refused. What an ack brings is there with it, or not at all.
+    fn completed(&mut self, complete: &Complete, acked: Option<(bool, &Vec<Accepted>)>) {
+        let is_new = acked.is_some_and(|(already, _)| !already);
+        if acked.is_some() {
+            self.ack(complete.lease);
+        }
+        for (at, one) in complete.enqueue.iter().enumerate() {
+            let accepted = acked.filter(|_| is_new).map(|(_, accepted)| &accepted[at]);
+            self.enqueued(&one.message, accepted);
         }
     }
 
@@ -80,19 +84,21 @@ impl Ledger {
     pub fn unanswered(&mut self, command: &Command) {
         let leases: Vec<LeaseId> = match command {
             Command::Ack(ack) => vec![ack.lease],
-            Command::Complete(complete) => {
-                let tokens = complete.enqueue.iter().map(|one| one.message.blob.index);
-                self.follow_ups
-                    .extend(tokens.map(|token| (token, complete.lease)));
-                vec![complete.lease]
-            }
-            Command::Settle { acks, .. } => acks.iter().map(|ack| ack.lease).collect(),
+            Command::Complete(complete) => vec![self.in_doubt(complete)],
+            Command::Settle { acks, .. } => acks.iter().map(|ack| self.in_doubt(ack)).collect(),
             _ => return,
         };
         let tokens = leases
             .iter()
             .filter_map(|lease| self.leases.get(&key(*lease)));
         self.doubtful.extend(tokens);
+    }
+
+    fn in_doubt(&mut self, complete: &Complete) -> LeaseId {
+        let tokens = complete.enqueue.iter().map(|one| one.message.blob.index);
+        let follow_ups = tokens.map(|token| (token, complete.lease));
+        self.follow_ups.extend(follow_ups);
+        complete.lease
     }
 
     /// A node gives back what nobody saw: no lease that somebody got.

@@ -130,6 +130,9 @@ pub enum Ask {
     Settle {
         queue: &'static str,
         which: usize,
+        /// Whether the first ack brings what a completion may.
+        result: Option<u32>,
+        enqueue: Vec<(&'static str, NewMessage)>,
     },
     Release {
         which: usize,

@@ -3,10 +3,10 @@
 use engine::command::{Blob, Complete, FollowUp, NewMessage};
 use engine::ids::{LeaseId, Location, MessageId};
 use engine::rejection::Rejection;
-use engine::reply::{DoneView, Reply};
+use engine::reply::{Accepted, AckRefusal, Acked, DoneView, Reply};
 
-use super::Model;
 use super::message::Text;
+use super::{Message, Model};
 
 /// What came of a message that is done.
 #[derive(Clone)]
@@ -20,53 +20,106 @@ pub(super) struct Done {
 }
 
 impl Model {
+    /// An ack by itself, plain or not.
     pub(super) fn complete(&mut self, complete: &Complete, reply: &Reply) {
-        let lease = complete.lease;
-        let state = self.state_of(lease);
-        if self.ended_by(lease, true) {
-            self.saw(None, "complete", "already");
-            let (already, enqueued) = (true, Vec::new());
-            let expected = Reply::Completed { already, enqueued };
-            return assert_eq!(*reply, expected, "it was done already");
+        let found = match reply {
+            Reply::Acked { already } => {
+                let plain = Acked {
+                    already: *already,
+                    enqueued: Vec::new(),
+                };
+                Ok(plain)
+            }
+            Reply::Completed { already, enqueued } => Ok(Acked {
+                already: *already,
+                enqueued: enqueued.clone(),
+            }),
+            Reply::FollowUpsRefused(results) => Err(AckRefusal::FollowUps(results.clone())),
+            Reply::Rejected(rejection) => Err(AckRefusal::Rejected(rejection.clone())),
+            other => panic!("an ack is answered with {other:?}"),
+        };
+        self.ack(complete, None, &found);
+    }
+
+    pub(super) fn ack(
+        &mut self,
+        complete: &Complete,
+        queue: Option<&str>,
+        found: &Result<Acked, AckRefusal>,
+    ) {
+        let (lease, state) = (complete.lease, self.state_of(complete.lease));
+        let is_plain = complete.result.is_none() && complete.enqueue.is_empty();
+        let verb = if is_plain { "ack" } else { "complete" };
+        if let Err(other) = self.check_queue(lease, queue) {
+            return assert_eq!(*found, Err(AckRefusal::Rejected(other)));
+        }
+        if let Some(ending) = self.ending(lease, true) {
+            self.saw(None, verb, "already");
+            let followed = ending.followed.clone();
+            return self.check_already(&followed, found);
         }
         if let Err(lost) = self.held(lease) {
-            self.saw(state, "complete", "lease lost");
-            return assert_eq!(*reply, Reply::Rejected(lost));
+            self.saw(state, verb, "lease lost");
+            return assert_eq!(*found, Err(AckRefusal::Rejected(lost)));
         }
-        if let Some(expected) = self.refused(&complete.enqueue) {
-            self.saw(state, "complete", "refused");
-            let Reply::FollowUpsRefused(results) = reply else {
-                panic!("messages are refused, and the ack is answered with {reply:?}")
+        if let Some(expected) = self.refused(complete) {
+            self.saw(state, verb, "refused");
+            let Err(AckRefusal::FollowUps(results)) = found else {
+                panic!("messages are refused, and the ack is answered with {found:?}")
             };
             let found: Vec<_> = results.iter().map(|one| one.clone().err()).collect();
             return assert_eq!(found, expected, "one refused is all refused");
         }
-        let Reply::Completed {
-            already: false,
-            enqueued,
-        } = reply
-        else {
-            panic!("an ack with messages is answered with {reply:?}")
-        };
-        assert_eq!(
-            enqueued.len(),
-            complete.enqueue.len(),
-            "one answer a message"
-        );
-        for (one, accepted) in complete.enqueue.iter().zip(enqueued) {
+        let acked = found.as_ref().expect("nothing is against the ack");
+        let count = (acked.already, acked.enqueued.len());
+        let expected = (false, complete.enqueue.len());
+        assert_eq!(count, expected, "an answer for each message");
+        for (one, accepted) in complete.enqueue.iter().zip(&acked.enqueued) {
             let queue = self.named(&one.queue).expect("it was looked for");
-            self.enqueue_one(queue, &one.message, &Ok(*accepted));
+            self.enqueue_checked(queue, &one.message, accepted);
         }
         let kept = complete
             .result
             .is_some_and(|result| self.keep(lease, result));
-        self.done(lease);
-        let outcome = if kept { "kept" } else { "acked" };
-        self.saw(state, "complete", outcome);
+        let followed = acked.enqueued.iter();
+        self.done(
+            lease,
+            followed.map(|one| (one.message, one.duplicate)).collect(),
+        );
+        self.saw(state, verb, if kept { "kept" } else { "acked" });
     }
 
-    /// A reason for each message, if any can't be accepted; those of one queue are refused as one atomic batch is.
-    fn refused(&self, entries: &[FollowUp]) -> Option<Vec<Option<Rejection>>> {
+    /// Asked again: what was enqueued with it, as it is now.
+    fn check_already(&mut self, followed: &[(MessageId, bool)], found: &Result<Acked, AckRefusal>) {
+        let acked = found.as_ref().expect("it was done already");
+        let count = (acked.already, acked.enqueued.len());
+        assert_eq!(count, (true, followed.len()), "already, and with it");
+        for (&(message, duplicate), accepted) in followed.iter().zip(&acked.enqueued) {
+            let state = self.find(message).map(|at| self.messages[at].state);
+            let expected = Accepted {
+                message,
+                duplicate,
+                due_ms: 0,
+                state,
+                result: accepted.result,
+            };
+            assert_eq!(*accepted, expected, "what was enqueued with it");
+            self.check_result(message, accepted.result);
+        }
+    }
+
+    /// A reason for each message, if any can't be accepted; those of one queue are refused as one atomic batch is. When
+    /// nobody else holds the acked message, its queue has room for one more.
+    fn refused(&self, complete: &Complete) -> Option<Vec<Option<Rejection>>> {
+        let entries = &complete.enqueue;
+        let acked = &self.messages[self.held(complete.lease).expect("it was held")];
+        let source = self.queue_of(acked);
+        let is_here = |other: &&Message| other.number == acked.number;
+        let doomed = self
+            .doomed
+            .iter()
+            .any(|&(_, number)| number == acked.number);
+        let is_last = self.messages.iter().filter(is_here).count() == 1 && !doomed;
         let mut refused = vec![Some(Rejection::BatchAborted); entries.len()];
         let mut is_refused = false;
         for (index, entry) in entries.iter().enumerate() {
@@ -74,9 +127,10 @@ impl Model {
             let place = entries[..index].iter().filter(of_queue).count();
             let all = entries.iter().filter(of_queue);
             let all: Vec<NewMessage> = all.map(|other| other.message.clone()).collect();
+            let leaving = u64::from(is_last && source.name == entry.queue);
             let reason = match self.named(&entry.queue) {
                 Err(rejection) => Some(rejection),
-                Ok(queue) => match self.refusals(queue, &all) {
+                Ok(queue) => match self.refusals(queue, &all, leaving) {
                     Some(reasons) => reasons[place].clone(),
                     None => continue,
                 },

@@ -4,9 +4,11 @@ use engine::command::{DedupKey, NewMessage};
 use engine::ids::{Location, MessageId};
 use engine::record::DedupEntry;
 use engine::rejection::Rejection;
-use engine::reply::{Reply, State};
+use engine::reply::{Accepted, Reply, State};
 
 use super::{Message, Model, Queue, Remembered};
+
+type Outcome = Result<Accepted, Rejection>;
 
 impl Model {
     pub(super) fn enqueue(
@@ -24,7 +26,7 @@ impl Model {
             panic!("an enqueue is answered with {reply:?}")
         };
         assert_eq!(results.len(), entries.len(), "one result an entry");
-        if let Some(refusals) = self.refusals(at, entries).filter(|_| atomic) {
+        if let Some(refusals) = self.refusals(at, entries, 0).filter(|_| atomic) {
             let results: Vec<_> = results.iter().map(|result| result.clone().err()).collect();
             return assert_eq!(results, refusals, "an atomic batch is refused as a whole");
         }
@@ -33,12 +35,25 @@ impl Model {
         }
     }
 
-    pub(super) fn enqueue_one(
-        &mut self,
-        at: usize,
-        entry: &NewMessage,
-        result: &Result<engine::reply::Accepted, Rejection>,
-    ) {
+    fn enqueue_one(&mut self, at: usize, entry: &NewMessage, result: &Outcome) {
+        if self.is_duplicate(at, entry, result) {
+            return;
+        }
+        if let Err(refusal) = self.admits(at, 1, 0) {
+            self.saw(None, "enqueue", "refused");
+            return assert_eq!(*result, Err(refusal), "the queue takes nothing more");
+        }
+        self.take_in(at, entry, result.as_ref().expect("accepted"));
+    }
+
+    /// With an ack: nothing is against it.
+    pub(super) fn enqueue_checked(&mut self, at: usize, entry: &NewMessage, accepted: &Accepted) {
+        if !self.is_duplicate(at, entry, &Ok(*accepted)) {
+            self.take_in(at, entry, accepted);
+        }
+    }
+
+    fn is_duplicate(&mut self, at: usize, entry: &NewMessage, result: &Outcome) -> bool {
         let earlier = entry.dedup.and_then(|dedup| self.earlier(at, dedup.hash));
         if let (Some(earlier), Some(dedup)) = (earlier, entry.dedup) {
             let home = self.queues[at].groups[0].home;
@@ -46,7 +61,8 @@ impl Model {
             let state = first.map(|at| self.messages[at].state);
             if earlier.fingerprint != dedup.fingerprint {
                 self.saw(state, "enqueue again", "conflict");
-                return assert_eq!(*result, Err(Rejection::DedupConflict), "another payload");
+                assert_eq!(*result, Err(Rejection::DedupConflict), "another payload");
+                return true;
             }
             self.saw(state, "enqueue again", "duplicate");
             let accepted = result
@@ -61,21 +77,26 @@ impl Model {
                 (true, first, 0)
             );
             assert_eq!(accepted.state, state, "what became of the first one");
-            return self.check_result(first, accepted.result);
+            self.check_result(first, accepted.result);
+            return true;
         }
-        if let Err(refusal) = self.admits(at, 1) {
-            self.saw(None, "enqueue", "refused");
-            return assert_eq!(*result, Err(refusal), "the queue takes nothing more");
-        }
-        let accepted = result.as_ref().expect("accepted");
+        false
+    }
+
+    fn take_in(&mut self, at: usize, entry: &NewMessage, accepted: &Accepted) {
         let now_ms = self.now_ms;
         if let Some(bucket) = &mut self.queues[at].groups[0].limits.ingress {
             bucket.take(now_ms);
         }
         let due_ms = self.accept(at, entry);
         assert_eq!(
-            (accepted.duplicate, accepted.due_ms, accepted.result),
-            (false, due_ms, Location::default()),
+            (
+                accepted.duplicate,
+                accepted.due_ms,
+                accepted.state,
+                accepted.result
+            ),
+            (false, due_ms, None, Location::default()),
             "accepted otherwise"
         );
         assert_eq!(
@@ -103,15 +124,15 @@ impl Model {
         }
     }
 
-    /// Whether the queue takes so many more.
-    fn admits(&self, at: usize, more: u64) -> Result<(), Rejection> {
+    /// Whether the queue takes so many more, when so many others go.
+    fn admits(&self, at: usize, more: u64, leaving: u64) -> Result<(), Rejection> {
         let queue = &self.queues[at];
         let messages_max = queue.config.messages_max;
         if queue.paused.enqueue {
             let queue = queue.name.clone();
             return Err(Rejection::QueuePaused { queue });
         }
-        if messages_max > 0 && self.held_by_queue(at) + more > messages_max {
+        if messages_max > 0 && self.held_by_queue(at) - leaving + more > messages_max {
             let queue = queue.name.clone();
             return Err(Rejection::QueueFull {
                 queue,
@@ -244,6 +265,7 @@ impl Model {
         &self,
         at: usize,
         entries: &[NewMessage],
+        leaving: u64,
     ) -> Option<Vec<Option<Rejection>>> {
         let window_ms = self.queues[at].config.dedup_window_ms;
         let first = |index: usize, dedup: DedupKey| {
@@ -261,7 +283,7 @@ impl Model {
             let first = entry.dedup.and_then(|dedup| first(index, dedup));
             new += u64::from(first.is_none());
             found.push(match first {
-                None => self.admits(at, new),
+                None => self.admits(at, new, leaving),
                 Some(first) if Some(first) == entry.dedup.map(|dedup| dedup.fingerprint) => Ok(()),
                 Some(_) => Err(Rejection::DedupConflict),
             });

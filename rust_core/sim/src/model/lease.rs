@@ -5,6 +5,7 @@ use engine::rejection::Rejection;
 use engine::reply::State;
 
 use super::Model;
+use super::message::Ending;
 
 impl Model {
     /// Where the message is that this lease holds.
@@ -43,9 +44,14 @@ impl Model {
     }
 
     pub(super) fn ended_by(&self, lease: LeaseId, acked: bool) -> bool {
+        self.ending(lease, acked).is_some()
+    }
+
+    /// How this very lease ended its message.
+    pub(super) fn ending(&self, lease: LeaseId, acked: bool) -> Option<&Ending> {
         let of_lease = (lease.message.number, lease.group.0, lease.delivery, acked);
-        self.endings
-            .iter()
-            .any(|ending| (ending.number, ending.group, ending.delivery, ending.acked) == of_lease)
+        let mut endings = self.endings.iter();
+        endings
+            .find(|ending| (ending.number, ending.group, ending.delivery, ending.acked) == of_lease)
     }
 }

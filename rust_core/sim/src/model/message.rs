@@ -1,5 +1,6 @@
 //! What the model knows of one message.
 
+use engine::ids::MessageId;
 use engine::record::DeathReason;
 use engine::reply::State;
 
@@ -117,10 +118,12 @@ pub(crate) struct Remembered {
 }
 
 /// A lease that ended a message's life.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ending {
     pub number: u64,
     pub group: u16,
     pub delivery: u32,
     pub acked: bool,
+    /// What was enqueued with an ack, and whether it is a duplicate.
+    pub followed: Vec<(MessageId, bool)>,
 }

@@ -236,9 +236,7 @@ impl Model {
                 atomic,
             } => return self.enqueue(queue, messages, *atomic, reply),
             Command::Receive { .. } => return self.receive(command, reply),
-            Command::Ack(ack) => self
-                .ack(ack.lease, None)
-                .map(|already| Reply::Acked { already }),
+            Command::Ack(ack) => return self.complete(&(*ack).into(), reply),
             Command::Complete(complete) => return self.complete(complete, reply),
             Command::Nack(nack) => return self.check_nack(*nack, reply),
             Command::Extend(extend) => self

@@ -1,37 +1,24 @@
 //! ack, nack, extend, release, settle and giving back: how leases end and last.
 
 use engine::command::{Command, Extend, GiveBack, Nack, Release};
-use engine::ids::LeaseId;
+use engine::ids::{LeaseId, MessageId};
 use engine::record::DeathReason;
 use engine::rejection::Rejection;
-use engine::reply::{AckRefusal, Acked, Nacked, Released, Reply, State};
+use engine::reply::{Nacked, Released, Reply, State};
 
 use super::message::{Ending, Text};
 use super::{Message, Model, look};
 
 impl Model {
-    pub(super) fn ack(&mut self, lease: LeaseId, queue: Option<&str>) -> Result<bool, Rejection> {
-        self.check_queue(lease, queue)?;
-        if self.ended_by(lease, true) {
-            self.saw(None, "ack", "already");
-            return Ok(true);
-        }
-        let state = self.state_of(lease);
-        self.held(lease)
-            .inspect_err(|_| self.saw(state, "ack", "lease lost"))?;
-        self.done(lease);
-        self.saw(state, "ack", "acked");
-        Ok(false)
-    }
-
     /// Acked, and gone.
-    pub(super) fn done(&mut self, lease: LeaseId) {
+    pub(super) fn done(&mut self, lease: LeaseId, followed: Vec<(MessageId, bool)>) {
         let at = self.held(lease).expect("it was held");
         self.endings.push(Ending {
             number: lease.message.number,
             group: lease.group.0,
             delivery: lease.delivery,
             acked: true,
+            followed,
         });
         self.remove(at);
     }
@@ -219,15 +206,10 @@ impl Model {
             panic!("a settle is answered with {reply:?}")
         };
         let queue = Some(&**queue);
-        let plain = |already| Acked {
-            already,
-            enqueued: Vec::new(),
-        };
-        let acks = acks.iter().map(|ack| self.ack(ack.lease, queue));
-        let expected: Vec<_> = acks
-            .map(|ack| ack.map(plain).map_err(AckRefusal::Rejected))
-            .collect();
-        assert_eq!(*acked, expected, "acks of {command:?}");
+        assert_eq!(acked.len(), acks.len(), "one result an ack");
+        for (ack, found) in acks.iter().zip(acked) {
+            self.ack(ack, queue, found);
+        }
         assert_eq!(nacked.len(), nacks.len(), "one result a nack");
         for (nack, found) in nacks.iter().zip(nacked) {
             let expected = self.nack(*nack, queue, found);

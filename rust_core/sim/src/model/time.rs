@@ -170,6 +170,7 @@ impl Model {
                     group,
                     delivery,
                     acked: false,
+                    followed: Vec::new(),
                 });
             }
             let letter = self.add(queue, message.priority, message.token, message.bytes);
