@@ -121,6 +121,20 @@ async def test_a_client_that_is_gone_is_seen_no_longer(server: Served) -> None:
     await until_members(server, queue, [])
 
 
+async def test_a_poll_that_ends_says_nothing_of_another_that_waits(server: Served) -> None:
+    queue = await server.made_queue(next(names), sessionTimeout=1)
+    polls = [asyncio.create_task(server.received(queue, "?consumerId=a&waitTime=30")) for _ in range(3)]
+    await until(lambda: server.app.partition._polls.parked == 3)
+    polls[0].cancel()
+    await server.enqueued(queue)
+    await asyncio.wait(polls[1:], return_when=asyncio.FIRST_COMPLETED)
+    await server.call("PUT", member(queue, "b"))
+    await until_members(server, queue, ["a"])
+    for poll in polls:
+        poll.cancel()
+    await until_members(server, queue, [])
+
+
 async def test_members_are_bounded(server: Served, queue: str) -> None:
     replies = [await server.call("PUT", member(queue, f"worker-{number}")) for number in range(1001)]
     assert {reply.status for reply in replies[:1000]} == {200}

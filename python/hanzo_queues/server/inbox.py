@@ -18,7 +18,7 @@ from hanzo_queues.server.faults import Fault
 class Request:
     """One command on its way through the partition. `queue` and `wait_until` (loop time, seconds) are set for a
     receive, and `consumer` for one of a member of a group; `held`: when it was asked last, its consumer's own rate
-    limit held it back. `kept`: no client waits for it; it is repeated until a writer carried it out. `doubtful`: it
+    limit held it back; `parked`: it waited, so the engine has seen its member until then. `kept`: no client waits for it; it is repeated until a writer carried it out. `doubtful`: it
     gives back leases that may never have been."""
 
     command: Command
@@ -27,6 +27,7 @@ class Request:
     wait_until: float = 0.0
     consumer: str = ""
     held: bool = False
+    parked: bool = False
     kept: bool = False
     doubtful: bool = False
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
@@ -78,9 +79,11 @@ class Inbox:
         self.wake()
 
     def put_seen(self, poll: Request, reply: Reply | None = None) -> None:
-        """The wait of a member's poll has ended: its session runs from now, unless an answer with messages said so."""
-        found = reply is not None and (reply.message_count > 0 or reply.rejection is not None)
-        seen = poll.command.seen() if poll.consumer and not found else None
+        """The last poll of a member that waited has ended: its session runs from now, as an answer with messages says that
+        was given at once."""
+        at_once = reply is not None and reply.message_count > 0 and not poll.parked
+        refused = reply is not None and reply.rejection is not None
+        seen = poll.command.seen() if poll.consumer and not at_once and not refused else None
         if seen is not None:
             self.put(Request(seen, asyncio.get_running_loop().create_future(), kept=True))
 

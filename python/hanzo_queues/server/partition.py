@@ -251,7 +251,8 @@ class Partition:
 
     def _abandon(self, request: Request) -> None:
         self._polls.leave(request)
-        self._inbox.put_seen(request)
+        if not self._polls.has_others(request):
+            self._inbox.put_seen(request)
         if request.reply.done() and not request.reply.cancelled() and request.reply.exception() is None:
             self._give_back(request.reply.result())
 

@@ -43,6 +43,8 @@ class Polls:
     def __init__(self, ask_again: Callable[[Request], None]) -> None:
         self._ask_again = ask_again
         self._lines: dict[_Key, _Line] = {}
+        # Polls of each member that waited and have not ended, parked or being asked again.
+        self._of_members: dict[tuple[str, str], set[Request]] = {}
         self.parked = 0
 
     def park(self, request: Request, retry_after_ms: int | None, by_consumer: bool = False) -> None:
@@ -54,6 +56,9 @@ class Polls:
         key = _key(request)
         line = self._lines.setdefault(key, _Line())
         line.polls[request] = None
+        if request.consumer and not request.parked:
+            self._of_members.setdefault((request.queue, request.consumer), set()).add(request)
+        request.parked = True
         if request.consumer and not by_consumer:
             line.members.setdefault(request.consumer, OrderedDict())[request] = None
         others = bool(line.members) and line.limited and retry_after_ms is None
@@ -119,12 +124,21 @@ class Polls:
     def leave(self, request: Request) -> None:
         """`request` was answered or its client is gone, wherever it was: its turn, if it had one, goes to the next."""
         self._unpark(request)
+        member = (request.queue, request.consumer)
+        polls = self._of_members.get(member, set())
+        polls.discard(request)
+        if not polls:
+            self._of_members.pop(member, None)
         key = _key(request)
         line = self._lines.get(key)
         if line is not None and line.asking is request:
             self._pass_on(key, line, request)
         elif line is not None:
             self._drop_if_idle(key, line)
+
+    def has_others(self, request: Request) -> bool:
+        """Whether another poll of that member waits, when `request` has left."""
+        return (request.queue, request.consumer) in self._of_members
 
     def _pass_on(self, key: _Key, line: _Line, request: Request) -> None:
         """`request` is no longer in `line`: whatever woke it, the next one may have."""

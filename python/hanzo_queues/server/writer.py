@@ -167,7 +167,8 @@ class Writer:
                     self._polls.wake_held()
                 if request.queue:
                     self._polls.leave(request)
-                    self._inbox.put_seen(request, reply)
+                    if not self._polls.has_others(request):
+                        self._inbox.put_seen(request, reply)
         return decided
 
     def _release(self, decided: Decided) -> None:

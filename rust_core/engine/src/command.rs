@@ -154,7 +154,7 @@ pub enum Command {
         /// As of a receive.
         members_max: u64,
     },
-    /// A member was there until now: a poll of it has ended. Whoever is no member stays none.
+    /// A member was there until now: the last of its polls that waited has ended. Whoever is no member stays none.
     Seen {
         /// The queue.
         queue: Box<str>,

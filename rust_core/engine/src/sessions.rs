@@ -32,25 +32,29 @@ impl Sessions {
 }
 
 impl State {
-    /// A member of a group was seen, and will be until then. Whoever is no member is nobody.
-    pub fn see(&mut self, number: QueueNumber, consumer: &str, until_ms: u64) {
-        let queue = self.queues.get_mut(number);
+    /// The last poll of a member that waited has ended, perhaps before its time. Whoever is no member is nobody.
+    pub fn see_polls_end(&mut self, number: QueueNumber, consumer: &str) {
+        let (now_ms, queue) = (self.cursor.now_ms, self.queues.get_mut(number));
         let timeout_ms = queue.config.session_timeout_ms;
         if let Some(member) = queue.members.find_mut(consumer) {
-            member.seen_ms = until_ms;
-            // A poll that ended before its time.
-            if until_ms.saturating_add(timeout_ms) < member.session_ms {
+            member.seen_ms = now_ms;
+            if now_ms.saturating_add(timeout_ms) < member.session_ms {
                 self.rank_session(number, consumer);
             }
         }
     }
 
-    /// A member of a group was seen now. A poll of it that waits still says more.
-    pub fn see_now(&mut self, number: QueueNumber, consumer: &str) {
-        let (now_ms, queue) = (self.cursor.now_ms, self.queues.get_mut(number));
+    /// A member of a group was seen, and will be until then. Another poll of it that waits may say more.
+    pub fn see_until(&mut self, number: QueueNumber, consumer: &str, until_ms: u64) {
+        let queue = self.queues.get_mut(number);
         if let Some(member) = queue.members.find_mut(consumer) {
-            member.seen_ms = member.seen_ms.max(now_ms);
+            member.seen_ms = member.seen_ms.max(until_ms);
         }
+    }
+
+    /// A member of a group was seen now.
+    pub fn see_now(&mut self, number: QueueNumber, consumer: &str) {
+        self.see_until(number, consumer, self.cursor.now_ms);
     }
 
     /// Who holds the message in `slot` was seen now.

@@ -354,3 +354,23 @@ fn a_member_whose_poll_waits_is_there_whatever_else_it_does_meanwhile() {
     twin.wait(SECOND).step(vec![]);
     assert!(members(&mut twin).is_empty());
 }
+
+#[test]
+fn a_poll_that_ends_or_is_shorter_says_nothing_of_another_that_waits() {
+    let mut twin = Twin::new();
+    twin.create("q", config());
+    let waiting = |wait_s: u64| {
+        let mut waiting = poll("a", 1);
+        if let Command::Receive { wait_ms, .. } = &mut waiting {
+            *wait_ms = wait_s * SECOND;
+        }
+        waiting
+    };
+    twin.step(vec![waiting(20), waiting(5)]);
+    enqueue(&mut twin, vec![message()]);
+    assert_eq!(received(&mut twin, "a").len(), 1);
+    twin.wait(49 * SECOND).step(vec![]);
+    assert_eq!(members(&mut twin), ["a".into()]);
+    twin.wait(SECOND).step(vec![]);
+    assert_eq!(members(&mut twin), []);
+}

@@ -21,7 +21,7 @@ pub(super) fn run(
     })
 }
 
-/// A poll of a member has ended, whatever was to come.
+/// The last poll of a member that waited has ended, whatever was to come.
 pub(super) fn seen(
     batch: &mut Batch,
     queue: &str,
@@ -32,7 +32,7 @@ pub(super) fn seen(
         batch.state().queues.group(queue, group)?.number,
         batch.now_ms,
     );
-    batch.change_volatile(|state| state.see(number, consumer, now_ms));
+    batch.change_volatile(|state| state.see_polls_end(number, consumer));
     let until_ms = batch.state().session_until_ms(number, consumer);
     Ok(Reply::Session {
         until_ms: until_ms.unwrap_or(now_ms),

@@ -50,7 +50,7 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
     } else {
         now_ms.saturating_add(wait_ms)
     };
-    batch.change_volatile(|state| state.see(number, &consumer, until_ms));
+    batch.change_volatile(|state| state.see_until(number, &consumer, until_ms));
     Ok(reply)
 }
 
