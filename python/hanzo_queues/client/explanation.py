@@ -31,7 +31,7 @@ class Reason:
     consumer: str | None
     """Of "leased": the id of the consumer that holds it, if it gave one."""
     ahead: int | None
-    """Of "behind": how many messages go first; None for more than 1000."""
+    """Of "behind": how many messages go first; None when they are too many to count."""
     fields: Mapping[str, Any]
     """All that the server said, by its names."""
 

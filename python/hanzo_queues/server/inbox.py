@@ -18,8 +18,8 @@ from hanzo_queues.server.faults import Fault
 class Request:
     """One command on its way through the partition. `queue` and `wait_until` (loop time, seconds) are set for a
     receive, and `consumer` for one of a member of a group; `held`: when it was asked last, its consumer's own rate
-    limit held it back; `parked`: it waited, so the engine has seen its member until then. `kept`: no client waits for it; it is repeated until a writer carried it out. `doubtful`: it
-    gives back leases that may never have been."""
+    limit held it back; `parked`: it waited, so the engine has seen its member until then. `kept`: no client waits for
+    it; it is repeated until a writer carried it out. `doubtful`: it gives back leases that may never have been."""
 
     command: Command
     reply: asyncio.Future[Reply]
@@ -79,8 +79,8 @@ class Inbox:
         self.wake()
 
     def put_seen(self, poll: Request, reply: Reply | None = None) -> None:
-        """The last poll of a member that waited has ended: its session runs from now, as an answer with messages says that
-        was given at once."""
+        """The last poll of a member that waited has ended: its session runs from now. An answer with messages that was
+        given at once says so itself."""
         at_once = reply is not None and reply.message_count > 0 and not poll.parked
         refused = reply is not None and reply.rejection is not None
         seen = poll.command.seen() if poll.consumer and not at_once and not refused else None

@@ -54,4 +54,5 @@ mod tag {
     pub const MEMBER_JOINED: u8 = 33;
     pub const MEMBER_LEFT: u8 = 34;
     pub const REASSIGNED: u8 = 35;
+    pub const RETURNED: u8 = 36;
 }

@@ -379,5 +379,5 @@ fn the_recording_has_every_kind_of_record() {
     let mut kinds = written().kinds;
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds.len(), 30, "{kinds:?}");
+    assert_eq!(kinds.len(), 31, "{kinds:?}");
 }

@@ -6,7 +6,7 @@ use codec::record::{self, bound};
 use codec::varint::{Malformed, Reader};
 use engine::budget::{
     DEAD_LETTER_QUEUE_BYTES_MAX, FIRED_BYTES_MAX, FORGOTTEN_BYTES_MAX, MEMBER_LEFT_BYTES_MAX,
-    REAPED_BYTES_MAX, REASSIGNED_BYTES_MAX, RETIRED_BYTES_MAX,
+    REAPED_BYTES_MAX, REASSIGNED_BYTES_MAX, RETIRED_BYTES_MAX, RETURNED_BYTES_MAX,
 };
 use engine::config::{Backoff, QueueConfig, Scheduling};
 use engine::ids::QueueNumber;
@@ -37,9 +37,10 @@ fn bytes_max(record: &Record) -> usize {
         Record::QueuePurged { .. } => bound::QUEUE_PURGED,
         Record::GroupCreated { .. } => bound::group(128),
         Record::MemberJoined { consumer, .. } | Record::MemberLeft { consumer, .. } => {
-            bound::member(consumer.len()) - REASSIGNED_BYTES_MAX as usize
+            bound::member(consumer.len()) - (REASSIGNED_BYTES_MAX + RETURNED_BYTES_MAX) as usize
         }
         Record::Reassigned { .. } => REASSIGNED_BYTES_MAX as usize,
+        Record::Returned { .. } => RETURNED_BYTES_MAX as usize,
         Record::QueueDeleted { .. } => bound::QUEUE_DELETED,
         Record::Retired { .. } => RETIRED_BYTES_MAX as usize,
         Record::Reaped { .. } => REAPED_BYTES_MAX as usize,

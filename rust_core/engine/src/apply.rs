@@ -47,6 +47,7 @@ impl State {
                 ref consumer,
             } => self.leave(queue, consumer),
             Record::Reassigned { queue, count } => self.reassign(queue, count),
+            Record::Returned { queue, count } => self.give_back_left(queue, count),
             Record::QueueDeleted { queue } => self.delete_queue(queue),
             Record::Forgotten {
                 queue,

@@ -32,8 +32,12 @@ pub const RETIRED_BYTES_MAX: u32 = 11;
 /// Cost of one `Reassigned`.
 pub const REASSIGNED_BYTES_MAX: u32 = 11;
 
-/// Cost of one `MemberLeft`, when a consumer's id has at most 256 bytes, and of what is assigned anew right then.
-pub const MEMBER_LEFT_BYTES_MAX: u32 = 267 + REASSIGNED_BYTES_MAX;
+/// Cost of one `Returned`.
+pub const RETURNED_BYTES_MAX: u32 = 11;
+
+/// Cost of one `MemberLeft`, when a consumer's id has at most 256 bytes, and of what is returned and assigned anew right
+/// then.
+pub const MEMBER_LEFT_BYTES_MAX: u32 = 267 + RETURNED_BYTES_MAX + REASSIGNED_BYTES_MAX;
 
 /// Queues that entries are forgotten of in one step, a record each.
 pub(crate) const FORGOTTEN_QUEUES_PER_STEP_MAX: u32 = 16;

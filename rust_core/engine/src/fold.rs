@@ -28,6 +28,7 @@ impl State {
             retention: _,
             sessions: _,
             reassigning: _,
+            returning: _,
             settled,
             results,
             attempts,

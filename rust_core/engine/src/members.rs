@@ -4,16 +4,23 @@
 //! A key sticks to the member of the highest mix of both hashes (rendezvous hashing, Thaler and Ravishankar 1998), so
 //! only keys of who comes or goes change hands, and a member that comes back has the keys it had.
 //!
-//! Who holds a message costs some fifty bytes as long as the lease lasts, and nothing for who is no member.
+//! Who holds a message costs some twenty bytes as long as the lease lasts, and nothing for who is no member.
+//!
+//! What a member held that left is returned in bounded parts. Until its turn the lease is nobody's, and holds: its
+//! receipt still settles it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::lists::ListId;
 use crate::segmented::mix;
 
+/// Tells members apart while they, or what they held, are there. It decides nothing.
+type Holder = u32;
+
 /// One member.
 pub(crate) struct Member {
+    holder: Holder,
     pub joined_at_ms: u64,
     /// Where the ready messages of its keys lie.
     pub list: ListId,
@@ -32,8 +39,11 @@ pub(crate) struct Member {
 #[derive(Default)]
 pub(crate) struct Members {
     members: BTreeMap<Arc<str>, Member>,
+    names: BTreeMap<Holder, Arc<str>>,
     /// Who holds the message in a slot.
-    holders: BTreeMap<u32, Arc<str>>,
+    holders: BTreeMap<u32, Holder>,
+    /// Slots of the messages that members held who left, in order of their leaving.
+    left: VecDeque<(Holder, BTreeSet<u32>)>,
 }
 
 impl Members {
@@ -75,7 +85,15 @@ impl Members {
     }
 
     pub fn join(&mut self, consumer: &str, now_ms: u64, list: ListId) {
+        let is_free = |holder: &Holder| {
+            let has_left = self.left.iter().any(|(other, _)| other == holder);
+            !self.names.contains_key(holder) && !has_left
+        };
+        let holder = (0..).find(is_free).expect("there are few members");
+        let name: Arc<str> = consumer.into();
+        self.names.insert(holder, name.clone());
         let member = Member {
+            holder,
             joined_at_ms: now_ms,
             list,
             leases: BTreeSet::new(),
@@ -84,18 +102,39 @@ impl Members {
             session_ms: 0,
             woken: false,
         };
-        let earlier = self.members.insert(consumer.into(), member);
+        let earlier = self.members.insert(name, member);
         assert!(earlier.is_none(), "a member joins twice");
     }
 
-    /// Its leases are nobody's from here on.
+    /// Its leases are nobody's from here on, and to be returned.
     pub fn leave(&mut self, consumer: &str) -> (Arc<str>, Member) {
         let left = self.members.remove_entry(consumer);
-        let (name, member) = left.expect("a member leaves that isn't there");
-        for slot in &member.leases {
-            self.holders.remove(slot);
+        let (name, mut member) = left.expect("a member leaves that isn't there");
+        self.names.remove(&member.holder);
+        let leases = std::mem::take(&mut member.leases);
+        if !leases.is_empty() {
+            self.left.push_back((member.holder, leases));
         }
         (name, member)
+    }
+
+    /// How many leases are to be returned, counted up to `max`.
+    pub fn to_return(&self, max: u32) -> u32 {
+        let mut count: usize = 0;
+        for (_, leases) in &self.left {
+            count = count.saturating_add(leases.len());
+            if count >= max as usize {
+                return max;
+            }
+        }
+        count as u32
+    }
+
+    /// Slots of the next `count` of them, at most: of one member, the last ones, so that the first come before them.
+    pub fn next_to_return(&self, count: u32) -> Vec<u32> {
+        let first = self.left.front().map(|(_, leases)| leases);
+        let slots = first.into_iter().flat_map(|leases| leases.iter().rev());
+        slots.take(count as usize).copied().collect()
     }
 
     /// The member a key sticks to.
@@ -107,24 +146,33 @@ impl Members {
 
     /// The message in `slot` is handed to `consumer`, who may be no member.
     pub fn hold(&mut self, consumer: &str, slot: u32) {
-        if let Some((name, _)) = self.members.get_key_value(consumer) {
-            self.holders.insert(slot, name.clone());
-            let member = self.members.get_mut(consumer);
-            member.expect("it was found").leases.insert(slot);
+        if let Some(member) = self.members.get_mut(consumer) {
+            self.holders.insert(slot, member.holder);
+            member.leases.insert(slot);
         }
     }
 
     /// A lease ended.
     pub fn let_go(&mut self, slot: u32) {
-        if let Some(consumer) = self.holders.remove(&slot) {
-            let member = self.members.get_mut(&consumer);
-            member.expect("a holder is a member").leases.remove(&slot);
+        let Some(holder) = self.holders.remove(&slot) else {
+            return;
+        };
+        if let Some(name) = self.names.get(&holder) {
+            let member = self.members.get_mut(name);
+            member.expect("a name is a member's").leases.remove(&slot);
+            return;
+        }
+        let of = |(other, _): &(Holder, BTreeSet<u32>)| *other == holder;
+        let at = self.left.iter().position(of).expect("it left");
+        self.left[at].1.remove(&slot);
+        if self.left[at].1.is_empty() {
+            self.left.remove(at);
         }
     }
 
     /// Who holds the message in `slot`.
     pub fn holder(&self, slot: u32) -> Option<&Arc<str>> {
-        self.holders.get(&slot)
+        self.names.get(self.holders.get(&slot)?)
     }
 
     /// The same members, who hold nothing. `list` numbers their lists.
@@ -141,6 +189,7 @@ impl Members {
     pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
         for (name, member) in &self.members {
             let Member {
+                holder: _,
                 joined_at_ms,
                 list,
                 leases,
@@ -151,7 +200,9 @@ impl Members {
             } = member;
             fold(format!("{name} {joined_at_ms} {list} {leases:?}").as_bytes());
         }
-        fold(format!("{:?}", self.holders).as_bytes());
+        for (_, leases) in &self.left {
+            fold(format!("left {leases:?}").as_bytes());
+        }
     }
 }
 
@@ -201,7 +252,14 @@ mod tests {
         members.let_go(8);
         members.let_go(9);
         assert_eq!(members.holder(7).map(|name| &**name), Some("a"));
-        assert_eq!(members.leave("a").1.leases, BTreeSet::from([7]));
-        assert_eq!(members.holder(7), None);
+        members.leave("a");
+        assert_eq!((members.holder(7), members.to_return(9)), (None, 1));
+        members.join("a", 0, 4);
+        members.hold("a", 10);
+        assert_eq!(members.holder(7), None, "not hers again");
+        assert_eq!(members.next_to_return(9), [7]);
+        members.let_go(7);
+        assert_eq!((members.to_return(9), members.left.len()), (0, 0));
+        assert_eq!(members.holder(10).map(|name| &**name), Some("a"));
     }
 }

@@ -178,7 +178,9 @@ impl Partition {
     }
 
     fn next_deadline_ms(&self) -> Option<u64> {
-        let is_behind = self.state.queues.reaping().is_some() || !self.state.reassigning.is_empty();
+        let state = &self.state;
+        let are_behind = !state.reassigning.is_empty() || !state.returning.is_empty();
+        let is_behind = state.queues.reaping().is_some() || are_behind;
         if is_behind {
             return Some(self.now_ms);
         }

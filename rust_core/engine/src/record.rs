@@ -69,7 +69,7 @@ pub enum Record {
         /// Who.
         consumer: Box<str>,
     },
-    /// A member is none any more. What it held is ready again, no attempt counted; its keys follow by `Reassigned`.
+    /// A member is none any more. What it held follows by `Returned`, its keys by `Reassigned`.
     MemberLeft {
         /// The group's number among the queues.
         queue: QueueNumber,
@@ -81,6 +81,13 @@ pub enum Record {
         /// The group's number among the queues.
         queue: QueueNumber,
         /// Messages.
+        count: u32,
+    },
+    /// Leases that members held who left ended: their messages are ready again, no attempt counted.
+    Returned {
+        /// The group's queue number.
+        queue: QueueNumber,
+        /// Leases ended.
         count: u32,
     },
     /// A queue, with its further groups; or one of those. The name is free at once; the messages are taken away by

@@ -47,6 +47,8 @@ pub(crate) struct State {
     pub sessions: Sessions,
     /// Groups whose messages are being assigned anew. Follows from their lists.
     pub reassigning: BTreeSet<QueueNumber>,
+    /// Groups with leases of members that left. Follows from those, but for groups whose last such lease ended by itself.
+    pub returning: BTreeSet<QueueNumber>,
     pub settled: Settled,
     pub results: Results,
     pub attempts: Attempts,
@@ -107,6 +109,7 @@ impl State {
             retention: Retention::default(),
             sessions: Sessions::default(),
             reassigning: BTreeSet::new(),
+            returning: BTreeSet::new(),
             settled: Settled::new(),
             results: Results::default(),
             attempts: Attempts::new(),

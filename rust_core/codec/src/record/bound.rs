@@ -49,10 +49,14 @@ pub const fn group(name_bytes_max: usize) -> usize {
     TAG + U32 + U16 + U32 + text(name_bytes_max)
 }
 
-/// `MemberJoined` or `MemberLeft` of a consumer whose name has `consumer_bytes` bytes, and what is assigned anew then.
+/// `MemberJoined` or `MemberLeft` of a consumer whose name has `consumer_bytes` bytes, and what is returned and assigned
+/// anew then.
 pub const fn member(consumer_bytes: usize) -> usize {
-    TAG + U32 + text(consumer_bytes) + engine::budget::REASSIGNED_BYTES_MAX as usize
+    TAG + U32 + text(consumer_bytes) + MEMBERS_CHANGED
 }
+
+const MEMBERS_CHANGED: usize =
+    (engine::budget::RETURNED_BYTES_MAX + engine::budget::REASSIGNED_BYTES_MAX) as usize;
 
 /// `Enqueued`, without its blob.
 pub const ENQUEUED: usize =

@@ -25,7 +25,7 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
             queue: queue(reader)?,
             config: config::decode(reader)?.into(),
         }),
-        tag @ tag::GROUP_CREATED..=tag::REASSIGNED => groups::decode(tag, reader),
+        tag @ tag::GROUP_CREATED..=tag::RETURNED => groups::decode(tag, reader),
         tag::QUEUE_DELETED => Ok(Record::QueueDeleted {
             queue: queue(reader)?,
         }),

@@ -66,7 +66,8 @@ pub fn encode(out: &mut Vec<u8>, record: &Record) {
         Record::GroupCreated { .. }
         | Record::MemberJoined { .. }
         | Record::MemberLeft { .. }
-        | Record::Reassigned { .. } => groups::encode(out, record),
+        | Record::Reassigned { .. }
+        | Record::Returned { .. } => groups::encode(out, record),
         other => encode_change(out, other),
     }
 }

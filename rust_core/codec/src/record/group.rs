@@ -30,6 +30,9 @@ pub fn encode(out: &mut Vec<u8>, record: &Record) {
         Record::Reassigned { queue, count } => {
             numbers(out, tag::REASSIGNED, &[queue.0, *count].map(u64::from));
         }
+        Record::Returned { queue, count } => {
+            numbers(out, tag::RETURNED, &[queue.0, *count].map(u64::from));
+        }
         _ => unreachable!("every other record is written elsewhere"),
     }
 }
@@ -56,7 +59,11 @@ pub fn decode(tag: u8, reader: &mut Reader<'_>) -> Result<Record, Malformed> {
             queue: queue_of,
             consumer: reader.text()?.into(),
         },
-        _ => Record::Reassigned {
+        tag::REASSIGNED => Record::Reassigned {
+            queue: queue_of,
+            count: reader.u32()?,
+        },
+        _ => Record::Returned {
             queue: queue_of,
             count: reader.u32()?,
         },

@@ -4,7 +4,7 @@ use engine::ids::{GroupNumber, QueueNumber};
 use engine::record::Record;
 
 /// Consumer groups and their members.
-pub fn of_groups(queue: QueueNumber) -> [Record; 4] {
+pub fn of_groups(queue: QueueNumber) -> [Record; 5] {
     let (name, consumer) = ("audit", "worker-1");
     [
         Record::GroupCreated {
@@ -22,5 +22,6 @@ pub fn of_groups(queue: QueueNumber) -> [Record; 4] {
             queue,
             consumer: consumer.into(),
         },
+        Record::Returned { queue, count: 200 },
     ]
 }

@@ -173,6 +173,7 @@ fn kind(record: &Record) -> &'static str {
         Record::MemberJoined { .. } => "MemberJoined",
         Record::MemberLeft { .. } => "MemberLeft",
         Record::Reassigned { .. } => "Reassigned",
+        Record::Returned { .. } => "Returned",
         Record::QueueDeleted { .. } => "QueueDeleted",
         Record::Reaped { .. } => "Reaped",
         Record::Forgotten { .. } => "Forgotten",

@@ -216,6 +216,7 @@ fn of_groups() -> impl Strategy<Value = Record> {
         (queue(), name()).prop_map(|(queue, consumer)| Record::MemberJoined { queue, consumer }),
         (queue(), name()).prop_map(|(queue, consumer)| Record::MemberLeft { queue, consumer }),
         (queue(), any::<u32>()).prop_map(|(queue, count)| Record::Reassigned { queue, count }),
+        (queue(), any::<u32>()).prop_map(|(queue, count)| Record::Returned { queue, count }),
     ]
 }
 

@@ -13,19 +13,39 @@ impl State {
         self.rank_session(number, consumer);
     }
 
-    /// What it held is ready again, no attempt counted: the older first.
+    /// What it held is returned from here on.
     pub(super) fn leave(&mut self, number: QueueNumber, consumer: &str) {
         let queue = self.queues.get_mut(number);
         let (name, member) = queue.members.leave(consumer);
         self.sessions.unrank(number, &name, &member);
         self.members_changed(number);
-        let mut slots: Vec<u32> = member.leases.into_iter().collect();
-        slots.sort_by_key(|&slot| std::cmp::Reverse(self.messages[slot].number));
-        for slot in slots {
-            let id = self.messages.id(slot);
-            let since_ms = self.since_before_others_ms(slot, self.messages[slot].at_ms());
-            self.release(id, since_ms);
+        self.rank_returning(number);
+    }
+
+    /// The next so many leases that members held who left: the messages are ready again, no attempt counted, the older
+    /// first.
+    pub(super) fn give_back_left(&mut self, number: QueueNumber, count: u32) {
+        let mut left = count;
+        while left > 0 {
+            let members = &self.queues.get(number).members;
+            let mut slots = members.next_to_return(left);
+            assert!(!slots.is_empty(), "more leases are returned than there are");
+            left -= slots.len() as u32;
+            slots.sort_by_key(|&slot| std::cmp::Reverse(self.messages[slot].number));
+            for slot in slots {
+                let id = self.messages.id(slot);
+                let since_ms = self.since_before_others_ms(slot, self.messages[slot].at_ms());
+                self.release(id, since_ms);
+            }
         }
+        self.rank_returning(number);
+    }
+
+    fn rank_returning(&mut self, number: QueueNumber) {
+        match self.queues.get(number).members.to_return(1) {
+            0 => self.returning.remove(&number),
+            _ => self.returning.insert(number),
+        };
     }
 
     fn members_changed(&mut self, number: QueueNumber) {

@@ -95,6 +95,7 @@ impl State {
         for group in groups {
             self.unrank_sessions(*group);
             self.reassigning.remove(group);
+            self.returning.remove(group);
         }
     }
 

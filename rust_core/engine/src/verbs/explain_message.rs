@@ -166,14 +166,18 @@ impl Case<'_> {
         if !lists.contains(&own) {
             lists.push(own);
         }
-        let order = Order::of(self.state, self.queue, lists.into_iter(), self.now_ms);
-        let ahead = order
-            .take_while(|&other| other != self.slot)
-            .take(AHEAD_MAX as usize + 1);
-        let ahead = ahead.count() as u32;
+        let mut order = Order::of(self.state, self.queue, lists.into_iter(), self.now_ms);
+        let ahead = order.by_ref().take_while(|&other| other != self.slot);
+        let ahead = ahead.take(AHEAD_MAX as usize + 1).count() as u32;
+        // Of those that were not looked at it may be none.
+        let more_than = if order.is_cut_short {
+            ahead.saturating_sub(1)
+        } else {
+            AHEAD_MAX
+        };
         (ahead > 0).then_some(Reason::Behind {
-            ahead: ahead.min(AHEAD_MAX),
-            more: ahead > AHEAD_MAX,
+            ahead: ahead.min(more_than),
+            more: ahead > more_than,
         })
     }
 }

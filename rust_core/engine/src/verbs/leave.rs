@@ -1,4 +1,5 @@
-//! leave: a member goes. What it held is ready again at once, no attempt counted, and its ordering keys stick to others.
+//! leave: a member goes. What it held is ready again, no attempt counted, and its ordering keys stick to others: some
+//! hundreds at once, the rest in bounded parts; what has not had its turn its receipts still settle.
 //! Leaving again changes nothing.
 
 use super::membership;
@@ -15,4 +16,83 @@ pub(super) fn run(
     let number = batch.state().queues.group(queue, group)?.number;
     let released = membership::leave(batch, number, consumer);
     Ok(Reply::Left { released })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::ids::LeaseId;
+    use crate::rejection::Rejection;
+    use crate::reply::Reply;
+    use crate::twin::{SECOND, Twin, ack, config, message, receive};
+
+    const COUNT: u32 = 4096;
+
+    /// A member that holds many messages.
+    fn holding() -> (Twin, Vec<LeaseId>) {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let mut held = Vec::new();
+        for _ in 0..COUNT / 512 {
+            twin.step(vec![Command::Enqueue {
+                queue: "q".into(),
+                messages: vec![message(); 512],
+                atomic: false,
+            }]);
+            let mut poll = receive("q", 512);
+            if let Command::Receive { consumer, .. } = &mut poll {
+                *consumer = "a".into();
+            }
+            let Reply::Received { messages, .. } = twin.ask(poll) else {
+                panic!("not received")
+            };
+            held.extend(messages.iter().map(|one| one.lease));
+        }
+        (twin, held)
+    }
+
+    fn leave(twin: &mut Twin) -> Reply {
+        twin.ask(Command::Leave {
+            queue: "q".into(),
+            group: "default".into(),
+            consumer: "a".into(),
+        })
+    }
+
+    #[test]
+    fn many_leases_are_returned_in_bounded_parts_and_hold_until_then() {
+        let (mut twin, held) = holding();
+        let released = u64::from(COUNT);
+        assert_eq!(leave(&mut twin), Reply::Left { released });
+        let ready = |twin: &mut Twin| twin.live.state().queues.find("q").unwrap().counts.ready;
+        assert_eq!(ready(&mut twin), 512);
+        let last = *held.last().unwrap();
+        let lost = Reply::Rejected(Rejection::LeaseLost);
+        assert_eq!(twin.ask(ack(last)), lost, "its turn came first");
+        assert_eq!(ready(&mut twin), 512 + 2048);
+        let done = Reply::Acked { already: false };
+        let step = twin.step(vec![ack(held[0]), Command::GetQueue { name: "q".into() }]);
+        assert_eq!((step.replies[0] == done, ready(&mut twin)), (false, 4096));
+        assert_eq!(step.next_deadline_ms, None);
+        let order: Vec<_> = (0..8).flat_map(|_| twin.receive("q", 512)).collect();
+        let ids: Vec<_> = order.iter().map(|one| one.lease.message).collect();
+        let expected: Vec<_> = held.iter().map(|lease| lease.message).collect();
+        assert_eq!(ids, expected, "the older first");
+    }
+
+    #[test]
+    fn leases_that_end_by_themselves_need_no_return() {
+        let (mut twin, held) = holding();
+        leave(&mut twin);
+        let done = Reply::Acked { already: false };
+        assert_eq!(twin.step(vec![ack(held[0])]).replies, [done]);
+        assert_eq!(
+            twin.live.state().queues.find("q").unwrap().counts.ready,
+            512 + 2048
+        );
+        twin.wait(30 * SECOND);
+        while twin.step(vec![]).next_deadline_ms == Some(twin.now_ms) {}
+        let counts = twin.queue("q").counts;
+        assert_eq!((counts.leased, counts.ready + counts.delayed), (0, 4095));
+    }
 }

@@ -10,8 +10,13 @@ use crate::ready::Rank;
 use crate::slab::Slab;
 use crate::state::State;
 
-/// Messages in order.
+/// Lanes whose turn comes and that are held back: so many are passed over.
+const HELD_MAX: u32 = 4096;
+
+/// Messages in order. It ends early when too many lanes are held back.
 pub(super) struct Order<'a> {
+    held_left: u32,
+    pub is_cut_short: bool,
     state: &'a State,
     queue: &'a Queue,
     now_ms: u64,
@@ -29,6 +34,8 @@ impl<'a> Order<'a> {
         let lists = lists.filter_map(|list| queue.lists.get(list));
         let levels = lists.flat_map(|ready| ready.lines()).collect();
         Order {
+            held_left: HELD_MAX,
+            is_cut_short: false,
             state,
             queue,
             now_ms,
@@ -54,6 +61,11 @@ impl Iterator for Order<'_> {
             if let Some(slot) = level.pass(slab, flows, is_held) {
                 return Some(slot);
             }
+            if self.held_left == 0 {
+                self.is_cut_short = true;
+                return None;
+            }
+            self.held_left -= 1;
         }
     }
 }
@@ -71,4 +83,41 @@ fn first<'a, 'b>(
     let ranks = levels.iter_mut().enumerate().filter_map(rank);
     let (_, _, at) = ranks.min()?;
     Some(&mut levels[at].1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Command, NewMessage};
+    use crate::config::QueueConfig;
+    use crate::lists::SHARED;
+    use crate::twin::{Twin, config, message};
+
+    #[test]
+    fn held_lanes_are_passed_over_up_to_a_bound() {
+        let mut twin = Twin::new();
+        let mut one_each = QueueConfig::clone(&config());
+        one_each.fairness.in_flight_max = 1;
+        twin.create("q", one_each);
+        let keys = u64::from(HELD_MAX) + 2;
+        let keyed = |key| NewMessage {
+            fairness_key: Some(key),
+            ..message()
+        };
+        let messages: Vec<_> = (0..keys).map(keyed).collect();
+        for _ in 0..2 {
+            twin.step(vec![Command::Enqueue {
+                queue: "q".into(),
+                messages: messages.clone(),
+                atomic: false,
+            }]);
+        }
+        let held = twin.receive("q", keys as u32).len() as u64;
+        assert_eq!(held, keys, "one of each key");
+        let now_ms = twin.now_ms;
+        let state = twin.live.state();
+        let queue = state.queues.find("q").unwrap();
+        let mut order = Order::of(state, queue, [SHARED].into_iter(), now_ms);
+        assert_eq!((order.by_ref().count(), order.is_cut_short), (0, true));
+    }
 }

@@ -1,7 +1,7 @@
 //! What the verbs of members share: who asks becomes a member, and keys follow a change of members.
 
 use crate::batch::Batch;
-use crate::budget::{Budget, MEMBER_LEFT_BYTES_MAX, REASSIGNED_BYTES_MAX};
+use crate::budget::{Budget, MEMBER_LEFT_BYTES_MAX, REASSIGNED_BYTES_MAX, RETURNED_BYTES_MAX};
 use crate::ids::QueueNumber;
 use crate::queue::Queue;
 use crate::record::Record;
@@ -12,6 +12,15 @@ const REASSIGNED_AT_ONCE_MAX: u32 = 512;
 
 /// And in a step, at less than two microseconds each.
 const REASSIGNED_PER_STEP_MAX: u32 = 2048;
+
+/// Leases of a member that leaves that are returned right then.
+const RETURNED_AT_ONCE_MAX: u32 = 512;
+
+/// And in a step.
+const RETURNED_PER_STEP_MAX: u32 = 2048;
+
+/// Members whose sessions turn out to last longer than was noted, in a step.
+const RANKED_PER_STEP_MAX: u32 = 1024;
 
 /// `consumer` is a member of the group from here on, unless it has no name.
 pub(super) fn join(
@@ -53,8 +62,36 @@ pub(super) fn leave(batch: &mut Batch, number: QueueNumber, consumer: &str) -> u
         queue: number,
         consumer: consumer.into(),
     });
+    give_back_left(batch, number, RETURNED_AT_ONCE_MAX);
     reassign(batch, number, REASSIGNED_AT_ONCE_MAX);
     released
+}
+
+/// Answers how many leases of members that left were returned.
+fn give_back_left(batch: &mut Batch, queue: QueueNumber, max: u32) -> u32 {
+    let count = batch.state().queues.get(queue).members.to_return(max);
+    if count > 0 {
+        batch.commit(Record::Returned { queue, count });
+    }
+    count
+}
+
+/// What is left of what members held who left.
+pub(super) fn return_due(batch: &mut Batch, budget: &mut Budget) {
+    let mut left = RETURNED_PER_STEP_MAX;
+    while let Some(&queue) = batch.state().returning.first() {
+        if left == 0 || !budget.take(RETURNED_BYTES_MAX) {
+            return;
+        }
+        let count = give_back_left(batch, queue, left);
+        left -= count;
+        if count == 0 {
+            // The last of them ended by themselves.
+            batch.change_volatile(|state| {
+                state.returning.remove(&queue);
+            });
+        }
+    }
 }
 
 /// Answers how many were assigned.
@@ -80,6 +117,7 @@ pub(super) fn reassign_due(batch: &mut Batch, budget: &mut Budget) {
 
 /// Members that were not seen for their session's time leave.
 pub(super) fn end_sessions(batch: &mut Batch, budget: &mut Budget) {
+    let mut left = RANKED_PER_STEP_MAX;
     while let Some((first_ms, number, consumer)) = batch.state().sessions.first().cloned() {
         let now_ms = batch.now_ms;
         if first_ms > now_ms {
@@ -87,6 +125,10 @@ pub(super) fn end_sessions(batch: &mut Batch, budget: &mut Budget) {
         }
         let until_ms = batch.state().session_until_ms(number, &consumer);
         if until_ms.is_some_and(|until_ms| until_ms > now_ms) {
+            if left == 0 {
+                return;
+            }
+            left -= 1;
             batch.change_volatile(|state| state.rank_session(number, &consumer));
             continue;
         }

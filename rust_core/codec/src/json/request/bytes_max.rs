@@ -5,6 +5,9 @@ use super::{Request, Requests, Settle};
 use crate::record::bound;
 use engine::command::{Command, ConfigPatch, GiveBack};
 
+/// Further groups that any version let a queue have: they are there still, whatever the limit is now.
+const GROUPS_EVER_MAX: usize = 32;
+
 impl Requests {
     fn queue_record(&self) -> usize {
         bound::queue(self.limits.queue_name_bytes_max as usize)
@@ -32,7 +35,8 @@ impl Requests {
 
     /// A record about each group's copy of one message.
     pub(super) fn copies_bytes_max(&self) -> usize {
-        (1 + self.limits.groups_max as usize) * bound::CHANGE
+        let groups = (self.limits.groups_max as usize).max(GROUPS_EVER_MAX);
+        (1 + groups) * bound::CHANGE
     }
 
     /// A failed delivery can bring its dead-letter queue into being.
