@@ -20,6 +20,8 @@ struct Entry {
     due_ms: u64,
     /// Until when it is leased.
     leased_until_ms: Option<u64>,
+    /// By whom.
+    holder: Box<str>,
     deliveries: u32,
     dead: bool,
 }
@@ -94,15 +96,18 @@ impl Audit {
                 queue,
                 until_ms,
                 messages,
+                consumer,
                 ..
             } => {
                 for lease in messages {
                     self.lease(queue.0, lease.message, lease.delivery, *until_ms);
+                    self.entry(lease.message).holder = consumer.clone();
                 }
                 if let Some(dispatched) = self.dispatched.get_mut(&queue.0) {
                     dispatched.counts.push((self.now_ms, messages.len() as u64));
                 }
             }
+            Record::MemberLeft { queue, consumer } => self.leave(queue.0, consumer),
             Record::Due { message } => {
                 let now_ms = self.now_ms;
                 assert!(self.entry(*message).due_ms <= now_ms, "due early");
@@ -208,6 +213,7 @@ impl Audit {
             ordering_key: None,
             due_ms: 0,
             leased_until_ms: None,
+            holder: "".into(),
             deliveries: 0,
             dead: false,
         })
@@ -303,6 +309,16 @@ impl Audit {
             assert!(at_ms <= self.now_ms, "a result is forgotten early");
             self.results.remove(&number);
         }
+    }
+
+    /// What it held nobody holds any more, though its lease lasts.
+    fn leave(&mut self, queue: u32, consumer: &str) {
+        assert!(!consumer.is_empty(), "nobody leaves");
+        let here = self.entries.values_mut().filter(|entry| {
+            let is_held = entry.leased_until_ms.is_some();
+            is_held && entry.queue == Some(queue) && *entry.holder == *consumer
+        });
+        here.for_each(|entry| entry.leased_until_ms = None);
     }
 
     fn end_lease(&mut self, id: MessageId) -> u64 {

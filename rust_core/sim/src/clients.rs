@@ -12,6 +12,9 @@ use engine::sweep::SweepPlan;
 
 use crate::plan::Ask;
 
+/// Members that a group may have.
+const MEMBERS_MAX: u64 = 3;
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Clients {
@@ -84,6 +87,7 @@ impl Clients {
                 limit: *limit,
             },
             Ask::CreateGroup { .. } | Ask::DeleteGroup { .. } | Ask::Groups { .. } => of_group(ask),
+            Ask::Heartbeat { .. } | Ask::Seen { .. } | Ask::Leave { .. } => of_member(ask),
             _ => return self.of_lease(ask),
         })
     }
@@ -244,6 +248,40 @@ fn of_group(ask: &Ask) -> Command {
     }
 }
 
+fn of_member(ask: &Ask) -> Command {
+    match *ask {
+        Ask::Heartbeat {
+            queue,
+            group,
+            consumer,
+        } => Command::Heartbeat {
+            queue: queue.into(),
+            group: group.into(),
+            consumer: consumer.into(),
+            members_max: MEMBERS_MAX,
+        },
+        Ask::Seen {
+            queue,
+            group,
+            consumer,
+        } => Command::Seen {
+            queue: queue.into(),
+            group: group.into(),
+            consumer: consumer.into(),
+        },
+        Ask::Leave {
+            queue,
+            group,
+            consumer,
+        } => Command::Leave {
+            queue: queue.into(),
+            group: group.into(),
+            consumer: consumer.into(),
+        },
+        ref other => unreachable!("{other:?} is of no member"),
+    }
+}
+
 pub(crate) fn receive(
     (queue, group, consumer): (&str, &str, &str),
     messages_max: u32,
@@ -254,7 +292,7 @@ pub(crate) fn receive(
         queue: queue.into(),
         group: group.into(),
         consumer: consumer.into(),
-        members_max: 1000,
+        members_max: MEMBERS_MAX,
         wait_ms: 0,
         messages_max,
         visibility_timeout_ms: timeout_ms,

@@ -17,6 +17,8 @@ use crate::world;
 const REASONS: [DeathReason; 2] = [DeathReason::Expired, DeathReason::RetriesExhausted];
 const STATES: [State; 4] = [State::Ready, State::Blocked, State::Delayed, State::Dead];
 const GROUPS: [&str; 4] = ["default", "audit", "search", "mirror"];
+/// The first is nobody; the others are more than a group takes.
+const CONSUMERS: [&str; 5] = ["", "ann", "bob", "cy", "dee"];
 const QUEUES: [&str; 4] = ["orders", "mails", "letters", "last"];
 
 /// How a plan leans, so that plans differ from each other more than moves do.
@@ -32,6 +34,8 @@ struct Style {
     expiring: u64,
     /// Of a hundred receives and makings of groups, so many are of further groups.
     grouped: u64,
+    /// Of a hundred receives, so many come from somebody with a name.
+    named: u64,
     /// Of a hundred messages, so many have a fairness key, and queues limit them half as often.
     fair: u64,
     /// Of a hundred queues, so many have a bound.
@@ -76,6 +80,7 @@ pub fn plan(seed: u64) -> Plan {
         delayed: random.pick(&[5, 30]),
         expiring: random.pick(&[0, 10, 40]),
         grouped: random.pick(&[0, 0, 50, 80]),
+        named: random.pick(&[0, 60, 90]),
         fair: random.pick(&[0, 50, 90]),
         bounded: random.pick(&[0, 30]),
         time_ms_max,
@@ -151,13 +156,16 @@ fn enqueue(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
 
 fn ask(random: &mut Random, style: &Style) -> Ask {
     let queue = pick_queue(random);
-    match random.below(115) {
+    match random.below(122) {
         0..=12 => of_queue(random, style, queue),
         13..=37 => enqueue(random, style, queue),
         38..=57 => Ask::Receive {
             queue,
             group: group(random, style),
-            consumer: "", // one with a name is a member, and the model knows none yet
+            consumer: consumer(random, style),
+            wait_ms: random
+                .maybe(30, |random| style.time_ms(random))
+                .unwrap_or(0),
             max: random.within(1, 4) as u32,
             timeout_ms: random.maybe(40, |random| style.time_ms(random)),
             bytes_max: random.pick(&[80, 200, 1 << 20, 1 << 20]),
@@ -166,6 +174,7 @@ fn ask(random: &mut Random, style: &Style) -> Ask {
         58..=85 => of_lease(random, style, queue),
         86..=90 => of_message(random, style),
         91..=102 => of_sweep(random, style, queue),
+        103..=107 if random.chance(style.named) => of_member(random, style, queue),
         _ => look(random, queue),
     }
 }
@@ -178,6 +187,39 @@ fn group(random: &mut Random, style: &Style) -> &'static str {
     match random.chance(style.grouped) {
         true => random.pick(&GROUPS),
         false => "default",
+    }
+}
+
+fn consumer(random: &mut Random, style: &Style) -> &'static str {
+    match random.chance(style.named) {
+        true => random.pick(&CONSUMERS),
+        false => "",
+    }
+}
+
+fn of_member(random: &mut Random, style: &Style, queue: &'static str) -> Ask {
+    let group = group(random, style);
+    let consumer = random.pick(&CONSUMERS[1..]);
+    match random.below(4) {
+        0 => Ask::Heartbeat {
+            queue,
+            group,
+            consumer,
+        },
+        1 => Ask::Seen {
+            queue,
+            group,
+            consumer,
+        },
+        2 => Ask::Leave {
+            queue,
+            group,
+            consumer,
+        },
+        _ => Ask::Groups {
+            queue,
+            group: Some(group),
+        },
     }
 }
 

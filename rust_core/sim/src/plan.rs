@@ -98,10 +98,27 @@ pub enum Ask {
         messages: Vec<NewMessage>,
         atomic: bool,
     },
+    Heartbeat {
+        queue: &'static str,
+        group: &'static str,
+        consumer: &'static str,
+    },
+    Seen {
+        queue: &'static str,
+        group: &'static str,
+        consumer: &'static str,
+    },
+    Leave {
+        queue: &'static str,
+        group: &'static str,
+        consumer: &'static str,
+    },
     Receive {
         queue: &'static str,
         group: &'static str,
         consumer: &'static str,
+        /// How long it would wait.
+        wait_ms: u64,
         max: u32,
         timeout_ms: Option<u64>,
         bytes_max: u64,

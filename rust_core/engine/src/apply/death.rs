@@ -16,6 +16,12 @@ impl State {
         error_bytes: u32,
     ) -> (u32, Death) {
         let slot = self.slot(id);
+        if matches!(
+            reason,
+            DeathReason::RetriesExhausted | DeathReason::Rejected
+        ) {
+            self.see_holder(slot);
+        }
         match self.messages[slot].place() {
             Place::Leased => self.fail(slot, error_bytes),
             // It may have stood before others when a receive looked.

@@ -153,6 +153,7 @@ impl State {
     /// Later, and no attempt counted.
     pub(super) fn postpone(&mut self, id: MessageId, due_ms: u64) {
         let slot = self.leased_slot(id);
+        self.see_holder(slot);
         self.unlink(slot);
         self.messages[slot].set(Flag::Returned, true);
         self.settle_in_when_due(slot, due_ms);

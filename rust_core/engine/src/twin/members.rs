@@ -1,6 +1,6 @@
 //! Members of a consumer group: to whom keys go, what becomes of leases, how sessions end.
 
-use crate::command::{Command, ConfigPatch, NewMessage};
+use crate::command::{Command, ConfigPatch, Nack, NewMessage, Release};
 use crate::config::QueueConfig;
 use crate::ids::LeaseId;
 use crate::ids::QueueNumber;
@@ -174,6 +174,33 @@ fn a_session_ends_unless_its_member_is_seen() {
     twin.wait(29 * SECOND).step(vec![]);
     assert_eq!(members(&mut twin), []);
     assert_eq!(twin.queue("q").counts.leased, 0, "the other one is back");
+}
+
+#[test]
+fn whatever_a_member_does_with_a_lease_shows_that_it_is_there() {
+    let lasts = |lease: LeaseId| extend(lease, 90 * SECOND);
+    let released = |lease| {
+        let delay_ms = None;
+        Command::Release(Release { lease, delay_ms })
+    };
+    let rejected = |lease| {
+        let reject = true;
+        Command::Nack(Nack {
+            reject,
+            ..nack(lease)
+        })
+    };
+    let ends: [&dyn Fn(LeaseId) -> Command; 4] = [&ack, &lasts, &released, &rejected];
+    for end in ends {
+        let mut twin = twin();
+        enqueue(&mut twin, vec![message()]);
+        let lease = received(&mut twin, "a")[0].lease;
+        twin.wait(20 * SECOND).step(vec![end(lease)]);
+        twin.wait(29 * SECOND).step(vec![]);
+        assert_eq!(members(&mut twin), ["a".into()]);
+        twin.wait(SECOND).step(vec![]);
+        assert_eq!(members(&mut twin), []);
+    }
 }
 
 #[test]

@@ -9,15 +9,7 @@ impl Clients {
     /// Questions about leases and messages.
     pub(super) fn of_lease(&mut self, ask: &Ask) -> Option<Command> {
         Some(match ask {
-            Ask::Receive {
-                queue,
-                group,
-                consumer,
-                max,
-                timeout_ms,
-                bytes_max,
-                ..
-            } => receive((queue, group, consumer), *max, *timeout_ms, *bytes_max),
+            Ask::Receive { .. } => poll(ask),
             Ask::Ack { which } => Command::Ack(Ack {
                 lease: self.lease(*which)?,
             }),
@@ -138,4 +130,25 @@ impl Clients {
             }],
         })
     }
+}
+
+fn poll(ask: &Ask) -> Command {
+    let &Ask::Receive {
+        queue,
+        group,
+        consumer,
+        wait_ms: longest_ms,
+        max,
+        timeout_ms,
+        bytes_max,
+        ..
+    } = ask
+    else {
+        unreachable!("only a receive comes here")
+    };
+    let mut command = receive((queue, group, consumer), max, timeout_ms, bytes_max);
+    if let Command::Receive { wait_ms, .. } = &mut command {
+        *wait_ms = longest_ms;
+    }
+    command
 }

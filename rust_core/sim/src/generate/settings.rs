@@ -98,6 +98,10 @@ pub(super) fn config(random: &mut Random, style: &Style) -> QueueConfig {
             1..=3 => QueueConfig::RESULT_RETENTION_MS_DEFAULT,
             _ => style.time_ms(random),
         },
+        session_timeout_ms: match random.chance(30) {
+            true => QueueConfig::SESSION_TIMEOUT_MS_DEFAULT,
+            false => style.time_ms(random),
+        },
         ..QueueConfig::new(timeout_ms, random.below(4) as u32)
     }
 }
@@ -121,6 +125,7 @@ pub(super) fn patch(random: &mut Random, style: &Style) -> ConfigPatch {
         messages_max: random.maybe(30, |_| config.messages_max),
         in_flight_max: random.maybe(30, |_| config.in_flight_max),
         dead_retention_ms: random.maybe(30, |_| config.dead_retention_ms),
+        session_timeout_ms: random.maybe(30, |_| config.session_timeout_ms),
         result_retention_ms: random.maybe(30, |_| config.result_retention_ms),
         ..ConfigPatch::default()
     }

@@ -4,7 +4,7 @@ use engine::ids::MessageId;
 use engine::rejection::Rejection;
 use engine::reply::{Reply, State};
 
-use super::{Message, Model, look};
+use super::{Model, look};
 
 impl Model {
     pub(super) fn delete_message(&mut self, id: MessageId) -> Result<Reply, Rejection> {
@@ -70,18 +70,20 @@ impl Model {
     }
 
     /// Into the line of its priority: behind those that wait as long or longer.
-    fn stand_in_order(&mut self, at: usize) {
-        let message = &self.messages[at];
-        let (at_ms, lane) = (message.at_ms, message.lane());
+    pub(super) fn stand_in_order(&mut self, at: usize) {
+        self.assign(at);
+        let at_ms = self.messages[at].at_ms;
         self.place(at, State::Ready, at_ms);
-        let is_behind = |other: &&mut Message| {
+        let lane = self.messages[at].lane();
+        let is_behind = |&other: &usize| {
+            let other = &self.messages[other];
             other.lane() == lane && other.state == State::Ready && other.at_ms > at_ms
         };
-        let mut behind: Vec<&mut Message> = self.messages.iter_mut().filter(is_behind).collect();
-        behind.sort_by_key(|message| message.line);
-        for message in behind {
+        let mut behind: Vec<usize> = (0..self.messages.len()).filter(is_behind).collect();
+        behind.sort_by_key(|&other| self.messages[other].line);
+        for other in behind {
             self.last_line += 1;
-            message.line = self.last_line;
+            self.messages[other].line = self.last_line;
         }
     }
 

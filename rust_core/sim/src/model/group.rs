@@ -6,6 +6,7 @@ use engine::reply::{GroupView, Reply};
 
 use super::Model;
 use super::limits::Limits;
+use super::member::Member;
 use super::queue::Queue;
 
 /// A consumer group of a queue.
@@ -20,6 +21,8 @@ pub(crate) struct Group {
     pub name: Box<str>,
     pub created_at_ms: u64,
     pub limits: Limits,
+    /// In order of name.
+    pub members: Vec<Member>,
 }
 
 impl Model {
@@ -32,6 +35,7 @@ impl Model {
             name: name.into(),
             created_at_ms: self.now_ms,
             limits: Limits::full(config, self.now_ms),
+            members: Vec::new(),
         }
     }
 
@@ -123,7 +127,7 @@ impl Model {
             queue: queue.name.clone(),
             created_at_ms: group.created_at_ms,
             counts: self.counts(group.home),
-            members: Vec::new(),
+            members: self.view_of_members(group),
         }
     }
 }

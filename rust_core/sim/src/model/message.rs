@@ -31,6 +31,12 @@ pub(crate) struct Message {
     pub line: i64,
     /// Blocked: the line of the one that was the first to wait behind its key.
     pub key_line: i64,
+    /// Leased: since when.
+    pub held_since_ms: u64,
+    /// Ready, with an ordering key: the member whose it is, or nobody.
+    pub list: Option<Box<str>>,
+    /// Leased: the member that holds it.
+    pub holder: Option<Box<str>>,
     pub deliveries: u32,
     pub attempts: u32,
     /// The delivery that a nack ended, as long as no other began.
@@ -72,11 +78,11 @@ pub(crate) struct Death {
 }
 
 impl Message {
-    /// Ready messages that share it are first in, first out. Those with an ordering key, which may stick to a member, lie
-    /// apart from the others.
-    pub fn lane(&self) -> (u32, u8, Option<u64>, bool) {
-        let is_keyed = self.ordering_key.is_some();
-        (self.home, self.priority, self.fairness_key, is_keyed)
+    /// Ready messages that share it are first in, first out. Those with an ordering key lie apart from the others, and
+    /// those that stick to one member apart from another's.
+    pub fn lane(&self) -> (u32, u8, Option<u64>, Option<&str>) {
+        let list = self.list.as_deref();
+        (self.home, self.priority, self.fairness_key, list)
     }
 
     /// One that its ordering key waits for.

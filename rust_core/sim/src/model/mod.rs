@@ -11,6 +11,7 @@ mod group;
 mod lease;
 mod limits;
 mod look;
+mod member;
 mod message;
 mod peek;
 mod queue;
@@ -76,8 +77,10 @@ pub(crate) struct Model {
     letters: Vec<MessageId>,
     /// Copies of deleted groups that are counted still: queue and number.
     doomed: Vec<(u32, u64)>,
-    /// Groups in which a message became ready in this step, or may go now.
-    woken: Vec<u32>,
+    /// Groups in which a message became ready in this step, or may go now; and for which member, or anybody.
+    woken: Vec<(u32, Option<Box<str>>)>,
+    /// Who left in this step, in the engine's order.
+    left: Vec<(u32, Box<str>)>,
     claims: Vec<Claim>,
     /// Payloads that were removed, alone or with their queue or group.
     pub gone: Vec<u32>,
@@ -108,6 +111,7 @@ impl Model {
             letters: Vec::new(),
             doomed: Vec::new(),
             woken: Vec::new(),
+            left: Vec::new(),
             claims: Vec::new(),
             gone: Vec::new(),
             coverage,
@@ -119,6 +123,7 @@ impl Model {
         self.begin(now_ms, step);
         self.retire();
         self.fire_timers();
+        self.end_sessions();
         assert_eq!(commands.len(), step.replies.len(), "one reply a command");
         for (command, reply) in commands.iter().zip(&step.replies) {
             self.check(command, reply);
@@ -133,6 +138,7 @@ impl Model {
             "a sweep nobody asked for: {:?}",
             self.parts
         );
+        assert!(self.left.is_empty(), "{:?} left by themselves", self.left);
         self.note_business();
         self.check_invariants();
         self.check_woken(step);
@@ -166,6 +172,10 @@ impl Model {
         queues
             .iter_mut()
             .for_each(|queue| queue.empty_limits(now_ms));
+        // And everybody is seen once.
+        let groups = queues.iter_mut().flat_map(|queue| &mut queue.groups);
+        let members = groups.flat_map(|group| &mut group.members);
+        members.for_each(|member| member.seen_ms = now_ms);
     }
 
     fn begin(&mut self, now_ms: u64, step: &Step) {
@@ -178,6 +188,7 @@ impl Model {
         self.doomed.clear();
         self.drawn.clear();
         self.lettered.clear();
+        self.left.clear();
         let letters = std::mem::take(&mut self.letters).into_iter();
         self.letters = letters.filter(|id| self.is_riddle(id.number)).collect();
         self.parts = sweep::parts(step);
@@ -189,6 +200,9 @@ impl Model {
                     due_ms,
                     ..
                 } => self.drawn.push((*message, *due_ms)),
+                Record::MemberLeft { queue, consumer } => {
+                    self.left.push((queue.0, consumer.clone()));
+                }
                 Record::DeadLettered {
                     message,
                     dead_letter,
@@ -224,6 +238,9 @@ impl Model {
             Command::DeleteGroup { queue, group } => self.delete_group(queue, group),
             Command::GetGroup { queue, group } => self.get_group(queue, group),
             Command::ListGroups { queue } => self.list_groups(queue),
+            Command::Heartbeat { .. } | Command::Seen { .. } | Command::Leave { .. } => {
+                self.about_member(command)
+            }
             Command::DeleteMessage { message } => self.delete_message(*message),
             Command::ChangeMessage {
                 message,

@@ -86,7 +86,9 @@ impl Model {
             unreachable!("only a page comes here")
         };
         let numbers: Vec<u64> = messages.iter().map(|view| view.message.number).collect();
-        let lanes = page.iter().map(|&at| self.messages[at].lane().2);
+        let lanes = page
+            .iter()
+            .map(|&at| (self.messages[at].lane().2, self.messages[at].lane().3));
         if *state == PeekState::Ready && lanes.collect::<BTreeSet<_>>().len() > 1 {
             return self.check_lanes(page, &numbers);
         }
@@ -138,7 +140,9 @@ impl Model {
             position.ok_or(Rejection::MessageNotFound)
         });
         let from = position.transpose()?.map_or(0, |position| position + 1);
-        let lanes = page.iter().map(|&at| self.messages[at].lane().2);
+        let lanes = page
+            .iter()
+            .map(|&at| (self.messages[at].lane().2, self.messages[at].lane().3));
         let is_open = state == State::Ready && lanes.collect::<BTreeSet<_>>().len() > 1;
         let mut rest = page.split_off(if is_open { 0 } else { from });
         rest.retain(|&at| {

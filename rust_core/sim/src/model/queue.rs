@@ -84,7 +84,7 @@ impl Model {
             group.limits.change(&before, &queue.config, now_ms);
         }
         let homes: Vec<u32> = queue.groups.iter().map(|group| group.home).collect();
-        self.woken.extend(homes);
+        homes.into_iter().for_each(|home| self.wake(home));
         self.saw(None, "update queue", "changed");
         Ok(self.queue_view(at))
     }
@@ -135,7 +135,8 @@ impl Model {
         }
         let is_changed = queue.paused != before;
         let homes = queue.groups.iter().map(|group| group.home);
-        self.woken.extend(homes.filter(|_| is_changed));
+        let homes: Vec<u32> = homes.filter(|_| is_changed).collect();
+        homes.into_iter().for_each(|home| self.wake(home));
         let outcome = if to { "paused" } else { "resumed" };
         self.saw(None, "pause queue", outcome);
         Ok(self.queue_view(at))

@@ -20,9 +20,8 @@ impl Model {
             queue,
             group,
             consumer,
-            messages_max,
-            visibility_timeout_ms,
-            answer_bytes_max,
+            members_max,
+            wait_ms,
             ..
         } = command
         else {
@@ -33,6 +32,26 @@ impl Model {
         let (at, group) = match found {
             Ok(found) => found,
             Err(rejection) => return assert_eq!(*reply, Reply::Rejected(rejection)),
+        };
+        if let Err(rejection) = self.join(at, group, consumer, *members_max) {
+            return assert_eq!(*reply, Reply::Rejected(rejection));
+        }
+        self.hand_out((at, group), command, reply);
+        let found = matches!(reply, Reply::Received { messages, .. } if !messages.is_empty());
+        let until_ms = self.now_ms + if found { 0 } else { *wait_ms };
+        self.see(at, group, consumer, |_| until_ms);
+    }
+
+    fn hand_out(&mut self, (at, group): (usize, usize), command: &Command, reply: &Reply) {
+        let Command::Receive {
+            consumer,
+            messages_max,
+            visibility_timeout_ms,
+            answer_bytes_max,
+            ..
+        } = command
+        else {
+            unreachable!("only a receive comes here")
         };
         let Reply::Received { messages, limited } = reply else {
             panic!("a receive is answered with {reply:?}")
@@ -121,6 +140,10 @@ impl Model {
         message.nacked = None;
         let key = message.fairness_key;
         self.place(at, State::Leased, until_ms);
+        // Whoever has a name became a member.
+        let holder = Some(line.consumer).filter(|name| !name.is_empty());
+        self.messages[at].holder = holder.map(Into::into);
+        self.messages[at].held_since_ms = self.now_ms;
         let now_ms = self.now_ms;
         let limits = &mut self.queues[line.queue].groups[line.group].limits;
         if let Some(bucket) = &mut limits.group {
@@ -142,7 +165,11 @@ impl Model {
         self.see_passed_over(line);
         let (now_ms, queue) = (self.now_ms, &self.queues[line.queue]);
         let group = &queue.groups[line.group];
-        if left == 0 || self.count(group.home, State::Ready) == 0 {
+        let ready = self
+            .messages
+            .iter()
+            .filter(|message| self.is_ready_for(line, message));
+        if left == 0 || ready.count() == 0 {
             return None;
         }
         if self.leases_left(queue, group.home) == 0 {
@@ -166,10 +193,8 @@ impl Model {
             return limit(LimitedBy::Consumer, Some(wait_ms));
         }
         let next = self.next_in_line(line);
-        let may_go = |message: &Message| {
-            let is_ready = message.home == group.home && message.state == State::Ready;
-            is_ready && !message.is_expired(now_ms)
-        };
+        let may_go =
+            |message: &Message| self.is_ready_for(line, message) && !message.is_expired(now_ms);
         if !self.messages.iter().any(may_go) {
             return None;
         }
@@ -179,15 +204,21 @@ impl Model {
         }
         let fits = |&at: &usize| is_first || self.messages[at].answer_bytes() <= bytes_left;
         // One that came back after its time was over ends a receive: its timer is due.
-        let is_over = |message: &Message| {
-            let is_ready = message.home == group.home && message.state == State::Ready;
-            is_ready && message.is_expired(now_ms)
-        };
+        let is_over =
+            |message: &Message| self.is_ready_for(line, message) && message.is_expired(now_ms);
         let is_ended = self.messages.iter().any(is_over);
         let is_free = next.iter().all(fits) && !is_ended;
         assert!(!is_free, "messages are ready and none is delivered");
         self.saw(Some(State::Ready), "receive", "does not fit");
         None
+    }
+
+    /// Ready in its group, and of no key that sticks to somebody else.
+    fn is_ready_for(&self, line: Line, message: &Message) -> bool {
+        let queue = &self.queues[line.queue];
+        let home = queue.groups[line.group].home;
+        let is_ready = message.home == home && message.state == State::Ready;
+        is_ready && message.is_for(queue, line.group, line.consumer)
     }
 
     fn see_passed_over(&self, line: Line) {
@@ -217,9 +248,8 @@ impl Model {
 
     /// When the first of the keys may go that all have to wait.
     fn keys_wait_ms(&self, line: Line) -> Option<u64> {
-        let home = self.queues[line.queue].groups[line.group].home;
-        let is_ready = |message: &&Message| message.home == home && message.state == State::Ready;
-        let ready = self.messages.iter().filter(is_ready);
+        let ready = |message: &&Message| self.is_ready_for(line, message);
+        let ready = self.messages.iter().filter(ready);
         let waits = ready.filter_map(|message| self.key_waits_ms(line, message.fairness_key));
         waits.min()
     }
@@ -228,10 +258,8 @@ impl Model {
     /// oldest lane; whether those count that have to wait is left open, and whose turn it is among lanes.
     fn next_in_line(&self, line: Line) -> Vec<usize> {
         let queue = &self.queues[line.queue];
-        let home = queue.groups[line.group].home;
         let waiting = self.messages.iter().enumerate().filter(|(_, message)| {
-            let is_ready = message.home == home && message.state == State::Ready;
-            is_ready && !message.is_expired(self.now_ms)
+            self.is_ready_for(line, message) && !message.is_expired(self.now_ms)
         });
         let waiting: Vec<(usize, &Message)> = waiting.collect();
         let is_first = |&&(_, message): &&(usize, &Message)| {

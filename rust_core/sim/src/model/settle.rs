@@ -13,6 +13,7 @@ impl Model {
     /// Acked, and gone.
     pub(super) fn done(&mut self, lease: LeaseId, followed: Vec<(MessageId, bool)>) {
         let at = self.held(lease).expect("it was held");
+        self.see_holder(at);
         self.endings.push(Ending {
             number: lease.message.number,
             group: lease.group.0,
@@ -53,6 +54,7 @@ impl Model {
         let at = self
             .held(lease)
             .inspect_err(|_| self.saw(state, "nack", "lease lost"))?;
+        self.see_holder(at);
         let error = nack.error.filter(|error| error.length > 0);
         let error = error.map(|error| Text {
             token: error.index,
@@ -125,6 +127,7 @@ impl Model {
             .visibility_timeout_ms;
         let until_ms = self.now_ms + extend.visibility_timeout_ms.unwrap_or(own_ms);
         self.messages[at].at_ms = until_ms;
+        self.see_holder(at);
         self.saw(state, "extend", "leased");
         Ok(until_ms)
     }
@@ -147,6 +150,7 @@ impl Model {
         let at = self
             .held(lease)
             .inspect_err(|_| self.saw(state, "release", "lease lost"))?;
+        self.see_holder(at);
         let due_ms = self.now_ms + release.delay_ms.unwrap_or(0);
         self.messages[at].nacked = Some(lease.delivery);
         self.place_when_due(at, due_ms);
@@ -163,23 +167,26 @@ impl Model {
                 self.saw(state, "give back", "passed over");
                 continue;
             };
-            let message = &self.messages[at];
-            let ahead =
-                |other: &&Message| other.lane() == message.lane() && other.state == State::Ready;
-            let first = self
-                .messages
-                .iter()
-                .filter(ahead)
-                .min_by_key(|other| other.line);
-            let behind_ms = first.map_or(self.now_ms, |first| first.at_ms);
-            let since_ms = release.ready_since_ms.min(behind_ms).min(self.now_ms);
-            self.place(at, State::Ready, since_ms);
-            self.first_line -= 1;
-            self.messages[at].line = self.first_line;
+            self.put_in_front(at, release.ready_since_ms);
             self.saw(state, "give back", "ready");
             messages += 1;
         }
         Reply::GivenBack { messages }
+    }
+
+    /// Ready, before all others of its lane.
+    pub(super) fn put_in_front(&mut self, at: usize, since_ms: u64) {
+        self.assign(at);
+        let message = &self.messages[at];
+        let ahead =
+            |other: &&Message| other.lane() == message.lane() && other.state == State::Ready;
+        let ahead = self.messages.iter().filter(ahead);
+        let first = ahead.min_by_key(|other| other.line);
+        let behind_ms = first.map_or(self.now_ms, |first| first.at_ms);
+        let since_ms = since_ms.min(behind_ms).min(self.now_ms);
+        self.place(at, State::Ready, since_ms);
+        self.first_line -= 1;
+        self.messages[at].line = self.first_line;
     }
 
     pub(super) fn settle(&mut self, command: &Command, reply: &Reply) {

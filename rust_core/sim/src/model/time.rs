@@ -260,7 +260,17 @@ impl Model {
     }
 
     pub(super) fn wake_if(&mut self, home: u32, is_so: bool) {
-        self.woken.extend(is_so.then_some(home));
+        if is_so {
+            self.wake(home);
+        }
+    }
+
+    /// Whoever asks may find something now.
+    pub(super) fn wake(&mut self, home: u32) {
+        self.woken.push((home, None));
+        let members = self.group_of(home).members.iter();
+        let members = members.map(|member| (home, Some(member.name.clone())));
+        self.woken.extend(members.collect::<Vec<_>>());
     }
 
     pub(super) fn place_when_due(&mut self, at: usize, due_ms: u64) {
@@ -277,8 +287,13 @@ impl Model {
         self.last_line += 1;
         let message = &mut self.messages[at];
         (message.state, message.at_ms, message.line) = (state, at_ms, self.last_line);
-        let home = message.home;
-        self.wake_if(home, state == State::Ready);
+        message.holder = None;
+        if state == State::Ready {
+            self.assign(at);
+            let message = &self.messages[at];
+            let owner = message.list.clone().filter(|owner| !owner.is_empty());
+            self.woken.push((message.home, owner));
+        }
     }
 
     // -- what holds after every step
@@ -303,27 +318,37 @@ impl Model {
 
     /// A poll that waits must be told when there is something for it.
     pub(super) fn check_woken(&self, step: &Step) {
-        for queue in &self.queues {
-            for group in queue
-                .groups
-                .iter()
-                .filter(|group| self.woken.contains(&group.home))
-            {
+        for queue in self.queues.iter().filter(|queue| !queue.paused.receive) {
+            for (at, group) in queue.groups.iter().enumerate() {
                 let line = match group.number {
                     0 => queue.name.to_string(),
                     _ => format!("{}/{}", queue.name, group.name),
                 };
                 let free = self.leases_left(queue, group.home);
-                let ready = self.count(group.home, State::Ready).min(free);
-                let ready = if queue.paused.receive { 0 } else { ready };
-                let told = step
-                    .woken
-                    .iter()
-                    .any(|(name, count)| **name == *line && *count == ready);
-                assert!(
-                    told || ready == 0,
-                    "nobody is told that {ready} are ready in {line}"
-                );
+                let here = self.messages.iter().filter(|one| one.home == group.home);
+                let ready = here.filter(|one| one.state == State::Ready);
+                let woken = self.woken.iter().filter(|(home, _)| *home == group.home);
+                for name in woken.map(|(_, name)| name) {
+                    let who = name.as_deref().unwrap_or("");
+                    let for_it = ready.clone().filter(|one| one.is_for(queue, at, who));
+                    let for_it = (for_it.count() as u64).min(free);
+                    let of_it = ready.clone().filter(|one| one.list == *name).count() as u64;
+                    let told = match name {
+                        None => {
+                            let told =
+                                |(of, count): &(Box<str>, u64)| **of == line && *count == for_it;
+                            step.woken.iter().any(told)
+                        }
+                        Some(_) => {
+                            let told = |(of, who, count): &(Box<str>, Box<str>, u64)| {
+                                **of == line && Some(who) == name.as_ref() && *count == of_it
+                            };
+                            of_it == 0 || step.woken_members.iter().any(told)
+                        }
+                    };
+                    let nothing = for_it == 0;
+                    assert!(told || nothing, "{who:?} is not told of {for_it} in {line}");
+                }
             }
         }
     }
@@ -345,7 +370,13 @@ impl Model {
             .filter(retires)
             .filter_map(|message| self.retires_ms(message));
         let timers = self.messages.iter().filter_map(Message::deadline_ms);
-        let earliest = timers.chain(retires).min();
+        let ends = |queue: &Queue| {
+            let timeout_ms = queue.config.session_timeout_ms;
+            let members = queue.groups.iter().flat_map(|group| &group.members);
+            members.map(|member| member.seen_ms + timeout_ms).min()
+        };
+        let sessions = self.queues.iter().filter_map(ends);
+        let earliest = timers.chain(retires).chain(sessions).min();
         let told = step.next_deadline_ms;
         if let Some(earliest) = earliest {
             let told = told.expect("a deadline is told");
