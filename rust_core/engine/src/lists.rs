@@ -1,8 +1,9 @@
 //! Where a group's ready messages lie: in a list that anybody takes from, and, for the heads of ordering keys, in one of
 //! the member that the key sticks to, or, while there are no members, in one that anybody takes from as well.
 //!
-//! When members come or go all keyed lists are retired and fresh ones begin. What a retired list holds is assigned
-//! anew, in order and in bounded parts; so a change of members takes no longer with more keys.
+//! When a member goes its list is retired; when one comes all are, and fresh ones begin, since its keys may lie in any.
+//! What a retired list holds is assigned anew, in order and in bounded parts; so a change of members takes no longer
+//! with more keys.
 
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
@@ -65,15 +66,20 @@ impl Lists {
     }
 
     /// All keyed lists are assigned anew; who has one needs a fresh number.
-    pub fn retire(&mut self, slab: &Slab) {
-        for (&id, list) in &self.keyed {
-            if let Entry::Vacant(entry) = self.retired.entry(id) {
-                let head = head(id, list, slab);
-                entry.insert(head);
-                self.heads.insert(head);
-            }
-        }
+    pub fn retire_all(&mut self, slab: &Slab) {
+        let ids: Vec<ListId> = self.keyed.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.retire(id, slab));
         self.unassigned = self.number();
+    }
+
+    /// What a list holds, if it is there, is assigned anew.
+    pub fn retire(&mut self, id: ListId, slab: &Slab) {
+        let list = self.keyed.get(&id).filter(|_| id != SHARED);
+        if let (Some(list), Entry::Vacant(entry)) = (list, self.retired.entry(id)) {
+            let head = head(id, list, slab);
+            entry.insert(head);
+            self.heads.insert(head);
+        }
     }
 
     #[cfg(test)]

@@ -4,7 +4,7 @@
 //! A key sticks to the member of the highest mix of both hashes (rendezvous hashing, Thaler and Ravishankar 1998), so
 //! only keys of who comes or goes change hands, and a member that comes back has the keys it had.
 //!
-//! Who holds a message costs some twenty bytes as long as the lease lasts, and nothing for who is no member.
+//! Who holds a message costs some thirty bytes as long as the lease lasts, and nothing for who is no member.
 //!
 //! What a member held that left is returned in bounded parts. Until its turn the lease is nobody's, and holds: its
 //! receipt still settles it.

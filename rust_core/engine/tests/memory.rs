@@ -59,8 +59,8 @@ fn message() -> NewMessage {
     }
 }
 
-/// Bytes a message in a partition that holds a million made by `make`, leased when asked for.
-fn bytes_a_message(make: impl Fn(u64) -> NewMessage, leased: bool) -> usize {
+/// Bytes a message in a partition that holds a million made by `make`, leased to `holder` if there is one.
+fn bytes_a_message(make: impl Fn(u64) -> NewMessage, holder: Option<&str>) -> usize {
     let before = HELD.load(Ordering::Relaxed);
     let mut partition = Partition::new(PartitionNumber(0), settings());
     let create = Command::CreateQueue {
@@ -78,16 +78,16 @@ fn bytes_a_message(make: impl Fn(u64) -> NewMessage, leased: bool) -> usize {
                 atomic: false,
             }],
         );
-        if leased {
-            partition.step(NOW_MS, vec![receive()]);
+        if let Some(consumer) = holder {
+            partition.step(NOW_MS, vec![receive(consumer)]);
         }
     }
     assert_eq!(partition.message_count(), MESSAGES);
     (HELD.load(Ordering::Relaxed) - before) / MESSAGES as usize
 }
 
-fn receive() -> Command {
-    let (group, consumer) = ("default".into(), "".into());
+fn receive(consumer: &str) -> Command {
+    let (group, consumer) = ("default".into(), consumer.into());
     Command::Receive {
         queue: "q".into(),
         group,
@@ -104,21 +104,22 @@ fn receive() -> Command {
 /// One test, because the allocator counts for all threads.
 #[test]
 fn a_message_takes_less_than_96_bytes() {
-    let ready = bytes_a_message(|_| message(), false);
+    let ready = bytes_a_message(|_| message(), None);
     let delayed = bytes_a_message(
         |_| NewMessage {
             delay_ms: Some(1000),
             ..message()
         },
-        false,
+        None,
     );
-    let leased = bytes_a_message(|_| message(), true);
+    let leased = bytes_a_message(|_| message(), Some(""));
+    let held = bytes_a_message(|_| message(), Some("worker"));
     let keyed = bytes_a_message(
         |i| NewMessage {
             ordering_key: Some(i / 100),
             ..message()
         },
-        false,
+        None,
     );
     let dedup = |i: u64| {
         Some(DedupKey {
@@ -132,14 +133,15 @@ fn a_message_takes_less_than_96_bytes() {
             dedup: dedup(i),
             ..message()
         },
-        false,
+        None,
     ) - ready;
     println!(
-        "bytes a message: ready {ready}, delayed {delayed}, leased {leased}, hundred a key {keyed}; a dedup id {window} more"
+        "bytes a message: ready {ready}, delayed {delayed}, leased {leased}, by a member {held}, hundred a key {keyed}; a dedup id {window} more"
     );
     assert!(
         ready < 72 && delayed < 96 && leased < 96 && keyed < 96,
         "{ready}, {delayed}, {leased}, {keyed}"
     );
+    assert!(held < 120, "{held}");
     assert!(window < 160, "{window}");
 }

@@ -9,6 +9,10 @@ impl State {
         let now_ms = self.cursor.now_ms;
         let queue = self.queues.get_mut(number);
         queue.members.join(consumer, now_ms, 0);
+        queue.lists.retire_all(&self.messages);
+        for (_, member) in queue.members.iter_mut() {
+            member.list = queue.lists.number();
+        }
         self.members_changed(number);
         self.rank_session(number, consumer);
     }
@@ -17,6 +21,7 @@ impl State {
     pub(super) fn leave(&mut self, number: QueueNumber, consumer: &str) {
         let queue = self.queues.get_mut(number);
         let (name, member) = queue.members.leave(consumer);
+        queue.lists.retire(member.list, &self.messages);
         self.sessions.unrank(number, &name, &member);
         self.members_changed(number);
         self.rank_returning(number);
@@ -50,10 +55,6 @@ impl State {
 
     fn members_changed(&mut self, number: QueueNumber) {
         let queue = self.queues.get_mut(number);
-        queue.lists.retire(&self.messages);
-        for (_, member) in queue.members.iter_mut() {
-            member.list = queue.lists.number();
-        }
         if queue.lists.retired() > 0 {
             self.reassigning.insert(number);
         }

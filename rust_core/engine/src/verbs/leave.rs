@@ -95,4 +95,39 @@ mod tests {
         let counts = twin.queue("q").counts;
         assert_eq!((counts.leased, counts.ready + counts.delayed), (0, 4095));
     }
+
+    #[test]
+    fn only_the_keys_of_who_leaves_are_assigned_anew() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        for consumer in ["a", "b", "c"] {
+            twin.ask(Command::Heartbeat {
+                queue: "q".into(),
+                group: "default".into(),
+                consumer: consumer.into(),
+                members_max: 3,
+            });
+        }
+        let keyed = |key| crate::command::NewMessage {
+            ordering_key: Some(key),
+            ..message()
+        };
+        twin.step(vec![Command::Enqueue {
+            queue: "q".into(),
+            messages: (0..30).map(keyed).collect(),
+            atomic: false,
+        }]);
+        let keys = twin.group("q", "default").members[0].keys as u32;
+        assert!((1..30).contains(&keys));
+        let step = twin.step(vec![Command::Leave {
+            queue: "q".into(),
+            group: "default".into(),
+            consumer: "a".into(),
+        }]);
+        let assigned = crate::record::Record::Reassigned {
+            queue: crate::ids::QueueNumber(0),
+            count: keys,
+        };
+        assert!(step.records.contains(&assigned), "{:?}", step.records);
+    }
 }
