@@ -230,6 +230,37 @@ async def test_a_hole_is_never_skipped(place: Place, journal: Journal) -> None:
     assert await journal.fetch(4) == b"4"
 
 
+async def test_what_was_purged_is_gone_and_the_rest_stays_as_it_was(place: Place, journal: Journal) -> None:
+    assert await journal.first_sequence() == 1
+    await append_all(journal, [b"%d" % number * 1000 for number in range(1, 10)])
+    before = await journal.byte_count()
+    assert before >= 9000
+    await journal.purge(1)
+    await journal.purge(5)
+    await journal.purge(3)
+    assert (await journal.first_sequence(), await journal.last_sequence()) == (5, 9)
+    assert before - await journal.byte_count() >= 4000
+    with pytest.raises(JournalError):
+        await journal.fetch(4)
+    with pytest.raises(JournalCorrupt):
+        await contents(journal)
+    assert await contents(journal, 5) == [b"%d" % number * 1000 for number in range(5, 10)]
+    await journal.append(b"ten", 9)
+    other = place.journal()
+    await opened(other)
+    assert (await other.first_sequence(), await other.last_sequence()) == (5, 10)
+    await other.close()
+
+
+async def test_the_last_batch_is_never_purged(journal: Journal) -> None:
+    await append_all(journal, [b"one", b"two"])
+    for before_sequence in (3, 4):
+        with pytest.raises(JournalError):
+            await journal.purge(before_sequence)
+    await journal.purge(2)
+    assert await contents(journal, 2) == [b"two"]
+
+
 async def test_what_is_not_there_is_not_fetched(journal: Journal) -> None:
     await journal.append(b"one", 0)
     with pytest.raises(JournalCorrupt, match="2"):

@@ -70,12 +70,13 @@ async def verify(journal: Journal) -> None:
 
 
 def dump(first: int, last: int | None, records: bool) -> Callable[[Journal], Coroutine[Any, Any, None]]:
-    """The command that prints batches `first` to `last` (None: the newest), a line of JSON each; with `records`, what
-    each holds too, in words."""
+    """The command that prints batches `first` to `last` (None: the newest) of those that were not trimmed, a line of
+    JSON each; with `records`, what each holds too, in words."""
 
     async def dump_journal(journal: Journal) -> None:
-        newest = await journal.last_sequence()
-        async for sequence, batch in _between(journal, first, newest if last is None else min(last, newest)):
+        oldest, newest = await journal.first_sequence(), await journal.last_sequence()
+        until = newest if last is None else min(last, newest)
+        async for sequence, batch in _between(journal, max(first, oldest), until):
             try:
                 described = describe_batch(batch)
             except BatchError as error:

@@ -5,6 +5,8 @@
 `JournalFull` are two reasons for it. It raises `AppendUnknown`: the batch may be there, now or later; only a successful
 append at the same expected sequence, or reading a batch there, tells. After any error the caller drops what it holds
 in memory, fences and replays.
+
+`purge` takes batches away from the beginning, so a journal need not begin with its first batch.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ class JournalRefused(JournalError):
 
 
 class Journal(Protocol):
-    """One partition's journal. Sequences count from 1 without gaps."""
+    """One partition's journal. Sequences count from 1 without gaps; the first ones may have been purged."""
 
     @property
     def batch_bytes_max(self) -> int:
@@ -57,6 +59,12 @@ class Journal(Protocol):
     async def last_sequence(self) -> int:
         """The sequence of the last batch, 0 when empty, as the leader knows it."""
 
+    async def first_sequence(self) -> int:
+        """The sequence of the first batch that was not purged, as the leader knows it; 1 when there never was one."""
+
+    async def byte_count(self) -> int:
+        """The bytes that the batches take where they are stored, what the store adds to them included."""
+
     async def append(self, batch: bytes, expected_last_sequence: int) -> None:
         """Appends one batch; on return it is durable. See the module's text for the errors. Not retried here."""
 
@@ -65,6 +73,10 @@ class Journal(Protocol):
 
     async def fetch(self, sequence: int) -> bytes:
         """One batch, for its payloads: may be served by any replica; the caller verifies it. Raises JournalError."""
+
+    async def purge(self, before_sequence: int) -> None:
+        """Takes away every batch before `before_sequence`, which stays; does nothing where they are gone already. To be
+        repeated when it fails. Raises JournalError, also when `before_sequence` is after the last batch."""
 
     async def close(self) -> None:
         """Lets go of connections. Appends under way raise AppendUnknown. `open` opens it again."""

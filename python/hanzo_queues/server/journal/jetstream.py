@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import nats.errors
 from nats.aio.client import Client
@@ -73,16 +74,15 @@ class JetStreamJournal:
 
     async def last_sequence(self) -> int:
         """The sequence of the last batch, 0 when empty, as the stream's leader knows it."""
-        await self._connected()
-        try:
-            info = await self._api().call("STREAM.INFO")
-        except JetStreamRefusal as refusal:
-            if refusal.code == STREAM_NOT_FOUND:
-                raise JournalCorrupt(
-                    f"stream {self.stream} is gone from nats-server. Restore it from a backup and start again."
-                ) from refusal
-            raise
-        return int(info["state"]["last_seq"])
+        return int((await self._state())["last_seq"])
+
+    async def first_sequence(self) -> int:
+        """The sequence of the first batch that was not purged, as the stream's leader knows it."""
+        return max(1, int((await self._state())["first_seq"]))
+
+    async def byte_count(self) -> int:
+        """The stream's bytes, nats-server's own included."""
+        return int((await self._state())["bytes"])
 
     async def append(self, batch: bytes, expected_last_sequence: int) -> None:
         """Appends one batch; on return it is durable. Raises WrongLastSequence, AppendRefused, AppendUnknown."""
@@ -107,11 +107,33 @@ class JetStreamJournal:
             raise JournalCorrupt(f"stream {self.stream} has no message {sequence}: it was purged, or lost data")
         return batch
 
+    async def purge(self, before_sequence: int) -> None:
+        """Takes away every batch before `before_sequence`. Raises JournalError."""
+        state = await self._state()
+        last = int(state["last_seq"])
+        if before_sequence > last:
+            raise JournalError(f"stream {self.stream} ends with {last}: not purged up to {before_sequence}")
+        if int(state["first_seq"]) < before_sequence:
+            await self._api().call("STREAM.PURGE", {"seq": before_sequence})
+
     async def close(self) -> None:
         """Ends the connection. An append under way raises AppendUnknown."""
         self._on_down("the journal was closed")
         self._appender = self._client = None
         await self._connection.close()
+
+    async def _state(self) -> dict[str, Any]:
+        """What the stream's leader says of it. Raises JournalCorrupt when it is gone."""
+        await self._connected()
+        try:
+            info = await self._api().call("STREAM.INFO")
+        except JetStreamRefusal as refusal:
+            if refusal.code == STREAM_NOT_FOUND:
+                raise JournalCorrupt(
+                    f"stream {self.stream} is gone from nats-server. Restore it from a backup and start again."
+                ) from refusal
+            raise
+        return cast("dict[str, Any]", info["state"])
 
     def _api(self) -> JetStreamApi:
         assert self._client is not None

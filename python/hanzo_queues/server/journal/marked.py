@@ -57,6 +57,14 @@ class MarkedJournal:
             )
         return last
 
+    async def first_sequence(self) -> int:
+        """As the journal's."""
+        return await self._journal.first_sequence()
+
+    async def byte_count(self) -> int:
+        """As the journal's."""
+        return await self._journal.byte_count()
+
     async def append(self, batch: bytes, expected_last_sequence: int) -> None:
         """As the journal's; what is durable moves the mark."""
         await self._journal.append(batch, expected_last_sequence)
@@ -78,6 +86,10 @@ class MarkedJournal:
     async def fetch(self, sequence: int) -> bytes:
         """As the journal's."""
         return await self._journal.fetch(sequence)
+
+    async def purge(self, before_sequence: int) -> None:
+        """As the journal's. What the mark was set at may be purged when another node wrote since."""
+        await self._journal.purge(before_sequence)
 
     async def close(self) -> None:
         """As the journal's; writes the mark."""

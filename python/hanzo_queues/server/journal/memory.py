@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from enum import Enum
 
-from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, JournalCorrupt, WrongLastSequence
+from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, JournalCorrupt, JournalError, WrongLastSequence
 
 
 class AppendFault(Enum):
@@ -27,6 +27,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.batches: dict[int, bytes] = {}
+        self.first_sequence = 1
         self.last_sequence = 0
         self.faults: deque[AppendFault] = deque()
         self._late: list[tuple[bytes, int]] = []
@@ -37,6 +38,12 @@ class MemoryStore:
             raise WrongLastSequence(f"wrong last sequence: {self.last_sequence}")
         self.last_sequence += 1
         self.batches[self.last_sequence] = batch
+
+    def purge(self, before_sequence: int) -> None:
+        """Takes away every batch before this one."""
+        for sequence in range(self.first_sequence, before_sequence):
+            del self.batches[sequence]
+        self.first_sequence = max(self.first_sequence, before_sequence)
 
     def keep_for_later(self, batch: bytes, expected_last_sequence: int) -> None:
         """An append still on its way."""
@@ -73,6 +80,14 @@ class MemoryJournal:
         """The sequence of the last batch, 0 when empty."""
         return self.store.last_sequence
 
+    async def first_sequence(self) -> int:
+        """The sequence of the first batch that was not purged."""
+        return self.store.first_sequence
+
+    async def byte_count(self) -> int:
+        """The batches' bytes."""
+        return sum(map(len, self.store.batches.values()))
+
     async def append(self, batch: bytes, expected_last_sequence: int) -> None:
         """Appends one batch, or suffers the store's next fault."""
         if len(batch) > self._batch_bytes_max:
@@ -108,6 +123,12 @@ class MemoryJournal:
         if batch is None:
             raise JournalCorrupt(f"batch {sequence} is missing")
         return batch
+
+    async def purge(self, before_sequence: int) -> None:
+        """Takes away every batch before `before_sequence`."""
+        if before_sequence > self.store.last_sequence:
+            raise JournalError(f"the journal ends with {self.store.last_sequence}: not purged up to {before_sequence}")
+        self.store.purge(before_sequence)
 
     async def close(self) -> None:
         """Appends under way raise AppendUnknown."""
