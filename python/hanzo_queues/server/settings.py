@@ -196,7 +196,7 @@ VARIABLES = (
         "dedup_memory_bytes",
         _between(parse_size_bytes, DEDUP_MEMORY_BYTES_MIN, 1024**4, SIZE_FORM, format_size),
         "1GiB",
-        "memory for dedup ids, 192 bytes each; enqueues with a new id are refused when it is full",
+        "memory for dedup ids, 72 bytes each; enqueues with a new id are refused when it is full",
     ),
 )
 CLIENT_VARIABLES = ("HANZO_API_KEY", "HANZO_URL")  # the SDK's, harmless here

@@ -1,8 +1,9 @@
 //! What the last receives handed out, by the attempt id they came with: a receive whose answer was lost is repeated and
 //! gets the same leases. Bounded in time, in attempts and in leases; what is forgotten is leased until its time is over.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
+use crate::checkpoint::Tracked;
 use crate::ids::{LeaseId, QueueNumber};
 use crate::record::Lease;
 use crate::segmented::{Segmented, mix};
@@ -16,25 +17,29 @@ pub(crate) const ATTEMPTS_MAX: usize = 131_072;
 /// Leases remembered of all of them: about six megabytes.
 pub(crate) const ATTEMPT_LEASES_MAX: usize = 262_144;
 
-#[derive(Debug)]
-struct Attempt {
-    key: u128,
-    /// Tells it from an earlier one of the same id.
-    serial: u64,
-    at_ms: u64,
-    leases: Box<[Lease]>,
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub key: u128,
+    pub at_ms: u64,
+    pub leases: Box<[Lease]>,
 }
 
 /// See the module.
 pub(crate) struct Attempts {
-    table: Segmented<Attempt>,
-    /// Key, serial and number of leases, in order.
-    order: VecDeque<(u128, u64, usize)>,
+    /// In order.
+    pub by_serial: Tracked<Attempt>,
+    serials: Segmented<Serial>,
     leases: usize,
-    serial: u64,
+    pub serial: u64,
     /// How often leases were told again, by number, slot and delivery: whoever was told last has them. Not part of the
     /// state: after a takeover nobody gives back what another owner handed out.
     told: BTreeMap<(u64, u32, u32), u32>,
+}
+
+#[derive(Clone, Copy)]
+struct Serial {
+    key: u128,
+    serial: u64,
 }
 
 /// Leases whose repetitions are counted; the oldest messages' are forgotten first.
@@ -43,8 +48,8 @@ const TOLD_MAX: usize = 65_536;
 impl Attempts {
     pub fn new() -> Self {
         Attempts {
-            table: Segmented::new(),
-            order: VecDeque::new(),
+            by_serial: Tracked::default(),
+            serials: Segmented::new(),
             leases: 0,
             serial: 0,
             told: BTreeMap::new(),
@@ -67,57 +72,70 @@ impl Attempts {
     pub fn put(&mut self, queue: QueueNumber, hash: u128, now_ms: u64, leases: &[Lease]) {
         let key = key(queue, hash);
         self.serial += 1;
+        self.forget(key);
         let attempt = Attempt {
             key,
-            serial: self.serial,
             at_ms: now_ms,
             leases: leases.into(),
         };
-        self.order.push_back((key, self.serial, leases.len()));
         self.leases += leases.len();
-        let rehash = |old: &Attempt| old.key as u64;
-        self.table
-            .put(key as u64, attempt, |old| old.key == key, rehash);
-        while self.is_over_first(now_ms) {
-            self.drop_first();
+        self.by_serial.insert(self.serial, attempt);
+        self.name(key, self.serial);
+        while let Some(first) = self.first_over(now_ms) {
+            self.forget(first);
         }
     }
 
-    fn is_over_first(&self, now_ms: u64) -> bool {
-        let Some(&(key, serial, _)) = self.order.front() else {
-            return false;
-        };
-        let first = self.find_key(key).filter(|first| first.serial == serial);
-        self.order.len() > ATTEMPTS_MAX
+    /// What follows from the attempts of a checkpoint.
+    pub fn load(&mut self) {
+        let keys = self
+            .by_serial
+            .iter()
+            .map(|(serial, one)| (one.key, serial, one.leases.len()));
+        for (key, serial, leases) in keys.collect::<Vec<_>>() {
+            self.name(key, serial);
+            self.leases += leases;
+        }
+    }
+
+    fn name(&mut self, key: u128, serial: u64) {
+        let serial = Serial { key, serial };
+        let (equal, rehash) = (|old: &Serial| old.key == key, |old: &Serial| old.key as u64);
+        self.serials.put(key as u64, serial, equal, rehash);
+    }
+
+    /// The key of the oldest one, when its time is over or it is one too many.
+    fn first_over(&self, now_ms: u64) -> Option<u128> {
+        let (_, first) = self.by_serial.first()?;
+        let is_over = self.by_serial.len() > ATTEMPTS_MAX
             || self.leases > ATTEMPT_LEASES_MAX
-            || first.is_none_or(|first| first.at_ms.saturating_add(ATTEMPT_MS) <= now_ms)
+            || first.at_ms.saturating_add(ATTEMPT_MS) <= now_ms;
+        is_over.then_some(first.key)
     }
 
-    fn drop_first(&mut self) {
-        let (key, serial, leases) = self.order.pop_front().expect("there is a first one");
-        self.leases -= leases;
-        self.table.remove(key as u64, |attempt| {
-            attempt.key == key && attempt.serial == serial
-        });
-    }
-
-    fn find_key(&self, key: u128) -> Option<&Attempt> {
-        self.table.find(key as u64, |attempt| attempt.key == key)
+    fn forget(&mut self, key: u128) {
+        let serial = self.serials.remove(key as u64, |one| one.key == key);
+        if let Some(Serial { serial, .. }) = serial {
+            let attempt = self.by_serial.remove(serial).expect("it has a serial");
+            self.leases -= attempt.leases.len();
+        }
     }
 
     /// What this attempt was given, and may still hold.
     pub fn find(&self, queue: QueueNumber, hash: u128, now_ms: u64) -> &[Lease] {
-        self.find_key(key(queue, hash))
+        let key = key(queue, hash);
+        let serial = self.serials.find(key as u64, |one| one.key == key);
+        let attempt = serial.and_then(|one| self.by_serial.get(one.serial));
+        attempt
             .filter(|attempt| attempt.at_ms.saturating_add(ATTEMPT_MS) > now_ms)
             .map_or(&[], |attempt| &attempt.leases)
     }
 
     pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
         fold(&self.serial.to_le_bytes());
-        for &(key, serial, _) in &self.order {
-            let attempt = self.find_key(key).filter(|one| one.serial == serial);
-            fold(format!("{key} {serial} {attempt:?}").as_bytes());
-        }
+        self.by_serial
+            .iter()
+            .for_each(|entry| fold(format!("{entry:?}").as_bytes()));
     }
 }
 
@@ -155,7 +173,7 @@ mod tests {
         assert!(attempts.find(QueueNumber(2), 7, 1000).is_empty());
         assert!(attempts.find(QUEUE, 8, 1000).is_empty());
         attempts.put(QUEUE, 8, 1000 + ATTEMPT_MS, &leases(1));
-        assert_eq!((attempts.table.len(), attempts.leases), (1, 1));
+        assert_eq!((attempts.by_serial.len(), attempts.leases), (1, 1));
     }
 
     #[test]
@@ -165,10 +183,10 @@ mod tests {
         attempts.put(QUEUE, 0, 0, &leases(2));
         (1..ATTEMPTS_MAX as u128).for_each(|hash| attempts.put(QUEUE, hash, 0, &leases(1)));
         assert_eq!(attempts.find(QUEUE, 0, 0).len(), 2);
-        assert_eq!(attempts.order.len(), ATTEMPTS_MAX);
+        assert_eq!(attempts.by_serial.len(), ATTEMPTS_MAX);
         attempts.put(QUEUE, u128::MAX, 0, &leases(ATTEMPT_LEASES_MAX as u64));
         assert_eq!(
-            (attempts.table.len(), attempts.leases),
+            (attempts.by_serial.len(), attempts.leases),
             (1, ATTEMPT_LEASES_MAX)
         );
     }

@@ -151,9 +151,9 @@ impl QueueConfig {
     }
 }
 
-/// Bytes of memory that one remembered dedup id takes at most: its entry, its place in a table that has just doubled,
-/// and when it ends or which message holds it.
-pub const DEDUP_ID_BYTES: u64 = 192;
+/// Bytes of memory that one remembered dedup id takes at most: its entry, and its place in two tables that have just
+/// doubled, by its hash and by the message that holds it.
+pub const DEDUP_ID_BYTES: u64 = 72;
 
 /// What a partition's owner sets.
 #[derive(Clone, Debug, PartialEq, Eq)]

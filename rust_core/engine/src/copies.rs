@@ -3,9 +3,9 @@
 //!
 //! Only messages of queues that had further groups are here; the others pay nothing.
 
+use crate::checkpoint::Tracked;
 use crate::ids::{MessageId, QueueNumber};
 use crate::message::NONE;
-use crate::segmented::{Segmented, mix};
 
 /// One group's copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +18,8 @@ pub(crate) struct Copy {
 /// A message's copies.
 #[derive(Clone, Debug)]
 pub(crate) struct Copied {
-    number: u64,
     /// The slot its id names.
-    first: u32,
+    pub first: u32,
     /// The group `default` first.
     pub copies: Box<[Copy]>,
 }
@@ -46,7 +45,8 @@ pub(crate) enum Orphans {
 
 /// See the module.
 pub(crate) struct Copies {
-    table: Segmented<Copied>,
+    /// By message number.
+    pub copied: Tracked<Copied>,
     /// Copies beside one of each message.
     extra: u64,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Copies {
 impl Copies {
     pub fn new() -> Self {
         Copies {
-            table: Segmented::new(),
+            copied: Tracked::default(),
             extra: 0,
         }
     }
@@ -66,7 +66,6 @@ impl Copies {
 
     pub fn put(&mut self, id: MessageId, copies: Box<[Copy]>) -> Orphans {
         let copied = Copied {
-            number: id.number,
             first: id.slot,
             copies,
         };
@@ -76,19 +75,19 @@ impl Copies {
         } else {
             Orphans::AsBefore
         };
-        let (number, rehash) = (id.number, |old: &Copied| mix(old.number));
-        let equal = |old: &Copied| old.number == number;
-        assert!(self.find(number).is_none(), "a message is copied twice");
-        self.table.put(mix(number), copied, equal, rehash);
+        let earlier = self.copied.insert(id.number, copied);
+        assert!(earlier.is_none(), "a message is copied twice");
         orphans
     }
 
+    /// What follows from the copies of a checkpoint.
+    pub fn load(&mut self) {
+        let extra = self.copied.iter().map(|(_, copied)| copied.left() as u64);
+        self.extra = extra.map(|left| left.saturating_sub(1)).sum();
+    }
+
     pub fn find(&self, number: u64) -> Option<&Copied> {
-        if self.table.is_empty() {
-            return None;
-        }
-        self.table
-            .find(mix(number), |copied| copied.number == number)
+        self.copied.get(number)
     }
 
     /// Whether no other group holds the message that this is, or is a copy of.
@@ -110,19 +109,16 @@ impl Copies {
 
     /// A group is done with its copy.
     pub fn leave(&mut self, id: MessageId) -> Orphans {
-        let (number, equal) = (id.number, |copied: &Copied| copied.number == id.number);
-        if self.find(number).is_none() {
+        let Some(copied) = self.copied.get_mut(id.number) else {
             return Orphans::AsBefore;
-        }
-        let copied = self.table.find_mut(mix(number), equal);
-        let copied = copied.expect("it was found");
+        };
         let before = copied.is_orphan();
         let mut copies = copied.copies.iter_mut();
         let copy = copies.find(|copy| copy.slot == id.slot);
         copy.expect("a copy leaves that isn't there").slot = NONE;
         let (left, after) = (copied.left(), copied.is_orphan());
         if left == 0 {
-            self.table.remove(mix(number), equal);
+            self.copied.remove(id.number);
         } else {
             self.extra -= 1;
         }
@@ -143,6 +139,6 @@ impl Copies {
 #[cfg(test)]
 impl Copies {
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.copied.len()
     }
 }

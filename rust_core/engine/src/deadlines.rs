@@ -3,6 +3,9 @@
 //!
 //! The positions lie in their own array: sifting touches heap and positions only, never a message.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use crate::chunked::Chunked;
 
 const ARITY: usize = 4;
@@ -20,6 +23,10 @@ struct Entry {
 pub(crate) struct Deadlines {
     heap: Chunked<Entry>,
     positions: Chunked<u32>,
+    /// Slots that the checkpoint under way has yet to take, and the deadlines they had when it began, where another
+    /// came or it ended.
+    awaited: Range<u32>,
+    kept: BTreeMap<u32, u64>,
 }
 
 impl Deadlines {
@@ -27,6 +34,33 @@ impl Deadlines {
         Deadlines {
             heap: Chunked::new(),
             positions: Chunked::new(),
+            awaited: 0..0,
+            kept: BTreeMap::new(),
+        }
+    }
+
+    /// A checkpoint begins: it takes the deadlines of the first `slots` slots as they are now, in order.
+    pub fn begin(&mut self, slots: u32) {
+        self.awaited = 0..slots;
+        self.kept.clear();
+    }
+
+    /// The checkpoint has those before `slot`.
+    pub fn taken(&mut self, slot: u32) {
+        self.awaited.start = slot;
+        self.kept = self.kept.split_off(&slot);
+    }
+
+    /// The deadline that a slot had when the checkpoint began.
+    pub fn then(&self, slot: u32) -> Option<u64> {
+        let kept = self.kept.get(&slot).copied();
+        kept.or_else(|| self.of(slot))
+    }
+
+    fn keep(&mut self, slot: u32) {
+        if self.awaited.contains(&slot) && !self.kept.contains_key(&slot) {
+            self.kept
+                .extend(self.of(slot).map(|deadline_ms| (slot, deadline_ms)));
         }
     }
 
@@ -48,6 +82,9 @@ impl Deadlines {
     pub fn set(&mut self, slot: u32, number: u64, deadline_ms: Option<u64>) {
         while self.positions.len() <= slot as usize {
             self.positions.push(ABSENT);
+        }
+        if !self.awaited.is_empty() {
+            self.keep(slot);
         }
         let position = self.positions[slot as usize];
         match (position, deadline_ms) {

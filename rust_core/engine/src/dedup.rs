@@ -4,32 +4,124 @@
 //! at the message too, because that of a purged or deleted queue is taken away later.
 
 use std::collections::BTreeSet;
+use std::ops::{Index, IndexMut};
 
-use crate::expiries::{Expiries, Expiry};
+use crate::checkpoint::Paged;
+use crate::expiries::Expiries;
 use crate::ids::{MessageId, QueueNumber};
+use crate::message::NONE;
 use crate::record::DedupEntry;
 use crate::segmented::{Segmented, mix};
 
-/// What is remembered of one dedup id.
+/// What is remembered of one dedup id: three quarters of a cache line.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Remembered {
-    key: u128,
+pub(crate) struct Id {
+    key_high: u64,
+    key_low: u64,
     pub fingerprint: u64,
     pub expires_at_ms: u64,
-    pub message: MessageId,
+    /// The message's number; 0 in a free entry.
+    number: u64,
+    slot: u32,
+    /// The next that ends, in its run. In a free entry: the next free one.
+    pub next: u32,
 }
 
-/// Which id a message holds until it is done.
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    message: MessageId,
-    key: u128,
+const _: () = assert!(size_of::<Id>() == 48, "what DEDUP_ID_BYTES counts");
+
+impl Id {
+    const FREE: Id = Id {
+        key_high: 0,
+        key_low: 0,
+        fingerprint: 0,
+        expires_at_ms: 0,
+        number: 0,
+        slot: 0,
+        next: NONE,
+    };
+
+    pub fn new(key: u128, fingerprint: u64, expires_at_ms: u64, message: MessageId) -> Self {
+        Id {
+            key_high: (key >> 64) as u64,
+            key_low: key as u64,
+            fingerprint,
+            expires_at_ms,
+            number: message.number,
+            slot: message.slot,
+            next: NONE,
+        }
+    }
+
+    pub fn key(&self) -> u128 {
+        u128::from(self.key_high) << 64 | u128::from(self.key_low)
+    }
+
+    /// The message accepted under it.
+    pub fn message(&self) -> MessageId {
+        MessageId {
+            number: self.number,
+            slot: self.slot,
+        }
+    }
+
+    fn is_until_done(&self) -> bool {
+        self.expires_at_ms == DedupEntry::UNTIL_DONE
+    }
+}
+
+/// The entries of all ids, by place.
+pub(crate) struct Ids {
+    pub entries: Paged<Id>,
+    pub free: u32,
+}
+
+impl Ids {
+    pub fn new() -> Self {
+        Ids {
+            entries: Paged::new(),
+            free: NONE,
+        }
+    }
+
+    pub fn add(&mut self, id: Id) -> u32 {
+        if self.free == NONE {
+            self.entries.push(id);
+            return self.entries.len() as u32 - 1;
+        }
+        let place = self.free;
+        self.free = self[place].next;
+        self[place] = id;
+        place
+    }
+
+    fn remove(&mut self, place: u32) {
+        let next = self.free;
+        self[place] = Id { next, ..Id::FREE };
+        self.free = place;
+    }
+}
+
+impl Index<u32> for Ids {
+    type Output = Id;
+
+    fn index(&self, place: u32) -> &Id {
+        &self.entries[place]
+    }
+}
+
+impl IndexMut<u32> for Ids {
+    fn index_mut(&mut self, place: u32) -> &mut Id {
+        &mut self.entries[place]
+    }
 }
 
 /// The ids of all queues.
 pub(crate) struct Dedup {
-    table: Segmented<Remembered>,
-    held: Segmented<Held>,
+    pub ids: Ids,
+    /// By key: of several entries of one the latest.
+    table: Segmented<u32>,
+    /// By message, those that it holds until it is done.
+    held: Segmented<u32>,
     /// Queues that can be named and remember something, by their earliest expiry.
     queues: BTreeSet<(u64, QueueNumber)>,
 }
@@ -37,6 +129,7 @@ pub(crate) struct Dedup {
 impl Dedup {
     pub fn new() -> Self {
         Dedup {
+            ids: Ids::new(),
             table: Segmented::new(),
             held: Segmented::new(),
             queues: BTreeSet::new(),
@@ -49,11 +142,9 @@ impl Dedup {
     }
 
     /// The entry whose window is not over, or that has none.
-    pub fn find(&self, window: &Expiries, hash: u128, now_ms: u64) -> Option<&Remembered> {
-        let key = key(window.of, hash);
-        self.table
-            .find(key as u64, |entry| entry.key == key)
-            .filter(|entry| entry.expires_at_ms > now_ms)
+    pub fn find(&self, window: &Expiries, hash: u128, now_ms: u64) -> Option<&Id> {
+        let place = self.place(key(window.of, hash))?;
+        Some(&self.ids[place]).filter(|entry| entry.expires_at_ms > now_ms)
     }
 
     pub fn put(
@@ -68,32 +159,71 @@ impl Dedup {
             fingerprint,
             expires_at_ms,
         } = entry;
-        let key = key(expiries.of, hash);
-        let value = Remembered {
-            key,
-            fingerprint,
-            expires_at_ms,
-            message,
-        };
-        self.table.put(
-            key as u64,
-            value,
-            |old| old.key == key,
-            |old| old.key as u64,
-        );
-        if entry.is_until_done() {
-            self.hold(message, key);
+        let id = Id::new(key(expiries.of, hash), fingerprint, expires_at_ms, message);
+        let place = self.ids.add(id);
+        self.find_at(place);
+        if id.is_until_done() {
             return;
         }
-        let before = expiries.first_ms();
-        expiries.push(Expiry::new(key, expires_at_ms));
+        let before = expiries.first_ms(&self.ids);
+        expiries.push(&mut self.ids, place);
         self.rank(queue, before, expiries);
     }
 
-    fn hold(&mut self, message: MessageId, key: u128) {
-        let held = Held { message, key };
-        let (equal, rehash) = (is_of(message), |old: &Held| mix(old.message.number));
-        self.held.put(mix(message.number), held, equal, rehash);
+    /// The entry at a place is found from here on: by its key, and by its message if that holds it.
+    fn find_at(&mut self, place: u32) {
+        let (ids, id) = (&self.ids, self.ids[place]);
+        let equal = |&other: &u32| ids[other].key() == id.key();
+        let rehash = |&other: &u32| ids[other].key_low;
+        self.table.put(id.key_low, place, equal, rehash);
+        if id.is_until_done() {
+            let equal = |&other: &u32| ids[other].message() == id.message();
+            let rehash = |&other: &u32| mix(ids[other].number);
+            self.held.put(mix(id.number), place, equal, rehash);
+        }
+    }
+
+    /// What follows from the entries of a checkpoint: of several of one key the latest is found.
+    pub fn load(&mut self, free: &[bool]) {
+        for place in (0..free.len() as u32).filter(|&place| !free[place as usize]) {
+            let id = self.ids[place];
+            let earlier = self.place(id.key());
+            let is_latest = earlier.is_none_or(|earlier| self.ids[earlier].number < id.number);
+            self.find_at(place);
+            if let Some(earlier) = earlier.filter(|_| !is_latest) {
+                self.find_at(earlier);
+            }
+        }
+    }
+
+    /// How many entries the runs of a queue have, if they end and have no more than `max`.
+    pub fn count_runs(&self, expiries: &Expiries, max: usize) -> Option<usize> {
+        let places = self.ids.entries.len() as u32;
+        let mut count = 0;
+        for run in &expiries.runs {
+            let mut place = run.head;
+            loop {
+                count += 1;
+                if place >= places || count > max || self.ids[place].number == 0 {
+                    return None;
+                }
+                if place == run.tail {
+                    break;
+                }
+                place = self.ids[place].next;
+            }
+        }
+        Some(count)
+    }
+
+    /// Ranks a queue of a checkpoint.
+    pub fn rank_loaded(&mut self, queue: QueueNumber, expiries: &Expiries) {
+        self.rank(queue, None, expiries);
+    }
+
+    fn place(&self, key: u128) -> Option<u32> {
+        let equal = |&place: &u32| self.ids[place].key() == key;
+        self.table.find(key as u64, equal).copied()
     }
 
     /// The message is done: the id it holds, if any, is free. A successor's entry is left alone.
@@ -101,20 +231,37 @@ impl Dedup {
         if self.held.is_empty() {
             return;
         }
-        let held = self.held.remove(mix(message.number), is_of(message));
-        if let Some(Held { key, .. }) = held {
-            let equal = |entry: &Remembered| entry.key == key && entry.message == message;
-            self.table.remove(key as u64, equal);
+        let ids = &self.ids;
+        let of_message = |&place: &u32| ids[place].message() == message;
+        let held = self.held.remove(mix(message.number), of_message);
+        if let Some(place) = held {
+            self.remove(place);
         }
+    }
+
+    /// An id accepted again after its window has a later entry, which stays.
+    fn remove(&mut self, place: u32) {
+        let key_low = self.ids[place].key_low;
+        self.table.remove(key_low, |&other| other == place);
+        self.ids.remove(place);
     }
 
     /// Feeds the id that a message holds.
     pub fn fold_held(&self, message: MessageId, fold: &mut impl FnMut(&[u8])) {
-        let held = self.held.find(mix(message.number), is_of(message));
-        if let Some(held) = held.filter(|_| message.number > 0) {
-            let entry = self.table.find(held.key as u64, |e| e.key == held.key);
-            fold(format!("{held:?} {entry:?}").as_bytes());
+        let of_message = |&place: &u32| self.ids[place].message() == message;
+        let held = self.held.find(mix(message.number), of_message);
+        if let Some(&place) = held.filter(|_| message.number > 0) {
+            self.fold_at(place, fold);
         }
+    }
+
+    fn fold_at(&self, place: u32, fold: &mut impl FnMut(&[u8])) {
+        let id = Id {
+            next: NONE,
+            ..self.ids[place]
+        };
+        let is_latest = self.place(id.key()) == Some(place);
+        fold(format!("{id:?} {is_latest}").as_bytes());
     }
 
     /// A queue whose earliest entry's time is over.
@@ -125,23 +272,28 @@ impl Dedup {
             .map(|(_, queue)| *queue)
     }
 
+    /// How many of a queue's entries are over, counted up to `max`.
+    pub fn due(&self, expiries: &Expiries, now_ms: u64, max: usize) -> usize {
+        expiries.due(&self.ids, now_ms, max)
+    }
+
     /// A deleted queue's entries are reaped, not forgotten.
     pub fn delete(&mut self, queue: QueueNumber, expiries: &Expiries) {
-        if let Some(first_ms) = expiries.first_ms() {
+        if let Some(first_ms) = expiries.first_ms(&self.ids) {
             self.queues.remove(&(first_ms, queue));
         }
     }
 
     /// The queue goes on under another number.
     pub fn renumber(&mut self, queue: QueueNumber, fresh: QueueNumber, expiries: &Expiries) {
-        if let Some(first_ms) = expiries.first_ms() {
+        if let Some(first_ms) = expiries.first_ms(&self.ids) {
             self.queues.remove(&(first_ms, queue));
             self.queues.insert((first_ms, fresh));
         }
     }
 
     fn rank(&mut self, queue: QueueNumber, before: Option<u64>, expiries: &Expiries) {
-        let after = expiries.first_ms();
+        let after = expiries.first_ms(&self.ids);
         if before == after {
             return;
         }
@@ -155,10 +307,11 @@ impl Dedup {
 
     /// Forgets `count` entries whose time is over, the earliest first.
     pub fn forget(&mut self, queue: QueueNumber, expiries: &mut Expiries, count: u32, now_ms: u64) {
-        let before = expiries.first_ms();
+        let before = expiries.first_ms(&self.ids);
         for _ in 0..count {
             // One that is not over decides something still: it stays, whatever a record counts.
-            if expiries.first_ms().is_none_or(|first_ms| first_ms > now_ms) {
+            let first_ms = expiries.first_ms(&self.ids);
+            if first_ms.is_none_or(|first_ms| first_ms > now_ms) {
                 break;
             }
             self.drop_first(expiries);
@@ -171,38 +324,31 @@ impl Dedup {
         (0..count).for_each(|_| self.drop_first(expiries));
     }
 
-    /// An id accepted again after its window has a later entry; the first expiry must not take that one.
     fn drop_first(&mut self, expiries: &mut Expiries) {
-        let expiry = expiries
-            .pop()
-            .expect("a dedup entry is forgotten that isn't there");
-        let key = expiry.key();
-        self.table.remove(key as u64, |e| {
-            e.key == key && e.expires_at_ms == expiry.expires_at_ms
-        });
+        let place = expiries.pop(&mut self.ids);
+        self.remove(place.expect("a dedup entry is forgotten that isn't there"));
     }
 
     /// Feeds the queue's window, in order of acceptance.
     pub fn fold(&self, expiries: &Expiries, fold: &mut impl FnMut(&[u8])) {
-        for expiry in expiries.iter() {
-            let key = expiry.key();
-            fold(&key.to_le_bytes());
-            fold(&expiry.expires_at_ms.to_le_bytes());
-            if let Some(entry) = self.table.find(key as u64, |entry| entry.key == key) {
-                fold(format!("{entry:?}").as_bytes());
-            }
-        }
+        expiries
+            .iter(&self.ids)
+            .for_each(|place| self.fold_at(place, fold));
     }
-}
-
-fn is_of(message: MessageId) -> impl Fn(&Held) -> bool {
-    move |held| held.message == message
 }
 
 /// The id's hash, made the queue's own.
 fn key(queue: QueueNumber, hash: u128) -> u128 {
     let queue = u64::from(queue.0);
     hash ^ (u128::from(mix(queue)) << 64 | u128::from(mix(!queue)))
+}
+
+#[cfg(test)]
+impl Id {
+    pub fn ending(expires_at_ms: u64) -> Self {
+        let message = MessageId { number: 1, slot: 0 };
+        Id::new(0, 0, expires_at_ms, message)
+    }
 }
 
 #[cfg(test)]
@@ -213,7 +359,7 @@ impl Dedup {
 
     /// Panics unless queues are ranked by their earliest expiry.
     pub fn assert_ranked<'a>(&self, of: impl Iterator<Item = (QueueNumber, &'a Expiries)>) {
-        let ranks = of.filter_map(|(queue, expiries)| Some((expiries.first_ms()?, queue)));
+        let ranks = of.filter_map(|(queue, one)| Some((one.first_ms(&self.ids)?, queue)));
         assert!(
             self.queues
                 .iter()
@@ -265,7 +411,7 @@ mod tests {
         assert_eq!(
             dedup
                 .find(&expiries, 7, 150)
-                .map(|entry| entry.message.number),
+                .map(|entry| entry.message().number),
             Some(2)
         );
         dedup.forget(QUEUE, &mut expiries, 9, 200);

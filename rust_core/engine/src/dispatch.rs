@@ -143,6 +143,12 @@ impl State {
         self.messages[slot].flow = flow;
     }
 
+    /// Gives a fairness key of a checkpoint its share.
+    pub fn weigh_flow(&mut self, flow: u32) {
+        let Flow { queue, hash, .. } = self.flows[flow];
+        self.flows[flow].weight = weight(&self.queues.get(queue).config.fairness, hash);
+    }
+
     /// The fairness keys of a queue have other shares or limits from now on.
     pub fn reshare(&mut self, number: QueueNumber, before: &QueueConfig) {
         let Queue {

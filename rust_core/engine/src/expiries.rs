@@ -1,41 +1,27 @@
-//! When the dedup entries of one queue end, and whose ids they are of. They are accepted in order of time, so with one window they end in
-//! that order; a window that is shortened begins another run, and the ends of all runs are merged.
+//! The dedup ids of one queue that are remembered for a time, in the order in which they end. They are accepted in order
+//! of time, so with one window they end in that order; a window that is shortened begins another run, and the ends of
+//! all runs are merged. The links are in the ids.
 
-use std::collections::VecDeque;
-
+use crate::dedup::Ids;
 use crate::ids::QueueNumber;
+use crate::message::NONE;
 
 /// Runs of one queue. Whoever changes a window more often while old entries last keeps some entries longer.
-const RUNS_MAX: usize = 8;
+pub(crate) const RUNS_MAX: usize = 8;
 
-/// When an entry's time is over.
-#[derive(Clone, Copy)]
-pub(crate) struct Expiry {
-    key_high: u64,
-    key_low: u64,
-    pub expires_at_ms: u64,
-}
-
-impl Expiry {
-    pub fn new(key: u128, expires_at_ms: u64) -> Self {
-        Expiry {
-            key_high: (key >> 64) as u64,
-            key_low: key as u64,
-            expires_at_ms,
-        }
-    }
-
-    pub fn key(&self) -> u128 {
-        u128::from(self.key_high) << 64 | u128::from(self.key_low)
-    }
+/// First and last of those that end in order; never empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub head: u32,
+    pub tail: u32,
 }
 
 /// See the module.
 pub(crate) struct Expiries {
     /// The number the queue had when it was made: its ids are told from those of others by it for good.
     pub of: QueueNumber,
-    runs: Vec<Run>,
-    len: usize,
+    pub runs: Vec<Run>,
+    pub len: usize,
 }
 
 impl Expiries {
@@ -55,126 +41,109 @@ impl Expiries {
         self.len
     }
 
-    pub fn push(&mut self, expiry: Expiry) {
+    /// The id at `place`, which is in no run yet.
+    pub fn push(&mut self, ids: &mut Ids, place: u32) {
         self.len += 1;
-        let fits = |run: &Run| run.last_ms() <= expiry.expires_at_ms;
-        match self.runs.iter().position(fits) {
-            Some(run) => self.runs[run].push(expiry),
-            None if self.runs.len() < RUNS_MAX => self.runs.push(Run::of(expiry)),
-            None => self.runs[RUNS_MAX - 1].push(expiry),
-        }
+        let expires_at_ms = ids[place].expires_at_ms;
+        let fits = |run: &Run| ids[run.tail].expires_at_ms <= expires_at_ms;
+        let run = match self.runs.iter().position(fits) {
+            Some(run) => run,
+            None if self.runs.len() < RUNS_MAX => {
+                let (head, tail) = (place, place);
+                return self.runs.push(Run { head, tail });
+            }
+            None => RUNS_MAX - 1,
+        };
+        let tail = std::mem::replace(&mut self.runs[run].tail, place);
+        ids[tail].next = place;
     }
 
     /// The earliest end.
-    pub fn first_ms(&self) -> Option<u64> {
-        self.runs.iter().map(|run| run.first().expires_at_ms).min()
+    pub fn first_ms(&self, ids: &Ids) -> Option<u64> {
+        let firsts = self.runs.iter().map(|run| ids[run.head].expires_at_ms);
+        firsts.min()
     }
 
-    pub fn pop(&mut self) -> Option<Expiry> {
+    /// Takes out the id that ends first.
+    pub fn pop(&mut self, ids: &mut Ids) -> Option<u32> {
         let runs = 0..self.runs.len();
-        let run = runs.min_by_key(|&run| self.runs[run].first().expires_at_ms)?;
+        let run = runs.min_by_key(|&run| ids[self.runs[run].head].expires_at_ms)?;
         self.len -= 1;
-        let first = self.runs[run].first();
-        if self.runs[run].drop_first() {
+        let Run { head, tail } = self.runs[run];
+        if head == tail {
             self.runs.remove(run);
+        } else {
+            self.runs[run].head = ids[head].next;
         }
-        Some(first)
+        ids[head].next = NONE;
+        Some(head)
     }
 
     /// How many are over, counted up to `max`.
-    pub fn due(&self, now_ms: u64, max: usize) -> usize {
-        let due = |expiry: &&Expiry| expiry.expires_at_ms <= now_ms;
+    pub fn due(&self, ids: &Ids, now_ms: u64, max: usize) -> usize {
+        let due = |&place: &u32| ids[place].expires_at_ms <= now_ms;
         let runs = self.runs.iter();
-        runs.flat_map(|run| run.iter().take_while(due))
+        runs.flat_map(|run| run.iter(ids).take_while(due))
             .take(max)
             .count()
     }
 
     /// Run by run.
-    pub fn iter(&self) -> impl Iterator<Item = &Expiry> {
-        self.runs.iter().flat_map(Run::iter)
+    pub fn iter<'a>(&'a self, ids: &'a Ids) -> impl Iterator<Item = u32> + 'a {
+        self.runs.iter().flat_map(|run| run.iter(ids))
     }
 }
-
-/// Ends in order, never empty; in chunks, so that growing copies little.
-struct Run {
-    chunks: VecDeque<Vec<Expiry>>,
-    /// Taken from the first chunk already.
-    taken: usize,
-}
-
-const CHUNK: usize = 1024;
 
 impl Run {
-    fn of(expiry: Expiry) -> Self {
-        Run {
-            chunks: VecDeque::from([vec![expiry]]),
-            taken: 0,
-        }
-    }
-
-    fn push(&mut self, expiry: Expiry) {
-        match self.chunks.back_mut() {
-            Some(chunk) if chunk.len() < CHUNK => chunk.push(expiry),
-            _ => self.chunks.push_back(vec![expiry]),
-        }
-    }
-
-    fn first(&self) -> Expiry {
-        self.chunks[0][self.taken]
-    }
-
-    fn last_ms(&self) -> u64 {
-        let last = self.chunks.back().and_then(|chunk| chunk.last());
-        last.expect("a run is never empty").expires_at_ms
-    }
-
-    /// True when it was the only one.
-    fn drop_first(&mut self) -> bool {
-        self.taken += 1;
-        if self.taken == self.chunks[0].len() {
-            self.chunks.pop_front();
-            self.taken = 0;
-        }
-        self.chunks.is_empty()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Expiry> {
-        self.chunks.iter().flatten().skip(self.taken)
+    pub fn iter(self, ids: &Ids) -> impl Iterator<Item = u32> + '_ {
+        std::iter::successors(Some(self.head), move |&place| {
+            (place != self.tail).then(|| ids[place].next)
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dedup::Id;
 
-    fn of(ends: &[u64]) -> Expiries {
-        let mut expiries = Expiries::new(QueueNumber(0));
-        let ends = (0..).zip(ends);
-        ends.for_each(|(key, &end)| expiries.push(Expiry::new(key, end)));
-        expiries
+    fn of(ends: &[u64]) -> (Ids, Expiries) {
+        let (mut ids, mut expiries) = (Ids::new(), Expiries::new(QueueNumber(0)));
+        for &end in ends {
+            let place = ids.add(Id::ending(end));
+            expiries.push(&mut ids, place);
+        }
+        (ids, expiries)
     }
 
-    fn drained(mut expiries: Expiries) -> Vec<u64> {
-        std::iter::from_fn(|| expiries.pop())
-            .map(|expiry| expiry.expires_at_ms)
-            .collect()
+    fn drained((mut ids, mut expiries): (Ids, Expiries)) -> Vec<u64> {
+        let next = || {
+            let place = expiries.pop(&mut ids)?;
+            Some(ids[place].expires_at_ms)
+        };
+        std::iter::from_fn(next).collect()
     }
 
     #[test]
     fn the_earliest_goes_first_whatever_the_windows_were() {
-        let expiries = of(&[900, 10, 11, 905, 12, 5, 13]);
-        assert_eq!((expiries.len(), expiries.first_ms()), (7, Some(5)));
-        assert_eq!((expiries.due(11, 9), expiries.due(11, 2)), (3, 2));
-        assert_eq!(drained(expiries), [5, 10, 11, 12, 13, 900, 905]);
+        let (ids, expiries) = of(&[900, 10, 11, 905, 12, 5, 13]);
+        assert_eq!((expiries.len(), expiries.first_ms(&ids)), (7, Some(5)));
+        let due = |max| expiries.due(&ids, 11, max);
+        assert_eq!((due(9), due(2)), (3, 2));
+        let all: Vec<u64> = expiries
+            .iter(&ids)
+            .map(|place| ids[place].expires_at_ms)
+            .collect();
+        assert_eq!(all, [900, 905, 10, 11, 12, 13, 5]);
+        assert_eq!(drained((ids, expiries)), [5, 10, 11, 12, 13, 900, 905]);
     }
 
     #[test]
     fn runs_are_bounded_and_nothing_is_lost() {
         let ends: Vec<u64> = (1..=20).rev().collect();
-        let expiries = of(&ends);
+        let (ids, expiries) = of(&ends);
         assert_eq!(expiries.runs.len(), RUNS_MAX);
-        let mut all = drained(expiries);
+        let mut all = drained((ids, expiries));
         all.sort_unstable();
         assert_eq!(all, (1..=20).collect::<Vec<_>>());
     }

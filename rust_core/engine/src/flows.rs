@@ -5,7 +5,7 @@
 
 use std::ops::{Index, IndexMut};
 
-use crate::chunked::Chunked;
+use crate::checkpoint::Paged;
 use crate::ids::QueueNumber;
 use crate::lanes::COST;
 use crate::message::NONE;
@@ -48,15 +48,15 @@ impl Debt {
 
 /// See the module.
 pub(crate) struct Flows {
-    flows: Chunked<Flow>,
-    free: u32,
+    pub flows: Paged<Flow>,
+    pub free: u32,
     table: Segmented<u32>,
 }
 
 impl Flows {
     pub fn new() -> Self {
         Flows {
-            flows: Chunked::new(),
+            flows: Paged::new(),
             free: NONE,
             table: Segmented::new(),
         }
@@ -128,11 +128,15 @@ impl Flows {
             self[slot] = flow;
             slot
         };
-        let flows = &self.flows;
-        let rehash = |&slot: &u32| spread(flows[slot as usize].queue, flows[slot as usize].hash);
-        self.table
-            .put(spread(flow.queue, flow.hash), slot, |_| false, rehash);
+        self.find_at(slot);
         slot
+    }
+
+    /// The key at a slot is found from here on.
+    pub fn find_at(&mut self, slot: u32) {
+        let flows = &self.flows;
+        let rehash = |&slot: &u32| spread(flows[slot].queue, flows[slot].hash);
+        self.table.put(rehash(&slot), slot, |_| false, rehash);
     }
 }
 
@@ -144,13 +148,13 @@ impl Index<u32> for Flows {
     type Output = Flow;
 
     fn index(&self, slot: u32) -> &Flow {
-        &self.flows[slot as usize]
+        &self.flows[slot]
     }
 }
 
 impl IndexMut<u32> for Flows {
     fn index_mut(&mut self, slot: u32) -> &mut Flow {
-        &mut self.flows[slot as usize]
+        &mut self.flows[slot]
     }
 }
 

@@ -1,9 +1,9 @@
 //! What only some messages have: an own `max_retries`, failures, a death. Kept beside the index, by slot, so
 //! that the others pay nothing; a flag in the message says whether to look here.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::checkpoint::Tracked;
 use crate::ids::{Location, MessageId};
 use crate::message::{Flag, Message};
 use crate::record::DeathReason;
@@ -65,51 +65,55 @@ impl Death {
     }
 }
 
+const FLAGGED: &str = "a message's flag says that there is more of it";
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct History {
-    retries_max: BTreeMap<u32, u32>,
-    failures: BTreeMap<u32, Failures>,
-    deaths: BTreeMap<u32, Death>,
+    pub retries_max: Tracked<u32>,
+    pub failures: Tracked<Failures>,
+    pub deaths: Tracked<Death>,
 }
 
 impl History {
     pub fn retries_max(&self, slot: u32, message: &Message) -> Option<u32> {
-        message
-            .has(Flag::OwnRetries)
-            .then(|| self.retries_max[&slot])
+        let own = message.has(Flag::OwnRetries);
+        own.then(|| *self.retries_max.get(slot.into()).expect(FLAGGED))
     }
 
     pub fn set_retries_max(&mut self, slot: u32, message: &mut Message, retries_max: u32) {
         message.set(Flag::OwnRetries, true);
-        self.retries_max.insert(slot, retries_max);
+        self.retries_max.insert(slot.into(), retries_max);
     }
 
     pub fn failures(&self, slot: u32, message: &Message) -> Option<Failures> {
-        message.has(Flag::Failed).then(|| self.failures[&slot])
+        let failed = message.has(Flag::Failed);
+        failed.then(|| *self.failures.get(slot.into()).expect(FLAGGED))
     }
 
     /// Counts a failed attempt.
     pub fn fail(&mut self, slot: u32, message: &mut Message, now_ms: u64, error: Option<Location>) {
         message.attempts = message.attempts.saturating_add(1);
         message.set(Flag::Failed, true);
-        let new = Failures {
-            first_ms: now_ms,
+        let earlier = self.failures.get(slot.into());
+        let failures = Failures {
+            first_ms: earlier.map_or(now_ms, |earlier| earlier.first_ms),
             last_ms: now_ms,
-            error: Location::default(),
+            error: error
+                .or(earlier.map(|earlier| earlier.error))
+                .unwrap_or_default(),
         };
-        let failures = self.failures.entry(slot).or_insert(new);
-        failures.last_ms = now_ms;
-        failures.error = error.unwrap_or(failures.error);
+        self.failures.insert(slot.into(), failures);
     }
 
     pub fn death(&self, slot: u32, message: &Message) -> Option<&Death> {
-        message.has(Flag::Died).then(|| &self.deaths[&slot])
+        let died = message.has(Flag::Died);
+        died.then(|| self.deaths.get(slot.into()).expect(FLAGGED))
     }
 
     pub fn set_death(&mut self, slot: u32, message: &mut Message, death: Death) {
         message.set(Flag::Died, true);
-        self.deaths.insert(slot, death);
+        self.deaths.insert(slot.into(), death);
     }
 
     /// What a new copy of the message in slot `from` has of it: its own retries, its death.
@@ -125,13 +129,13 @@ impl History {
     /// Forgets a message that is gone.
     pub fn forget(&mut self, slot: u32, message: &Message) {
         if message.has(Flag::OwnRetries) {
-            self.retries_max.remove(&slot);
+            self.retries_max.remove(slot.into());
         }
         if message.has(Flag::Failed) {
-            self.failures.remove(&slot);
+            self.failures.remove(slot.into());
         }
         if message.has(Flag::Died) {
-            self.deaths.remove(&slot);
+            self.deaths.remove(slot.into());
         }
     }
 
@@ -152,17 +156,20 @@ impl History {
 impl History {
     /// Panics unless each entry is of a message whose flag says so, and each such message has one.
     pub fn assert_of(&self, slab: &crate::slab::Slab) {
-        let flagged = |flag| (0..slab.slots()).filter(move |&slot| slab[slot].has(flag));
+        let flagged = |flag| {
+            let slots = (0..slab.slots()).filter(move |&slot| slab[slot].has(flag));
+            slots.map(u64::from)
+        };
         assert!(
-            flagged(Flag::OwnRetries).eq(self.retries_max.keys().copied()),
+            flagged(Flag::OwnRetries).eq(self.retries_max.iter().map(|(slot, _)| slot)),
             "own retries"
         );
         assert!(
-            flagged(Flag::Failed).eq(self.failures.keys().copied()),
+            flagged(Flag::Failed).eq(self.failures.iter().map(|(slot, _)| slot)),
             "failures"
         );
         assert!(
-            flagged(Flag::Died).eq(self.deaths.keys().copied()),
+            flagged(Flag::Died).eq(self.deaths.iter().map(|(slot, _)| slot)),
             "deaths"
         );
     }

@@ -3,7 +3,7 @@
 
 use std::ops::{Index, IndexMut};
 
-use crate::chunked::Chunked;
+use crate::checkpoint::Paged;
 use crate::ids::QueueNumber;
 use crate::list::List;
 use crate::lists::{ListId, SHARED};
@@ -30,7 +30,7 @@ pub(crate) struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Chain {
     pub first: u32,
-    last: u32,
+    pub last: u32,
 }
 
 impl Chain {
@@ -42,15 +42,15 @@ impl Chain {
 
 /// See the module.
 pub(crate) struct Keys {
-    keys: Chunked<Key>,
-    free: u32,
+    pub keys: Paged<Key>,
+    pub free: u32,
     table: Segmented<u32>,
 }
 
 impl Keys {
     pub fn new() -> Self {
         Keys {
-            keys: Chunked::new(),
+            keys: Paged::new(),
             free: NONE,
             table: Segmented::new(),
         }
@@ -76,10 +76,15 @@ impl Keys {
             next: NONE,
             previous: NONE,
         };
-        let keys = &self.keys;
-        let rehash = |&slot: &u32| spread(keys[slot as usize].queue, keys[slot as usize].hash);
-        self.table.put(spread(queue, hash), slot, |_| false, rehash);
+        self.find_at(slot);
         slot
+    }
+
+    /// The key at a slot is found from here on.
+    pub fn find_at(&mut self, slot: u32) {
+        let keys = &self.keys;
+        let rehash = |&slot: &u32| spread(keys[slot].queue, keys[slot].hash);
+        self.table.put(rehash(&slot), slot, |_| false, rehash);
     }
 
     pub fn remove(&mut self, slot: u32) {
@@ -146,13 +151,13 @@ impl Index<u32> for Keys {
     type Output = Key;
 
     fn index(&self, slot: u32) -> &Key {
-        &self.keys[slot as usize]
+        &self.keys[slot]
     }
 }
 
 impl IndexMut<u32> for Keys {
     fn index_mut(&mut self, slot: u32) -> &mut Key {
-        &mut self.keys[slot as usize]
+        &mut self.keys[slot]
     }
 }
 

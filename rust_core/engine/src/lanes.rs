@@ -11,14 +11,12 @@ mod line;
 
 pub(crate) use line::Line;
 
-use std::collections::BTreeSet;
-
-use hashbrown::HashTable;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use crate::flows::Flows;
 use crate::list::List;
 use crate::message::{NONE, Place};
-use crate::segmented::mix;
 use crate::slab::Slab;
 
 /// What one delivery costs a key of weight 1.
@@ -40,21 +38,16 @@ struct Lane {
     joined: u64,
     /// None: it takes part. Otherwise it is parked until then, or [`UNTIL_DONE`].
     parked_until_ms: Option<u64>,
-    /// Neighbours among the lanes that are open, in the order in which they opened.
-    next: u32,
-    previous: u32,
 }
 
 /// See the module.
 pub(crate) struct Lanes {
     lanes: Vec<Lane>,
     free: Vec<u32>,
-    /// The lanes that are open, first and last: closed ones lie between them, and may be very many.
-    first: u32,
-    last: u32,
     /// The lane of messages without a key, or [`NONE`].
     unkeyed: u32,
-    keyed: HashTable<u32>,
+    /// The others that are open, by flow: closed ones may be very many.
+    keyed: BTreeMap<u32, u32>,
     /// Lanes that take part, by (pass, joined) and by age.
     turns: BTreeSet<(u64, u64, u32)>,
     ages: BTreeSet<(u64, u32)>,
@@ -68,10 +61,8 @@ impl Lanes {
         Lanes {
             lanes: Vec::new(),
             free: Vec::new(),
-            first: NONE,
-            last: NONE,
             unkeyed: NONE,
-            keyed: HashTable::new(),
+            keyed: BTreeMap::new(),
             turns: BTreeSet::new(),
             ages: BTreeSet::new(),
             passed: 0,
@@ -193,26 +184,28 @@ impl Lanes {
         Line::new(self)
     }
 
-    /// All messages: lane by lane, in the order in which they opened, each first in first out.
+    /// All messages: those without a key, then key by key, each first in first out.
     pub fn iter<'a>(&'a self, slab: &'a Slab) -> impl Iterator<Item = u32> + 'a {
-        let next = |lane: &&Lane| self.open_lane(lane.next);
-        let lanes = std::iter::successors(self.open_lane(self.first), next);
-        lanes.flat_map(|lane| lane.list.iter(slab))
+        let unkeyed = (self.unkeyed != NONE).then_some(self.unkeyed);
+        let lanes = unkeyed.into_iter().chain(self.keyed.values().copied());
+        lanes.flat_map(|lane| self.lanes[lane as usize].list.iter(slab))
     }
 
     /// The first message of the first lane.
     pub fn first(&self) -> Option<u32> {
-        self.open_lane(self.first).map(|lane| lane.list.head)
+        let unkeyed = (self.unkeyed != NONE).then_some(self.unkeyed);
+        let lane = unkeyed.or_else(|| self.keyed.first_key_value().map(|(_, &lane)| lane));
+        lane.map(|lane| self.lanes[lane as usize].list.head)
     }
 
     /// The first message of the lane after the flow's.
     pub fn first_after(&self, flow: u32) -> Option<u32> {
-        let lane = &self.lanes[self.lane_of(flow) as usize];
-        self.open_lane(lane.next).map(|lane| lane.list.head)
-    }
-
-    fn open_lane(&self, lane: u32) -> Option<&Lane> {
-        (lane != NONE).then(|| &self.lanes[lane as usize])
+        let after = match flow {
+            NONE => Bound::Unbounded,
+            flow => Bound::Excluded(flow),
+        };
+        let next = self.keyed.range((after, Bound::Unbounded)).next();
+        next.map(|(_, &lane)| self.lanes[lane as usize].list.head)
     }
 
     /// The only lane there ever was, when it takes part.
@@ -225,8 +218,7 @@ impl Lanes {
         if flow == NONE {
             return (self.unkeyed != NONE).then_some(self.unkeyed);
         }
-        let equal = |&lane: &u32| self.lanes[lane as usize].flow == flow;
-        self.keyed.find(mix(u64::from(flow)), equal).copied()
+        self.keyed.get(&flow).copied()
     }
 
     fn lane_of(&self, flow: u32) -> u32 {
@@ -234,30 +226,27 @@ impl Lanes {
     }
 
     fn open(&mut self, slab: &mut Slab, flows: &mut Flows, slot: u32) {
-        let (flow, mut list) = (slab[slot].flow, List::EMPTY);
+        let mut list = List::EMPTY;
         list.push_back(slab, slot);
-        let lane = Lane {
+        self.open_with(slab, flows, list);
+    }
+
+    /// A lane of these messages, which are linked.
+    pub fn open_with(&mut self, slab: &Slab, flows: &mut Flows, list: List) {
+        let (flow, since_ms) = (slab[list.head].flow, slab[list.head].at_ms());
+        let slot = self.add(Lane {
             list,
             flow,
-            since_ms: slab[slot].at_ms(),
+            since_ms,
             pass: 0,
             joined: 0,
             parked_until_ms: None,
-            next: NONE,
-            previous: self.last,
-        };
-        let slot = self.add(lane);
-        match self.last {
-            NONE => self.first = slot,
-            last => self.lanes[last as usize].next = slot,
-        }
-        self.last = slot;
-        if flow == NONE {
-            self.unkeyed = slot;
-        } else {
-            let lanes = &self.lanes;
-            let rehash = |&lane: &u32| mix(u64::from(lanes[lane as usize].flow));
-            self.keyed.insert_unique(mix(u64::from(flow)), slot, rehash);
+        });
+        match flow {
+            NONE => self.unkeyed = slot,
+            flow => {
+                self.keyed.insert(flow, slot);
+            }
         }
         self.requeue(slot, self.passed.saturating_add(flows.charge(flow)));
     }
@@ -282,24 +271,13 @@ impl Lanes {
         let Lane {
             flow,
             parked_until_ms,
-            next,
-            previous,
             ..
         } = self.lanes[lane as usize];
-        match previous {
-            NONE => self.first = next,
-            previous => self.lanes[previous as usize].next = next,
-        }
-        match next {
-            NONE => self.last = previous,
-            next => self.lanes[next as usize].previous = previous,
-        }
-        if flow == NONE {
-            self.unkeyed = NONE;
-        } else {
-            let of = |&other: &u32| other == lane;
-            let entry = self.keyed.find_entry(mix(u64::from(flow)), of);
-            entry.expect("a keyed lane is in its table").remove();
+        match flow {
+            NONE => self.unkeyed = NONE,
+            flow => {
+                self.keyed.remove(&flow).expect("a keyed lane is found");
+            }
         }
         if self.lanes.len() == 1 {
             self.lanes.clear();
@@ -348,12 +326,8 @@ impl Lanes {
     /// Panics unless turns and ages are those of the lanes that take part, and the parked ones are `parked`.
     pub fn assert_valid(&self, slab: &Slab, mut parked: impl FnMut(u32, u64)) {
         let mut taking_part = 0;
-        let next = |&lane: &u32| Some(self.lanes[lane as usize].next).filter(|&lane| lane != NONE);
-        let first = Some(self.first).filter(|&lane| lane != NONE);
-        let open: BTreeSet<u32> = std::iter::successors(first, next).collect();
-        let holds = |&lane: &u32| !self.lanes[lane as usize].list.is_empty();
-        assert!(open.iter().all(holds), "a closed lane is in the chain");
-        assert_eq!(open.len(), self.lanes.len() - self.free.len(), "the chain");
+        let open = self.keyed.len() + usize::from(self.unkeyed != NONE);
+        assert_eq!(open, self.lanes.len() - self.free.len(), "open lanes");
         for (slot, lane) in (0..).zip(&self.lanes) {
             if lane.list.is_empty() {
                 assert!(self.free.contains(&slot), "an empty lane is free");

@@ -199,6 +199,34 @@ impl Lists {
         self.all().flat_map(|(_, ready)| ready.iter(slab))
     }
 
+    /// Numbers as a checkpoint has them.
+    pub fn load(&mut self, unassigned: ListId, numbered: ListId, retired: &[ListId]) {
+        (self.unassigned, self.numbered) = (unassigned, numbered);
+        let no_head = (Reverse(0), 0, 0, 0, 0, 0);
+        self.retired = retired.iter().map(|&id| (id, no_head)).collect();
+    }
+
+    /// One message more in a list, whose lane is opened later.
+    pub fn count_in(&mut self, id: ListId) {
+        self.counted(id);
+    }
+
+    /// What comes first in each retired list of a checkpoint. One without a message is gone.
+    pub fn load_heads(&mut self, slab: &Slab) {
+        let keyed = &self.keyed;
+        self.retired.retain(|id, _| keyed.contains_key(id));
+        for (&id, known) in &mut self.retired {
+            *known = head(id, &self.keyed[&id], slab);
+            self.heads.insert(*known);
+        }
+    }
+
+    /// The number of the keys that stick to nobody, the last one given, and those of retired lists.
+    pub fn numbers(&self) -> (ListId, ListId, Vec<ListId>) {
+        let retired = self.retired.keys().copied().collect();
+        (self.unassigned, self.numbered, retired)
+    }
+
     /// Which numbers are whose, for the fold.
     pub fn facts(&self) -> impl std::fmt::Debug + '_ {
         (self.retired.keys(), self.unassigned, self.numbered)

@@ -85,11 +85,7 @@ impl Members {
     }
 
     pub fn join(&mut self, consumer: &str, now_ms: u64, list: ListId) {
-        let is_free = |holder: &Holder| {
-            let has_left = self.left.iter().any(|(other, _)| other == holder);
-            !self.names.contains_key(holder) && !has_left
-        };
-        let holder = (0..).find(is_free).expect("there are few members");
+        let holder = self.free_holder();
         let name: Arc<str> = consumer.into();
         self.names.insert(holder, name.clone());
         let member = Member {
@@ -116,6 +112,27 @@ impl Members {
             self.left.push_back((member.holder, leases));
         }
         (name, member)
+    }
+
+    /// Slots of the messages that members held who left, in order of their leaving.
+    pub fn left(&self) -> impl Iterator<Item = &BTreeSet<u32>> {
+        self.left.iter().map(|(_, leases)| leases)
+    }
+
+    /// A member left that held these.
+    pub fn load_left(&mut self, leases: BTreeSet<u32>) {
+        let holder = self.free_holder();
+        self.holders
+            .extend(leases.iter().map(|&slot| (slot, holder)));
+        self.left.push_back((holder, leases));
+    }
+
+    fn free_holder(&self) -> Holder {
+        let is_free = |holder: &Holder| {
+            let has_left = self.left.iter().any(|(other, _)| other == holder);
+            !self.names.contains_key(holder) && !has_left
+        };
+        (0..).find(is_free).expect("there are few members")
     }
 
     /// How many leases are to be returned, counted up to `max`.

@@ -157,6 +157,12 @@ impl Message {
         self.expires_at_ms() != 0 && self.expires_at_ms() <= now_ms
     }
 
+    /// Place, flags and instant as a checkpoint has them. The status must be one that [`Message::status`] gave.
+    pub fn restore(&mut self, status: u8, at_ms: u64) {
+        self.status = status;
+        (self.at_low, self.at_high) = split(at_ms);
+    }
+
     pub fn status(&self) -> u8 {
         self.status
     }

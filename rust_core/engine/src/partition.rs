@@ -3,6 +3,7 @@
 
 use crate::batch::Batch;
 use crate::budget::Budget;
+use crate::checkpoint::{Block, Head, Kind};
 use crate::command::Command;
 use crate::config::Settings;
 use crate::ids::PartitionNumber;
@@ -38,6 +39,8 @@ pub struct Partition {
     state: State,
     /// The last instant seen. Time never goes back.
     now_ms: u64,
+    /// Under way.
+    checkpoint: Option<Box<Head>>,
 }
 
 impl Partition {
@@ -47,6 +50,16 @@ impl Partition {
             number: partition,
             state: State::new(settings),
             now_ms: 0,
+            checkpoint: None,
+        }
+    }
+
+    pub(crate) fn restored(number: PartitionNumber, state: State, now_ms: u64) -> Self {
+        Partition {
+            number,
+            state,
+            now_ms,
+            checkpoint: None,
         }
     }
 
@@ -147,6 +160,51 @@ impl Partition {
     /// Feeds the whole logical state, in a canonical order, to a hasher: equal states feed equal bytes.
     pub fn fold_state(&self, fold: &mut impl FnMut(&[u8])) {
         self.state.fold(fold);
+    }
+
+    /// Begins a checkpoint of the state as it is now, between two steps: its blocks are taken one by one, and steps go
+    /// on meanwhile. Takes microseconds for each thousand messages that changed since the last one. None: nothing was
+    /// ever journaled, or one is under way.
+    pub fn begin_checkpoint(&mut self) -> Option<u64> {
+        if self.state.lsn == 0 || self.checkpoint.is_some() {
+            return None;
+        }
+        let head = self.state.begin_checkpoint(self.number, self.now_ms);
+        let lsn = head.lsn;
+        self.checkpoint = Some(Box::new(head));
+        Some(lsn)
+    }
+
+    /// The next block of the checkpoint under way, as it was when that began; None: all were taken. Only what changed
+    /// since the last checkpoint that ended is among them: of the rest, the last blocks are still true. Takes less than
+    /// a millisecond.
+    pub fn next_block(&mut self) -> Option<Block> {
+        self.checkpoint.is_some().then(|| self.state.next_block())?
+    }
+
+    /// Ends the checkpoint under way, all of whose blocks were taken.
+    pub fn end_checkpoint(&mut self) -> Head {
+        assert!(
+            self.next_block().is_none(),
+            "a checkpoint ends whose blocks were not all taken"
+        );
+        *self.checkpoint.take().expect("a checkpoint is under way")
+    }
+
+    /// Gives up the checkpoint under way, or the last one that ended: all of its blocks come with the next.
+    pub fn abandon_checkpoint(&mut self) {
+        self.checkpoint = None;
+        self.state.abandon_checkpoint();
+    }
+
+    /// How many blocks a checkpoint begun now has.
+    pub fn changed_blocks(&mut self) -> usize {
+        self.state.changed_blocks()
+    }
+
+    /// Has this block come with the next checkpoint, changed or not.
+    pub fn rewrite_block(&mut self, kind: Kind, index: u64) {
+        self.state.rewrite_block(kind, index);
     }
 
     fn begin(&mut self, lsn: u64, now_ms: u64) {

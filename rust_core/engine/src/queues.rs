@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::checkpoint::{Contradiction, QueueMarks, check};
 use crate::config::QueueConfig;
 use crate::group::Group;
 use crate::ids::{GroupNumber, QueueNumber};
@@ -15,7 +16,9 @@ use crate::rejection::Rejection;
 #[derive(Default)]
 pub(crate) struct Queues {
     /// By number; numbers are never reused.
-    numbered: Vec<Option<Box<Queue>>>,
+    pub numbered: Vec<Option<Box<Queue>>>,
+    /// Whoever may change one marks it first.
+    pub marks: QueueMarks,
     names: BTreeMap<Arc<str>, QueueNumber>,
     /// Deleted ones that still hold something, in order of deletion.
     reaping: VecDeque<QueueNumber>,
@@ -38,9 +41,7 @@ impl Queues {
     }
 
     pub fn get_mut(&mut self, number: QueueNumber) -> &mut Queue {
-        self.numbered[number.0 as usize]
-            .as_mut()
-            .expect("a message's queue exists")
+        self.try_get_mut(number).expect("a message's queue exists")
     }
 
     /// None: it is gone.
@@ -49,7 +50,45 @@ impl Queues {
     }
 
     pub fn try_get_mut(&mut self, number: QueueNumber) -> Option<&mut Queue> {
-        self.numbered[number.0 as usize].as_deref_mut()
+        let place = number.0 as usize;
+        self.marks.mark(place, self.numbered[place].as_deref());
+        self.numbered[place].as_deref_mut()
+    }
+
+    /// Whether it is there, as a queue that can be named or one whose messages are being taken away.
+    pub fn holds(&self, number: QueueNumber) -> bool {
+        let queue = self.numbered.get(number.0 as usize);
+        queue.is_some_and(|queue| queue.is_some())
+    }
+
+    /// What follows from the queues of a checkpoint: `count` numbers were given, and these are being taken away.
+    pub fn load(&mut self, count: u32, reaping: &[QueueNumber]) -> Result<(), Contradiction> {
+        let missing = (count as usize).checked_sub(self.numbered.len());
+        check(missing.is_some_and(|missing| missing < 1 << 24), || {
+            format!("{} queues are there of {count}", self.numbered.len())
+        })?;
+        self.numbered.resize_with(count as usize, || None);
+        self.marks.load(count as usize);
+        self.reaping = reaping.iter().copied().collect();
+        for queue in self.numbered.iter().flatten() {
+            let is_source = |number: QueueNumber| self.holds(number) && !self.get(number).deleted;
+            let holds = match queue.deleted {
+                true => self.reaping.contains(&queue.number) && queue.group.source.0 < count,
+                false => {
+                    is_source(queue.group.source)
+                        && queue.groups.iter().all(|&group| is_source(group))
+                }
+            };
+            let name = (!queue.deleted && queue.group.is_default()).then(|| queue.name.clone());
+            let earlier = name.and_then(|name| self.names.insert(name, queue.number));
+            check(holds && earlier.is_none(), || {
+                format!("queue {} can't be", queue.number.0)
+            })?;
+        }
+        let is_deleted = |number: &QueueNumber| self.holds(*number) && self.get(*number).deleted;
+        check(self.reaping.iter().all(is_deleted), || {
+            "a queue is taken away that isn't deleted".to_owned()
+        })
     }
 
     /// It was deleted, whether or not something of it is left.
@@ -115,6 +154,8 @@ impl Queues {
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Queue> {
+        let numbered = self.numbered.iter().enumerate();
+        numbered.for_each(|(place, queue)| self.marks.mark(place, queue.as_deref()));
         self.numbered.iter_mut().flatten().map(|queue| &mut **queue)
     }
 
@@ -127,8 +168,7 @@ impl Queues {
         let name: Arc<str> = name.into();
         let earlier = self.names.insert(name.clone(), number);
         assert!(earlier.is_none(), "a queue of that name exists");
-        self.numbered
-            .push(Some(Box::new(Queue::new(number, name, config, now_ms))));
+        self.push(Queue::new(number, name, config, now_ms));
     }
 
     /// The queue goes on as `fresh`, empty, and its further groups under the numbers behind; what they held is taken
@@ -160,7 +200,7 @@ impl Queues {
             source,
             ..queue.group.clone()
         };
-        self.numbered.push(Some(Box::new(successor)));
+        self.push(successor);
         self.bury(number);
     }
 
@@ -192,7 +232,7 @@ impl Queues {
             source,
         };
         made.paused = paused;
-        self.numbered.push(Some(Box::new(made)));
+        self.push(made);
     }
 
     /// With its further groups.
@@ -217,15 +257,31 @@ impl Queues {
 
     fn bury(&mut self, number: QueueNumber) {
         if self.get(number).is_reaped() {
-            self.numbered[number.0 as usize] = None;
+            self.take_away(number);
         } else {
             self.reaping.push_back(number);
         }
     }
 
+    fn push(&mut self, queue: Queue) {
+        self.numbered.push(Some(Box::new(queue)));
+        self.marks.push();
+    }
+
+    fn take_away(&mut self, number: QueueNumber) {
+        let place = number.0 as usize;
+        self.marks.mark(place, self.numbered[place].as_deref());
+        self.numbered[place] = None;
+    }
+
     /// The deleted queue whose rest is taken away next.
     pub fn reaping(&self) -> Option<&Queue> {
         self.reaping.front().map(|&number| self.get(number))
+    }
+
+    /// All of them, in order of deletion.
+    pub fn reaping_all(&self) -> impl Iterator<Item = QueueNumber> + '_ {
+        self.reaping.iter().copied()
     }
 
     /// After something was taken from the queue that is reaped now.
@@ -234,7 +290,7 @@ impl Queues {
         assert_eq!(front, Some(&number), "deleted queues go in order");
         if self.get(number).is_reaped() {
             self.reaping.pop_front();
-            self.numbered[number.0 as usize] = None;
+            self.take_away(number);
         }
     }
 

@@ -52,6 +52,16 @@ impl Limiter {
         u64::try_from(self.arrival.div_ceil(u128::from(limit.requests))).unwrap_or(u64::MAX)
     }
 
+    /// Its theoretical arrival time, in ticks: all there is of it.
+    pub fn arrival(&self) -> u128 {
+        self.arrival
+    }
+
+    /// One of that arrival time.
+    pub fn arriving(arrival: u128) -> Self {
+        Limiter { arrival }
+    }
+
     pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
         fold(&self.arrival.to_le_bytes());
     }

@@ -5,16 +5,17 @@
 //! now are parked, out of every turn, until their time comes or one of theirs is done: what is held back costs
 //! nothing, however much it is. Parking happens when a lane's turn comes, and is volatile: not part of the state.
 
+mod parked;
 mod rank;
 
 pub(crate) use rank::Rank;
 
-use std::collections::BTreeSet;
-
 use crate::config::Scheduling;
 use crate::flows::Flows;
 use crate::lanes::{Lanes, Line, UNTIL_DONE};
+use crate::list::List;
 use crate::slab::Slab;
+use parked::Parked;
 
 /// Parked lanes that are taken back at a time, however many could be: the others' turn comes with the next messages.
 const UNPARKED_MAX: usize = 64;
@@ -31,14 +32,6 @@ pub(crate) struct Ready {
 struct Level {
     lanes: Lanes,
     priority: u8,
-}
-
-/// Parked lanes, by (until, priority, flow).
-#[derive(Default)]
-struct Parked {
-    waiting: BTreeSet<(u64, u8, u32)>,
-    /// Those whose reason to wait may be gone: they are looked at again, a few at a time.
-    freed: BTreeSet<(u64, u8, u32)>,
 }
 
 /// The next message, or why there is none.
@@ -67,6 +60,12 @@ impl Ready {
     pub fn insert(&mut self, slab: &mut Slab, flows: &mut Flows, slot: u32) {
         let level = self.level_or_new(slab[slot].priority);
         level.lanes.insert(slab, flows, slot);
+    }
+
+    /// A lane of these messages, which are linked.
+    pub fn open(&mut self, slab: &Slab, flows: &mut Flows, list: List) {
+        let level = self.level_or_new(slab[list.head].priority);
+        level.lanes.open_with(slab, flows, list);
     }
 
     pub fn remove(&mut self, slab: &mut Slab, slot: u32) {
@@ -169,10 +168,11 @@ impl Ready {
 
     /// Since when the first message of a flow waits in a level.
     pub fn since_ms(&self, priority: u8, flow: u32) -> Option<u64> {
-        let level = self
-            .holds(priority)
-            .then(|| &self.levels[self.rank(priority)])?;
-        level.lanes.since_ms(flow)
+        let holds = self.holds(priority);
+        holds
+            .then(|| &self.levels[self.rank(priority)])?
+            .lanes
+            .since_ms(flow)
     }
 
     /// The first message of the highest level that is at or below this one, in the order of [`Ready::iter`].
@@ -233,25 +233,6 @@ impl Ready {
     }
 }
 
-impl Parked {
-    fn remove(&mut self, lane: &(u64, u8, u32)) {
-        let held = self.waiting.remove(lane) || self.freed.remove(lane);
-        assert!(held, "a parked lane isn't among the parked");
-    }
-
-    fn pop_due(&mut self, now_ms: u64) -> Option<(u64, u8, u32)> {
-        self.freed.pop_first().or_else(|| {
-            let is_due = self.waiting.first()?.0 <= now_ms;
-            is_due.then(|| self.waiting.pop_first()).flatten()
-        })
-    }
-
-    fn is_due(&self, now_ms: u64) -> bool {
-        let first = self.waiting.first();
-        !self.freed.is_empty() || first.is_some_and(|&(until_ms, ..)| until_ms <= now_ms)
-    }
-}
-
 /// None: every lane of the level is parked.
 fn rank(scheduling: Scheduling, lanes: &Lanes, priority: u8) -> Option<Rank> {
     let since_ms = lanes.oldest_ms()?;
@@ -261,19 +242,14 @@ fn rank(scheduling: Scheduling, lanes: &Lanes, priority: u8) -> Option<Rank> {
 #[cfg(test)]
 impl Ready {
     pub fn assert_valid(&self, slab: &Slab) {
-        let mut parked = BTreeSet::new();
+        let mut parked = std::collections::BTreeSet::new();
         for Level { lanes, priority } in &self.levels {
             lanes.assert_valid(slab, |flow, until_ms| {
                 parked.insert((until_ms, *priority, flow));
             });
         }
-        let known: BTreeSet<_> = self
-            .parked
-            .waiting
-            .union(&self.parked.freed)
-            .copied()
-            .collect();
-        assert_eq!(parked, known, "the parked lanes");
+        let known = self.parked.waiting.union(&self.parked.freed);
+        assert!(parked.iter().eq(known), "the parked lanes");
     }
 }
 

@@ -1,8 +1,9 @@
 //! What was kept with an ack: the message is gone, its result is remembered until its time is over, or until newer ones
 //! take its place. Only a message with a result costs memory here. How many go is recorded, so a replay keeps step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use crate::checkpoint::Tracked;
 use crate::ids::{GROUP_DEFAULT, GroupNumber, Location, MessageId, QueueNumber};
 
 /// What the shortest result counts, of the bytes that may be kept: so those bound their number as well. It may be changed.
@@ -25,10 +26,10 @@ pub(crate) struct Done {
 #[derive(Default)]
 pub(crate) struct Results {
     /// By message number.
-    done: BTreeMap<u64, Done>,
+    pub done: Tracked<Done>,
     expiries: BTreeSet<(u64, u64)>,
-    /// By where they lie: in the order in which they came.
-    order: BTreeMap<(u64, u32), u64>,
+    /// In the order in which they came, by when and by number.
+    order: BTreeSet<(u64, u64)>,
     bytes: u64,
 }
 
@@ -41,16 +42,19 @@ impl Results {
     pub fn put(&mut self, number: u64, done: Done) {
         self.remove(number);
         self.done.insert(number, done);
+        self.count_in(number, &done);
+    }
+
+    fn count_in(&mut self, number: u64, done: &Done) {
         self.expiries.insert((done.expires_at_ms, number));
-        let at = (done.result.lsn, done.result.offset);
-        self.order.insert(at, number);
+        self.order.insert((done.done_at_ms, number));
         self.bytes += bytes(done.result.length);
     }
 
     fn remove(&mut self, number: u64) {
-        if let Some(done) = self.done.remove(&number) {
+        if let Some(done) = self.done.remove(number) {
             self.expiries.remove(&(done.expires_at_ms, number));
-            self.order.remove(&(done.result.lsn, done.result.offset));
+            self.order.remove(&(done.done_at_ms, number));
             self.bytes -= bytes(done.result.length);
         }
     }
@@ -59,10 +63,11 @@ impl Results {
     pub fn too_many(&self, length: u32, bytes_max: u64) -> Option<u32> {
         let max = bytes_max.checked_sub(bytes(length))?;
         let (mut left, mut count) = (self.bytes, 0);
-        let mut oldest = self.order.values();
+        let mut oldest = self.order.iter();
         while left > max {
-            let number = oldest.next().expect("its bytes are counted");
-            left -= bytes(self.done[number].result.length);
+            let &(_, number) = oldest.next().expect("its bytes are counted");
+            let done = self.done.get(number).expect("it is in order");
+            left -= bytes(done.result.length);
             count += 1;
         }
         Some(count)
@@ -74,9 +79,21 @@ impl Results {
         done.is_some_and(|done| done.group == GROUP_DEFAULT)
     }
 
+    /// What follows from the results of a checkpoint.
+    pub fn load(&mut self) {
+        let done: Vec<(u64, Done)> = self
+            .done
+            .iter()
+            .map(|(number, done)| (number, *done))
+            .collect();
+        for (number, done) in done {
+            self.count_in(number, &done);
+        }
+    }
+
     pub fn find(&self, id: MessageId, now_ms: u64) -> Option<&Done> {
         self.done
-            .get(&id.number)
+            .get(id.number)
             .filter(|done| done.slot == id.slot && done.expires_at_ms > now_ms)
     }
 
@@ -97,7 +114,7 @@ impl Results {
     /// The first `count` that came, whether or not they are over.
     pub fn evict(&mut self, count: u32) {
         for _ in 0..count {
-            let (_, &number) = self.order.first_key_value().expect("a result is there");
+            let &(_, number) = self.order.first().expect("a result is there");
             self.remove(number);
         }
     }

@@ -2,8 +2,7 @@
 //! told from a lease lost to somebody else, and is told what was enqueued with it. Groups
 //! are told apart. Bounded; what is older is forgotten.
 
-use std::collections::{BTreeMap, VecDeque};
-
+use crate::checkpoint::{Paged, Tracked};
 use crate::ids::LeaseId;
 use crate::record::Followed;
 use crate::segmented::{Segmented, mix};
@@ -24,37 +23,39 @@ pub(crate) enum Ending {
 }
 
 #[derive(Clone, Copy)]
-struct Entry {
-    copy: u64,
-    delivery: u32,
-    ending: Ending,
+pub(crate) struct Entry {
+    pub copy: u64,
+    pub delivery: u32,
+    pub ending: Ending,
 }
 
 /// See the module.
 pub(crate) struct Settled {
-    table: Segmented<Entry>,
-    order: VecDeque<u64>,
-    /// What was enqueued with an ack; in `followed_order` those that have any.
-    followed: BTreeMap<u64, Box<[Followed]>>,
-    followed_order: VecDeque<u64>,
+    /// Round and round: the one of a serial lies at the serial's remainder.
+    pub ring: Paged<Entry>,
+    /// Of the next one.
+    pub serial: u64,
+    /// Where a copy's is.
+    table: Segmented<u32>,
+    /// What was enqueued with an ack, by its serial.
+    pub followed: Tracked<Box<[Followed]>>,
     followed_count: usize,
 }
 
 impl Settled {
     pub fn new() -> Self {
         Settled {
+            ring: Paged::new(),
+            serial: 0,
             table: Segmented::new(),
-            order: VecDeque::new(),
-            followed: BTreeMap::new(),
-            followed_order: VecDeque::new(),
+            followed: Tracked::default(),
             followed_count: 0,
         }
     }
 
-    /// What was enqueued with the ack that ends this lease next.
-    pub fn follow(&mut self, lease: LeaseId, messages: &[Followed]) {
-        self.followed_order.push_back(lease.copy());
-        self.followed.insert(lease.copy(), messages.into());
+    /// What was enqueued with the ack that ends a lease next.
+    pub fn follow(&mut self, messages: &[Followed]) {
+        self.followed.insert(self.serial, messages.into());
         self.followed_count += messages.len();
         while self.followed_count > FOLLOWED_MAX {
             self.forget_followed();
@@ -63,58 +64,90 @@ impl Settled {
 
     /// What was enqueued with the ack of a lease that is remembered, as long as that is.
     pub fn followed(&self, lease: LeaseId) -> &[Followed] {
-        let followed = self.followed.get(&lease.copy());
+        let place = self.place(lease.copy());
+        let followed = place.and_then(|place| self.followed.get(self.serial_at(place)));
         followed.map_or(&[], |messages| messages)
     }
 
     fn forget_followed(&mut self) {
-        let oldest = self.followed_order.pop_front().expect("one is remembered");
-        let messages = self.followed.remove(&oldest).expect("as long as its lease");
+        let (_, messages) = self.followed.pop_first().expect("one is remembered");
         self.followed_count -= messages.len();
     }
 
     pub fn put(&mut self, lease: LeaseId, ending: Ending) {
         let (copy, delivery) = (lease.copy(), lease.delivery);
-        if self.order.len() == SETTLED_MAX {
-            let oldest = self.order.pop_front().expect("the memory is full");
-            self.table.remove(mix(oldest), |entry| entry.copy == oldest);
-            if self.followed_order.front() == Some(&oldest) {
-                self.forget_followed();
-            }
-        }
-        self.order.push_back(copy);
         let entry = Entry {
             copy,
             delivery,
             ending,
         };
-        self.table.put(
-            mix(copy),
-            entry,
-            |old| old.copy == copy,
-            |old| mix(old.copy),
-        );
+        let place = (self.serial % SETTLED_MAX as u64) as u32;
+        if self.ring.len() < SETTLED_MAX {
+            self.ring.push(entry);
+        } else {
+            self.forget_at(place);
+            self.ring[place] = entry;
+        }
+        self.serial += 1;
+        self.find_at(place);
+    }
+
+    fn forget_at(&mut self, place: u32) {
+        let oldest = self.ring[place].copy;
+        self.table.remove(mix(oldest), |&other| other == place);
+        let first = self.followed.first().map(|(serial, _)| serial);
+        if first.is_some_and(|first| first == self.serial_at(place)) {
+            self.forget_followed();
+        }
+    }
+
+    /// The entry at a place is found by its copy from here on.
+    fn find_at(&mut self, place: u32) {
+        let (ring, copy) = (&self.ring, self.ring[place].copy);
+        let equal = |&other: &u32| ring[other].copy == copy;
+        let rehash = |&other: &u32| mix(ring[other].copy);
+        self.table.put(mix(copy), place, equal, rehash);
+    }
+
+    /// What follows from the entries of a checkpoint.
+    pub fn load(&mut self) {
+        (0..self.ring.len() as u32).for_each(|place| self.find_at(place));
+        self.followed_count = self
+            .followed
+            .iter()
+            .map(|(_, messages)| messages.len())
+            .sum();
+    }
+
+    fn place(&self, copy: u64) -> Option<u32> {
+        let equal = |&other: &u32| self.ring[other].copy == copy;
+        self.table.find(mix(copy), equal).copied()
+    }
+
+    /// The serial of what lies at a place.
+    fn serial_at(&self, place: u32) -> u64 {
+        let (next, max) = (self.serial, SETTLED_MAX as u64);
+        let round = next - next % max;
+        let here = round + u64::from(place);
+        if here < next { here } else { here - max }
     }
 
     /// How this very lease ended the message, if it did and is remembered.
     pub fn ending(&self, lease: LeaseId) -> Option<Ending> {
-        let copy = lease.copy();
-        let entry = self.table.find(mix(copy), |entry| entry.copy == copy)?;
+        let entry = self.ring[self.place(lease.copy())?];
         (entry.delivery == lease.delivery).then_some(entry.ending)
     }
 
     pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
-        for &copy in &self.order {
-            let entry = self
-                .table
-                .find(mix(copy), |entry| entry.copy == copy)
-                .expect("remembered");
-            fold(&copy.to_le_bytes());
+        fold(&self.serial.to_le_bytes());
+        for place in 0..self.ring.len() as u32 {
+            let entry = self.ring[place];
+            fold(&entry.copy.to_le_bytes());
             fold(&entry.delivery.to_le_bytes());
             fold(&[entry.ending as u8]);
         }
-        for copy in &self.followed_order {
-            fold(format!("{copy} {:?}", self.followed[copy]).as_bytes());
+        for entry in self.followed.iter() {
+            fold(format!("{entry:?}").as_bytes());
         }
     }
 }
@@ -144,7 +177,7 @@ mod tests {
     #[test]
     fn what_was_enqueued_is_forgotten_with_its_lease_or_when_it_is_too_much() {
         let mut settled = Settled::new();
-        settled.follow(lease(1, 1), &followed(2));
+        settled.follow(&followed(2));
         settled.put(lease(1, 1), Ending::Acked);
         (2..=SETTLED_MAX as u64).for_each(|number| settled.put(lease(number, 1), Ending::Acked));
         assert_eq!(settled.followed(lease(1, 1)), followed(2));
@@ -153,7 +186,7 @@ mod tests {
 
         let max = FOLLOWED_MAX as u64;
         for (number, count) in [(900_000, max - 1), (900_001, 1), (900_002, 1)] {
-            settled.follow(lease(number, 1), &followed(count));
+            settled.follow(&followed(count));
             settled.put(lease(number, 1), Ending::Acked);
         }
         assert_eq!(settled.followed(lease(900_000, 1)), []);

@@ -3,13 +3,13 @@
 
 use std::ops::{Index, IndexMut};
 
-use crate::chunked::Chunked;
+use crate::checkpoint::Paged;
 use crate::ids::MessageId;
 use crate::message::{Message, NONE, Place};
 
 /// Message slots.
 pub(crate) struct Slab {
-    slots: Chunked<Message>,
+    pub slots: Paged<Message>,
     free: u32,
     count: u64,
 }
@@ -17,7 +17,7 @@ pub(crate) struct Slab {
 impl Slab {
     pub fn new() -> Self {
         Slab {
-            slots: Chunked::new(),
+            slots: Paged::new(),
             free: NONE,
             count: 0,
         }
@@ -33,6 +33,11 @@ impl Slab {
 
     pub fn first_free(&self) -> u32 {
         self.free
+    }
+
+    /// What follows from the slots of a checkpoint.
+    pub fn load(&mut self, free: u32, count: u64) {
+        (self.free, self.count) = (free, count);
     }
 
     /// The slot the next message gets.
@@ -91,13 +96,13 @@ impl Index<u32> for Slab {
     type Output = Message;
 
     fn index(&self, slot: u32) -> &Message {
-        &self.slots[slot as usize]
+        &self.slots[slot]
     }
 }
 
 impl IndexMut<u32> for Slab {
     fn index_mut(&mut self, slot: u32) -> &mut Message {
-        &mut self.slots[slot as usize]
+        &mut self.slots[slot]
     }
 }
 

@@ -9,11 +9,12 @@ use crate::attempts::Attempts;
 use crate::config::Settings;
 use crate::copies::{Copies, Orphans};
 use crate::deadlines::Deadlines;
-use crate::dedup::{Dedup, Remembered};
+use crate::dedup::{Dedup, Id};
 use crate::flows::Flows;
 use crate::history::History;
 use crate::ids::{Location, MessageId, QueueNumber};
 use crate::keys::Keys;
+use crate::list::List;
 use crate::lists::SHARED;
 use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
@@ -170,10 +171,10 @@ impl State {
     }
 
     /// The message that holds a dedup id of this queue now, or was accepted under it within its window.
-    pub fn remembered(&self, queue: &Queue, hash: u128, now_ms: u64) -> Option<&Remembered> {
+    pub fn remembered(&self, queue: &Queue, hash: u128, now_ms: u64) -> Option<&Id> {
         let entry = self.dedup.find(&queue.dedup, hash, now_ms)?;
         let is_held = || {
-            let held = self.find(entry.message);
+            let held = self.find(entry.message());
             held.is_some_and(|(message, _)| message.place() != Place::Dead)
         };
         (entry.expires_at_ms != DedupEntry::UNTIL_DONE || is_held()).then_some(entry)
@@ -203,6 +204,24 @@ impl State {
             "a record names a message that is gone"
         );
         id.slot
+    }
+
+    /// Whether there is such an ordering key, of that queue.
+    pub fn is_key_of(&self, key: u32, queue: QueueNumber) -> bool {
+        key < self.keys.keys.len() as u32 && self.keys[key].queue == queue
+    }
+
+    /// Whether there is such a fairness key, of that queue.
+    pub fn is_flow_of(&self, flow: u32, queue: QueueNumber) -> bool {
+        flow < self.flows.flows.len() as u32 && self.flows[flow].queue == queue
+    }
+
+    /// Puts linked ready messages, already counted, in their lane.
+    pub fn open_lane(&mut self, list: List) {
+        let id = self.list_of(list.head);
+        let queue = self.queues.get_mut(self.messages[list.head].queue);
+        let ready = queue.lists.get_mut(id).expect("its messages were counted");
+        ready.open(&self.messages, &mut self.flows, list);
     }
 
     /// Takes a message from the place it is in to another.

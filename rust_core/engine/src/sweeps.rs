@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
+use crate::checkpoint::SweepImage;
 use crate::ids::{MessageId, QueueNumber};
 use crate::sweep::{SWEEP_ACTED_MAX, SWEEP_SAMPLE_MAX, SweepEnd, SweepPlan, SweepTally, SweepView};
 
@@ -41,6 +42,17 @@ impl Sweep {
             created_at_ms: self.created_at_ms,
             ended: self.ended,
             sample: self.sample.clone(),
+        }
+    }
+
+    /// What a checkpoint keeps of it.
+    fn image(&self) -> SweepImage {
+        SweepImage {
+            view: self.view(),
+            queue: self.queue,
+            numbered: self.numbered,
+            cursor: self.cursor,
+            next_at_ms: self.next_at_ms,
         }
     }
 
@@ -178,11 +190,52 @@ impl Scan {
 pub(crate) struct Sweeps {
     sweeps: BTreeMap<u64, Sweep>,
     /// The last number given.
-    numbered: u64,
+    pub numbered: u64,
     running: usize,
+    /// Since the last checkpoint began. They are few, so it takes all of them or none.
+    changed: bool,
+    begun: bool,
+    taken: Option<Vec<(u64, SweepImage)>>,
 }
 
 impl Sweeps {
+    /// A checkpoint begins.
+    pub fn begin(&mut self) {
+        self.begun = std::mem::take(&mut self.changed);
+        let images = self
+            .sweeps
+            .iter()
+            .map(|(&number, sweep)| (number, sweep.image()));
+        self.taken = self.begun.then(|| images.collect());
+    }
+
+    /// The checkpoint's only block.
+    pub fn next(&mut self) -> Option<Vec<(u64, SweepImage)>> {
+        self.taken.take()
+    }
+
+    /// The checkpoint came to nothing.
+    pub fn abandon(&mut self) {
+        self.changed |= std::mem::take(&mut self.begun);
+        self.taken = None;
+    }
+
+    /// Blocks that changed: one at most.
+    pub fn changed(&self) -> usize {
+        usize::from(self.changed)
+    }
+
+    /// Has them written with the next checkpoint.
+    pub fn rewrite(&mut self) {
+        self.changed = true;
+    }
+
+    /// As a checkpoint has it.
+    pub fn load(&mut self, sweep: Sweep) {
+        self.running += usize::from(sweep.ended.is_none());
+        self.sweeps.insert(sweep.number, sweep);
+    }
+
     pub fn next_number(&self) -> u64 {
         self.numbered + 1
     }
@@ -192,6 +245,7 @@ impl Sweeps {
     }
 
     pub fn get_mut(&mut self, number: u64) -> Option<&mut Sweep> {
+        self.changed = true;
         self.sweeps.get_mut(&number)
     }
 
@@ -216,18 +270,20 @@ impl Sweeps {
 
     pub fn insert(&mut self, sweep: Sweep) {
         assert_eq!(sweep.number, self.next_number(), "sweeps count up by one");
+        self.changed = true;
         self.numbered = sweep.number;
         self.running += 1;
         self.sweeps.insert(sweep.number, sweep);
     }
 
     pub fn end(&mut self, number: u64, end: SweepEnd, now_ms: u64) {
-        let sweep = self.sweeps.get_mut(&number);
+        let sweep = self.get_mut(number);
         sweep.expect("a sweep that ends is there").end(end, now_ms);
         self.running -= 1;
     }
 
     pub fn forget(&mut self, number: u64) {
+        self.changed = true;
         let sweep = self.sweeps.remove(&number);
         let ended = sweep.is_some_and(|sweep| sweep.ended.is_some());
         assert!(ended, "only an ended sweep is forgotten");

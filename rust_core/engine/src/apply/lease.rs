@@ -93,7 +93,7 @@ impl State {
     pub(super) fn follow_up(&mut self, id: MessageId, group: GroupNumber, messages: &[Followed]) {
         let lease = self.lease_of(self.leased_slot(id));
         assert_eq!(lease.group, group, "a group acks another's copy");
-        self.settled.follow(lease, messages);
+        self.settled.follow(messages);
     }
 
     /// The result is the message's, whichever group's copy it was; of several the last.
@@ -147,6 +147,7 @@ impl State {
     pub(super) fn extend(&mut self, id: MessageId, until_ms: u64) {
         let slot = self.leased_slot(id);
         self.see_holder(slot);
+        self.messages.slots.touch(slot);
         self.deadlines.set(slot, id.number, Some(until_ms));
     }
 

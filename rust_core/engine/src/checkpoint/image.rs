@@ -51,6 +51,89 @@ pub enum Image {
     Sweeps(Vec<(u64, SweepImage)>),
 }
 
+/// The kinds of blocks, each with its number in the byte format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "as the variants of Image")]
+pub enum Kind {
+    Messages = 1,
+    Keys = 2,
+    Flows = 3,
+    DedupIds = 4,
+    Settled = 5,
+    Followed = 6,
+    Retries = 7,
+    Failures = 8,
+    Deaths = 9,
+    Copies = 10,
+    Results = 11,
+    Attempts = 12,
+    Queues = 13,
+    Sweeps = 14,
+}
+
+impl Kind {
+    /// All of them, in order.
+    pub const ALL: [Kind; 14] = [
+        Kind::Messages,
+        Kind::Keys,
+        Kind::Flows,
+        Kind::DedupIds,
+        Kind::Settled,
+        Kind::Followed,
+        Kind::Retries,
+        Kind::Failures,
+        Kind::Deaths,
+        Kind::Copies,
+        Kind::Results,
+        Kind::Attempts,
+        Kind::Queues,
+        Kind::Sweeps,
+    ];
+}
+
+impl Image {
+    /// Which kind it is of.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Image::Messages(_) => Kind::Messages,
+            Image::Keys(_) => Kind::Keys,
+            Image::Flows(_) => Kind::Flows,
+            Image::DedupIds(_) => Kind::DedupIds,
+            Image::Settled(_) => Kind::Settled,
+            Image::Followed(_) => Kind::Followed,
+            Image::Retries(_) => Kind::Retries,
+            Image::Failures(_) => Kind::Failures,
+            Image::Deaths(_) => Kind::Deaths,
+            Image::Copies(_) => Kind::Copies,
+            Image::Results(_) => Kind::Results,
+            Image::Attempts(_) => Kind::Attempts,
+            Image::Queues(_) => Kind::Queues,
+            Image::Sweeps(_) => Kind::Sweeps,
+        }
+    }
+
+    /// Nothing is in it: the block need not be kept.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Image::Messages(entries) => entries.is_empty(),
+            Image::Keys(entries) => entries.is_empty(),
+            Image::Flows(entries) => entries.is_empty(),
+            Image::DedupIds(entries) => entries.is_empty(),
+            Image::Settled(entries) => entries.is_empty(),
+            Image::Followed(entries) => entries.is_empty(),
+            Image::Retries(entries) => entries.is_empty(),
+            Image::Failures(entries) => entries.is_empty(),
+            Image::Deaths(entries) => entries.is_empty(),
+            Image::Copies(entries) => entries.is_empty(),
+            Image::Results(entries) => entries.is_empty(),
+            Image::Attempts(entries) => entries.is_empty(),
+            Image::Queues(entries) => entries.is_empty(),
+            Image::Sweeps(entries) => entries.is_empty(),
+        }
+    }
+}
+
 /// One index entry; in a free slot, `number` is 0 and `next` the next free slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageImage {
@@ -194,6 +277,8 @@ pub struct ResultImage {
     pub slot: u32,
     /// Its queue.
     pub queue: QueueNumber,
+    /// Whose result it is.
+    pub group: GroupNumber,
     /// When it was acked.
     pub done_at_ms: u64,
     /// When it is forgotten.
@@ -246,6 +331,8 @@ pub struct QueueImage {
     pub retired: Vec<u64>,
     /// Its members, by name.
     pub members: Vec<MemberImage>,
+    /// Slots, ascending, of the messages that members held who left, member by member.
+    pub left: Vec<Vec<u32>>,
     /// The queue number its dedup ids are told by.
     pub dedup_of: QueueNumber,
     /// First and last entry of each run of dedup ids.

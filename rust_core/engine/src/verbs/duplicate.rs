@@ -25,7 +25,7 @@ pub(super) fn find(
     };
     let queue = state.queues.get(queue);
     match state.remembered(queue, dedup.hash, now_ms) {
-        Some(earlier) if earlier.fingerprint == dedup.fingerprint => Ok(Some(earlier.message)),
+        Some(earlier) if earlier.fingerprint == dedup.fingerprint => Ok(Some(earlier.message())),
         Some(_) => Err(Rejection::DedupConflict),
         None => Ok(None),
     }

@@ -29,7 +29,9 @@ pub(crate) fn run(batch: &mut Batch, messages_brought: usize) {
         let Some(queue) = state.dedup.first_due(batch.now_ms).filter(|_| left > 0) else {
             return;
         };
-        let due = state.queues.get(queue).dedup.due(batch.now_ms, left);
+        let due = state
+            .dedup
+            .due(&state.queues.get(queue).dedup, batch.now_ms, left);
         left -= due;
         batch.commit(Record::Forgotten {
             queue,

@@ -1,0 +1,219 @@
+//! The way back: a partition from a checkpoint's head and blocks. Whatever is in them, it ends with a state that holds
+//! together, or with what contradicts what. Replay goes on at the batch after the head's.
+
+use std::fmt;
+
+use super::image::{Block, Head, Image, MessageImage};
+use super::paged::BLOCK;
+use super::{derive, load};
+use crate::config::Settings;
+use crate::dedup::Id;
+use crate::flows::{Debt, Flow};
+use crate::ids::MESSAGE_NUMBER_MAX;
+use crate::keys::Key;
+use crate::list::List;
+use crate::message::{Message, NONE};
+use crate::partition::Partition;
+use crate::settled::{Ending, Entry, SETTLED_MAX};
+use crate::state::{Cursor, State};
+
+/// What of a checkpoint can't be: it was not written by a checkpoint of this format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction(pub(crate) String);
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Contradiction {}
+
+/// Err, with what `says`, unless `holds`.
+pub(crate) fn check(holds: bool, says: impl FnOnce() -> String) -> Result<(), Contradiction> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Contradiction(says()))
+    }
+}
+
+/// A partition that is being restored.
+pub struct Restoration {
+    head: Head,
+    state: State,
+}
+
+impl Restoration {
+    /// Begins with a head. `settings` are the owner's.
+    pub fn new(head: Head, settings: Settings) -> Self {
+        let mut state = State::new(settings);
+        (state.lsn, state.epoch) = (head.lsn, head.epoch);
+        state.secret = Some(head.secret);
+        state.numbered = head.numbered;
+        state.cursor = Cursor {
+            lsn: head.lsn,
+            now_ms: head.now_ms,
+            offset: 0,
+        };
+        load::begin(&mut state, &head);
+        Restoration { head, state }
+    }
+
+    /// Adds a block. Blocks of one kind come in ascending order, each once.
+    pub fn add(&mut self, block: Block) -> Result<(), Contradiction> {
+        let (index, state) = (block.index, &mut self.state);
+        match block.image {
+            Image::Messages(images) => {
+                append(
+                    index,
+                    state.messages.slots.len(),
+                    self.head.arrays[0].0,
+                    images.len(),
+                )?;
+                for image in &images {
+                    let slot = state.messages.slots.len() as u32;
+                    state.messages.slots.push(message(image)?);
+                    if image.leased_until_ms > 0 {
+                        let until_ms = Some(image.leased_until_ms);
+                        state.deadlines.set(slot, image.number, until_ms);
+                    }
+                }
+            }
+            Image::Keys(images) => {
+                append(
+                    index,
+                    state.keys.keys.len(),
+                    self.head.arrays[1].0,
+                    images.len(),
+                )?;
+                images.iter().for_each(|image| {
+                    let (head, tail) = image.waiting;
+                    state.keys.keys.push(Key {
+                        queue: image.queue,
+                        hash: image.hash,
+                        list: image.list,
+                        head: image.head,
+                        waiting: List { head, tail },
+                        next: image.next,
+                        previous: image.previous,
+                    });
+                });
+            }
+            Image::Flows(images) => {
+                append(
+                    index,
+                    state.flows.flows.len(),
+                    self.head.arrays[2].0,
+                    images.len(),
+                )?;
+                images.iter().for_each(|image| {
+                    state.flows.flows.push(Flow {
+                        queue: image.queue,
+                        hash: image.hash,
+                        messages: image.messages,
+                        in_flight: 0,
+                        weight: 1,
+                        waits: false,
+                        debt: Debt::default(),
+                    });
+                });
+            }
+            Image::DedupIds(images) => {
+                let entries = &mut state.dedup.ids.entries;
+                append(index, entries.len(), self.head.arrays[3].0, images.len())?;
+                images.iter().for_each(|image| {
+                    let mut id = Id::new(
+                        image.key,
+                        image.fingerprint,
+                        image.expires_at_ms,
+                        image.message,
+                    );
+                    id.next = image.next;
+                    entries.push(id);
+                });
+            }
+            Image::Settled(images) => {
+                let len = self.head.settled.min(SETTLED_MAX as u64) as u32;
+                append(index, state.settled.ring.len(), len, images.len())?;
+                images.iter().for_each(|image| {
+                    state.settled.ring.push(Entry {
+                        copy: image.copy,
+                        delivery: image.delivery,
+                        ending: if image.acked {
+                            Ending::Acked
+                        } else {
+                            Ending::Nacked
+                        },
+                    });
+                });
+            }
+            image => load::add(state, image)?,
+        }
+        Ok(())
+    }
+
+    /// The partition, with every block added.
+    pub fn finish(mut self) -> Result<Partition, Contradiction> {
+        derive::finish(&mut self.state, &self.head)?;
+        Ok(Partition::restored(
+            self.head.partition,
+            self.state,
+            self.head.now_ms,
+        ))
+    }
+}
+
+/// A block of an array continues it.
+fn append(index: u64, len: usize, all: u32, count: usize) -> Result<(), Contradiction> {
+    let first = index.saturating_mul(BLOCK as u64);
+    let left = u64::from(all).saturating_sub(first);
+    let fits = first == len as u64 && count as u64 == left.min(BLOCK as u64);
+    check(fits, || {
+        format!("block {index} holds {count} entries after {len} of {all}")
+    })
+}
+
+fn message(image: &MessageImage) -> Result<Message, Contradiction> {
+    let holds =
+        image.number <= MESSAGE_NUMBER_MAX && (image.number > 0) == (image.status & 0b111 != 0);
+    check(holds && image.status & 0b111 <= 5, || {
+        format!(
+            "message {} has the status {:#x}",
+            image.number, image.status
+        )
+    })?;
+    if image.number == 0 {
+        return Ok(Message::free(image.next));
+    }
+    let mut message = Message::new(image.number, image.queue, image.priority, image.envelope);
+    message.restore(image.status, image.at_ms);
+    message.set_expiry(image.expires_at_ms);
+    (message.key, message.flow) = (image.key, image.flow);
+    (message.next, message.previous) = (image.next, image.previous);
+    (message.deliveries, message.attempts) = (image.deliveries, image.attempts);
+    Ok(message)
+}
+
+/// Whether each entry of a chain of free ones, which begins at `first`, is one that `is_free` says so of; the count of
+/// them.
+pub(super) fn free_entries(
+    what: &str,
+    first: u32,
+    len: u32,
+    next_free: impl Fn(u32) -> Option<u32>,
+) -> Result<Vec<bool>, Contradiction> {
+    let mut free = vec![false; len as usize];
+    let mut place = first;
+    while place != NONE {
+        let next = (place < len && !free[place as usize]).then(|| next_free(place));
+        let Some(Some(next)) = next else {
+            return Err(Contradiction(format!(
+                "{what} {place} is among the free ones"
+            )));
+        };
+        free[place as usize] = true;
+        place = next;
+    }
+    Ok(free)
+}
