@@ -28,10 +28,6 @@ impl<T> Segmented<T> {
         self.count == 0
     }
 
-    pub fn find_mut(&mut self, hash: u64, equal: impl FnMut(&T) -> bool) -> Option<&mut T> {
-        self.segments[segment(hash)].find_mut(hash, equal)
-    }
-
     /// Adds `value`, in place of an equal one if there is one.
     pub fn put(
         &mut self,

@@ -40,10 +40,6 @@ impl<V: Clone> Tracked<V> {
         self.entries.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     pub fn get(&self, key: u64) -> Option<&V> {
         self.entries.get(&key)
     }
@@ -51,12 +47,6 @@ impl<V: Clone> Tracked<V> {
     /// By key.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &V)> {
         self.entries.iter().map(|(&key, value)| (key, value))
-    }
-
-    /// By key, those below `end`.
-    pub fn below(&self, end: u64) -> impl DoubleEndedIterator<Item = (u64, &V)> {
-        let below = self.entries.range(..end);
-        below.map(|(&key, value)| (key, value))
     }
 
     pub fn first(&self) -> Option<(u64, &V)> {

@@ -2,6 +2,7 @@
 //! hold the same state, and every invariant must hold in both.
 
 mod any;
+pub(crate) mod checkpoints;
 mod invariants;
 mod ledger;
 mod limits;
@@ -27,6 +28,7 @@ pub(crate) struct Twin {
     pub live: Partition,
     pub replica: Partition,
     pub now_ms: u64,
+    checkpoints: checkpoints::Checkpoints,
 }
 
 impl Twin {
@@ -44,6 +46,7 @@ impl Twin {
             live,
             replica,
             now_ms: 1_700_000_000_000,
+            checkpoints: checkpoints::Checkpoints::default(),
         };
         twin.fence();
         twin
@@ -51,7 +54,10 @@ impl Twin {
 
     /// A takeover: what was replayed decides from here on, and what decided is its replica.
     pub fn fence(&mut self) {
-        std::mem::swap(&mut self.live, &mut self.replica);
+        match self.checkpoints.take_over() {
+            Some(restored) => self.live = restored,
+            None => std::mem::swap(&mut self.live, &mut self.replica),
+        }
         let step = self.live.fence(self.now_ms, [7; 32]);
         self.compare(&step);
     }
@@ -81,6 +87,11 @@ impl Twin {
             step.records
         );
         self.live.assert_invariants();
+        self.checkpoints.replay(step, self.now_ms, &self.live);
+    }
+
+    pub fn checkpoint(&mut self, next: checkpoints::CheckpointMove) {
+        self.checkpoints.make(next, &mut self.live);
     }
 
     pub fn ask(&mut self, command: Command) -> Reply {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::any::{QUEUES, any_config, any_message, any_patch};
+use super::checkpoints::CheckpointMove;
 use super::ledger::Ledger;
 use super::sweeps::{self, SweepMove};
 use super::{Twin, config, nack, peek};
@@ -104,6 +105,7 @@ enum Move {
         which: usize,
     },
     Sweep(SweepMove),
+    Checkpoint(CheckpointMove),
     Fence,
 }
 
@@ -142,7 +144,18 @@ fn any_move() -> impl Strategy<Value = Move> {
         1 => which().prop_map(|which| Move::Cancel { which }),
         2 => (queue(), which()).prop_map(|(queue, which)| Move::Look { queue, which }),
         8 => sweeps::any_move(QUEUES.len()).prop_map(Move::Sweep),
+        3 => any_checkpoint().prop_map(Move::Checkpoint),
         1 => Just(Move::Fence),
+    ]
+}
+
+fn any_checkpoint() -> impl Strategy<Value = CheckpointMove> {
+    prop_oneof![
+        6 => Just(CheckpointMove::Begin),
+        6 => (0_usize..4).prop_map(CheckpointMove::Take),
+        6 => Just(CheckpointMove::End),
+        1 => Just(CheckpointMove::Abandon),
+        1 => Just(CheckpointMove::Lose),
     ]
 }
 
@@ -373,6 +386,11 @@ proptest! {
             twin.wait(wait_ms);
             if moves.iter().any(|next| matches!(next, Move::Fence)) {
                 twin.fence();
+            }
+            for next in &moves {
+                if let Move::Checkpoint(next) = next {
+                    twin.checkpoint(*next);
+                }
             }
             let commands = moves.into_iter().filter_map(|next| command(&ledger, next)).collect();
             let step = ledger.step(&mut twin, commands);

@@ -1,0 +1,125 @@
+//! Checkpoints of a twin: what was taken is kept as a server keeps it, the last block of each kind and index. Whenever
+//! one ends, a partition restored from it must hold the state that the live one had when it began, and go on as a
+//! replica from there.
+
+use std::collections::BTreeMap;
+
+use super::{folded, settings};
+use crate::checkpoint::{Block, Head, Kind, Restoration};
+use crate::partition::{Partition, Step};
+
+/// What to do about checkpoints.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CheckpointMove {
+    /// Begin one, unless one is under way.
+    Begin,
+    /// Take so many blocks.
+    Take(usize),
+    /// Take the rest, and end it.
+    End,
+    /// Give it up.
+    Abandon,
+    /// End it, and have it come to nothing after all.
+    Lose,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Checkpoints {
+    /// Of checkpoints that ended, and of the one under way.
+    kept: BTreeMap<(Kind, u64), Block>,
+    taken: Vec<Block>,
+    /// The fold when the one under way began.
+    begun: Option<Vec<u8>>,
+    /// Steps since then.
+    since: Vec<(Step, u64)>,
+    /// Restored from the last one that ended.
+    restored: Option<Partition>,
+}
+
+impl Checkpoints {
+    /// A takeover, by what was restored if there is any: it knows which blocks are kept. Whoever replayed all of it
+    /// knows of none.
+    pub fn take_over(&mut self) -> Option<Partition> {
+        let restored = self.restored.take();
+        self.begun = None;
+        if restored.is_none() {
+            self.kept.clear();
+        }
+        restored
+    }
+
+    /// What was restored replays what was decided since.
+    pub fn replay(&mut self, step: &Step, now_ms: u64, live: &Partition) {
+        if step.records.is_empty() {
+            return;
+        }
+        if self.begun.is_some() {
+            self.since.push((step.clone(), now_ms));
+        }
+        if let Some(restored) = &mut self.restored {
+            go_on(restored, step, now_ms);
+            assert!(
+                folded(restored) == folded(live),
+                "a restored one differs after {:?}",
+                step.records
+            );
+        }
+    }
+
+    pub fn make(&mut self, next: CheckpointMove, live: &mut Partition) {
+        match next {
+            CheckpointMove::Begin => {
+                if live.begin_checkpoint().is_some() {
+                    self.begun = Some(folded(live));
+                    self.taken.clear();
+                    self.since.clear();
+                }
+            }
+            _ if self.begun.is_none() => {}
+            CheckpointMove::Take(count) => (0..count).for_each(|_| {
+                self.taken.extend(live.next_block());
+            }),
+            CheckpointMove::Abandon => {
+                live.abandon_checkpoint();
+                self.begun = None;
+            }
+            CheckpointMove::Lose => {
+                while live.next_block().is_some() {}
+                live.end_checkpoint();
+                live.abandon_checkpoint();
+                self.begun = None;
+            }
+            CheckpointMove::End => {
+                self.taken.extend(std::iter::from_fn(|| live.next_block()));
+                let head = live.end_checkpoint();
+                for block in self.taken.drain(..) {
+                    self.kept.insert((block.image.kind(), block.index), block);
+                }
+                self.kept.retain(|_, block| !block.image.is_empty());
+                let mut restored = restored(head, self.kept.values().cloned());
+                assert!(
+                    Some(folded(&restored)) == self.begun.take(),
+                    "a restored state differs"
+                );
+                restored.assert_invariants();
+                for (step, now_ms) in self.since.drain(..) {
+                    go_on(&mut restored, &step, now_ms);
+                }
+                assert!(folded(&restored) == folded(live), "a restored one differs");
+                self.restored = Some(restored);
+            }
+        }
+    }
+}
+
+fn go_on(restored: &mut Partition, step: &Step, now_ms: u64) {
+    restored.replay(step.lsn, now_ms, &step.records);
+    restored.assert_invariants();
+}
+
+fn restored(head: Head, blocks: impl Iterator<Item = Block>) -> Partition {
+    let mut restoration = Restoration::new(head, settings());
+    blocks.for_each(|block| restoration.add(block).expect("a block of this checkpoint"));
+    restoration.finish().expect("a whole checkpoint")
+}
