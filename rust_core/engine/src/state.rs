@@ -14,7 +14,6 @@ use crate::flows::Flows;
 use crate::history::History;
 use crate::ids::{Location, MessageId, QueueNumber};
 use crate::keys::Keys;
-use crate::list::List;
 use crate::lists::SHARED;
 use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
@@ -204,24 +203,6 @@ impl State {
             "a record names a message that is gone"
         );
         id.slot
-    }
-
-    /// Whether there is such an ordering key, of that queue.
-    pub fn is_key_of(&self, key: u32, queue: QueueNumber) -> bool {
-        key < self.keys.keys.len() as u32 && self.keys[key].queue == queue
-    }
-
-    /// Whether there is such a fairness key, of that queue.
-    pub fn is_flow_of(&self, flow: u32, queue: QueueNumber) -> bool {
-        flow < self.flows.flows.len() as u32 && self.flows[flow].queue == queue
-    }
-
-    /// Puts linked ready messages, already counted, in their lane.
-    pub fn open_lane(&mut self, list: List) {
-        let id = self.list_of(list.head);
-        let queue = self.queues.get_mut(self.messages[list.head].queue);
-        let ready = queue.lists.get_mut(id).expect("its messages were counted");
-        ready.open(&self.messages, &mut self.flows, list);
     }
 
     /// Takes a message from the place it is in to another.

@@ -294,3 +294,23 @@ fn queues(state: &mut State) -> Result<(), Contradiction> {
     state.queues.marks.load(state.queues.numbered.len());
     Ok(())
 }
+
+impl State {
+    /// Whether there is such an ordering key, of that queue.
+    pub fn is_key_of(&self, key: u32, queue: QueueNumber) -> bool {
+        key < self.keys.keys.len() as u32 && self.keys[key].queue == queue
+    }
+
+    /// Whether there is such a fairness key, of that queue.
+    pub fn is_flow_of(&self, flow: u32, queue: QueueNumber) -> bool {
+        flow < self.flows.flows.len() as u32 && self.flows[flow].queue == queue
+    }
+
+    /// Puts linked ready messages, already counted, in their lane.
+    pub fn open_lane(&mut self, list: List) {
+        let id = self.list_of(list.head);
+        let queue = self.queues.get_mut(self.messages[list.head].queue);
+        let ready = queue.lists.get_mut(id).expect("its messages were counted");
+        ready.open(&self.messages, &mut self.flows, list);
+    }
+}

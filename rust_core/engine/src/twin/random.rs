@@ -387,11 +387,7 @@ proptest! {
             if moves.iter().any(|next| matches!(next, Move::Fence)) {
                 twin.fence();
             }
-            for next in &moves {
-                if let Move::Checkpoint(next) = next {
-                    twin.checkpoint(*next);
-                }
-            }
+            moves.iter().for_each(|next| if let Move::Checkpoint(next) = next { twin.checkpoint(*next) });
             let commands = moves.into_iter().filter_map(|next| command(&ledger, next)).collect();
             let step = ledger.step(&mut twin, commands);
             let idle = step.records.is_empty();
