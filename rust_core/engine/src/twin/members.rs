@@ -16,7 +16,7 @@ const PER_STEP_MAX: u32 = 2048;
 
 const WORKERS: [&str; 3] = ["a", "b", "c"];
 
-fn poll(consumer: &str, messages_max: u32) -> Command {
+pub(super) fn poll(consumer: &str, messages_max: u32) -> Command {
     let mut command = receive("q", messages_max);
     if let Command::Receive { consumer: of, .. } = &mut command {
         *of = consumer.into();
@@ -24,7 +24,7 @@ fn poll(consumer: &str, messages_max: u32) -> Command {
     command
 }
 
-fn received(twin: &mut Twin, consumer: &str) -> Vec<Delivered> {
+pub(super) fn received(twin: &mut Twin, consumer: &str) -> Vec<Delivered> {
     match twin.ask(poll(consumer, 1000)) {
         Reply::Received { messages, .. } => messages,
         other => panic!("{other:?}"),
@@ -43,7 +43,7 @@ fn leave(twin: &mut Twin, consumer: &str) -> u64 {
     }
 }
 
-fn heartbeat(consumer: &str) -> Command {
+pub(super) fn heartbeat(consumer: &str) -> Command {
     Command::Heartbeat {
         queue: "q".into(),
         group: "default".into(),
@@ -52,7 +52,7 @@ fn heartbeat(consumer: &str) -> Command {
     }
 }
 
-fn members(twin: &mut Twin) -> Vec<Box<str>> {
+pub(super) fn members(twin: &mut Twin) -> Vec<Box<str>> {
     let members = twin.group("q", "default").members;
     members.into_iter().map(|member| member.consumer).collect()
 }
@@ -64,7 +64,7 @@ fn keyed(key: u64) -> NewMessage {
     }
 }
 
-fn enqueue(twin: &mut Twin, messages: Vec<NewMessage>) -> Step {
+pub(super) fn enqueue(twin: &mut Twin, messages: Vec<NewMessage>) -> Step {
     let queue = "q".into();
     twin.step(vec![Command::Enqueue {
         queue,
@@ -204,40 +204,6 @@ fn whatever_a_member_does_with_a_lease_shows_that_it_is_there() {
 }
 
 #[test]
-fn a_poll_that_waits_is_seen_until_it_ends() {
-    let mut twin = Twin::new();
-    twin.create("q", config());
-    let mut waiting = poll("a", 1);
-    if let Command::Receive { wait_ms, .. } = &mut waiting {
-        *wait_ms = 20 * SECOND;
-    }
-    twin.ask(waiting);
-    assert_eq!(members(&mut twin), ["a".into()]);
-    twin.wait(50 * SECOND - 1).step(vec![]);
-    assert_eq!(members(&mut twin), ["a".into()]);
-    twin.wait(1).step(vec![]);
-    assert_eq!(members(&mut twin), []);
-}
-
-#[test]
-fn a_poll_whose_client_is_gone_is_seen_no_longer() {
-    let mut twin = Twin::new();
-    twin.create("q", config());
-    let mut waiting = poll("a", 1);
-    if let Command::Receive { wait_ms, .. } = &mut waiting {
-        *wait_ms = 20 * SECOND;
-    }
-    twin.ask(waiting);
-    twin.wait(SECOND).ask(Command::Seen {
-        queue: "q".into(),
-        group: "default".into(),
-        consumer: "a".into(),
-    });
-    twin.wait(30 * SECOND).step(vec![]);
-    assert_eq!(members(&mut twin), []);
-}
-
-#[test]
 fn a_takeover_and_a_shorter_timeout_are_followed() {
     let mut twin = twin();
     twin.wait(29 * SECOND).fence();
@@ -348,56 +314,6 @@ fn a_queue_s_settings_may_end_sessions_soon() {
     };
     twin.create("q", config);
     twin.ask(heartbeat("a"));
-    twin.wait(SECOND).step(vec![]);
-    assert_eq!(members(&mut twin), []);
-}
-
-#[test]
-fn a_member_whose_poll_waits_is_there_whatever_else_it_does_meanwhile() {
-    let mut twin = Twin::new();
-    let session_timeout_ms = SECOND;
-    twin.create(
-        "q",
-        QueueConfig {
-            session_timeout_ms,
-            ..config()
-        },
-    );
-    enqueue(&mut twin, vec![message(); 2]);
-    let [done, held] = &received(&mut twin, "a")[..] else {
-        panic!("two are ready");
-    };
-    let mut waiting = poll("a", 1);
-    if let Command::Receive { wait_ms, .. } = &mut waiting {
-        *wait_ms = 20 * SECOND;
-    }
-    twin.ask(waiting);
-    twin.wait(10).step(vec![ack(done.lease), heartbeat("a")]);
-    twin.wait(5 * SECOND).step(vec![]);
-    assert_eq!(members(&mut twin), ["a".into()]);
-    twin.ask(extend(held.lease, 30 * SECOND));
-    twin.wait(15 * SECOND).step(vec![]);
-    assert_eq!(members(&mut twin), ["a".into()], "the poll just ended");
-    twin.wait(SECOND).step(vec![]);
-    assert!(members(&mut twin).is_empty());
-}
-
-#[test]
-fn a_poll_that_ends_or_is_shorter_says_nothing_of_another_that_waits() {
-    let mut twin = Twin::new();
-    twin.create("q", config());
-    let waiting = |wait_s: u64| {
-        let mut waiting = poll("a", 1);
-        if let Command::Receive { wait_ms, .. } = &mut waiting {
-            *wait_ms = wait_s * SECOND;
-        }
-        waiting
-    };
-    twin.step(vec![waiting(20), waiting(5)]);
-    enqueue(&mut twin, vec![message()]);
-    assert_eq!(received(&mut twin, "a").len(), 1);
-    twin.wait(49 * SECOND).step(vec![]);
-    assert_eq!(members(&mut twin), ["a".into()]);
     twin.wait(SECOND).step(vec![]);
     assert_eq!(members(&mut twin), []);
 }

@@ -8,6 +8,7 @@ mod ledger;
 mod limits;
 mod many_keys;
 mod members;
+mod polls;
 mod random;
 pub(crate) mod sweeps;
 mod turns;

@@ -133,7 +133,7 @@ impl Model {
         found
             .members
             .sort_by(|one, other| one.name.cmp(&other.name));
-        let keyed = self.take_up_keyed(home);
+        let keyed = self.take_up_keyed(home, |_| true);
         self.put_down(keyed);
         self.wake(home);
         self.saw(None, "join", "joined");
@@ -210,7 +210,7 @@ impl Model {
         assert_eq!(self.left.remove(0), (shadow, consumer.into()), "who leaves");
         let members = &mut self.queues[queue].groups[group].members;
         members.retain(|member| *member.name != *consumer);
-        let keyed = self.take_up_keyed(home);
+        let keyed = self.take_up_keyed(home, |owner| owner == consumer);
         let is_held = |message: &&Message| {
             message.home == home && message.holder.as_deref() == Some(consumer)
         };
@@ -247,12 +247,12 @@ impl Model {
         self.messages[at].list = list;
     }
 
-    /// Members changed: ready messages with an ordering key lie nowhere, in the order in which they are to be put down. That
-    /// of each list is kept, and of the first ones of all lists the one goes first that waits longest.
-    fn take_up_keyed(&mut self, home: u32) -> Vec<(u64, u32)> {
+    /// Members changed: ready messages with an ordering key that may move lie nowhere, in the order in which they are to be
+    /// put down. That of each list is kept, and of the first ones of all lists the one goes first that waits longest.
+    fn take_up_keyed(&mut self, home: u32, moves: impl Fn(&str) -> bool) -> Vec<(u64, u32)> {
         let is_keyed = |message: &Message| {
             let is_ready = message.home == home && message.state == State::Ready;
-            is_ready && message.list.is_some()
+            is_ready && message.list.as_deref().is_some_and(&moves)
         };
         let all = 0..self.messages.len();
         let mut left: Vec<usize> = all.filter(|&at| is_keyed(&self.messages[at])).collect();

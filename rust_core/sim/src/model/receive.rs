@@ -39,7 +39,7 @@ impl Model {
         self.hand_out((at, group), command, reply);
         let found = matches!(reply, Reply::Received { messages, .. } if !messages.is_empty());
         let until_ms = self.now_ms + if found { 0 } else { *wait_ms };
-        self.see(at, group, consumer, |_| until_ms);
+        self.see(at, group, consumer, |seen_ms| seen_ms.max(until_ms));
     }
 
     fn hand_out(&mut self, (at, group): (usize, usize), command: &Command, reply: &Reply) {
