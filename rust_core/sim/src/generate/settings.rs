@@ -127,6 +127,5 @@ pub(super) fn patch(random: &mut Random, style: &Style) -> ConfigPatch {
         dead_retention_ms: random.maybe(30, |_| config.dead_retention_ms),
         session_timeout_ms: random.maybe(30, |_| config.session_timeout_ms),
         result_retention_ms: random.maybe(30, |_| config.result_retention_ms),
-        ..ConfigPatch::default()
     }
 }
