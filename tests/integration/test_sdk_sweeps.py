@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from datetime import timedelta
 
 import pytest
 
-from hanzo_queues import AsyncQueues, Sweep, errors
+from examples.local_server import LocalServer
+from hanzo_queues import AsyncQueues, Queues, Sweep, errors
 
 NUMBERS = itertools.count()
 
@@ -115,3 +117,19 @@ async def test_what_is_refused(queues: AsyncQueues, name: str) -> None:
         await queues.update_messages(name, {})
     with pytest.raises(TypeError, match="one string"):
         await queues.redrive(name, ids="m1")
+
+
+def test_progress_is_told_in_the_callers_thread(server: LocalServer) -> None:
+    """So it may use the client, whose own thread would wait for itself."""
+    with Queues(server.api_key, url=server.url) as queues:
+        queues.create("blocking")
+        queues.enqueue("blocking", 1, delay=60)
+        told: list[tuple[threading.Thread, int]] = []
+
+        def on_progress(_: Sweep) -> None:
+            told.append((threading.current_thread(), queues.get("blocking").counts.delayed))
+
+        ended = queues.wait_for_sweep(queues.cancel_messages("blocking", {}), timeout=30, on_progress=on_progress)
+        assert (ended.moved, told[-1]) == (1, (threading.current_thread(), 0))
+        slow = queues.redrive("blocking", rate={"requests": 1, "per": "hour"}, dry_run=True)
+        assert queues.wait_for_sweep(slow).ended

@@ -268,7 +268,7 @@ async def test_close_ends_a_call_that_has_only_just_begun() -> None:
 
 
 async def test_close_ends_the_wait_between_two_tries() -> None:
-    client = StandIn(lambda asked: problem(503, "overloaded", retryAfter=20)).client()
+    client = StandIn(lambda asked: problem(503, "overloaded", retryAfter=9)).client()
     client._transport._sleep = client._pause
     call = asyncio.create_task(client.get("q"))
     await asyncio.sleep(0)

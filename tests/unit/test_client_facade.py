@@ -8,7 +8,7 @@ import hanzo
 import hanzo_queues
 from hanzo_queues import AsyncQueues, Queues
 
-OWN = {"run", "close"}
+OWN = {"run", "close", "wait_for_sweep"}
 """Written by hand: they have a thread's side and an event loop's."""
 
 

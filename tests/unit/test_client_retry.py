@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from hanzo_queues import errors
@@ -62,7 +64,29 @@ def test_waits_grow_to_a_bound_and_are_drawn_below_it() -> None:
 def test_what_the_server_asks_for_is_a_lower_bound() -> None:
     policy = RetryPolicy(chance=lambda: 1.0)
     assert policy.next_delay(1, errors.Overloaded("x", retry_after=7), safe=True) == 7.1
-    assert policy.next_delay(1, errors.Overloaded("x", retry_after=61), safe=True) is None
+    assert policy.next_delay(1, errors.Overloaded("x", retry_after=10.5), safe=True) is None
+
+
+def test_a_call_waits_for_ten_seconds_at_most() -> None:
+    policy = RetryPolicy(chance=lambda: 1.0)
+    assert policy.next_delay(8, REFUSED, safe=True, waited=6) == 4
+    assert policy.next_delay(8, REFUSED, safe=True, waited=10) is None
+    asks = errors.QueueFull("x", retry_after=1)
+    assert policy.next_delay(2, asks, safe=True, waited=8.9) == 10 - 8.9
+    assert policy.next_delay(2, asks, safe=True, waited=9.1) is None
+
+
+@pytest.mark.parametrize("batch", [False, True])
+async def test_a_full_queue_is_told_after_ten_seconds_of_waiting(batch: bool) -> None:
+    """Whether the whole request is refused or an entry of one that is shared."""
+    refused = problem(429, "queue_full", retryable=True, outcome="none", retryAfter=1)
+    of_entry = {"error": {"code": "queue_full", "detail": "full", "retryAfter": 1}}
+    server = StandIn(lambda asked: {"results": [of_entry] * len(asked.body["messages"])} if batch else refused)
+    client = server.client()
+    calls = [client.enqueue("q", number) for number in range(2 if batch else 1)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {errors.QueueFull}
+    assert 9 < sum(server.slept) <= 10
 
 
 @pytest.mark.parametrize(

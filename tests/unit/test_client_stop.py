@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hanzo_queues import Handled, Message
+from hanzo_queues import Handled, Message, Queues
 from hanzo_queues.client import polling
 from tests.unit.client_stand_in import Asked, Broker, StandIn, message, running, turns
 
@@ -122,3 +122,23 @@ async def test_signals_can_be_left_to_the_program(signals: bool) -> None:
     await run
     assert (during is before) is not signals
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+async def test_a_stop_before_the_run_is_not_lost() -> None:
+    broker = Broker()
+    client = broker.client()
+    client.consumer("q")(lambda received: None)
+    client.stop()
+    await asyncio.wait_for(client.run(signals=False), 5)
+    assert broker.acks == []
+    broker.messages.put_nowait(message(1))
+    async with running(client):
+        await broker.until(lambda: len(broker.acks) == 1)
+
+
+def test_a_stop_before_a_blocking_run_is_not_lost() -> None:
+    client = Queues("key", url="http://127.0.0.1:9")
+    client.consumer("q")(lambda received: None)
+    client.stop()
+    client.run(signals=False)
+    client.close()

@@ -6,7 +6,6 @@ requests (coalescer), requests to answers (transport), answers to values (models
 
 from __future__ import annotations
 
-import asyncio
 from types import TracebackType
 from typing import Self
 
@@ -26,7 +25,7 @@ class AsyncQueues(QueueCalls, MessageCalls, LeaseCalls, GroupCalls, SweepCalls, 
     api_key            the key; default $HANZO_API_KEY, else the one a server on this machine generated
     url                the server; default $HANZO_URL, else http://localhost:8080
     timeout            seconds a request may take, a long poll's wait not counted; default 30
-    retries_max        tries after a first one that failed in a way that can pass; default 8 (about 10 s)
+    retries_max        tries after a first one that failed in a way that can pass; default 8 (10 s of waiting at most)
     batch_entries_max  concurrent calls that share one request, at most; default 100
 
     Every method raises a `QueuesError`: an `ApiError` of the server, or `ServerUnreachable` when no answer came.
@@ -44,12 +43,8 @@ class AsyncQueues(QueueCalls, MessageCalls, LeaseCalls, GroupCalls, SweepCalls, 
 
         Raises what keeps a consumer from starting (QueueNotFound, Unauthorized), ValueError without consumers.
         """
-        run = (asyncio.get_running_loop(), asyncio.Event())
-        self._runs.add(run)
-        try:
-            await run_consumers(self, tuple(self._registrations), run[1], seconds(grace), signals)
-        finally:
-            self._runs.discard(run)
+        with self._runs.begun() as stopping:
+            await run_consumers(self, tuple(self._registrations), stopping, seconds(grace), signals)
 
     async def close(self) -> None:
         """Ends the consumers and the connections. Calls still waiting raise ClientClosed."""

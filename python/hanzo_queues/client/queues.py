@@ -19,6 +19,7 @@ from hanzo_queues.client.leases import Leases
 from hanzo_queues.client.registration import DeclaresConsumers
 from hanzo_queues.client.running import GRACE
 from hanzo_queues.client.spec import BATCH_ENTRIES_MAX
+from hanzo_queues.client.sweeps import Sweep, looks
 from hanzo_queues.client.transport import TIMEOUT
 from hanzo_queues.client.wire import Seconds
 
@@ -104,7 +105,22 @@ class Queues(DeclaresConsumers):
     get_sweep = _blocking(AsyncQueues.get_sweep)
     list_sweeps = _blocking(AsyncQueues.list_sweeps)
     cancel_sweep = _blocking(AsyncQueues.cancel_sweep)
-    wait_for_sweep = _blocking(AsyncQueues.wait_for_sweep)
+
+    def wait_for_sweep(
+        self,
+        sweep: Sweep | str,
+        *,
+        timeout: Seconds | None = None,
+        on_progress: Callable[[Sweep], object] | None = None,
+    ) -> Sweep:
+        """As of `AsyncQueues`. `on_progress` is called in the caller's thread, so it may use this client."""
+        for look in looks(sweep, timeout):
+            seen = self._background.call(look)
+            if on_progress is not None:
+                on_progress(seen)
+            if seen.ended:
+                return seen
+        raise AssertionError("there is always another look")
 
     def run(self, *, grace: Seconds = GRACE, signals: bool = True) -> None:
         """Runs the declared consumers until SIGINT, SIGTERM or `stop()`; see `AsyncQueues.run`.

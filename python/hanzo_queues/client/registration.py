@@ -5,13 +5,13 @@ Declaring starts nothing; running.py does. Shared by both clients.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from hanzo_queues.client.models import Message
+from hanzo_queues.client.stopping import Runs
 from hanzo_queues.client.wire import Seconds, seconds
 
 Handler = Callable[[Message], Any]
@@ -106,7 +106,7 @@ class DeclaresConsumers:
     def __init__(self) -> None:
         super().__init__()
         self._registrations: list[Registration] = []
-        self._runs: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._runs = Runs()
 
     def consumer(
         self,
@@ -217,10 +217,9 @@ class DeclaresConsumers:
         return declare
 
     def stop(self) -> None:
-        """Makes `run` return, as SIGTERM does: no further messages, handlers may finish. From any thread."""
-        for loop, stopping in tuple(self._runs):
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(stopping.set)
+        """Makes `run` return, as SIGTERM does: no further messages, handlers may finish. From any thread. Before
+        the first `run` has begun, that one returns at once: a stop that comes early is not lost."""
+        self._runs.stop()
 
 
 def _nothing(_: object) -> None: ...

@@ -27,12 +27,16 @@ def enqueues_to(transport: Transport, queue: str) -> Send:
             answer = await transport.call("POST", single, batch[0].body, safe=safe)
             batch[0].resolve(EnqueueResult.of(answer))
             return
-        failures = 0
+        failures, waited = 0, 0.0
         while batch:
             body = b'{"messages":' + join(entry.body for entry in batch) + b"}"
             answer = await transport.call("POST", several, body, safe=safe)
             failures += 1
-            batch = await _again(transport, failures, _resolved(batch, answer["results"]))
+            refused = _resolved(batch, answer["results"])
+            last = _last_to_pass(refused)
+            delay = None if last is None else await transport.back_off(failures, last, waited)
+            waited += delay or 0.0
+            batch = _to_repeat(refused, repeats=delay is not None)
 
     return send
 
@@ -48,16 +52,19 @@ def _resolved(batch: Batch, results: Sequence[Mapping[str, Any]]) -> list[tuple[
     return refused
 
 
-async def _again(transport: Transport, failures: int, refused: list[tuple[Entry[Any], ApiError]]) -> Batch:
-    """Those of the refused that can be accepted later, when it is time; the others are told. A limit, a pause or a full
-    queue means the same for a message that shares a request as for one that is alone."""
-    passing = [(entry, error) for entry, error in refused if is_transient(error)]
-    last = max((error for _, error in passing), key=lambda error: error.retry_after or 0.0, default=None)
-    repeats = last is not None and await transport.back_off(failures, last)
+def _last_to_pass(refused: list[tuple[Entry[Any], ApiError]]) -> ApiError | None:
+    """Of those that can be accepted later, the one that takes longest."""
+    passing = (error for _, error in refused if is_transient(error))
+    return max(passing, key=lambda error: error.retry_after or 0.0, default=None)
+
+
+def _to_repeat(refused: list[tuple[Entry[Any], ApiError]], *, repeats: bool) -> Batch:
+    """Those of the refused that are sent again; the others are told. A limit, a pause or a full queue means the same
+    for a message that shares a request as for one that is alone."""
     for entry, error in refused:
         if not (repeats and is_transient(error)):
             entry.refuse(error)
-    return [entry for entry, _ in passing if not entry.future.done()]
+    return [entry for entry, _ in refused if not entry.future.done()]
 
 
 def settlements_of(transport: Transport, queue: str) -> Send:

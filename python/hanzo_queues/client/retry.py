@@ -1,7 +1,9 @@
 """When to try again, and how long to wait first. Pure: no clock, no request, and chance is passed in.
 
-Full jitter: the wait is drawn from 0 to the exponential bound, so that clients which failed together do not come
-back together (Brooker, "Exponential Backoff And Jitter", AWS 2015). What the server asks for is a lower bound.
+The whole policy: up to `retries_max` tries after the first, each after a wait that is drawn from 0 to an exponential
+bound (full jitter: clients which failed together do not come back together; Brooker, "Exponential Backoff And Jitter",
+AWS 2015) on top of what the server's Retry-After asks for. All waits of a call together are 10 seconds at most: the
+last one is cut short to that, and a Retry-After that goes beyond it ends the call with its error.
 """
 
 from __future__ import annotations
@@ -14,24 +16,27 @@ from hanzo_queues.errors import ApiError, MessageLeased, QueuesError
 
 RETRY_STATUSES = frozenset({408, 429, 502, 503, 504})
 
-RETRY_AFTER_MAX = 60.0
-"""Seconds. A server that asks for more gets its answer passed on to the caller, who knows better."""
+WAIT_SECONDS_MAX = 10.0
+"""All waits of one call together. Whoever is asked to wait for longer is told so, and knows better what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`retries_max` tries after the first; the n-th waits 0 to `min(delay_max, delay_initial * 2 ** n)` s."""
+    """`retries_max` tries after the first; before the n-th it waits for what the server asked for, and 0 to
+    `min(delay_max, delay_initial * 2 ** (n - 1))` seconds, but not beyond `wait_max` seconds in all."""
 
     retries_max: int = 8
     delay_initial: float = 0.1
     delay_max: float = 5.0
+    wait_max: float = WAIT_SECONDS_MAX
     chance: Callable[[], float] = random.random
 
-    def next_delay(self, failures: int, error: QueuesError, *, safe: bool) -> float | None:
+    def next_delay(self, failures: int, error: QueuesError, *, safe: bool, waited: float = 0.0) -> float | None:
         """Seconds to wait before the next try, or None to give up.
 
         failures    tries that failed, this one included: at least 1
         safe        repeating is harmless even when the failed try was carried out
+        waited      seconds that this call has waited so far, between its tries
         """
         if failures > self.retries_max or not is_transient(error):
             return None
@@ -39,10 +44,11 @@ class RetryPolicy:
             return None  # a lease lasts as long as its consumer works: whoever asked knows better than to sit it out
         if error.outcome == "unknown" and not safe:
             return None
-        asked = error.retry_after if isinstance(error, ApiError) else None
-        if asked is not None and asked > RETRY_AFTER_MAX:
+        asked = (error.retry_after if isinstance(error, ApiError) else None) or 0.0
+        left = self.wait_max - waited
+        if left <= 0 or asked > left:
             return None
-        return (asked or 0.0) + self.backoff(failures)
+        return min(left, asked + self.backoff(failures))
 
     def backoff(self, failures: int) -> float:
         """The jittered wait after so many failures in a row (at least 1), in seconds."""

@@ -29,6 +29,8 @@ async def run_consumers(
     """Until `stopping` is set and every consumer has stopped. Raises what kept one from starting."""
     if not registrations:
         raise ValueError("nothing to run: declare a consumer first, with @queues.consumer(...)")
+    if stopping.is_set():
+        return
     hurry = asyncio.Event()
     runs = [
         asyncio.create_task(Consumer(client, registration).run(stopping, hurry, grace))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, TypedDict
 
 from hanzo_queues.client.calls import Calls
@@ -224,16 +226,29 @@ class SweepCalls(Calls):
         timeout      seconds; default: for ever. Then TimeoutError is raised, and the sweep goes on
         on_progress  called with the sweep at each look, every two seconds at least
         """
-        pause = LOOK_SECONDS_MIN
-        async with asyncio.timeout(None if timeout is None else seconds(timeout)):
-            while True:
-                seen = await self.get_sweep(sweep)
-                if on_progress is not None:
-                    on_progress(seen)
-                if seen.ended:
-                    return seen
-                await self._pause(pause)
-                pause = min(pause * 2, LOOK_SECONDS_MAX)
+        for look in looks(sweep, timeout):
+            seen = await look(self)
+            if on_progress is not None:
+                on_progress(seen)
+            if seen.ended:
+                return seen
+        raise AssertionError("there is always another look")
+
+
+def looks(sweep: Sweep | str, timeout: Seconds | None) -> Iterator[Callable[[SweepCalls], Coroutine[Any, Any, Sweep]]]:
+    """Looks at a sweep, each a while after the one before. Past `timeout` seconds they raise TimeoutError."""
+    until = None if timeout is None else time.monotonic() + seconds(timeout)
+    pause = 0.0
+    while True:
+        yield partial(_look, sweep=sweep, pause=pause, until=until)
+        pause = min(max(pause * 2, LOOK_SECONDS_MIN), LOOK_SECONDS_MAX)
+
+
+async def _look(calls: SweepCalls, *, sweep: Sweep | str, pause: float, until: float | None) -> Sweep:
+    async with asyncio.timeout(None if until is None else until - time.monotonic()):
+        if pause:
+            await calls._pause(pause)
+        return await calls.get_sweep(sweep)
 
 
 def _target(sweep: Sweep | str) -> str:

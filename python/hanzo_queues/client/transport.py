@@ -51,13 +51,12 @@ class Transport:
         self._timeout = timeout
         self._sleep = sleep
 
-    async def back_off(self, failures: int, error: QueuesError) -> bool:
-        """Waits before a repetition of what was refused, or says that there is none, as for a refused request."""
-        delay = self._policy.next_delay(failures, error, safe=True)
-        if delay is None:
-            return False
-        await self._sleep(delay)
-        return True
+    async def back_off(self, failures: int, error: QueuesError, waited: float) -> float | None:
+        """Waits before a repetition of what was refused, and tells how long; None: there is none, as for a request."""
+        delay = self._policy.next_delay(failures, error, safe=True, waited=waited)
+        if delay is not None:
+            await self._sleep(delay)
+        return delay
 
     async def call(
         self,
@@ -72,6 +71,7 @@ class Transport:
         """The answer's JSON. `wait`: seconds the server may take on purpose. Raises QueuesError."""
         policy = policy or self._policy
         failures = 0
+        waited = 0.0
         doubt = False
         while True:
             try:
@@ -84,7 +84,7 @@ class Transport:
                 raise ApiError(text, outcome="unknown") from error
             except QueuesError as error:
                 failures += 1
-                delay = policy.next_delay(failures, error, safe=safe)
+                delay = policy.next_delay(failures, error, safe=safe, waited=waited)
                 if doubt:
                     error.outcome = "unknown"  # whatever the last try met, an earlier one may have been carried out
                 if delay is None:
@@ -92,6 +92,7 @@ class Transport:
                         raise
                     raise OutcomeUnknown(f"{UNKNOWN} {error}") from error
                 doubt = error.outcome == "unknown"
+            waited += delay
             await self._sleep(delay)
 
 

@@ -6,12 +6,13 @@ import (
 	"math/rand/v2"
 )
 
-// retryAfterMax: a server that asks for more gets its answer passed on to the caller, who knows better.
-const retryAfterMax Seconds = 60
+// waitMax bounds all waits of one call together. Whoever is asked to wait for longer is told so, and knows better.
+const waitMax Seconds = 10
 
 // retryPolicy says when to try again, and how long to wait first. Full jitter: the wait is drawn from 0 to the
 // exponential bound, so that clients which failed together do not come back together (Brooker, "Exponential Backoff
-// And Jitter", AWS 2015). What the server asks for is a lower bound. Pure: no clock, no request.
+// And Jitter", AWS 2015). What the server asks for is a lower bound. All waits of a call together are waitMax at most: the
+// last one is cut short to that. Pure: no clock, no request.
 type retryPolicy struct {
 	retriesMax   int
 	delayInitial Seconds
@@ -24,8 +25,8 @@ func newRetryPolicy(retriesMax int) retryPolicy {
 }
 
 // nextDelay is the wait before the next try, and whether there is one. failures: tries that failed, at least 1. safe:
-// repeating is harmless even when the failed try was carried out.
-func (p retryPolicy) nextDelay(failures int, err *Error, safe bool) (Seconds, bool) {
+// repeating is harmless even when the failed try was carried out. waited: what this call has waited so far.
+func (p retryPolicy) nextDelay(failures int, err *Error, safe bool, waited Seconds) (Seconds, bool) {
 	switch {
 	case failures > p.retriesMax || !isTransient(err):
 		return 0, false
@@ -33,10 +34,10 @@ func (p retryPolicy) nextDelay(failures int, err *Error, safe bool) (Seconds, bo
 		return 0, false // a lease lasts as long as its consumer works: whoever asked knows better than to sit it out
 	case err.Outcome == OutcomeUnknown && !safe:
 		return 0, false
-	case err.RetryAfter > retryAfterMax:
+	case waited >= waitMax || err.RetryAfter > waitMax-waited:
 		return 0, false
 	}
-	return err.RetryAfter + p.backoff(failures), true
+	return min(err.RetryAfter+p.backoff(failures), waitMax-waited), true
 }
 
 // backoff is the jittered wait after so many failures in a row, at least 1.

@@ -19,12 +19,13 @@ func enqueuesTo(t *transport, queue string) sendBatch {
 			}
 			return err
 		}
+		waited := Seconds(0)
 		for failures := 1; len(batch) > 0; failures++ {
 			results, err := enqueueAll(t, several, batch, safe)
 			if err != nil {
 				return err
 			}
-			batch = again(t, failures, batch, results)
+			batch, waited = again(t, failures, waited, batch, results)
 		}
 		return nil
 	}
@@ -57,8 +58,11 @@ func strangeAnswer() *Error {
 }
 
 // again tells the callers of a batch, and returns those whose message can be accepted later, when it is time. A limit,
-// a pause or a full queue means the same for a message that shares a request as for one that is alone.
-func again(t *transport, failures int, batch []*entry, results []json.RawMessage) []*entry {
+// a pause or a full queue means the same for a message that shares a request as for one that is alone. And how long it
+// has waited in all.
+func again(
+	t *transport, failures int, waited Seconds, batch []*entry, results []json.RawMessage,
+) ([]*entry, Seconds) {
 	refused := map[*entry]*Error{}
 	var last *Error
 	for index, one := range batch {
@@ -72,7 +76,12 @@ func again(t *transport, failures int, batch []*entry, results []json.RawMessage
 			last = err
 		}
 	}
-	repeats := last != nil && t.backOff(t.life, failures, last)
+	repeats := false
+	if last != nil {
+		var delay Seconds
+		delay, repeats = t.backOff(t.life, failures, last, waited)
+		waited += delay
+	}
 	var left []*entry
 	for _, one := range batch {
 		switch err := refused[one]; {
@@ -83,7 +92,7 @@ func again(t *transport, failures int, batch []*entry, results []json.RawMessage
 			left = append(left, one)
 		}
 	}
-	return left
+	return left, waited
 }
 
 // entryError is the error of one entry's result, or nil.

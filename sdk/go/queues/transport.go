@@ -62,13 +62,13 @@ func (t *transport) call(ctx context.Context, r request) (json.RawMessage, error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(t.life, cancel)()
-	doubt := false
+	doubt, waited := false, Seconds(0)
 	for failures := 1; ; failures++ {
 		body, err := t.try(ctx, r)
 		if err == nil {
 			return body, nil
 		}
-		delay, again := t.policy.nextDelay(failures, err, r.safe)
+		delay, again := t.policy.nextDelay(failures, err, r.safe, waited)
 		if doubt {
 			err.Outcome = OutcomeUnknown // whatever the last try met, an earlier one may have been carried out
 		}
@@ -76,6 +76,7 @@ func (t *transport) call(ctx context.Context, r request) (json.RawMessage, error
 			return nil, t.last(err, r)
 		}
 		doubt = err.Outcome == OutcomeUnknown
+		waited += delay
 		t.sleep(ctx, delay.Duration())
 	}
 }
@@ -122,13 +123,13 @@ func (t *transport) last(err *Error, r request) error {
 	}
 }
 
-// backOff waits before a repetition of what was refused, or says that there is none, as for a refused request.
-func (t *transport) backOff(ctx context.Context, failures int, err *Error) bool {
-	delay, again := t.policy.nextDelay(failures, err, true)
+// backOff waits before a repetition of what was refused, and tells how long; or that there is none, as for a request.
+func (t *transport) backOff(ctx context.Context, failures int, err *Error, waited Seconds) (Seconds, bool) {
+	delay, again := t.policy.nextDelay(failures, err, true, waited)
 	if again {
 		t.sleep(ctx, delay.Duration())
 	}
-	return again
+	return delay, again
 }
 
 // pause waits, or until the context ends.
