@@ -42,7 +42,8 @@ def check_message(message: Message, said: dict[str, Any], more: dict[str, Any]) 
         **{name: known.fields.get(name) for name in ("dedupId", "orderingKey", "fairnessKey")},
         **more,
     }
-    assert {name: said.get(name) for name in expected} == expected
+    wrong = {name: (said.get(name), value) for name, value in expected.items() if said.get(name) != value}
+    assert not wrong, wrong
     assert ("deadLetter" in said) == (message.death is not None)
     if message.death is not None:
         check_death(message.death, said["deadLetter"])

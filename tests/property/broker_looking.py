@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import orjson
+
 from tests.property.broker_answers import AT, check_message, instant
 from tests.property.broker_model import Broker
-from tests.property.broker_state import Known, Message, Queue, Refused
+from tests.property.broker_state import Known, Message, Queue, Refused, Result
 from tests.property.in_process import InProcess, Reply
 
 STATES = ("ready", "blocked", "delayed", "leased", "dead")
-EXPLAINED = ("dead", "leased", "delayed", "ordering_key", "paused", "queue_in_flight", "queue_rate_limit", "behind")
+OF_QUEUE = ("paused", "queue_in_flight", "queue_rate_limit", "key_in_flight", "key_rate_limit")
+EXPLAINED = ("dead", "leased", "delayed", "ordering_key", "behind", *OF_QUEUE)
 STILL = {"backoff": {"initial": 1, "multiplier": 2, "max": 600, "jitter": 0}}
 T = TypeVar("T")
 
@@ -89,9 +92,19 @@ class Looking:
             if known.held():
                 self.check_view(known.held()[0], reply.json)
                 self.check_explanation(known.held()[0])
+            elif kept := known.kept(self.model.now_ms):
+                assert (reply.status, reply.json["state"]) == (200, "done"), reply
+                assert (reply.json["id"], reply.json["queue"]) == (identity, kept.queue.name)
+                told = (reply.json["doneAt"], reply.json["resultExpiresAt"])
+                assert told == (instant(kept.done_at_ms), instant(kept.expires_at_ms))
+                self.check_kept(kept, reply.json)
             else:
                 self.expect_code(reply, "message_not_found")
         self.check_hashes()
+
+    def check_kept(self, kept: Result | None, said: dict[str, Any]) -> None:
+        assert ("result" in said) == (kept is not None), (said, kept)
+        assert kept is None or said["result"] == orjson.loads(kept.text)
 
     def check_hashes(self) -> None:
         serving, replayed = self.server.hashes()
@@ -102,7 +115,8 @@ class Looking:
         assert [queue["name"] for queue in reply.json["queues"]] == sorted(self.model.queues)
         for said in reply.json["queues"]:
             self.check_queue(said)
-            if self.model.queues[said["name"]].further:
+            groups = self.model.queues[said["name"]].groups()
+            if len(groups) > 1 or groups[0].members:
                 self.check_groups(said["name"])
 
     def check_queue(self, said: dict[str, Any]) -> None:
@@ -119,12 +133,18 @@ class Looking:
             assert (said["queue"], said["createdAt"]) == (name, instant(group.created_at_ms))
             assert said["lag"] == sum(message.state in STATES[:3] for message in group.messages)
             self.check_counted(group, said)
+            shown = {one["id"]: (one["lastSeenAt"], one["leased"]) for one in said["members"]}
+            held = [message.holder for message in group.in_state("leased")]
+            expected_members = {name: (instant(at_ms), held.count(name)) for name, at_ms in group.members.items()}
+            assert shown == expected_members, (shown, expected_members)
 
     def check_counted(self, group: Queue, said: dict[str, Any]) -> None:
         counts = {state: len(group.in_state(state)) for state in STATES}
         assert {state: said["counts"][state] for state in STATES} == counts, said
 
     def check_view(self, message: Message, said: dict[str, Any]) -> None:
+        if message.perhaps_ms is not None and said.get("readyAt") == instant(message.perhaps_ms):
+            message.at_ms = message.perhaps_ms
         at = {"state": message.state, AT[message.state]: instant(message.at_ms), "groups": message.known.groups()}
         self.check_message(message, said, {"expiresAt": instant(message.gone_at_ms()), **at})
 
@@ -140,7 +160,10 @@ class Looking:
         # Which of two goes first that are ready since the same instant is not told, nor whose turn it is among keys.
         others = [other for other in message.queue.in_state("ready") if other is not message]
         is_unclear = any(other.at_ms == message.at_ms or other.lane != message.lane for other in others)
-        unclear = {"behind"} if is_unclear else set()
+        # With members, those of other members' keys do not stand in its way.
+        unclear = {"behind"} if is_unclear or message.queue.members else set()
         reasons = [reason["code"] for reason in reply.json["reasons"] if reason["code"] in EXPLAINED]
         assert set(reasons) - unclear == set(expected) - unclear, (reply, expected)
+        if message.key is not None and message.queue.members:  # which member it sticks to, the server alone knows
+            return
         assert reply.json["deliverable"] == (not set(expected) - {"behind"}), reply

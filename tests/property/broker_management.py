@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.property.broker_moves import Moves
+from tests.property.broker_limits import SETTINGS
+from tests.property.broker_members import Members
 from tests.property.broker_state import DEFAULTS, Known, Message, Queue, Refused, ms
 
 
-class Management(Moves):
+class Management(Members):
     """Methods raise Refused, and have done nothing then."""
 
     # -- queues
@@ -39,10 +40,10 @@ class Management(Moves):
             self._check_dead_letters(name, config)
         self._check_room(0, config)
         self._create_dead_letters(config)
-        if config["rateLimit"] != queue.config["rateLimit"]:
-            for group in queue.groups():
-                group.fill(self.now_ms, 0)
+        changed = tuple(name for name in SETTINGS if config[name] != queue.config[name])
         queue.settings = config
+        for group in queue.groups():
+            group.limits.set(config, self.now_ms, full=False, settings=changed)
 
     def delete(self, name: str) -> int:
         queue = self.queue(name)
@@ -64,7 +65,8 @@ class Management(Moves):
     def purge(self, name: str) -> int:
         queue = self.queue(name)
         held = queue.held()
-        self._drop_messages(queue.groups())
+        if held:
+            self._drop_messages(queue.groups())
         return held
 
     def _drop_messages(self, groups: list[Queue]) -> None:
@@ -72,6 +74,8 @@ class Management(Moves):
             for message in group.messages:
                 message.state = "gone"
             group.messages.clear()
+            for result in group.results:
+                result.dropped = True
 
     def _check_dead_letters(self, name: str, config: dict[str, Any]) -> None:
         passed, following = 0, config["deadLetterQueue"]
@@ -101,8 +105,7 @@ class Management(Moves):
         if any(one.group == group for one in queue.groups()):
             return False
         made = Queue(name, group, self.now_ms, of=queue)
-        if limit := queue.config["rateLimit"]:
-            made.fill(self.now_ms, limit["burst"])
+        made.limits.set(queue.config, self.now_ms, full=True)
         queue.further.append(made)
         return True
 
@@ -162,12 +165,15 @@ class Management(Moves):
         if message.state in ("dead", "leased"):
             return [message.state]
         waits = message.state in ("delayed", "blocked") and message.at_ms > self.now_ms
+        key_wait_ms = queue.key_wait_ms(message.lane, self.now_ms)
         reasons = {
             "delayed": waits,
             "ordering_key": message.state == "blocked",
             "paused": queue.source.paused["receive"],
             "queue_in_flight": queue.leases_left() == 0,
-            "queue_rate_limit": queue.next_token_ms(self.now_ms) > 0,
-            "behind": message.state == "ready" and queue.line()[0] is not message,
+            "queue_rate_limit": queue.limits.wait_ms("rateLimit", "", self.now_ms) > 0,
+            "key_in_flight": key_wait_ms is None,
+            "key_rate_limit": bool(key_wait_ms),
+            "behind": message.state == "ready" and key_wait_ms == 0 and queue.line()[0] is not message,
         }
         return [code for code, holds in reasons.items() if holds]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.property.broker_answers import instant
 from tests.property.broker_looking import STILL, Looking
-from tests.property.broker_state import Known
+from tests.property.broker_state import Known, ms
 
 
 class Managing(Looking):
@@ -63,6 +64,20 @@ class Managing(Looking):
         reply = self.ask("DELETE", f"/v1/queues/{name}/groups/{group}")
         count = self.expect(reply, lambda: self.model.delete_group(name, group))
         assert count is None or reply.json == {"messages": count}
+
+    def heartbeat(self, name: str, group: str, consumer: str) -> None:
+        reply = self.ask("PUT", f"/v1/queues/{name}/groups/{group}/members/{consumer}")
+        found = self.expect(reply, lambda: self.model.group(name, group))
+        if found is not None:
+            self.model.join(found, consumer)
+            until_ms = self.model.now_ms + ms(found.config["sessionTimeout"])
+            assert reply.json == {"sessionUntil": instant(until_ms)}
+
+    def leave(self, name: str, group: str, consumer: str) -> None:
+        reply = self.ask("DELETE", f"/v1/queues/{name}/groups/{group}/members/{consumer}")
+        found = self.expect(reply, lambda: self.model.group(name, group))
+        if found is not None:
+            assert reply.json == {"released": self.model.leave(found, consumer)}
 
     def known(self, which: int) -> Known | None:
         """One of the messages that the server told of, those still there first."""

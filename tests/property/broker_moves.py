@@ -40,7 +40,7 @@ class Moves:
         """Another owner begins: no limiter has tokens."""
         for queue in self.queues.values():
             for group in queue.groups():
-                group.fill(self.now_ms, 0)
+                group.limits.set(group.config, self.now_ms, full=False)
 
     def _messages(self) -> list[Message]:
         queues = [group for queue in self.queues.values() for group in queue.groups()]
@@ -65,8 +65,7 @@ class Moves:
 
     def _create(self, name: str, config: dict[str, Any]) -> None:
         queue = self.queues[name] = Queue(name, "default", self.now_ms, config)
-        if limit := config["rateLimit"]:
-            queue.fill(self.now_ms, limit["burst"])
+        queue.limits.set(config, self.now_ms, full=True)
 
     def _create_dead_letters(self, config: dict[str, Any]) -> None:
         letters = config["deadLetterQueue"]
@@ -82,6 +81,14 @@ class Moves:
             known.copies.append(copy)
             group.messages.append(copy)
         return known
+
+    def _place_new(self, copies: list[Message], due_ms: int) -> None:
+        """Behind the others of its ordering key, or when it is due."""
+        for copy in copies:
+            if copy.key is not None and copy.queue.of_key(copy.key) != [copy]:
+                self._move(copy, "blocked", due_ms)
+            else:
+                self._move_when_due(copy, due_ms)
 
     def _backoff_ms(self, message: Message) -> int:
         """Of a message whose failure was counted. Jitter is not modelled: compare queues without."""
@@ -114,7 +121,7 @@ class Moves:
         known = message.known
         letter = self._new(
             self.queues[letters], known.payload, known.fields, known.enqueued_at_ms,
-            priority=message.priority, death=death,
+            priority=message.priority, death=death, lane=message.lane,
         )  # fmt: skip
         self.letters.append(letter)
         for copy in letter.copies:
@@ -138,7 +145,7 @@ class Moves:
     def _move(self, message: Message, state: str, at_ms: int) -> None:
         message.queue.messages.remove(message)
         message.queue.messages.append(message)
-        message.state, message.at_ms = state, at_ms
+        message.state, message.at_ms, message.perhaps_ms = state, at_ms, None
 
     def _move_when_due(self, message: Message, due_ms: int) -> None:
         due = due_ms <= self.now_ms

@@ -7,15 +7,18 @@ each came into its state.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
-PERIODS_MS = {"second": 1000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+from tests.property.broker_limits import Limits
+
 DEFAULTS: dict[str, Any] = {
     "maxRetries": 3,
     "visibilityTimeout": 30,
     "deadLetterQueue": None,
     "rateLimit": None,
+    "consumerRateLimit": None,
+    "keyRateLimit": None,
+    "ingressLimit": None,
     "fairness": {"weights": {}, "maxInFlight": None},
     "maxMessages": None,
     "maxInFlight": None,
@@ -25,6 +28,8 @@ DEFAULTS: dict[str, Any] = {
     "delay": 0,
     "ttl": None,
     "deadRetention": None,
+    "resultRetention": 86_400,
+    "sessionTimeout": 30,
 }
 
 
@@ -50,6 +55,7 @@ class Known:
     enqueued_at_ms: int
     copies: list[Message] = field(default_factory=list)
     id: str = ""
+    result: Result | None = None
 
     def held(self) -> list[Message]:
         """What groups are not done with."""
@@ -61,6 +67,25 @@ class Known:
             return None
         there = [copy for copy in self.copies if not copy.queue.deleted]
         return {copy.queue.group: "done" if copy.state == "gone" else copy.state for copy in there}
+
+    def state(self) -> str:
+        """As a duplicate is told it: that of the first copy."""
+        return "done" if self.copies[0].state == "gone" else self.copies[0].state
+
+    def kept(self, now_ms: int) -> Result | None:
+        """The result of its last ack that had one, while it is kept."""
+        result = self.result
+        return result if result and result.expires_at_ms > now_ms and not result.dropped else None
+
+
+@dataclass(eq=False)
+class Result:
+    text: bytes
+    queue: Queue
+    group: str
+    done_at_ms: int
+    expires_at_ms: int
+    dropped: bool = False
 
 
 @dataclass(eq=False)
@@ -94,6 +119,9 @@ class Message:
     last_failure_ms: int | None = None
     error: str | None = None
     nacked: bool = False
+    holder: str = ""
+    since_ms: int = 0
+    perhaps_ms: int | None = None
     death: Death | None = None
 
     def deadline_ms(self) -> int | None:
@@ -105,6 +133,23 @@ class Message:
         if self.expires_at_ms is not None and self.state in ("ready", "blocked", "delayed"):
             ends.append(self.expires_at_ms)
         return min(ends, default=None)
+
+    def in_lane(self) -> tuple[int, str | None, bool]:
+        """Ready messages that share it are first in, first out."""
+        return (self.priority, self.lane, self.key is not None)
+
+    def may_go_to(self, consumer: str) -> bool:
+        """A key of a group with members goes to nobody but the member it sticks to."""
+        members = self.queue.members
+        return self.key is None or not members or (consumer in members and consumer in self.owners())
+
+    def must_go_to(self, consumer: str) -> bool:
+        """Nobody else can be whom it sticks to."""
+        return self.may_go_to(consumer) and (self.key is None or self.owners() <= {consumer})
+
+    def owners(self) -> set[str]:
+        """Whom its ordering key may stick to."""
+        return self.queue.owners.setdefault(self.key or "", set(self.queue.members))
 
     def gone_at_ms(self) -> int | None:
         """What is shown as its expiry."""
@@ -128,9 +173,11 @@ class Queue:
     paused: dict[str, bool] = field(default_factory=lambda: {"enqueue": False, "receive": False})
     deleted: bool = False
     messages: list[Message] = field(default_factory=list)
-    dedup: dict[str, tuple[bytes, Known, int]] = field(default_factory=dict)
-    tokens: Fraction = Fraction(0)
-    tokens_at_ms: int = 0
+    dedup: dict[str, tuple[bytes, Known, int | None]] = field(default_factory=dict)
+    members: dict[str, int] = field(default_factory=dict)
+    owners: dict[str, set[str]] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    results: list[Result] = field(default_factory=list)
 
     @property
     def source(self) -> Queue:
@@ -171,19 +218,11 @@ class Queue:
         most = self.config["maxInFlight"]
         return 1 << 60 if most is None else max(0, most - len(self.in_state("leased")))
 
-    def refill(self, now_ms: int) -> None:
-        if limit := self.config["rateLimit"]:
-            gained = Fraction((now_ms - self.tokens_at_ms) * limit["requests"], PERIODS_MS[limit["per"]])
-            self.tokens = min(Fraction(limit["burst"]), self.tokens + gained)
-        self.tokens_at_ms = now_ms
-
-    def fill(self, now_ms: int, tokens: int) -> None:
-        self.tokens, self.tokens_at_ms = Fraction(tokens), now_ms
-
-    def next_token_ms(self, now_ms: int) -> int:
-        """Milliseconds until a message may go by the rate limit; 0: now."""
-        limit = self.config["rateLimit"]
-        self.refill(now_ms)
-        if not limit or self.tokens >= 1:
+    def key_wait_ms(self, key: str | None, now_ms: int) -> int | None:
+        """Milliseconds until a message of this fairness key may go; 0: now. None: when one of them is done."""
+        if key is None:
             return 0
-        return -int((self.tokens - 1) * PERIODS_MS[limit["per"]] // limit["requests"])
+        most = self.config["fairness"]["maxInFlight"]
+        if most is not None and sum(message.lane == key for message in self.in_state("leased")) >= most:
+            return None
+        return self.limits.wait_ms("keyRateLimit", key, now_ms)

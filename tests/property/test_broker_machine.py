@@ -22,6 +22,7 @@ EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
 QUEUES = ("a", "b.1", "dead")
 ABSENT = "absent"
 STATES = ("ready", "blocked", "delayed", "leased", "dead")
+CONSUMERS = ("c", "d", "e")
 GROUPS = ("default", "audit", "g.2")
 groups = st.sampled_from(("default", *GROUPS, ABSENT))
 names = st.sampled_from(("a",) * 8 + ("b.1",) * 4 + ("dead",) * 3 + (ABSENT,))
@@ -55,8 +56,13 @@ configs = optional(
     rateLimit=(None, *LIMITS),
     scheduling=({"mode": "strict"}, {"mode": "fair", "agingSeconds": 1}),
     maxMessages=(None, 1, 5),
-    fairness=({"weights": {KEYS[1]: 1000}, "maxInFlight": None}, {"weights": {}, "maxInFlight": None}),
+    fairness=({"weights": {KEYS[1]: 1000}, "maxInFlight": None}, {"weights": {}, "maxInFlight": 1}),
     maxInFlight=(None, 1, 2),
+    consumerRateLimit=(None, *LIMITS[:2]),
+    keyRateLimit=(None, *LIMITS[:2]),
+    ingressLimit=(None, LIMITS[1], LIMITS[2]),
+    resultRetention=(0, 0.001, 60),
+    sessionTimeout=(1, 3600),
     deadRetention=(None, 0.001, 60),
     dedupWindow=(0, 5, 604_800),
     delay=(0, 3),
@@ -67,6 +73,7 @@ fields = optional(
     priority=(0, 1, 2, 255),
     delay=DELAYS,
     dedupId=KEYS,
+    dedupUntil=("window", "done"),
     orderingKey=KEYS[:2],
     fairnessKey=KEYS[:2],
     metadata=({}, {"tenant": "\u00fc", "n": [1, {}]}),
@@ -74,6 +81,8 @@ fields = optional(
     maxRetries=(0, 2),
 )
 messages = st.tuples(fields, st.sampled_from(PAYLOADS)).map(lambda drawn: {"payload": drawn[1], **drawn[0]})
+results = st.none() | st.sampled_from(PAYLOADS)
+asked_by = optional(consumerGroup=("default", *GROUPS, ABSENT), consumerId=CONSUMERS, attemptId=("1", "2"))
 timeouts = st.sampled_from((None, None, 0.001, 1, 43_200))
 switches = st.fixed_dictionaries({}, optional={"enqueue": st.booleans(), "receive": st.booleans()})
 changes = optional(delay=DELAYS, priority=(0, 1, 255))
@@ -117,9 +126,9 @@ class BrokerMachine(RuleBasedStateMachine):
     def enqueue_batch(self, name: str, batch: list[dict[str, Any]], atomic: bool) -> None:
         self.both.enqueue_batch(name, batch, atomic)
 
-    @rule(name=names, group=groups, count=st.sampled_from((1, 2, 2, 100)), timeout=timeouts)
-    def receive(self, name: str, group: str, count: int, timeout: float | None) -> None:
-        self.both.receive(name, group, count, timeout)
+    @rule(name=names, by=asked_by, count=st.sampled_from((1, 2, 2, 100)), timeout=timeouts)
+    def receive(self, name: str, by: dict[str, str], count: int, timeout: float | None) -> None:
+        self.both.receive(name, count, timeout, by)
 
     @rule(name=names, payload=st.sampled_from(PAYLOADS), resume=st.booleans())
     def receive_before_it_is_there(self, name: str, payload: bytes, resume: bool) -> None:
@@ -147,6 +156,14 @@ class BrokerMachine(RuleBasedStateMachine):
         if sure < 3:
             self.both.delete_group(name, group)
 
+    @rule(name=names, group=groups, consumer=st.sampled_from(CONSUMERS))
+    def heartbeat(self, name: str, group: str, consumer: str) -> None:
+        self.both.heartbeat(name, group, consumer)
+
+    @rule(name=names, group=groups, consumer=st.sampled_from(CONSUMERS))
+    def leave(self, name: str, group: str, consumer: str) -> None:
+        self.both.leave(name, group, consumer)
+
     @rule(which=some, fields=changes)
     def change(self, which: int, fields: dict[str, Any]) -> None:
         if known := self.both.known(which):
@@ -173,10 +190,21 @@ class BrokerMachine(RuleBasedStateMachine):
         self.both.extend(self.both.receipt(which), timeout)
 
     @precondition(lambda self: self.both.receipts)
+    @rule(which=some, result=results, follow_ups=st.lists(st.tuples(names, messages), max_size=4))
+    def complete(self, which: int, result: bytes | None, follow_ups: list[tuple[str, dict[str, Any]]]) -> None:
+        self.both.complete(self.both.receipt(which), result, follow_ups)
+
+    @precondition(lambda self: self.both.receipts)
+    @rule(which=some, delay=st.none() | st.sampled_from(DELAYS))
+    def release(self, which: int, delay: float | None) -> None:
+        self.both.release(self.both.receipt(which), delay)
+
+    @precondition(lambda self: self.both.receipts)
     @rule(name=names, acks=st.lists(some, max_size=3), nacked=st.lists(st.tuples(some, nacks), max_size=3),
-          extends=st.lists(st.tuples(some, timeouts), max_size=2))  # fmt: skip
-    def settle(self, name: str, acks: list[int], nacked: list[tuple[int, Any]], extends: list[tuple[int, Any]]) -> None:
-        self.both.settle(name, acks, nacked, extends)
+          extends=st.lists(st.tuples(some, timeouts), max_size=2),
+          releases=st.lists(st.tuples(some, st.sampled_from(DELAYS)), max_size=2))  # fmt: skip
+    def settle(self, name: str, acks: list[int], nacked: list[Any], extends: list[Any], releases: list[Any]) -> None:
+        self.both.settle(name, acks, nacks=nacked, extends=extends, releases=releases)
 
     @precondition(lambda self: self.both.receipts)
     @rule(which=some, other=some)
