@@ -126,9 +126,10 @@ async def test_dead_messages_are_peeked_at_by_their_reason(server: Served) -> No
     for reason, identity in (("rejected", rejected), ("retriesExhausted", failed)):
         seen = (await server.call("GET", f"/v1/queues/{queue}/peek?state=dead&reason={reason}")).json
         assert [message["id"] for message in seen["messages"]] == [identity]
-    for query in ("reason=bored", "state=dead&orderingKey=a"):
+    for query in ("reason=bored", "orderingKey=a&state=dead", "state=asleep"):
         refused = await server.call("GET", f"/v1/queues/{queue}/peek?{query}")
         assert (refused.status, refused.json["code"]) == (400, "request_invalid")
+        assert [fault["pointer"] for fault in refused.json["errors"]] == [f"?{query.partition('=')[0]}"]
 
 
 async def test_a_purge_takes_everything_but_the_queue(server: Served, queue: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import orjson
 import pytest
 
-from hanzo_queues.server import progress, serve
+from hanzo_queues.server import http_protocol, progress, serve
 from hanzo_queues.server.open_connections import OpenConnections
 from hanzo_queues.server.progress import Progress
 from tests.contract.http_server import PATIENCE_S, Served, served, until
@@ -121,6 +122,31 @@ async def test_a_client_that_does_not_read_is_cut_off() -> None:
         await until(lambda: len(server.http.open_connections) == 2)
         await until(lambda: len(server.http.open_connections) == 1)
         client.close()
+
+
+class Unflushed:
+    """A transport with a little left in it that its peer never reads: closing it waits for that."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def close(self) -> None:
+        """Not before it is flushed."""
+
+
+async def test_a_client_that_never_reads_its_last_answer_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "LINGER_S", 0.01)
+    async with served() as server:
+        _, writer = await connected(server, b"")
+        await until(lambda: len(server.http.open_connections) == 1)
+        [connection] = server.http.open_connections._admitted
+        connection.transport = Unflushed(connection.transport)  # type: ignore[attr-defined]
+        writer.write(b"nonsense\r\n\r\n")
+        await until(lambda: len(server.http.open_connections) == 0)
+        writer.close()
 
 
 async def test_a_client_that_reads_slowly_gets_all() -> None:

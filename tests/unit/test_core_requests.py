@@ -222,7 +222,7 @@ def receive(**parameters: Any) -> Command:
 )
 def test_parameters_of_a_receive(parameters: dict[str, Any], name: str) -> None:
     error = refusal(lambda: receive(**parameters))
-    assert (error.code, [fault["pointer"] for fault in error.errors]) == ("request_invalid", [""])
+    assert (error.code, [fault["pointer"] for fault in error.errors]) == ("request_invalid", [f"?{name}"])
     assert error.detail.startswith(name)
     with pytest.raises(TypeError):
         receive(messages_max="1")

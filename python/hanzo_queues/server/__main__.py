@@ -72,8 +72,9 @@ def _variable_help(variable: Variable) -> str:
     return f"  {variable.name:<27} {variable.meaning} ({variable.default})"
 
 
-def _settings(environ: dict[str, str]) -> Settings:
-    """Raises SystemExit(2), after a sentence for each variable that can't be used."""
+def _settings(environ: dict[str, str], log_level: str | None = None) -> Settings:
+    """Logs from now on, by default from `log_level` on. Raises SystemExit(2), after a sentence for each variable that
+    can't be used."""
     from hanzo_queues.server.event_log import set_up_logging
 
     try:
@@ -82,7 +83,7 @@ def _settings(environ: dict[str, str]) -> Settings:
         for sentence in error.sentences:
             print(f"hanzo-queues: {sentence}", file=sys.stderr)
         sys.exit(2)
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level if log_level is None or "HANZO_LOG_LEVEL" in environ else log_level)
     return settings
 
 
@@ -95,14 +96,14 @@ def _serve(environ: dict[str, str], _: argparse.Namespace) -> int:
 def _verify(environ: dict[str, str], _: argparse.Namespace) -> int:
     from hanzo_queues.server import journal_commands
 
-    return journal_commands.run(journal_commands.verify, _settings(environ))
+    return journal_commands.run(journal_commands.verify, _settings(environ, "warning"))
 
 
 def _dump(environ: dict[str, str], chosen: argparse.Namespace) -> int:
     from hanzo_queues.server import journal_commands
 
     dump = journal_commands.dump(chosen.first, chosen.last, chosen.records)
-    return journal_commands.run(dump, _settings(environ))
+    return journal_commands.run(dump, _settings(environ, "warning"))
 
 
 def _key(environ: dict[str, str], _: argparse.Namespace) -> int:

@@ -89,7 +89,13 @@ class HttpProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.flow.resume_reading()
             self.transport.write_eof()
-            self._deadline = self.loop.call_later(LINGER_S, self.transport.close)
+            self._deadline = self.loop.call_later(LINGER_S, self._close)
+
+    def _close(self) -> None:
+        """Ends the connection when what was written is read. That has to get on, however little it is: else the peer
+        would keep its place for ever."""
+        self.transport.close()
+        self._reading.start()
 
     # -- an answer that is read slowly
 
@@ -199,7 +205,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._is_answering():
             self._expect_head()  # reading may pause until the answer is sent
         else:
-            self.transport.close()
+            self._close()
 
 
 def bytes_in_kernel(transport: asyncio.BaseTransport) -> int:

@@ -16,7 +16,7 @@ async def create_queue(edge: Edge, call: Call) -> Answer:
     body = await read_json_body(edge, call)
     parser = edge.parser
     command = parser.create_queue(body)
-    return await edge.router.partition_of_queue(parser.queue_of_body(body)).submit(command)
+    return await edge.router.partition_of_queue(parser.queue_of_body(body)).submit(edge.fitting(command))
 
 
 async def list_queues(edge: Edge, call: Call) -> Answer:
@@ -35,7 +35,7 @@ async def update_queue(edge: Edge, call: Call) -> Answer:
     """PATCH /v1/queues/{queue}"""
     queue = call.path["queue"]
     command = edge.parser.update_queue(queue, await read_json_body(edge, call))
-    return await edge.router.partition_of_queue(queue).submit(command)
+    return await edge.router.partition_of_queue(queue).submit(edge.fitting(command))
 
 
 async def pause_queue(edge: Edge, call: Call) -> Answer:

@@ -6,7 +6,7 @@ use std::fmt;
 /// One fault of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// JSON pointer into the body; "" for the whole.
+    /// JSON pointer into the body, "" for the whole; or `?name` for a parameter of the query.
     pub pointer: String,
     /// What is wrong and what would be right.
     pub detail: String,
@@ -19,7 +19,7 @@ pub struct Invalid {
     pub code: &'static str,
     /// For people.
     pub detail: Cow<'static, str>,
-    /// Each fault of the body; empty when the fault is not in it.
+    /// Each fault of body or query; empty when the fault is in neither.
     pub problems: Vec<Problem>,
 }
 
@@ -33,16 +33,15 @@ impl Invalid {
         }
     }
 
-    /// A parameter of the request that is not in its body.
-    pub(super) fn parameter(detail: String) -> Self {
-        let problems = vec![Problem {
-            pointer: String::new(),
-            detail: detail.clone(),
-        }];
+    /// A parameter of the query; `detail` goes on after its name.
+    pub(super) fn parameter(name: &str, detail: String) -> Self {
         Invalid {
             code: "request_invalid",
-            detail: detail.into(),
-            problems,
+            detail: format!("{name} {detail}").into(),
+            problems: vec![Problem {
+                pointer: format!("?{name}"),
+                detail,
+            }],
         }
     }
 }

@@ -88,9 +88,14 @@ impl Limits {
 
     /// What a queue's name must be, in a sentence.
     pub(super) fn queue_name_rule(&self) -> String {
+        self.name_rule("a queue name")
+    }
+
+    /// Groups are named like queues.
+    pub(super) fn name_rule(&self, of: &str) -> String {
         let rest = self.queue_name_bytes_max.saturating_sub(1);
         format!(
-            "a queue name is a letter or digit, then up to {rest} letters, digits, dots, underscores and dashes"
+            "{of} is a letter or digit, then up to {rest} letters, digits, dots, underscores and dashes"
         )
     }
 }

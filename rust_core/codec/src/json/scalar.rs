@@ -117,9 +117,9 @@ pub fn thousandths<T: TryFrom<u64>>(
     max: u64,
     faults: &mut Faults,
 ) -> Option<T> {
-    let scaled = decimal(raw).map(|value| (value * 1000.0).round());
+    let scaled = decimal(raw).map(|value| value * 1000.0);
     let scaled = scaled.filter(|scaled| *scaled >= min as f64 && *scaled <= max as f64);
-    let value = scaled.and_then(|scaled| T::try_from(scaled as u64).ok());
+    let value = scaled.and_then(|scaled| T::try_from(scaled.round() as u64).ok());
     if value.is_none() {
         let (found, min, max) = (shown(raw), min as f64 / 1000.0, max as f64 / 1000.0);
         faults.add(format!("must be {unit}, {min} to {max}; found {found}"));

@@ -56,7 +56,7 @@ impl Requests {
         let command = Command::Heartbeat {
             queue: self.queue_name(queue)?,
             group: self.group_name(group)?,
-            consumer: self.parameter_text("the consumer's id", consumer)?,
+            consumer: self.consumer(consumer)?,
             members_max: self.limits.members_max,
         };
         Ok(Request::plain(command, bound::member(consumer.len())))
@@ -67,7 +67,7 @@ impl Requests {
         let command = Command::Leave {
             queue: self.queue_name(queue)?,
             group: self.group_name(group)?,
-            consumer: self.parameter_text("the consumer's id", consumer)?,
+            consumer: self.consumer(consumer)?,
         };
         Ok(Request::plain(command, bound::member(consumer.len())))
     }
@@ -80,6 +80,12 @@ impl Requests {
         Err(Invalid::new("group_name_invalid", self.group_name_rule()))
     }
 
+    /// The consumer in a path.
+    fn consumer(&self, consumer: &str) -> Result<Box<str>, Invalid> {
+        self.bounded(consumer)
+            .map_err(|wrong| Invalid::new("request_invalid", format!("the consumer's id {wrong}")))
+    }
+
     fn new_group(&self, raw: &str, faults: &mut Faults) -> Option<Box<str>> {
         let name = any_text(raw, faults)?;
         if self.limits.is_queue_name(&name) {
@@ -90,10 +96,7 @@ impl Requests {
     }
 
     fn group_name_rule(&self) -> String {
-        format!(
-            "of a group as of a queue: {}",
-            self.limits.queue_name_rule()
-        )
+        self.limits.name_rule("a consumer group's name")
     }
 }
 

@@ -137,8 +137,9 @@ impl Requests {
 pub(super) fn parameter(name: &str, value: i64, min: u64, max: u64) -> Result<u64, Invalid> {
     match u64::try_from(value) {
         Ok(value) if (min..=max).contains(&value) => Ok(value),
-        _ => Err(Invalid::parameter(format!(
-            "{name} must be a whole number, {min} to {max}; found {value}"
-        ))),
+        _ => Err(Invalid::parameter(
+            name,
+            format!("must be a whole number, {min} to {max}; found {value}"),
+        )),
     }
 }

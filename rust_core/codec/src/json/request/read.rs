@@ -75,7 +75,8 @@ impl Requests {
     fn filter(&self, state: PeekState, peek: Peek<'_>) -> Result<PeekFilter, Invalid> {
         if state == PeekState::Dead && peek.ordering_key.is_some() {
             return Err(Invalid::parameter(
-                "orderingKey does not go with state dead: a dead message has left its key".into(),
+                "orderingKey",
+                "does not go with state dead: a dead message has left its key".into(),
             ));
         }
         let key = |name, key: Option<&str>| {
@@ -93,7 +94,7 @@ impl Requests {
 fn reason(name: &str) -> Result<DeathReason, Invalid> {
     names::death_reason(name).ok_or_else(|| {
         let known = names::DEATH_REASONS.map(|(name, _)| name).join(", ");
-        Invalid::parameter(format!("reason must be one of {known}"))
+        Invalid::parameter("reason", format!("must be one of {known}"))
     })
 }
 
@@ -105,7 +106,8 @@ fn peek_state(name: &str) -> Result<PeekState, Invalid> {
         "leased" => Ok(PeekState::Leased),
         "dead" => Ok(PeekState::Dead),
         _ => Err(Invalid::parameter(
-            "state must be ready, blocked, delayed, leased or dead".into(),
+            "state",
+            "must be ready, blocked, delayed, leased or dead".into(),
         )),
     }
 }

@@ -27,13 +27,16 @@ impl Requests {
     /// `GET /v1/queues/{queue}/messages`
     pub fn receive(&self, queue: &str, receive: Receive<'_>) -> Result<Request, Invalid> {
         let limits = &self.limits;
-        let timeout = |ms| {
-            parameter(
-                "visibilityTimeout, in milliseconds,",
-                ms,
-                1,
-                limits.visibility_timeout_ms_max,
-            )
+        let timeout = |ms: i64| {
+            let max_ms = limits.visibility_timeout_ms_max;
+            let fits = u64::try_from(ms)
+                .ok()
+                .filter(|ms| (1..=max_ms).contains(ms));
+            fits.ok_or_else(|| {
+                let (max, found) = (max_ms as f64 / 1000.0, ms as f64 / 1000.0);
+                let rule = format!("must be a number of seconds, 0.001 to {max}; found {found}");
+                Invalid::parameter("visibilityTimeout", rule)
+            })
         };
         let messages_max = parameter(
             "maxMessages",
@@ -64,19 +67,23 @@ impl Requests {
 
     fn attempt(&self, consumer: &str, id: &str) -> Result<u128, Invalid> {
         if id.is_empty() {
-            return Err(Invalid::parameter("attemptId must not be empty".into()));
+            return Err(Invalid::parameter("attemptId", "must not be empty".into()));
         }
         let id = self.parameter_text("attemptId", id)?;
         Ok(hash::attempt(consumer, &id))
     }
 
     pub(super) fn parameter_text(&self, name: &str, value: &str) -> Result<Box<str>, Invalid> {
+        self.bounded(value)
+            .map_err(|detail| Invalid::parameter(name, detail))
+    }
+
+    /// Text outside the body; or what is wrong with it.
+    pub(super) fn bounded(&self, value: &str) -> Result<Box<str>, String> {
         let (bytes, max) = (value.len() as u64, self.limits.key_bytes_max);
         if bytes <= max {
             return Ok(value.into());
         }
-        Err(Invalid::parameter(format!(
-            "{name} has {bytes} bytes; at most {max} are allowed"
-        )))
+        Err(format!("has {bytes} bytes; at most {max} are allowed"))
     }
 }
