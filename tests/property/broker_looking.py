@@ -159,7 +159,9 @@ class Looking:
         expected = self.model.explain(message)
         # Which of two goes first that are ready since the same instant is not told, nor whose turn it is among keys.
         others = [other for other in message.queue.in_state("ready") if other is not message]
-        is_unclear = any(other.at_ms == message.at_ms or other.lane != message.lane for other in others)
+        is_unclear = any(
+            other.at_ms == message.at_ms or other.in_lane()[1:] != message.in_lane()[1:] for other in others
+        )
         # With members, those of other members' keys do not stand in its way.
         unclear = {"behind"} if is_unclear or message.queue.members else set()
         reasons = [reason["code"] for reason in reply.json["reasons"] if reason["code"] in EXPLAINED]
