@@ -39,6 +39,8 @@ pub struct Partition {
     state: State,
     /// The last instant seen. Time never goes back.
     now_ms: u64,
+    /// The instant of the last batch. Steps that recorded nothing came later, but no replay sees them.
+    batch_ms: u64,
     /// Under way.
     checkpoint: Option<Box<Head>>,
 }
@@ -50,6 +52,7 @@ impl Partition {
             number: partition,
             state: State::new(settings),
             now_ms: 0,
+            batch_ms: 0,
             checkpoint: None,
         }
     }
@@ -59,6 +62,7 @@ impl Partition {
             number,
             state,
             now_ms,
+            batch_ms: now_ms,
             checkpoint: None,
         }
     }
@@ -100,6 +104,7 @@ impl Partition {
         self.begin(lsn, now_ms);
         records.iter().for_each(|record| self.state.apply(record));
         self.state.lsn = lsn;
+        self.batch_ms = now_ms;
         self.take_woken();
     }
 
@@ -169,7 +174,7 @@ impl Partition {
         if self.state.lsn == 0 || self.checkpoint.is_some() {
             return None;
         }
-        let head = self.state.begin_checkpoint(self.number, self.now_ms);
+        let head = self.state.begin_checkpoint(self.number, self.batch_ms);
         let lsn = head.lsn;
         self.checkpoint = Some(Box::new(head));
         Some(lsn)
@@ -222,7 +227,10 @@ impl Partition {
     }
 
     fn finish(&mut self, records: Vec<Record>, blobs: Vec<u32>, replies: Vec<Reply>) -> Step {
-        self.state.lsn += u64::from(!records.is_empty());
+        if !records.is_empty() {
+            self.state.lsn += 1;
+            self.batch_ms = self.now_ms;
+        }
         let woken = self.take_woken();
         Step {
             lsn: self.state.lsn,

@@ -376,7 +376,7 @@ pub struct Head {
     pub lsn: u64,
     /// The last epoch begun.
     pub epoch: u64,
-    /// The last instant seen.
+    /// The instant of that batch.
     pub now_ms: u64,
     /// What receipts are signed with.
     pub secret: [u8; 32],
