@@ -10,7 +10,13 @@ from collections import deque
 from collections.abc import AsyncIterator
 from enum import Enum
 
-from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, JournalCorrupt, JournalError, WrongLastSequence
+from hanzo_queues.server.journal.base import (
+    AppendRefused,
+    AppendUnknown,
+    JournalCorrupt,
+    JournalError,
+    WrongLastSequence,
+)
 
 
 class AppendFault(Enum):
