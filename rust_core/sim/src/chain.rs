@@ -1,6 +1,7 @@
 //! A partition and the chain of its batches, as the server's engine has them.
 
 use codec::batch::Draft;
+use codec::hash::BatchHash;
 use codec::record;
 use engine::config::Settings;
 use engine::ids::PartitionNumber;
@@ -25,6 +26,13 @@ impl Chain {
             partition: Partition::new(PartitionNumber(0), settings),
             chain: codec::chain::Chain::default(),
         }
+    }
+
+    /// After the batch of this hash, at which a checkpoint was taken.
+    pub fn restored(partition: Partition, hash: BatchHash) -> Self {
+        let mut chain = codec::chain::Chain::default();
+        chain.written(hash);
+        Chain { partition, chain }
     }
 
     /// Proves a batch and applies it. Err: it can't be trusted.

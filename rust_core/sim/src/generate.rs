@@ -1,7 +1,9 @@
 //! A seed's plan: random settings, questions and faults. Short times meet long ones, few names meet often.
 
+mod checkpoints;
 mod faults;
 mod settings;
+mod style;
 
 use engine::command::{NewMessage, PeekFilter, PeekState};
 use engine::record::{DeathReason, Paused};
@@ -10,6 +12,7 @@ use engine::sweep::{SweepAction, SweepFilter, SweepPlan, SweepRate};
 
 use self::faults::fault;
 use self::settings::{config, message, patch};
+use self::style::Style;
 use crate::plan::{Action, Ask, Move, Plan};
 use crate::random::Random;
 use crate::world;
@@ -21,74 +24,33 @@ const GROUPS: [&str; 4] = ["default", "audit", "search", "mirror"];
 const CONSUMERS: [&str; 5] = ["", "ann", "bob", "cy", "dee"];
 const QUEUES: [&str; 4] = ["orders", "mails", "letters", "last"];
 
-/// How a plan leans, so that plans differ from each other more than moves do.
-struct Style {
-    /// The longest wait between two moves.
-    wait_ms_max: u64,
-    /// Of a hundred moves, so many are faults.
-    faults: u64,
-    /// Of a hundred messages, so many have these.
-    keyed: u64,
-    deduplicated: u64,
-    delayed: u64,
-    expiring: u64,
-    /// Of a hundred receives and makings of groups, so many are of further groups.
-    grouped: u64,
-    /// Of a hundred receives, so many come from somebody with a name.
-    named: u64,
-    /// Of a hundred messages, so many have a fairness key, and queues limit them half as often.
-    fair: u64,
-    /// Of a hundred queues, so many have a bound.
-    bounded: u64,
-    /// The greatest time a setting names.
-    time_ms_max: u64,
-    /// Times that settings and waits are drawn from again and again: edges are met, and missed by a millisecond.
-    times_ms: [u64; 3],
-}
-
-impl Style {
-    fn time_ms(&self, random: &mut Random) -> u64 {
-        match random.chance(50) {
-            true => random.pick(&self.times_ms),
-            false => random.time_ms(self.time_ms_max),
-        }
-    }
-
-    fn wait_ms(&self, random: &mut Random) -> u64 {
-        match random.below(6) {
-            0..=1 => 0,
-            2..=3 => random.time_ms(self.wait_ms_max),
-            _ => self.edge_ms(random),
-        }
-    }
-
-    /// When one of its times is over, or a millisecond before or after.
-    fn edge_ms(&self, random: &mut Random) -> u64 {
-        random.pick(&self.times_ms) + random.below(3) - 1
-    }
-}
-
 /// The plan of a seed.
 pub fn plan(seed: u64) -> Plan {
     let random = &mut Random::new(seed);
-    let time_ms_max = random.pick(&[200, 5_000, 600_000]);
-    let style = Style {
-        wait_ms_max: random.pick(&[20, 2_000, 60_000, 600_000]),
-        faults: random.pick(&[0, 3, 10, 25]),
-        keyed: random.pick(&[0, 30, 100]),
-        deduplicated: random.pick(&[0, 30, 80]),
-        delayed: random.pick(&[5, 30]),
-        expiring: random.pick(&[0, 10, 40]),
-        grouped: random.pick(&[0, 0, 50, 80]),
-        named: random.pick(&[0, 60, 90]),
-        fair: random.pick(&[0, 50, 90]),
-        bounded: random.pick(&[0, 30]),
-        time_ms_max,
-        times_ms: [(); 3].map(|()| random.time_ms(time_ms_max)),
-    };
+    let style = Style::drawn(random);
     let count = random.within(80, 400);
+    let moves = moves(random, &style, count);
+    let crash = checkpoints::crash(seed);
+    let mut plan = Plan { seed, moves, crash };
+    let chances = [(0, 0), (4, 0), (10, 2), (25, 5), (50, 20)];
+    let (begun, faults) = chances[(seed % chances.len() as u64) as usize];
+    checkpoints::add(&mut plan, begun, faults);
+    plan
+}
+
+/// A plan in which nothing goes wrong, of a bit of everything, with checkpoints: to die at each point of.
+pub fn plan_of_everything(seed: u64) -> Plan {
+    let random = &mut Random::new(seed);
+    let moves = moves(random, &Style::of_everything(), 300);
+    let crash = None;
+    let mut plan = Plan { seed, moves, crash };
+    checkpoints::add(&mut plan, 7, 0);
+    plan
+}
+
+fn moves(random: &mut Random, style: &Style, count: u64) -> Vec<Move> {
     let mut moves: Vec<Move> = (QUEUES[..random.within(1, 3) as usize].iter())
-        .map(|queue| create(random, &style, queue))
+        .map(|queue| create(random, style, queue))
         .collect();
     for group in GROUPS.iter().skip(1).filter(|_| style.grouped > 0) {
         let queue = QUEUES[0];
@@ -99,13 +61,13 @@ pub fn plan(seed: u64) -> Plan {
         });
     }
     for _ in 0..count {
-        let next = next(random, &style);
+        let next = next(random, style);
         // Some clients ask again.
         let again = random.maybe(8, |_| next.clone());
-        let then = then(random, &style, &next);
+        let then = then(random, style, &next);
         moves.extend([next].into_iter().chain(again).chain(then));
     }
-    Plan { seed, moves }
+    moves
 }
 
 fn create(random: &mut Random, style: &Style, queue: &'static str) -> Move {

@@ -58,7 +58,11 @@ pub(crate) struct Stored {
 
 /// See the module.
 pub(crate) struct Journal {
+    /// All there ever were, those that were trimmed included.
     pub batches: Vec<Stored>,
+    /// Sequence of the first that is left, and the last epoch in which it was trimmed.
+    pub first: u64,
+    pub trimmed_in: u64,
     pub appends: Vec<Append>,
     pub acks: Vec<Ack>,
     /// The last batch that counts; 0: none.
@@ -70,6 +74,8 @@ impl Journal {
     pub fn new(truth: Truth) -> Self {
         Journal {
             batches: Vec::new(),
+            first: 1,
+            trimmed_in: 0,
             appends: Vec::new(),
             acks: Vec::new(),
             last: 0,
@@ -85,26 +91,15 @@ impl Journal {
             .min()
     }
 
-    /// Stores or refuses the appends that arrive by now, in the order they were sent.
-    pub fn take_appends(&mut self, now_ms: u64) {
-        while let Some(at) = self
-            .appends
-            .iter()
-            .position(|append| append.arrives_at <= now_ms)
-        {
-            let append = self.appends.remove(at);
-            let outcome = self.take(&append);
-            let Append { node, id, .. } = append;
-            self.acks.extend(append.ack_after_ms.map(|after_ms| Ack {
-                node,
-                id,
-                outcome,
-                arrives_at: now_ms + after_ms,
-            }));
-        }
+    /// The next append that arrives by now, in the order they were sent.
+    pub fn arrived(&mut self, now_ms: u64) -> Option<Append> {
+        let arrived = |append: &Append| append.arrives_at <= now_ms;
+        let at = self.appends.iter().position(arrived)?;
+        Some(self.appends.remove(at))
     }
 
-    fn take(&mut self, append: &Append) -> Outcome {
+    /// Stores or refuses an append.
+    pub fn take(&mut self, append: &Append) -> Outcome {
         if append.refused {
             return Outcome::Refused;
         }
@@ -130,6 +125,18 @@ impl Journal {
         self.acks = left;
         arrived.sort_by_key(|ack| (ack.arrives_at, ack.id));
         arrived
+    }
+
+    /// The batch at a sequence. Panics when it was trimmed.
+    pub fn read(&self, sequence: u64) -> &Stored {
+        assert!(sequence >= self.first, "batch {sequence} was trimmed");
+        &self.batches[sequence as usize - 1]
+    }
+
+    /// Takes away the batches before this one.
+    pub fn trim(&mut self, first: u64, epoch: u64) {
+        self.first = self.first.max(first);
+        self.trimmed_in = self.trimmed_in.max(epoch);
     }
 
     /// Whether this batch is there and counts.

@@ -9,6 +9,7 @@
 
 pub mod audit;
 mod chain;
+mod checkpoints;
 mod clients;
 pub mod coverage;
 mod damage;
@@ -22,6 +23,7 @@ mod protocol;
 pub mod random;
 pub mod run;
 pub mod shrink;
+mod store;
 mod world;
 
-pub use generate::plan as plan_of;
+pub use generate::{plan as plan_of, plan_of_everything};

@@ -7,8 +7,10 @@ use engine::command::{Command, GiveBack};
 use engine::reply::Reply;
 
 use crate::chain::Chain;
+use crate::checkpoints::Checkpoints;
 use crate::journal::Outcome;
 use crate::model::Model;
+use crate::plan::StoreFault;
 
 /// Appends in flight.
 pub(crate) const APPENDS_MAX: usize = 4;
@@ -26,6 +28,10 @@ pub(crate) struct Node {
     stopped: Option<(u64, u64)>,
     pub inbox: VecDeque<Question>,
     pub fates: VecDeque<Fate>,
+    /// What becomes of the next requests of its checkpoints.
+    pub store_faults: VecDeque<StoreFault>,
+    /// It can't trust the newest checkpoint at its next start.
+    pub distrusts: bool,
     /// Its connection's last append arrives then: those behind it not before.
     pub arrived_at: u64,
 }
@@ -55,6 +61,7 @@ pub(crate) struct Owner {
     /// Its own batches that are not known to be stored, by LSN.
     pub pending: VecDeque<Pending>,
     pub next_deadline_ms: Option<u64>,
+    pub checkpoints: Checkpoints,
 }
 
 /// A step whose answers wait.
@@ -125,6 +132,8 @@ impl Node {
             stopped: None,
             inbox: VecDeque::new(),
             fates: VecDeque::new(),
+            store_faults: VecDeque::new(),
+            distrusts: false,
             arrived_at: 0,
         }
     }

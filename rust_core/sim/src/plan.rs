@@ -12,6 +12,26 @@ pub struct Plan {
     pub seed: u64,
     /// In order.
     pub moves: Vec<Move>,
+    /// Where a node dies besides.
+    pub crash: Option<CrashPoint>,
+}
+
+/// A node dies when what it sent reaches a disk: an append, a block, a manifest, a purge, a trim.
+#[derive(Clone, Copy, Debug)]
+pub struct CrashPoint {
+    /// Which of all that reach one, from 1.
+    pub operation: u64,
+    /// On which side of it.
+    pub side: Side,
+}
+
+/// Before something is done, or after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// It is not done, and what else the node sent doesn't arrive.
+    Before,
+    /// It is done, and its sender never hears of it.
+    After,
 }
 
 /// One thing that happens, after some time.
@@ -30,6 +50,8 @@ pub enum Action {
     Ask(usize, Box<Ask>),
     /// Something goes wrong at this node.
     Fault(usize, Fault),
+    /// This node begins a checkpoint, or the other if only that one serves; unless one is under way.
+    Checkpoint(usize),
 }
 
 /// A question. `which` picks among the leases or messages that clients know, from the latest back.
@@ -177,6 +199,17 @@ pub enum Ask {
     },
 }
 
+/// What becomes of a checkpoint's next request.
+#[derive(Clone, Copy, Debug)]
+pub enum StoreFault {
+    /// It never arrives.
+    Lost,
+    /// It is refused: the disk is full.
+    Refused,
+    /// It is done, and its answer never comes.
+    Unheard,
+}
+
 /// What goes wrong.
 #[derive(Clone, Debug)]
 pub enum Fault {
@@ -196,6 +229,10 @@ pub enum Fault {
     CrashMuted(u64),
     /// It begins to own the partition though another may.
     Takeover,
+    /// Something happens to the next request of a checkpoint.
+    Store(StoreFault),
+    /// It can't trust the newest checkpoint when it starts next.
+    Distrust,
     /// Its clock is set forward or back.
     ClockJump(i64),
     /// Its clock stands still for so long.

@@ -31,13 +31,21 @@ pub struct Report {
     pub passed_over: usize,
     /// Ownerships.
     pub epochs: u64,
+    /// What reached a disk.
+    pub operations: u64,
+    /// Checkpoints that were stored, and batches and entries of checkpoints that were no longer needed.
+    pub checkpoints: u64,
+    /// See there.
+    pub trimmed: u64,
+    /// See there.
+    pub purged: u64,
     /// Transitions it saw.
     pub coverage: Coverage,
 }
 
 /// Runs a plan once. Panics when something is wrong.
 pub fn run(plan: &Plan) -> Report {
-    let mut world = World::new(Rc::default());
+    let mut world = World::new(Rc::default(), plan.crash);
     for next in &plan.moves {
         world.advance(next.wait_ms);
         world.act(&next.action);
@@ -56,13 +64,22 @@ pub fn run(plan: &Plan) -> Report {
             .filter(|stored| !stored.counts)
             .count(),
         epochs,
+        operations: world.operations,
+        checkpoints: world.store.checkpoints,
+        trimmed: world.journal.first - 1,
+        purged: world.store.purged(),
         coverage: world.coverage().clone(),
     }
 }
 
+/// Runs a plan once. Err says what is wrong.
+pub fn check_once(plan: &Plan) -> Result<Report, String> {
+    caught(|| run(plan))
+}
+
 /// Runs a plan twice. Err says what is wrong.
 pub fn check(plan: &Plan) -> Result<Report, String> {
-    let first = caught(|| run(plan))?;
+    let first = check_once(plan)?;
     let second = caught(|| run(plan))?;
     if first.hash != second.hash {
         return Err("two runs of the plan differ".into());
@@ -72,7 +89,10 @@ pub fn check(plan: &Plan) -> Result<Report, String> {
 
 /// Faults are over: everything is delivered and acked, or dead.
 fn come_to_rest(world: &mut World) {
-    world.nodes.iter_mut().for_each(|node| node.fates.clear());
+    for node in &mut world.nodes {
+        node.fates.clear();
+        node.store_faults.clear();
+    }
     world.advance(60_000);
     let (mut known, mut idle_ms) = (world.clients.leases.len(), 1);
     for rounds in 0.. {

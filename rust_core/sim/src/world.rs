@@ -9,14 +9,17 @@ use engine::config::{QueueConfig, Settings};
 use crate::chain::Hash;
 use crate::clients::Clients;
 use crate::coverage::Coverage;
-use crate::journal::{Journal, Truth};
+use crate::journal::{Ack, Append, Journal, Truth};
 use crate::ledger::Ledger;
 use crate::model::Model;
 use crate::node::{Fate, Node, NodeState, Question};
-use crate::plan::{Action, Ask, Fault};
+use crate::plan::{Action, Ask, CrashPoint, Fault, Side};
+use crate::store::Store;
 
 /// The simulated instant every plan begins at.
 pub(crate) const START_MS: u64 = 1_700_000_000_000;
+/// How long a node is down that dies at a crash point.
+pub(crate) const CRASH_MS: u64 = 10;
 const STANDBY_MS: u64 = 2_000;
 
 /// See the module.
@@ -30,6 +33,12 @@ pub(crate) struct World {
     pub hash: Hash,
     pub steps: u64,
     pub appended: u64,
+    pub store: Store,
+    /// Requests that were sent to it.
+    pub requested: u64,
+    /// What reached a disk.
+    pub operations: u64,
+    crash: Option<CrashPoint>,
     coverage: Rc<Coverage>,
 }
 
@@ -43,7 +52,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 impl World {
-    pub fn new(coverage: Rc<Coverage>) -> Self {
+    pub fn new(coverage: Rc<Coverage>, crash: Option<CrashPoint>) -> Self {
         let model = Rc::new(Model::new(settings(), coverage.clone()));
         let first = NodeState::Recovering { at_ms: START_MS };
         let second = NodeState::Standby { since_ms: START_MS };
@@ -59,6 +68,10 @@ impl World {
             hash: Hash::default(),
             steps: 0,
             appended: 0,
+            store: Store::new(),
+            requested: 0,
+            operations: 0,
+            crash,
             coverage,
         }
     }
@@ -93,6 +106,7 @@ impl World {
             .filter_map(|node| node.next_ms(self.now_ms));
         let events = nodes
             .chain(self.journal.next_ms())
+            .chain(self.store.next_ms())
             .chain(self.election().map(|(at_ms, _)| at_ms));
         events.min()
     }
@@ -114,7 +128,7 @@ impl World {
     }
 
     fn tick(&mut self) {
-        self.journal.take_appends(self.now_ms);
+        self.take_appends();
         for ack in self.journal.take_acks(self.now_ms) {
             if let Some(owner) = self.nodes[ack.node].owner() {
                 owner.note(ack.id, ack.outcome);
@@ -138,6 +152,38 @@ impl World {
             self.nodes[at].state = NodeState::Recovering { at_ms: self.now_ms };
         }
         self.pump();
+        self.take_requests();
+    }
+
+    /// Appends that arrive by now are stored or refused, in the order they were sent.
+    fn take_appends(&mut self) {
+        while let Some(append) = self.journal.arrived(self.now_ms) {
+            let crash = self.crash_here();
+            if crash == Some(Side::Before) {
+                self.crash(append.node, CRASH_MS, true);
+                continue;
+            }
+            let outcome = self.journal.take(&append);
+            if crash == Some(Side::After) {
+                self.crash(append.node, CRASH_MS, false);
+                continue;
+            }
+            let Append { node, id, .. } = append;
+            let ack = append.ack_after_ms.map(|after_ms| Ack {
+                node,
+                id,
+                outcome,
+                arrives_at: self.now_ms + after_ms,
+            });
+            self.journal.acks.extend(ack);
+        }
+    }
+
+    /// Something reaches a disk: whether its sender dies here.
+    pub fn crash_here(&mut self) -> Option<Side> {
+        self.operations += 1;
+        let here = self.crash.filter(|at| at.operation == self.operations);
+        here.map(|at| at.side)
     }
 
     /// Whoever can step does.
@@ -155,6 +201,7 @@ impl World {
         match action {
             Action::Ask(to, ask) => self.ask(*to, ask),
             Action::Fault(at, fault) => self.fail(*at, fault),
+            Action::Checkpoint(at) => self.begin_checkpoint(*at),
         }
     }
 
@@ -201,6 +248,11 @@ impl World {
                 }
                 return;
             }
+            Fault::Store(fault) => return node.store_faults.push_back(*fault),
+            Fault::Distrust => {
+                node.distrusts = true;
+                return;
+            }
             Fault::ClockJump(ms) => return node.jump(*ms),
             Fault::ClockStops(ms) => return node.stop_clock(now_ms, *ms),
             Fault::Damage(damage) => {
@@ -210,7 +262,7 @@ impl World {
         node.fates.push_back(fate);
     }
 
-    fn crash(&mut self, at: usize, ms: u64, muted: bool) {
+    pub fn crash(&mut self, at: usize, ms: u64, muted: bool) {
         let node = &mut self.nodes[at];
         let mut lost: Vec<Question> = node.inbox.drain(..).collect();
         if let Some(owner) = node.owner() {
@@ -219,6 +271,7 @@ impl World {
         }
         node.arrived_at = 0;
         node.fates.clear();
+        node.store_faults.clear();
         node.state = NodeState::Down {
             until_ms: self.now_ms + ms,
         };
@@ -226,6 +279,7 @@ impl World {
             self.journal.appends.retain(|append| append.node != at);
         }
         self.journal.acks.retain(|ack| ack.node != at);
+        self.store.forget(at, muted);
         lost.iter()
             .for_each(|question| self.ledger.unanswered(&question.command));
     }
