@@ -11,13 +11,14 @@ DEPS := $(VENV)/.deps-installed
 CORE := $(VENV)/.core-built
 WHEEL := dist/.wheel-built
 LOGS := target/logs
+TEST_LOGS := $(LOGS)/rust.log $(LOGS)/python.log $(LOGS)/go.log
 LOAD := target/release/hanzo-load
 
 RUST_SOURCES := $(shell find rust_core -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.yaml')
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python build wheel-test example bench faults scale fuzz property schemathesis sim mutants docs format lock clean
+.PHONY: help setup run test lint test-rust test-python test-go build wheel-test example bench faults scale fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,9 +29,9 @@ setup: $(CORE) ## Set up the development environment in .venv and build the Rust
 run: $(CORE) ## Start a server on its embedded nats-server (PORT, HANZO_API_KEYS and the other variables apply)
 	$(BIN)/hanzo-queues serve
 
-test: lint test-rust test-python wheel-test ## Run every check and every test, and print the counts
-	@echo "all checks: $$(scripts/count-tests $(LOGS)/rust.log $(LOGS)/python.log), wheel installed and served"
-	@scripts/count-tests $(LOGS)/rust.log $(LOGS)/python.log
+test: lint test-rust test-python test-go wheel-test ## Run every check and every test, and print the counts
+	@echo "all checks: $$(scripts/count-tests $(TEST_LOGS)), wheel installed and served"
+	@scripts/count-tests $(TEST_LOGS)
 
 lint: $(CORE) ## Check formatting, lints, types and import directions
 	@scripts/rust-component fmt && cargo fmt --all --check || [ $$? = 77 ]
@@ -38,6 +39,8 @@ lint: $(CORE) ## Check formatting, lints, types and import directions
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd sdk/go && gofmt -l . | { ! grep .; } && go vet ./...
+	@cd sdk/go && if command -v staticcheck >/dev/null; then staticcheck ./...; else echo "staticcheck is not installed: Go is vetted without it"; fi
 
 test-rust: $(DEPS) ## Run the Rust tests
 	@mkdir -p $(LOGS)
@@ -46,6 +49,10 @@ test-rust: $(DEPS) ## Run the Rust tests
 test-python: $(CORE) ## Run the Python tests
 	@mkdir -p $(LOGS)
 	$(BIN)/pytest 2>&1 | tee $(LOGS)/python.log
+
+test-go: $(CORE) ## Run the tests of the Go SDK under the race detector, against a live server
+	@mkdir -p $(LOGS)
+	cd sdk/go && go test -race -count=1 -v ./... 2>&1 | tee $(abspath $(LOGS))/go.log | grep -vE '^( *---|===) (PASS|RUN|NAME|CONT)'
 
 build: $(WHEEL) ## Build the wheel into dist/
 	@ls dist/*.whl

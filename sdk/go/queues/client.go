@@ -23,9 +23,12 @@ type Client struct {
 	traceparent     func(context.Context) string
 	life            context.Context
 	end             context.CancelFunc
-	stopping        chan struct{}
-	stop            sync.Once
 	fault           error // why no call can be made
+
+	guard       sync.Mutex
+	consumers   map[*consumer]context.CancelFunc // that run
+	hasConsumed bool
+	stopIsKept  bool
 }
 
 // Option changes a client that New makes.
@@ -46,7 +49,7 @@ func WithURL(url string) Option { return func(o *options) { o.url = url } }
 // WithTimeout says how long a request may take, a long poll's wait not counted; default 30 s.
 func WithTimeout(timeout Seconds) Option { return func(o *options) { o.timeout = timeout } }
 
-// WithRetries says how many tries may follow a first one that failed in a way that can pass; default 8, about 10 s.
+// WithRetries says how many tries may follow a first one that failed in a way that can pass; default 8, and 10 s of waiting at most.
 func WithRetries(retriesMax int) Option { return func(o *options) { o.retriesMax = retriesMax } }
 
 // WithBatchEntries says how many concurrent calls share one request at most; default 100.
@@ -91,7 +94,7 @@ func newClient(o options, carry exchange) *Client {
 		traceparent:     o.traceparent,
 		life:            life,
 		end:             end,
-		stopping:        make(chan struct{}),
+		consumers:       map[*consumer]context.CancelFunc{},
 		transport: &transport{
 			exchange: carry, policy: newRetryPolicy(o.retriesMax), timeout: o.timeout, sleep: pause, life: life,
 		},
@@ -101,14 +104,37 @@ func newClient(o options, carry exchange) *Client {
 	return c
 }
 
-// Stop ends the consumers of this client gracefully, as the end of their context does, and returns at once; Consume
-// returns when they have. From anywhere, also from a handler.
-func (c *Client) Stop() { c.stop.Do(func() { close(c.stopping) }) }
+// Stop ends the consumers that run now gracefully, as the end of their context does, and returns at once; Consume returns
+// when they have. From anywhere, also from a handler. Before the first one has begun, that one ends at once: a stop that
+// comes early is not lost.
+func (c *Client) Stop() {
+	c.guard.Lock()
+	defer c.guard.Unlock()
+	c.stopIsKept = !c.hasConsumed
+	for _, stop := range c.consumers {
+		stop()
+	}
+}
+
+// running notes that a consumer runs, and how to stop it, until over is called.
+func (c *Client) running(one *consumer, stop context.CancelFunc) (over func()) {
+	c.guard.Lock()
+	defer c.guard.Unlock()
+	c.consumers[one] = stop
+	if c.stopIsKept {
+		stop()
+	}
+	c.hasConsumed, c.stopIsKept = true, false
+	return func() {
+		c.guard.Lock()
+		defer c.guard.Unlock()
+		delete(c.consumers, one)
+	}
+}
 
 // Close ends the client: calls that wait end with ErrClientClosed. Let consumers end before: end their context, and
 // wait for ConsumeContext to return.
 func (c *Client) Close() {
-	c.Stop()
 	c.end()
 	if c.connection != nil {
 		c.connection.close()

@@ -221,9 +221,7 @@ func differs(expected, actual any, whole bool) string {
 		}
 		actual = empty.value
 	}
-	if float, isFloat := actual.(float64); isFloat { // of metadata
-		actual = json.Number(strconv.FormatFloat(float, 'g', -1, 64))
-	}
+	expected, actual = asNumber(expected), asNumber(actual)
 	different := fmt.Sprintf("expected %s, got %s", shown(expected), shown(actual))
 	switch expected := expected.(type) {
 	case fields:
@@ -258,6 +256,14 @@ func differs(expected, actual any, whole bool) string {
 		return ""
 	}
 	return different
+}
+
+// asNumber is a float, such as one of metadata, as numbers of JSON are here.
+func asNumber(value any) any {
+	if float, isFloat := value.(float64); isFloat {
+		return json.Number(strconv.FormatFloat(float, 'g', -1, 64))
+	}
+	return value
 }
 
 // large: an integer that a double can't tell from its neighbours.

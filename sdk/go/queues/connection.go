@@ -71,12 +71,12 @@ func (c *connection) exchange(
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
-		return answer{}, c.unreachable(ctx, err, within)
+		return answer{}, c.unreachable(err, within)
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
 	if err != nil {
-		return answer{}, c.unreachable(ctx, err, within)
+		return answer{}, c.unreachable(err, within)
 	}
 	return answer{response.StatusCode, response.Header, content}, nil
 }
@@ -99,10 +99,7 @@ func (c *connection) request(ctx context.Context, method, target string, body []
 	return request, nil
 }
 
-func (c *connection) unreachable(ctx context.Context, err error, within time.Duration) *Error {
-	if ctx.Err() != nil {
-		return interruptedError(ctx.Err(), OutcomeUnknown)
-	}
+func (c *connection) unreachable(err error, within time.Duration) *Error {
 	failed := &Error{Code: ErrServerUnreachable, Retryable: true, Outcome: OutcomeUnknown, cause: err}
 	var dial *net.OpError
 	switch {

@@ -85,23 +85,22 @@ type Handled struct {
 // Consume is ConsumeContext until SIGINT or SIGTERM. A second signal ends the grace.
 func (c *Client) Consume(queue string, config ConsumerConfig) error {
 	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	hurry := make(chan struct{})
+	hurry, ended := make(chan struct{}), make(chan struct{})
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
 	go func() {
-		select {
-		case <-signals:
-			stop()
-		case <-ctx.Done():
-		}
-		select {
-		case <-signals:
-			close(hurry)
-		case <-c.life.Done():
+		for _, act := range []func(){stop, func() { close(hurry) }} {
+			select {
+			case <-signals:
+				act()
+			case <-ended:
+				return
+			}
 		}
 	}()
+	defer stop()
+	defer close(ended)
+	defer signal.Stop(signals)
 	return c.consume(ctx, queue, config, hurry)
 }
 
@@ -125,16 +124,11 @@ func (c *Client) consume(ctx context.Context, queue string, config ConsumerConfi
 	if err := c.enter(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-c.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return newConsumer(c, queue, config).run(ctx, hurry)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	one := newConsumer(c, queue, config)
+	defer c.running(one, stop)()
+	return one.run(ctx, hurry)
 }
 
 // complete fills in the defaults, and refuses what makes no sense.

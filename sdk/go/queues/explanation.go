@@ -34,11 +34,11 @@ type Reason struct {
 	Consumer string `json:"consumer"`
 	// Reason: of "dead", why it died.
 	Reason DeathReason `json:"reason"`
-	// Ahead: of "behind", how many messages go first; 0 for more than 1000.
+	// Ahead: of "behind", how many messages go first; 0 when they are too many to count.
 	Ahead int `json:"ahead"`
 }
 
-// UnmarshalJSON reads it as the server writes it: beyond a thousand, Ahead is a text.
+// UnmarshalJSON reads it as the server writes it: Ahead may be a text.
 func (r *Reason) UnmarshalJSON(text []byte) error {
 	type plain Reason
 	read := struct {

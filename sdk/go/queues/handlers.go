@@ -30,9 +30,9 @@ type handlers struct {
 	limit   int
 	running map[*handling]struct{}
 	keys    map[string][]*handling // ordering keys at work here -> calls that wait for them
-	took    mean                   // seconds of a call
-	size    mean                   // messages of a call
-	done    int                    // deliveries that ended, ever
+	took    time.Duration          // by calls that ended since the last look
+	done    int                    // messages of these
+	busy    bool                   // all handlers were at once, since the last look
 }
 
 func newHandlers(ctx context.Context, c *consumer, visibilityTimeout Seconds) *handlers {
@@ -107,6 +107,7 @@ func (h *handlers) begin(deliveries []*delivery) {
 		one.message.ctx, one.cancel = context.WithCancel(ContextWithTraceparent(ctx, one.message.Traceparent))
 	}
 	h.running[call] = struct{}{}
+	h.busy = h.busy || len(h.running) >= h.limit
 	h.unsettled.Add(1)
 	waits := h.awaitsKey(call)
 	h.guard.Unlock()
@@ -196,8 +197,7 @@ func (h *handlers) finished(call *handling, took time.Duration) {
 	}
 	h.guard.Lock()
 	delete(h.running, call)
-	h.took.add(took.Seconds())
-	h.size.add(float64(len(call.deliveries)))
+	h.took += took
 	h.done += len(call.deliveries)
 	next := h.next(call)
 	h.guard.Unlock()
@@ -317,16 +317,15 @@ func (h *handlers) close() {
 	}
 }
 
-// mean is a running mean in which the latest 20 or so count.
-type mean struct {
-	value float64
-	known bool
-}
-
-func (m *mean) add(value float64) {
-	if !m.known {
-		m.value, m.known = value, true
-		return
+// look says how long the calls took that ended since the last look, how many messages they had, how many are in hand
+// now, and whether all handlers were busy at a time.
+func (h *handlers) look() (took time.Duration, ended, inHand int, busy bool) {
+	h.guard.Lock()
+	defer h.guard.Unlock()
+	took, ended, busy = h.took, h.done, h.busy
+	h.took, h.done, h.busy = 0, 0, len(h.running) >= h.limit
+	for call := range h.running {
+		inHand += len(call.deliveries)
 	}
-	m.value += (value - m.value) / 10
+	return took, ended, inHand, busy
 }

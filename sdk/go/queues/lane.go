@@ -72,11 +72,11 @@ type lane struct {
 	sending bool
 }
 
-// submit adds the entries to the next requests, in order, and waits for none.
-func (l *lane) submit(entries []*entry) {
+// submit adds an entry to the next request, and does not wait.
+func (l *lane) submit(one *entry) {
 	l.guard.Lock()
 	defer l.guard.Unlock()
-	l.waiting = append(l.waiting, entries...)
+	l.waiting = append(l.waiting, one)
 	if !l.sending {
 		l.sending = true
 		go l.drain()
@@ -208,15 +208,15 @@ func newCoalescer(entriesMax int, sendTo func(queue string) sendBatch) *coalesce
 	return &coalescer{entriesMax: entriesMax, sendTo: sendTo, lanes: map[string]*lane{}}
 }
 
-// submit adds entries to the lane of a queue. It holds the guard, so that no lane is dropped meanwhile.
-func (c *coalescer) submit(queue string, entries ...*entry) *lane {
+// submit adds an entry to the lane of a queue. It holds the guard, so that no lane is dropped meanwhile.
+func (c *coalescer) submit(queue string, one *entry) *lane {
 	c.guard.Lock()
 	defer c.guard.Unlock()
 	to := c.lanes[queue]
 	if to == nil {
 		if len(c.lanes) >= lanesKept {
-			for name, one := range c.lanes {
-				if one.idle() {
+			for name, other := range c.lanes {
+				if other.idle() {
 					delete(c.lanes, name)
 				}
 			}
@@ -224,6 +224,6 @@ func (c *coalescer) submit(queue string, entries ...*entry) *lane {
 		to = &lane{send: c.sendTo(queue), entriesMax: c.entriesMax}
 		c.lanes[queue] = to
 	}
-	to.submit(entries)
+	to.submit(one)
 	return to
 }

@@ -87,7 +87,7 @@ func (p AckParams) isEmpty() bool { return p.Result == nil && len(p.Enqueue) == 
 type Acked struct {
 	// Already: an earlier ack of the same lease had done it.
 	Already bool `json:"already"`
-	// Enqueued: the messages enqueued with it, in order.
+	// Enqueued: the messages enqueued with it, in order; also when Already, as long as the server remembers them.
 	Enqueued []Enqueued `json:"enqueued"`
 }
 
@@ -125,6 +125,26 @@ func (c *Client) ack(ctx context.Context, message *Message, left AckParams) (*Ac
 		o.raw("enqueue", join(followUps))
 	}
 	return send[Acked](ctx, c, "POST", messageTarget(message.ID, "/ack"), &o, true)
+}
+
+// AckAll acks several messages at once, in requests they share, and returns the error of each, in order: nil when it is
+// done. Errors: as of Ack.
+func (c *Client) AckAll(ctx context.Context, messages ...*Message) []error {
+	failed := make([]error, len(messages))
+	ends := make([]func(), len(messages))
+	for index, message := range messages {
+		wait, err := begin[Acked](ctx, c, "acks", message, nil)
+		ends[index] = func() {
+			if err == nil {
+				_, err = wait()
+			}
+			_, failed[index] = settled[Acked](c, message, nil, err)
+		}
+	}
+	for _, end := range ends {
+		end()
+	}
+	return failed
 }
 
 // NackParams says how a delivery failed.
@@ -180,8 +200,19 @@ func (c *Client) Extend(ctx context.Context, message *Message, visibilityTimeout
 	return extended.LeasedUntil, nil
 }
 
-// settle makes one entry of a request that others share.
+// settle makes one entry of a request that others share, and waits for its result.
 func settle[T any](ctx context.Context, c *Client, kind string, message *Message, fill func(*object)) (*T, error) {
+	wait, err := begin[T](ctx, c, kind, message, fill)
+	if err != nil {
+		return nil, err
+	}
+	return wait()
+}
+
+// begin makes one entry of a request that others share, and does not wait.
+func begin[T any](
+	ctx context.Context, c *Client, kind string, message *Message, fill func(*object),
+) (wait func() (*T, error), err error) {
 	var o object
 	o.value("id", message.ID)
 	o.value("receipt", message.Receipt)

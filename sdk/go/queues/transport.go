@@ -10,7 +10,7 @@ import (
 
 const (
 	defaultTimeout Seconds = 30
-	defaultRetries         = 8
+	defaultRetries int     = 8
 )
 
 // transport makes requests as the rest of the package asks for them: JSON in, JSON or an error out, repeated where
