@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use super::image::{Block, Head, Image, MessageImage};
+use super::image::{
+    Block, DedupIdImage, FlowImage, Head, Image, KeyImage, MessageImage, SettledImage,
+};
 use super::paged::BLOCK;
 use super::{derive, load};
 use crate::config::Settings;
@@ -62,91 +64,35 @@ impl Restoration {
 
     /// Adds a block. Blocks of one kind come in ascending order, each once.
     pub fn add(&mut self, block: Block) -> Result<(), Contradiction> {
-        let (index, state) = (block.index, &mut self.state);
+        let (index, state, arrays) = (block.index, &mut self.state, &self.head.arrays);
         match block.image {
             Image::Messages(images) => {
-                append(
-                    index,
-                    state.messages.slots.len(),
-                    self.head.arrays[0].0,
-                    images.len(),
-                )?;
+                let there = state.messages.slots.len();
+                append(index, there, arrays[0].0, images.len())?;
                 for image in &images {
-                    let slot = state.messages.slots.len() as u32;
-                    state.messages.slots.push(message(image)?);
-                    if image.leased_until_ms > 0 {
-                        let until_ms = Some(image.leased_until_ms);
-                        state.deadlines.set(slot, image.number, until_ms);
-                    }
+                    add_message(state, image)?;
                 }
             }
             Image::Keys(images) => {
-                append(
-                    index,
-                    state.keys.keys.len(),
-                    self.head.arrays[1].0,
-                    images.len(),
-                )?;
-                images.iter().for_each(|image| {
-                    let (head, tail) = image.waiting;
-                    state.keys.keys.push(Key {
-                        queue: image.queue,
-                        hash: image.hash,
-                        list: image.list,
-                        head: image.head,
-                        waiting: List { head, tail },
-                        next: image.next,
-                        previous: image.previous,
-                    });
-                });
+                append(index, state.keys.keys.len(), arrays[1].0, images.len())?;
+                let keys = images.iter().map(key);
+                keys.for_each(|key| state.keys.keys.push(key));
             }
             Image::Flows(images) => {
-                append(
-                    index,
-                    state.flows.flows.len(),
-                    self.head.arrays[2].0,
-                    images.len(),
-                )?;
-                images.iter().for_each(|image| {
-                    state.flows.flows.push(Flow {
-                        queue: image.queue,
-                        hash: image.hash,
-                        messages: image.messages,
-                        in_flight: 0,
-                        weight: 1,
-                        waits: false,
-                        debt: Debt::default(),
-                    });
-                });
+                append(index, state.flows.flows.len(), arrays[2].0, images.len())?;
+                let flows = images.iter().map(flow);
+                flows.for_each(|flow| state.flows.flows.push(flow));
             }
             Image::DedupIds(images) => {
                 let entries = &mut state.dedup.ids.entries;
-                append(index, entries.len(), self.head.arrays[3].0, images.len())?;
-                images.iter().for_each(|image| {
-                    let mut id = Id::new(
-                        image.key,
-                        image.fingerprint,
-                        image.expires_at_ms,
-                        image.message,
-                    );
-                    id.next = image.next;
-                    entries.push(id);
-                });
+                append(index, entries.len(), arrays[3].0, images.len())?;
+                images.iter().map(dedup_id).for_each(|id| entries.push(id));
             }
             Image::Settled(images) => {
+                let ring = &mut state.settled.ring;
                 let len = self.head.settled.min(SETTLED_MAX as u64) as u32;
-                append(index, state.settled.ring.len(), len, images.len())?;
-                images.iter().for_each(|image| {
-                    state.settled.ring.push(Entry {
-                        copy: image.copy,
-                        delivery: image.delivery,
-                        ending: if image.acked {
-                            Ending::Acked
-                        } else {
-                            Ending::Nacked
-                        },
-                    });
-                });
+                append(index, ring.len(), len, images.len())?;
+                images.iter().map(settled).for_each(|one| ring.push(one));
             }
             image => load::add(state, image)?,
         }
@@ -161,6 +107,64 @@ impl Restoration {
             self.state,
             self.head.now_ms,
         ))
+    }
+}
+
+fn add_message(state: &mut State, image: &MessageImage) -> Result<(), Contradiction> {
+    let slot = state.messages.slots.len() as u32;
+    state.messages.slots.push(message(image)?);
+    if image.leased_until_ms > 0 {
+        let until_ms = Some(image.leased_until_ms);
+        state.deadlines.set(slot, image.number, until_ms);
+    }
+    Ok(())
+}
+
+fn key(image: &KeyImage) -> Key {
+    let (head, tail) = image.waiting;
+    Key {
+        queue: image.queue,
+        hash: image.hash,
+        list: image.list,
+        head: image.head,
+        waiting: List { head, tail },
+        next: image.next,
+        previous: image.previous,
+    }
+}
+
+fn flow(image: &FlowImage) -> Flow {
+    Flow {
+        queue: image.queue,
+        hash: image.hash,
+        messages: image.messages,
+        in_flight: 0,
+        weight: 1,
+        waits: false,
+        debt: Debt::default(),
+    }
+}
+
+fn dedup_id(image: &DedupIdImage) -> Id {
+    let mut id = Id::new(
+        image.key,
+        image.fingerprint,
+        image.expires_at_ms,
+        image.message,
+    );
+    id.next = image.next;
+    id
+}
+
+fn settled(image: &SettledImage) -> Entry {
+    let ending = match image.acked {
+        true => Ending::Acked,
+        false => Ending::Nacked,
+    };
+    Entry {
+        copy: image.copy,
+        delivery: image.delivery,
+        ending,
     }
 }
 
