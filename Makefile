@@ -71,8 +71,8 @@ faults: $(CORE) ## Kill server and nats-server 100 times under load, account for
 	FAULTS_KILLS=$${FAULTS_KILLS:-100} SLOW_CLIENTS=2000 $(BIN)/pytest -s --timeout 7200 \
 		tests/faults/test_ledger.py tests/faults/test_slow_crowd.py
 
-scale: ## Hold ten million delayed messages, a million due in the same second; a million behind ten thousand limited keys
-	SCALE_MESSAGES=10000000 cargo test --release --locked -p engine --test scale -- --nocapture
+scale: ## Hold ten million delayed messages, a million due in the same second; checkpoints of them; a million behind limited keys
+	SCALE_MESSAGES=10000000 cargo test --release --locked -p engine --test scale --test scale_checkpoints -- --nocapture
 	LIMITED_MESSAGES=1000000 cargo test --release --locked -p engine --lib what_limited_keys_hold_back
 
 property: $(CORE) ## Walk the server beside its plain model, and storm it, at random (PROPERTY_EXAMPLES=5000, STORM_COUNT=2000)

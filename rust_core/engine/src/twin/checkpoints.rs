@@ -26,6 +26,8 @@ pub(crate) enum CheckpointMove {
 /// See the module.
 #[derive(Default)]
 pub(super) struct Checkpoints {
+    /// One is taken after each step.
+    pub each_step: bool,
     /// Of checkpoints that ended, and of the one under way.
     kept: BTreeMap<(Kind, u64), Block>,
     taken: Vec<Block>,

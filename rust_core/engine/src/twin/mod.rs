@@ -89,6 +89,15 @@ impl Twin {
         );
         self.live.assert_invariants();
         self.checkpoints.replay(step, self.now_ms, &self.live);
+        if self.checkpoints.each_step {
+            self.checkpoint(checkpoints::CheckpointMove::Begin);
+            self.checkpoint(checkpoints::CheckpointMove::End);
+        }
+    }
+
+    /// Takes one after each step: whatever changed must be marked by itself, not by what happens to lie beside it.
+    pub fn checkpoint_each_step(&mut self, each: bool) {
+        self.checkpoints.each_step = each;
     }
 
     pub fn checkpoint(&mut self, next: checkpoints::CheckpointMove) {

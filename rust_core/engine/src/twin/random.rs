@@ -378,8 +378,10 @@ proptest! {
     #[test]
     fn a_replica_agrees_and_the_ledger_balances(
         steps in prop::collection::vec((0_u64..60, prop::collection::vec(any_move(), 0..5)), 1..60),
+        each in any::<bool>(),
     ) {
         let (mut twin, mut ledger) = (Twin::new(), Ledger::default());
+        twin.checkpoint_each_step(each);
         let setup = QUEUES.map(|name| Command::CreateQueue { name: name.into(), config: config() });
         ledger.step(&mut twin, setup.into());
         for (wait_ms, moves) in steps {
