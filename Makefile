@@ -11,34 +11,39 @@ DEPS := $(VENV)/.deps-installed
 CORE := $(VENV)/.core-built
 WHEEL := dist/.wheel-built
 LOGS := target/logs
-TEST_LOGS := $(LOGS)/rust.log $(LOGS)/python.log $(LOGS)/go.log
+TEST_LOGS := $(addprefix $(LOGS)/,rust.log python.log typescript.log go.log conformance.log)
+TYPESCRIPT := sdk/typescript
+TYPESCRIPT_DEPS := $(TYPESCRIPT)/node_modules/.installed
+TYPESCRIPT_BUILT := $(TYPESCRIPT)/build/.built
 LOAD := target/release/hanzo-load
 
 RUST_SOURCES := $(shell find rust_core -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.yaml')
+TYPESCRIPT_SOURCES := $(shell cd $(TYPESCRIPT) && find src test conformance examples scripts *.json -type f | sed s,^,$(TYPESCRIPT)/,)
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python test-go build wheel-test example bench faults scale fuzz property schemathesis sim mutants docs format lock clean
+.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test example bench faults scale fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(CORE) ## Set up the development environment in .venv and build the Rust core
+setup: $(CORE) $(TYPESCRIPT_DEPS) ## Set up the development environments of Python and TypeScript and build the Rust core
 	@true
 
 run: $(CORE) ## Start a server on its embedded nats-server (PORT, HANZO_API_KEYS and the other variables apply)
 	$(BIN)/hanzo-queues serve
 
-test: lint test-rust test-python test-go wheel-test ## Run every check and every test, and print the counts
+test: lint test-rust test-python test-typescript test-go conformance wheel-test ## Run every check and every test, and print the counts
 	@echo "all checks: $$(scripts/count-tests $(TEST_LOGS)), wheel installed and served"
 	@scripts/count-tests $(TEST_LOGS)
 
-lint: $(CORE) ## Check formatting, lints, types and import directions
+lint: $(CORE) $(TYPESCRIPT_DEPS) ## Check formatting, lints, types and import directions
 	@scripts/rust-component fmt && cargo fmt --all --check || [ $$? = 77 ]
 	@scripts/rust-component clippy && cargo clippy --workspace --all-targets --locked --quiet -- -D warnings || [ $$? = 77 ]
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd $(TYPESCRIPT) && npm run --silent lint
 	cd sdk/go && gofmt -l . | { ! grep .; } && go vet ./...
 	@cd sdk/go && if command -v staticcheck >/dev/null; then staticcheck ./...; else echo "staticcheck is not installed: Go is vetted without it"; fi
 
@@ -48,7 +53,15 @@ test-rust: $(DEPS) ## Run the Rust tests
 
 test-python: $(CORE) ## Run the Python tests
 	@mkdir -p $(LOGS)
-	$(BIN)/pytest 2>&1 | tee $(LOGS)/python.log
+	$(BIN)/pytest --ignore tests/conformance 2>&1 | tee $(LOGS)/python.log
+
+test-typescript: $(CORE) $(TYPESCRIPT_BUILT) ## Run the tests of the TypeScript SDK
+	@mkdir -p $(LOGS)
+	cd $(TYPESCRIPT) && HANZO_PYTHON=$(abspath $(BIN)/python) npm test --silent 2>&1 | tee ../../$(LOGS)/typescript.log
+
+conformance: $(CORE) $(TYPESCRIPT_BUILT) ## Run all vectors of spec/vectors in all SDKs against one server, and write the parity table
+	@mkdir -p $(LOGS)
+	$(BIN)/python -m tests.conformance 2>&1 | tee $(LOGS)/conformance.log
 
 test-go: $(CORE) ## Run the tests of the Go SDK under the race detector, against a live server
 	@mkdir -p $(LOGS)
@@ -104,7 +117,7 @@ lock: $(DEPS) ## Renew requirements.lock from what the environment holds
 	mv requirements.lock.new requirements.lock
 
 clean: ## Remove everything that was built, .venv included
-	rm -rf $(VENV) target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache
+	rm -rf $(VENV) target dist $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/build $(TYPESCRIPT)/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache
 	find python -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -114,6 +127,14 @@ $(DEPS): requirements.lock scripts/setup-venv
 
 $(CORE): $(DEPS) $(RUST_SOURCES) pyproject.toml
 	$(BIN)/maturin develop --release --locked --quiet
+	@touch $@
+
+$(TYPESCRIPT_DEPS): $(TYPESCRIPT)/package.json $(TYPESCRIPT)/package-lock.json
+	cd $(TYPESCRIPT) && npm ci --silent
+	@touch $@
+
+$(TYPESCRIPT_BUILT): $(TYPESCRIPT_DEPS) $(TYPESCRIPT_SOURCES)
+	cd $(TYPESCRIPT) && npm run --silent build
 	@touch $@
 
 $(WHEEL): $(CORE) $(PYTHON_SOURCES) README.md LICENSE

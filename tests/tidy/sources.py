@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT_SUFFIXES = {
-    *(".py", ".pyi", ".rs", ".go", ".mod"),
+    *(".py", ".pyi", ".rs", ".go", ".mod", ".ts", ".js", ".cjs"),
     *(".toml", ".yaml", ".yml", ".md", ".sh", ".lock", ".json", ".cfg", ""),
 }
 

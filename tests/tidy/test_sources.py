@@ -19,6 +19,9 @@ LATER = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 HERE = re.compile(r"(?<![\w.-])/(?:home|work|Users|root)/")
 HOSTS = re.compile(r"pypi\.org|pythonhosted\.org|npmjs\.org|proxy\.golang\.org|static\.crates\.io|maven\.org")
 GO_FUNCTION = re.compile(r"^func (?:\([^)]*\) )?(\w+)")
+TYPESCRIPT_FUNCTION = re.compile(
+    r"^( *)(?:export )?(?:private |protected |static |override )*(?:async )?(?:function )?(\w+)(?:<.*>)?\(.*[({]$"
+)
 RUST_FUNCTION = re.compile(r"^( *)(?:pub(?:\([a-z]+\))? )?(?:const )?(?:async )?fn (\w+)")
 
 
@@ -37,7 +40,7 @@ def test_no_line_has(pattern: re.Pattern[str]) -> None:
 
 
 def test_files_are_short() -> None:
-    lengths = {name(path): len(path.read_text().splitlines()) for path in files(".py", ".pyi", ".rs", ".go")}
+    lengths = {name(path): len(path.read_text().splitlines()) for path in files(".py", ".pyi", ".rs", ".go", ".ts")}
     assert {path: length for path, length in lengths.items() if length > FILE_LINES_MAX} == {}
 
 
@@ -66,15 +69,34 @@ def go_functions(path: Path) -> Iterator[tuple[str, int]]:
             yield found[1], next(ends, start) - start + 1
 
 
+def typescript_functions(path: Path) -> Iterator[tuple[str, int]]:
+    """Biome's layout makes it simple: a function or a method ends at the first `}` as deep as its name."""
+    lines = path.read_text().splitlines()
+    for start, line in enumerate(lines):
+        if found := TYPESCRIPT_FUNCTION.match(line):
+            ends = (at for at in range(start + 1, len(lines)) if lines[at].startswith(found[1] + "}"))
+            yield found[2], next(ends, start) - start + 1
+
+
 def function_lines_max(path: Path) -> int:
-    is_test = {"tests", "twin"} & set(path.relative_to(ROOT).parts) or path.name.endswith("_test.go")
+    is_test = {"tests", "twin", "test", "conformance"} & set(path.relative_to(ROOT).parts) or path.name.endswith(
+        "_test.go"
+    )
     return SCENARIO_LINES_MAX if is_test else FUNCTION_LINES_MAX
+
+
+FUNCTIONS = {
+    ".py": python_functions,
+    ".rs": rust_functions,
+    ".go": go_functions,
+    ".ts": typescript_functions,
+}
 
 
 def test_functions_are_short() -> None:
     found = [
         f"{name(path)}: {function} has {length} lines"
-        for suffix, functions in ((".py", python_functions), (".rs", rust_functions), (".go", go_functions))
+        for suffix, functions in FUNCTIONS.items()
         for path in files(suffix)
         for function, length in functions(path)
         if length > function_lines_max(path)
@@ -83,11 +105,11 @@ def test_functions_are_short() -> None:
 
 
 def test_modules_say_what_they_own() -> None:
-    """Every module of the server, the client and the engine begins with a head comment."""
+    """Every module of the server, the clients and the engine begins with a head comment."""
     silent = [
         name(path)
-        for path in files(".py", ".rs")
-        if name(path).startswith(("python/", "rust_core/")) and path.read_text().strip()
-        if not path.read_text().lstrip().startswith(('"""', "//!", "#!"))
+        for path in files(".py", ".rs", ".ts")
+        if name(path).startswith(("python/", "rust_core/", "sdk/")) and path.read_text().strip()
+        if not path.read_text().lstrip().startswith(('"""', "//", "/**", "#!"))
     ]
     assert not silent

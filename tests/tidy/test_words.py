@@ -21,6 +21,12 @@ GO_BINDING = re.compile(
 )
 
 
+TYPESCRIPT_BINDING = re.compile(
+    r"\b(?:function|class|interface|type|const|let) (\w+)|^ +(?:private |protected |readonly |async )*(\w+)[(?:]",
+    re.MULTILINE,
+)
+
+
 def bound_names(tree: ast.AST) -> Iterator[str]:
     """Every name a module gives to something."""
     for node in ast.walk(tree):
@@ -81,6 +87,23 @@ def test_go_names() -> None:
     ]
     assert not found
     assert list(go_names("func (c *Client) RetryJobs() {\n\ttopicName, err := f()")) == ["RetryJobs", "topicName"]
+
+
+def typescript_names(text: str) -> Iterator[str]:
+    """What TypeScript declares: fields and methods too."""
+    for found in TYPESCRIPT_BINDING.finditer(text):
+        yield found[1] or found[2]
+
+
+def test_typescript_names() -> None:
+    found = [
+        f"{name(path)}: {bound}"
+        for path in files(".ts")
+        for bound in typescript_names(path.read_text())
+        if BANNED & set(words(bound))
+    ]
+    assert not found
+    assert list(typescript_names("const jobs = 1;\n  private async retryTopic(a) {")) == ["jobs", "retryTopic"]
 
 
 def test_a_banned_word_is_found() -> None:

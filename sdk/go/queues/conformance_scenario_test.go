@@ -108,15 +108,17 @@ func kill() error {
 
 // script is a consumer whose handler does what a vector says.
 type script struct {
-	t       *testing.T
-	client  *Client
-	lines   []fields
-	until   int
-	killAt  int
-	stop    context.CancelFunc
-	guard   sync.Mutex
-	handled []any
-	killed  sync.WaitGroup
+	t          *testing.T
+	client     *Client
+	lines      []fields
+	until      int
+	untilAcked int
+	killAt     int
+	stop       context.CancelFunc
+	guard      sync.Mutex
+	handled    []any
+	acked      int
+	killed     sync.WaitGroup
 }
 
 func consumeScript(t *testing.T, c *Client, args fields) (any, error) {
@@ -124,7 +126,8 @@ func consumeScript(t *testing.T, c *Client, args fields) (any, error) {
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	s := &script{
-		t: t, client: c, lines: asList(args["script"]), until: g.int("until"), killAt: g.int("killAfter"), stop: stop,
+		t: t, client: c, lines: asList(args["script"]), until: g.int("until"), untilAcked: g.int("untilAcked"),
+		killAt: g.int("killAfter"), stop: stop,
 	}
 	config := ConsumerConfig{
 		Concurrency: g.int("concurrency"), VisibilityTimeout: g.seconds("visibilityTimeout"),
@@ -139,7 +142,7 @@ func consumeScript(t *testing.T, c *Client, args fields) (any, error) {
 	err := c.ConsumeContext(ctx, g.text("queue"), config)
 	s.killed.Wait()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		t.Errorf("only %d of %d were handled within a minute", len(s.handled), s.until)
+		t.Errorf("only %d were handled within a minute", len(s.handled))
 	}
 	return fields{"handled": s.handled}, err
 }
@@ -151,7 +154,10 @@ func (s *script) note(event Handled) {
 		"payload": parse(event.Message.Payload), "outcome": string(event.Outcome),
 		"deliveries": plain(event.Message.Deliveries), "traceparent": TraceparentOf(event.Message.Context()),
 	})
-	if len(s.handled) == s.until {
+	if event.Outcome == HandledAcked {
+		s.acked++
+	}
+	if len(s.handled) == s.until || s.untilAcked > 0 && s.acked == s.untilAcked {
 		s.stop()
 	}
 	if len(s.handled) == s.killAt {

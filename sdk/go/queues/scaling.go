@@ -114,7 +114,7 @@ func (s *scaling) run(ctx context.Context) {
 // look: the backlog is shared by the members of the group.
 func (s *scaling) look(group *Group) seen {
 	took, messages, inHand, busy := s.handlers.look()
-	now := seen{backlog: float64(group.Lag)/math.Max(1, float64(len(group.Members))) + float64(inHand), busy: busy}
+	now := seen{backlog: float64(group.Counts.Ready)/math.Max(1, float64(len(group.Members))) + float64(inHand), busy: busy}
 	if messages > 0 {
 		now.handler = took.Seconds() / float64(messages)
 	}

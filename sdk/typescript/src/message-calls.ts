@@ -1,0 +1,179 @@
+/** Messages: enqueued, looked at, changed, cancelled, by whoever holds no lease of them. */
+
+import type { CallOptions } from './calls.js';
+import { Entry } from './coalescer.js';
+import { ApiError } from './errors.js';
+import {
+  type DoneMessage,
+  doneOf,
+  type EnqueueResult,
+  type EntryResult,
+  type Explanation,
+  entryResults,
+  explanationOf,
+  type MessageView,
+  type Peeked,
+  viewOf,
+} from './models.js';
+import { QueueCalls } from './queue-calls.js';
+import type { DeathReason, DedupUntil, State } from './spec.js';
+import { encodeMessage, encodeSome, join, messageTarget, queueTarget } from './wire.js';
+
+/** A message to enqueue. */
+export interface NewMessage {
+  /** Any JSON value; not bytes. A number that is none becomes null. */
+  payload: unknown;
+  /** 0 to 255, higher is sooner. Default 1. */
+  priority?: number | undefined;
+  /** Seconds before it may be delivered. Default: the queue's. */
+  delay?: number | undefined;
+  /**
+   * One message per id and dedup window; also makes the call safe to repeat. A duplicate gets the first one's id, its
+   * state, and its result, if one is kept.
+   */
+  dedupId?: string | undefined;
+  /** How long the id is held: for the queue's `dedupWindow`, or until that message is done. Default 'window'. */
+  dedupUntil?: DedupUntil | undefined;
+  /** Messages of one key are delivered in order, one at a time. */
+  orderingKey?: string | undefined;
+  /** Keys of one priority take turns. */
+  fairnessKey?: string | undefined;
+  /** A JSON object kept beside the payload. */
+  metadata?: Record<string, unknown> | undefined;
+  /** Seconds after which it is a dead letter. Default: the queue's. */
+  ttl?: number | undefined;
+  /** Deliveries that may follow a failed first one. Default: the queue's. */
+  maxRetries?: number | undefined;
+  /** The W3C trace context this is part of; the handler finds it in the message. */
+  traceparent?: string | undefined;
+}
+
+export interface EnqueueOptions extends NewMessage, CallOptions {
+  queue: string;
+}
+
+export interface EnqueueBatchOptions extends CallOptions {
+  queue: string;
+  /** Up to the server's MAX_BATCH_SIZE (default 100). */
+  messages: Iterable<NewMessage>;
+  /** All or nothing. Default false. */
+  atomic?: boolean;
+}
+
+export interface PeekOptions extends CallOptions {
+  queue: string;
+  /** Default 'ready'. */
+  state?: State;
+  /** Only those of this key; not with state 'dead'. */
+  orderingKey?: string;
+  /** Only those of this key. */
+  fairnessKey?: string;
+  /** Only those that died of this, here or where a dead letter came from. */
+  reason?: DeathReason;
+  /** At most so many, 1 to 1000. Default 10. */
+  limit?: number;
+  /** Begin after this id: the `next` of the page before. */
+  after?: string;
+}
+
+export interface ExplainOptions extends CallOptions {
+  /** Default: the first that holds the message, 'default' before others. */
+  consumerGroup?: string;
+  /** Default: whoever asks, or the member that the message's ordering key sticks to. */
+  consumerId?: string;
+}
+
+export interface UpdateMessageOptions extends CallOptions {
+  /** Seconds from now until it may be delivered, 0: now. */
+  delay?: number;
+  /** 0 to 255. */
+  priority?: number;
+}
+
+/** The part of a client that puts messages in, and looks after those that wait. */
+export class MessageCalls extends QueueCalls {
+  /**
+   * Stores one message; when this resolves, it is durable. Concurrent calls share requests.
+   *
+   * Throws `queue_not_found`, `queue_paused`, `queue_full`, `dedup_memory_full`, `dedup_conflict` (the id was used with
+   * another payload), `payload_too_large`, `request_invalid`, and OutcomeUnknown (no dedupId, and the answer was lost).
+   */
+  async enqueue({ queue, signal, ...message }: EnqueueOptions): Promise<EnqueueResult> {
+    const body = encodeMessage(this.traced(message));
+    return this.enqueued(queue, new Entry<EnqueueResult>(body, message.dedupId !== undefined, '', signal));
+  }
+
+  /**
+   * Stores several messages in one request, each with its own result, in order. Throws what `enqueue` throws, for the
+   * batch as a whole; an entry that is refused has an `error` instead. With `atomic` it throws `batch_aborted`, whose
+   * `results` say why, when one is refused.
+   */
+  async enqueueBatch({ queue, messages, atomic = false, signal }: EnqueueBatchOptions): Promise<EntryResult[]> {
+    const given = [...messages];
+    const entries = join(given.map((message) => encodeMessage(this.traced(message))));
+    const body = `{"messages":${entries}${atomic ? ',"atomic":true' : ''}}`;
+    const safe = given.every((message) => message.dedupId !== undefined);
+    const target = queueTarget(queue, '/messages/batch');
+    return entryResults(await this.call({ method: 'POST', target, body, safe, signal }));
+  }
+
+  /** The message, part of the trace that runs now. */
+  protected traced<M extends NewMessage>(message: M): M {
+    const traceparent = message.traceparent ?? this.traceparent();
+    return traceparent === undefined ? message : { ...message, traceparent };
+  }
+
+  /**
+   * A message by id, leased to nobody by looking; a `DoneMessage` (its `state` is 'done') when it was acked with a result
+   * that is kept. Throws `message_not_found`: also for one that is done and left no result.
+   */
+  async getMessage(messageId: string, { signal }: CallOptions = {}): Promise<MessageView | DoneMessage> {
+    const json = await this.call({ method: 'GET', target: messageTarget(messageId), safe: true, signal });
+    return json.state === 'done' ? doneOf(json) : viewOf(json);
+  }
+
+  /**
+   * Looks at a queue's messages in one state; leases nothing. Where filters let few through, a page can be short or empty
+   * and not the last: `next` tells. Throws `queue_not_found`, `request_invalid`.
+   */
+  async peek({ queue, signal, state, orderingKey, fairnessKey, reason, limit, after }: PeekOptions): Promise<Peeked> {
+    const target = queueTarget(queue, '/peek', { state, orderingKey, fairnessKey, reason, limit, after });
+    const json = await this.call({ method: 'GET', target, safe: true, signal });
+    return { messages: json.messages.map(viewOf), next: json.next ?? undefined };
+  }
+
+  /** Says why a message is not being delivered now: all that stands in its way. Throws `message_not_found`. */
+  async explain(messageId: string, { consumerGroup, consumerId, signal }: ExplainOptions = {}): Promise<Explanation> {
+    const target = messageTarget(messageId, '/explain', { consumerGroup, consumerId });
+    return explanationOf(await this.call({ method: 'GET', target, safe: true, signal }));
+  }
+
+  /**
+   * Changes a message that nobody holds, and returns it as it is now. Messages of one ordering key stay in order. Safe to
+   * repeat, though a delay counts from the last time. Throws `message_not_found`, `message_leased` (a consumer holds it:
+   * wait for the lease to end), `message_dead` (redrive it instead), `request_invalid` (nothing to change).
+   */
+  async updateMessage(messageId: string, { delay, priority, signal }: UpdateMessageOptions): Promise<MessageView> {
+    const body = encodeSome({ delay, priority });
+    return viewOf(await this.call({ method: 'PATCH', target: messageTarget(messageId), body, safe: true, signal }));
+  }
+
+  /** A delayed message may be delivered at once; see `updateMessage`. */
+  async runNow(messageId: string, { signal }: CallOptions = {}): Promise<MessageView> {
+    return this.updateMessage(messageId, { delay: 0, signal });
+  }
+
+  /**
+   * Deletes a message that nobody holds, whatever its state; its dedup id stays taken as long as its window. Throws
+   * `message_not_found`, `message_leased`. Safe to repeat: the client does, when an answer was lost.
+   */
+  async cancelMessage(messageId: string, { signal }: CallOptions = {}): Promise<void> {
+    try {
+      await this.call({ method: 'DELETE', target: messageTarget(messageId), safe: true, signal });
+    } catch (error) {
+      // In doubt an earlier try, whose answer was lost, has done it.
+      const done = error instanceof ApiError && error.code === 'message_not_found' && error.outcome === 'unknown';
+      if (!done) throw error;
+    }
+  }
+}
