@@ -3,6 +3,7 @@
 
 mod any;
 pub(crate) mod checkpoints;
+mod hostile;
 mod invariants;
 mod ledger;
 mod limits;
