@@ -24,6 +24,7 @@ __all__ = [
     "partition_of_message",
     "step_batch_bytes_min",
     "step_sweep",
+    "trim_journal",
     "verify_batch",
 ]
 
@@ -222,6 +223,15 @@ class Reply:
         """The next step of `sweep` after this one. `batches` holds at least `lsns`: what of them matches is chosen.
         Raises as `render`."""
 
+    @property
+    def trimming(self) -> tuple[int, int, bool] | None:
+        """After a `trim_journal`: the LSN of the first batch that is needed for its blobs, the bytes of all blobs that
+        are needed, and whether to ask again: it is still looking, or named what to move. None for every other reply."""
+
+    def moves(self, batches: Mapping[int, bytes | Excerpt]) -> Command | None:
+        """The command that writes again, at the journal's end, what is needed and in the way; None when this reply
+        names nothing. What is gone by then is passed over. Raises as `render`."""
+
     def release(self) -> Command | None:
         """For a receive that leased messages: the command that gives them back, no attempt counted."""
 
@@ -270,11 +280,13 @@ class Engine:
         queues_max: int = 100_000,
         dedup_memory_bytes: int = 1 << 30,
         results_bytes_max: int = 1 << 30,
+        segment_bytes: int = 64 << 20,
     ) -> Self:
         """An empty partition. A dead-letter queue that is made because a queue names it gets
         `visibility_timeout_ms` and `max_retries`: pass what the `Parser` has. `queues_max`: with so many queues
         further ones are refused (`queues_exhausted`), and a message whose dead-letter queue isn't there dies in
-        its own. `results_bytes_max`: beyond it the oldest results of acks are forgotten; each counts a KiB at least."""
+        its own. `results_bytes_max`: beyond it the oldest results of acks are forgotten; each counts a KiB at least.
+        `segment_bytes`: about how much more than what it must keep the journal may hold."""
     @property
     def lsn(self) -> int: ...
     @property
@@ -290,6 +302,10 @@ class Engine:
     @property
     def sweeps_running(self) -> list[int]:
         """Sweeps that have not ended, in the order they began: each must be driven by `step_sweep`."""
+
+    @property
+    def oldest_live_lsn(self) -> int:
+        """The LSN of the first batch that is needed for its blobs, as if all that was stepped were durable."""
 
     def replay(self, sequence: int, batch: bytes) -> None:
         """Verifies one batch and applies it. Batches come in order, from LSN 1; a batch's LSN equals its
@@ -321,6 +337,11 @@ def verify_batch(batch: bytes) -> None:
 
 def batch_now_ms(batch: bytes) -> int:
     """The instant a batch was decided at. Raises BatchError."""
+
+def trim_journal(first_lsn: int, journal_bytes: int, horizon_lsn: int) -> Command:
+    """Asks what of the journal may go, which begins with `first_lsn` and takes `journal_bytes`. Batches before
+    `horizon_lsn` are not needed for their records, as a checkpoint holds what came of them; 0: all are needed. Changes
+    nothing."""
 
 def step_sweep(sweep: int) -> Command:
     """The next step of a sweep: bounded, safe to repeat, and safe to ask of one that is over."""

@@ -35,6 +35,7 @@ from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.polls import Polls
 from hanzo_queues.server.recovery import take_over
 from hanzo_queues.server.sweeps import Sweeps, accepted_between
+from hanzo_queues.server.trimming import Trimmer
 from hanzo_queues.server.writer import Writer
 
 logger = logging.getLogger(__name__)
@@ -113,7 +114,8 @@ class Partition:
         self._on_failed = on_failed
         self._inbox = Inbox()
         self._polls = Polls(self._inbox.put)
-        self._sweeps = Sweeps(lambda command: self._ask(Request(command, _future())), self._load)
+        self._sweeps = Sweeps(self._carry_out, self._load)
+        self.trimmer = Trimmer(journal, self._payloads, self._carry_out, self._load)
         self._parking = True
         self._writer: Writer | None = None
         self._patience: asyncio.TimerHandle | None = None
@@ -183,6 +185,7 @@ class Partition:
         """Answers what was asked, gives the ownership up, then ends. Does not close the journal."""
         self.stop_parking()
         self._sweeps.stop()
+        self.trimmer.stop()
         living, self._living = self._living, None
         if living is not None:
             self.state = "closed"
@@ -205,11 +208,14 @@ class Partition:
         self._inbox.put(request)
         return request.reply
 
+    def _carry_out(self, command: Command) -> asyncio.Future[Reply]:
+        return self._ask(Request(command, _future()))
+
     async def _start_sweep(self, command: Command) -> Answer:
         if command.ages_ms is not None:
             try:
-                last_lsn = await self._journal.last_sequence()
-                command = await accepted_between(command, last_lsn, self._clock.now_ms(), self._payloads.instant_ms)
+                kept = await self._journal.first_sequence(), await self._journal.last_sequence()
+                command = await accepted_between(command, *kept, self._clock.now_ms(), self._payloads.instant_ms)
             except Exception as error:
                 raise self._unreadable(error) from error
         answer = await self.submit(command)
@@ -287,7 +293,9 @@ class Partition:
         if self._has_failed():
             return
         self.state = "recovering"
-        engine = await take_over(self._new_engine, self._journal, self._payloads, self._clock)
+        engine = await take_over(
+            self._new_engine, self._journal, self._payloads, self._clock, self.trimmer.make_room
+        )
         if self._has_failed():
             return
         if not self._owned:
@@ -303,11 +311,13 @@ class Partition:
         logger.info("partition %d: serving, epoch %d", self.number, engine.epoch)
         self._polls.wake_all()
         self._sweeps.begin(engine.sweeps_running)
+        self.trimmer.begin()
         try:
             await writer.run()
         finally:
             self._writer = None
             self._sweeps.stop()
+            self.trimmer.stop()
             if writer.batches:
                 self._failures = 0
 

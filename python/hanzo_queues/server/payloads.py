@@ -12,7 +12,7 @@ import logging
 from collections import OrderedDict
 
 from hanzo_queues._core import BatchError, Excerpt, Reply, batch_now_ms, verify_batch
-from hanzo_queues.server.journal.base import Journal, JournalCorrupt
+from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ class Payloads:
         self._fetching: dict[int, asyncio.Future[bytes]] = {}
         self.memory_bytes = 0
         self._reading = asyncio.Semaphore(FETCHES_MAX)
+        self._loads: dict[asyncio.Future[None], int] = {}  # under way, with the first batch that each needs
+        self._trimmed_before = 0
 
     def put(self, lsn: int, batch: bytes) -> None:
         """Keeps a batch, and lets go of the least recently used ones over the budget."""
@@ -47,8 +49,23 @@ class Payloads:
         self._batches.clear()
         self.memory_bytes = 0
 
+    async def unread(self, before_lsn: int) -> None:
+        """Returns when nobody reads batches before this one any more; from here on they may be purged."""
+        while under_way := [load for load, first_lsn in self._loads.items() if first_lsn < before_lsn]:
+            await asyncio.wait(under_way)
+        self._trimmed_before = max(self._trimmed_before, before_lsn)
+
     async def load(self, reply: Reply) -> dict[int, bytes | Excerpt]:
         """What `reply` needs to be rendered. Raises JournalError; nothing is changed by it."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loads[ended] = min(reply.lsns, default=self._trimmed_before)
+        try:
+            return await self._found(reply)
+        finally:
+            del self._loads[ended]
+            ended.set_result(None)
+
+    async def _found(self, reply: Reply) -> dict[int, bytes | Excerpt]:
         found: dict[int, bytes | Excerpt] = {}
         missing: list[int] = []
         for lsn in reply.lsns:
@@ -80,7 +97,12 @@ class Payloads:
 
     async def _read(self, lsn: int) -> bytes:
         async with self._reading:
-            batch = await self._journal.fetch(lsn)
+            try:
+                batch = await self._journal.fetch(lsn)
+            except JournalCorrupt as error:
+                if lsn < self._trimmed_before:
+                    raise JournalError(f"batch {lsn} was trimmed meanwhile") from error
+                raise
             try:
                 verify_batch(batch)
             except BatchError as error:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from hanzo_queues._core import BatchError, Engine
 from hanzo_queues.server.clock import Clock
-from hanzo_queues.server.journal.base import Journal, JournalCorrupt, WrongLastSequence
+from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalFull, WrongLastSequence
 from hanzo_queues.server.payloads import Payloads
 
 logger = logging.getLogger(__name__)
@@ -24,8 +24,20 @@ logger = logging.getLogger(__name__)
 PROGRESS_EVERY_S = 2.0
 
 
-async def take_over(new_engine: Callable[[], Engine], journal: Journal, payloads: Payloads, clock: Clock) -> Engine:
-    """An engine that holds the journal's whole state and owns it. Raises JournalError (retry: the outcome of the
+async def no_room(_engine: Engine) -> bool:
+    """There is nothing that could go."""
+    return False
+
+
+async def take_over(
+    new_engine: Callable[[], Engine],
+    journal: Journal,
+    payloads: Payloads,
+    clock: Clock,
+    make_room: Callable[[Engine], Awaitable[bool]] = no_room,
+) -> Engine:
+    """An engine that holds the journal's whole state and owns it. `make_room` purges what an engine that has replayed
+    the journal doesn't need, when there is no room for the fence. Raises JournalError (retry: the outcome of the
     fence is open and the next call settles it) and JournalCorrupt (don't)."""
     while True:
         engine = new_engine()
@@ -38,6 +50,11 @@ async def take_over(new_engine: Callable[[], Engine], journal: Journal, payloads
             await journal.append(fence.batch, fence.lsn - 1)
         except WrongLastSequence as refused:
             logger.warning("the journal grew during take-over (%s); replaying", refused)
+            continue
+        except JournalFull:
+            if not await make_room(engine):
+                raise
+            logger.warning("the journal was full; what is no longer needed of it was purged")
             continue
         payloads.put(fence.lsn, fence.batch)
         return engine

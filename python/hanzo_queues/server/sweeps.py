@@ -70,23 +70,26 @@ class Sweeps:
             await asyncio.sleep(wait_s)
 
 
-async def accepted_between(command: Command, last_lsn: int, now_ms: int, instant: Instant) -> Command:
-    """`command`, told which batches messages of the ages it asks for were accepted with. `instant` tells a
-    batch's, in milliseconds; batches are in order of time, so a few of them tell."""
+async def accepted_between(
+    command: Command, first_lsn: int, last_lsn: int, now_ms: int, instant: Instant
+) -> Command:
+    """`command`, told which batches messages of the ages it asks for were accepted with, of those that the journal
+    has: `first_lsn` to `last_lsn`. `instant` tells a batch's, in milliseconds; batches are in order of time, so a few
+    of them tell. What was moved within the journal says itself when it was accepted."""
     if command.ages_ms is None:
         return command
     older_than_ms, newer_than_ms = command.ages_ms
-    first, last = 1, last_lsn
+    first, last = first_lsn, last_lsn
     if older_than_ms is not None:
-        last = await _first_after(now_ms - older_than_ms, last_lsn, instant) - 1
+        last = await _first_after(now_ms - older_than_ms, first_lsn, last_lsn, instant) - 1
     if newer_than_ms is not None:
-        first = await _first_after(now_ms - newer_than_ms - 1, last_lsn, instant)
+        first = await _first_after(now_ms - newer_than_ms - 1, first_lsn, last_lsn, instant)
     return command.accepted(first, last)
 
 
-async def _first_after(instant_ms: int, last_lsn: int, instant: Instant) -> int:
+async def _first_after(instant_ms: int, first_lsn: int, last_lsn: int, instant: Instant) -> int:
     """The first LSN whose batch is later than `instant_ms`; the one after the last when none is."""
-    low, high = 1, last_lsn + 1
+    low, high = first_lsn, last_lsn + 1
     while low < high:
         middle = (low + high) // 2
         if await instant(middle) > instant_ms:

@@ -3,9 +3,20 @@
 //! ```text
 //! 5 varints: length of dedup id, ordering key, fairness key, traceparent, metadata | those bytes, in order | payload
 //! ```
+//! One that was moved within the journal begins with when it was accepted, as its batch no longer says so:
+//!
+//! ```text
+//! varint 2^32 - 1 | varint milliseconds since 1970 | the above
+//! ```
 //! Length 0 means "none". The payload is what remains. Part of the batch format: a change here is one there.
 
 use crate::varint::{Malformed, Reader, put};
+
+/// No text is that long.
+const MOVED: u32 = u32::MAX;
+
+/// What comes before an envelope that is moved first.
+pub const MOVED_BYTES_MAX: usize = 5 + 10;
 
 /// The texts beside a payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +45,8 @@ impl<'a> Texts<'a> {
 /// A message as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Envelope<'a> {
+    /// When it was accepted, where its batch does not say so: it was moved.
+    pub accepted_at_ms: Option<u64>,
     /// Keys and ids.
     pub texts: Texts<'a>,
     /// A JSON object, as sent.
@@ -53,6 +66,16 @@ pub fn put_head(out: &mut Vec<u8>, texts: &Texts<'_>, metadata_bytes: usize) {
     }
 }
 
+/// What comes before `blob`, of a batch of that instant, when it is moved: nothing when it was moved before.
+pub fn moved_head(blob: &[u8], now_ms: u64) -> Vec<u8> {
+    let mut head = Vec::new();
+    if Reader::new(blob).u32() != Ok(MOVED) {
+        put(&mut head, u64::from(MOVED));
+        put(&mut head, now_ms);
+    }
+    head
+}
+
 fn text<'a>(reader: &mut Reader<'a>, length: u32) -> Result<Option<&'a str>, Malformed> {
     let bytes = reader.take(length as usize)?;
     let text =
@@ -63,8 +86,13 @@ fn text<'a>(reader: &mut Reader<'a>, length: u32) -> Result<Option<&'a str>, Mal
 /// Reads a blob written as `put_head`, metadata, payload.
 pub fn decode(blob: &[u8]) -> Result<Envelope<'_>, Malformed> {
     let mut reader = Reader::new(blob);
-    let mut lengths = [0; 5];
-    for length in &mut lengths {
+    let (mut lengths, mut accepted_at_ms) = ([0; 5], None);
+    lengths[0] = reader.u32()?;
+    if lengths[0] == MOVED {
+        accepted_at_ms = Some(reader.u64()?);
+        lengths[0] = reader.u32()?;
+    }
+    for length in &mut lengths[1..] {
         *length = reader.u32()?;
     }
     let texts = Texts {
@@ -79,6 +107,7 @@ pub fn decode(blob: &[u8]) -> Result<Envelope<'_>, Malformed> {
         return Err(Malformed("an envelope has no payload"));
     }
     Ok(Envelope {
+        accepted_at_ms,
         texts,
         metadata: (lengths[4] > 0).then_some(metadata),
         payload,
@@ -103,8 +132,11 @@ mod tests {
             put_head(&mut blob, &texts, metadata.as_ref().map_or(0, Vec::len));
             blob.extend_from_slice(metadata.as_deref().unwrap_or(&[]));
             blob.extend_from_slice(&payload);
-            let expected = Envelope { texts, metadata: metadata.as_deref(), payload: &payload };
+            let expected = Envelope { accepted_at_ms: None, texts, metadata: metadata.as_deref(), payload: &payload };
             prop_assert_eq!(decode(&blob), Ok(expected));
+            let moved = [moved_head(&blob, 7), blob.clone()].concat();
+            prop_assert_eq!(decode(&moved), Ok(Envelope { accepted_at_ms: Some(7), ..expected }));
+            prop_assert!(moved_head(&moved, 8).is_empty());
         }
 
         #[test]

@@ -11,6 +11,7 @@ mod encode;
 mod enqueued;
 mod group;
 mod manage;
+mod moved;
 mod sweep;
 
 pub use decode::decode;
@@ -55,4 +56,5 @@ mod tag {
     pub const MEMBER_LEFT: u8 = 34;
     pub const REASSIGNED: u8 = 35;
     pub const RETURNED: u8 = 36;
+    pub const MOVED: u8 = 50;
 }

@@ -51,10 +51,15 @@ fn draft(lsn: u64, payloads: &[Vec<u8>], other: &[Record]) -> (Vec<u8>, Vec<Reco
 }
 
 fn brings_blob(record: &Record) -> bool {
-    use Record::{Completed, DeadLettered, Died, Enqueued, Retried};
+    use Record::{Completed, DeadLettered, Died, Enqueued, Moved, Retried};
     matches!(
         record,
-        Enqueued(_) | Retried { .. } | Died { .. } | DeadLettered { .. } | Completed { .. }
+        Enqueued(_)
+            | Retried { .. }
+            | Died { .. }
+            | DeadLettered { .. }
+            | Completed { .. }
+            | Moved { .. }
     )
 }
 

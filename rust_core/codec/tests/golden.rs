@@ -298,13 +298,8 @@ fn written() -> Vec<u8> {
         .iter()
         .for_each(|record| record::encode(&mut encoded, record));
     let (bare, error): (&[u8], &[u8]) = (&[0, 0, 0, 0, 0, b'1'], ERROR.as_bytes());
-    let blobs = [
-        [&blob[..], &[], &[]],
-        [bare, &[], &[]],
-        [error, &[], &[]],
-        [error, &[], &[]],
-        [error, &[], &[]],
-    ];
+    let mut blobs = vec![[&blob[..], &[], &[]], [bare, &[], &[]]];
+    blobs.extend([[error, &[], &[]]; 4]);
     let header = Header {
         lsn: 1,
         epoch: 1,

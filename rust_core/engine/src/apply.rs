@@ -8,6 +8,7 @@ mod group;
 mod lease;
 mod manage;
 mod member;
+mod moved;
 mod queue;
 mod sweep;
 
@@ -90,8 +91,8 @@ impl State {
                 group,
                 ref messages,
             } => self.follow_up(message, group, messages),
-            Record::ResultsForgotten { count } => self.results.forget(count),
-            Record::ResultsEvicted { count } => self.results.evict(count),
+            Record::ResultsForgotten { count } => self.results.forget(count, &mut self.live),
+            Record::ResultsEvicted { count } => self.results.evict(count, &mut self.live),
             Record::Retried {
                 message,
                 cause,

@@ -82,8 +82,8 @@ impl<'a> Batch<'a> {
     }
 
     /// Changes what is volatile: no record tells.
-    pub fn change_volatile(&mut self, change: impl FnOnce(&mut State)) {
-        change(self.state);
+    pub fn change_volatile<T>(&mut self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(self.state)
     }
 
     /// Puts out the timer of a deleted queue's message. No record tells: the heap follows from the messages, and a

@@ -3,10 +3,12 @@
 mod config_patch;
 mod lease;
 mod peek;
+mod trim;
 
 pub use config_patch::ConfigPatch;
 pub use lease::{Ack, Complete, Extend, FollowUp, GiveBack, Nack, Release};
 pub use peek::{PeekFilter, PeekState};
+pub use trim::{Move, Trim};
 
 /// Messages ahead of one that an explanation counts; of more it says that there are more.
 pub(crate) const AHEAD_MAX: u32 = 1000;
@@ -301,6 +303,13 @@ pub enum Command {
         /// As of a get.
         kept_ms: u64,
     },
+    /// Say where the journal may begin. Asked by whoever trims it, one after the other.
+    Trim(Trim),
+    /// Write these blobs again: what [`Reply::Trimming`](crate::reply::Reply::Trimming) found, and their bytes.
+    Move {
+        /// In order.
+        moves: Vec<Move>,
+    },
     /// One step of a sweep. Asked by whoever drives it, one after the other.
     StepSweep {
         /// The sweep.
@@ -333,6 +342,8 @@ impl Command {
             }
             Command::Peek { limit, filter, .. } => filter.looked_at_max(*limit as usize),
             Command::ExplainMessage { .. } => AHEAD_MAX as usize,
+            Command::Trim(_) => 1024,
+            Command::Move { moves } => moves.len(),
             Command::StepSweep { .. } => 4 * SWEEP_CHUNK_MAX,
             Command::StartSweep(_) | Command::GetSweep { .. } | Command::CancelSweep { .. } => 1,
             Command::CreateQueue { .. }

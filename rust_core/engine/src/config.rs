@@ -166,4 +166,6 @@ pub struct Settings {
     pub dedup_ids_max: u64,
     /// Bytes of results kept at most, in all queues; each counts a KiB at least.
     pub results_bytes_max: u64,
+    /// How much more than what it must keep the journal may hold, about. Looked at in quarters.
+    pub segment_bytes: u64,
 }

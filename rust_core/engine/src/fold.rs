@@ -14,6 +14,8 @@ impl State {
     pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
         let State {
             settings: _,
+            live: _,
+            survey: _,
             lsn,
             epoch,
             secret,

@@ -106,6 +106,18 @@ impl History {
         self.failures.insert(slot.into(), failures);
     }
 
+    /// What was said at `from` lies at `to` now.
+    pub fn move_error(&mut self, slot: u32, from: Location, to: Location) {
+        let failures = self.failures.get_mut(slot.into());
+        let death = self.deaths.get_mut(slot.into());
+        let death = death.and_then(|death| death.failures.as_mut());
+        for failures in failures.into_iter().chain(death) {
+            if failures.error == from {
+                failures.error = to;
+            }
+        }
+    }
+
     pub fn death(&self, slot: u32, message: &Message) -> Option<&Death> {
         let died = message.has(Flag::Died);
         died.then(|| self.deaths.get(slot.into()).expect(FLAGGED))

@@ -60,3 +60,14 @@ pub struct Location {
     /// Bytes.
     pub length: u32,
 }
+
+/// What of a message lies in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Its payload, metadata and texts. Once moved, it begins with when the message was accepted.
+    Envelope,
+    /// An error's text.
+    Error,
+    /// The result it left.
+    Result,
+}

@@ -35,6 +35,7 @@ mod keys;
 mod lanes;
 mod list;
 mod lists;
+mod live;
 mod members;
 mod message;
 pub mod partition;
@@ -52,6 +53,7 @@ mod sessions;
 mod settled;
 mod slab;
 mod state;
+mod survey;
 pub mod sweep;
 mod sweeps;
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub(crate) enum Flag {
     Failed = 1 << 5,
     /// It died, here or in the queue it came from.
     Died = 1 << 6,
+    /// Its envelope was moved: that says when it was accepted, and where it lies does not.
+    Moved = 1 << 7,
 }
 
 /// One slot of the slab.

@@ -118,6 +118,16 @@ impl Partition {
         self.state.lsn = lsn;
     }
 
+    /// No blob before this batch is needed. What is not durable yet counts as if it were.
+    pub fn oldest_live_lsn(&self) -> u64 {
+        self.state.oldest_live_lsn()
+    }
+
+    /// The last batch, of a step or a replay, takes so many bytes in the journal.
+    pub fn journaled(&mut self, bytes: u64) {
+        self.state.live.journaled(bytes);
+    }
+
     /// Which partition this is.
     pub fn number(&self) -> PartitionNumber {
         self.number
@@ -219,6 +229,7 @@ impl Partition {
             self.now_ms
         );
         self.now_ms = now_ms;
+        self.state.live.begin(lsn);
         self.state.cursor = Cursor {
             lsn,
             now_ms,

@@ -2,8 +2,12 @@
 //! can't change yesterday's history. The byte format lives in the codec; adding a variant there is a format
 //! change, with its ritual.
 
+mod dedup_entry;
+
+pub use dedup_entry::DedupEntry;
+
 use crate::config::QueueConfig;
-use crate::ids::{GroupNumber, MessageId, QueueNumber};
+use crate::ids::{GroupNumber, Location, MessageId, Part, QueueNumber};
 use crate::sweep::{SweepEnd, SweepPlan, SweepTally};
 
 /// One decision.
@@ -288,6 +292,17 @@ pub enum Record {
         /// The sweep.
         sweep: u64,
     },
+    /// A blob that is still needed was written again, as the batch's next one, so that the journal may begin later.
+    Moved {
+        /// Whose it is: all copies of this message share it.
+        message: MessageId,
+        /// What it is.
+        part: Part,
+        /// Where it lay.
+        from: Location,
+        /// Length of the blob.
+        blob_bytes: u32,
+    },
     /// A message begins anew as `new`, its payload where it lies.
     Redriven {
         /// The message.
@@ -333,27 +348,6 @@ pub struct Paused {
     pub enqueue: bool,
     /// No message is handed out.
     pub receive: bool,
-}
-
-/// What is remembered of a dedup id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DedupEntry {
-    /// 128 bits of the id's hash.
-    pub hash: u128,
-    /// 64 bits of the payload's hash.
-    pub fingerprint: u64,
-    /// When it is forgotten, an instant; [`DedupEntry::UNTIL_DONE`]: when its message is done.
-    pub expires_at_ms: u64,
-}
-
-impl DedupEntry {
-    /// No instant: the id is free when the message is acked, deleted, dead, or gone with its queue.
-    pub const UNTIL_DONE: u64 = u64::MAX;
-
-    /// Its id is held by its message, not for a time.
-    pub fn is_until_done(&self) -> bool {
-        self.expires_at_ms == DedupEntry::UNTIL_DONE
-    }
 }
 
 /// One message of a [`Record::Leased`].

@@ -2,9 +2,11 @@
 
 mod acked;
 mod explanation;
+mod trimming;
 
 pub use acked::{AckRefusal, Acked};
 pub use explanation::{Explanation, Reason};
+pub use trimming::{Survivor, Trimming};
 
 use crate::config::QueueConfig;
 use crate::ids::{LeaseId, Location, MessageId};
@@ -21,6 +23,13 @@ pub enum Reply {
         created: bool,
         /// The queue as it is now.
         queue: QueueView,
+    },
+    /// What can go of the journal.
+    Trimming(Trimming),
+    /// So many were written again; what was gone was passed over.
+    Moved {
+        /// Blobs.
+        count: usize,
     },
     /// Answer to update and get.
     Queue(QueueView),

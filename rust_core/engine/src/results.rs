@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::checkpoint::Tracked;
 use crate::ids::{GROUP_DEFAULT, GroupNumber, Location, MessageId, QueueNumber};
+use crate::live::Live;
 
 /// What the shortest result counts, of the bytes that may be kept: so those bound their number as well. It may be changed.
 const RESULT_BYTES_MIN: u64 = 1024;
@@ -39,8 +40,9 @@ fn bytes(length: u32) -> u64 {
 }
 
 impl Results {
-    pub fn put(&mut self, number: u64, done: Done) {
-        self.remove(number);
+    pub fn put(&mut self, number: u64, done: Done, live: &mut Live) {
+        self.remove(number, live);
+        live.take(done.result, true);
         self.done.insert(number, done);
         self.count_in(number, &done);
     }
@@ -51,8 +53,9 @@ impl Results {
         self.bytes += bytes(done.result.length);
     }
 
-    fn remove(&mut self, number: u64) {
+    fn remove(&mut self, number: u64, live: &mut Live) {
         if let Some(done) = self.done.remove(number) {
+            live.drop(done.result, true);
             self.expiries.remove(&(done.expires_at_ms, number));
             self.order.remove(&(done.done_at_ms, number));
             self.bytes -= bytes(done.result.length);
@@ -104,18 +107,18 @@ impl Results {
     }
 
     /// The first `count`, which are over.
-    pub fn forget(&mut self, count: u32) {
+    pub fn forget(&mut self, count: u32, live: &mut Live) {
         for _ in 0..count {
             let &(_, number) = self.expiries.first().expect("a result is there");
-            self.remove(number);
+            self.remove(number, live);
         }
     }
 
     /// The first `count` that came, whether or not they are over.
-    pub fn evict(&mut self, count: u32) {
+    pub fn evict(&mut self, count: u32, live: &mut Live) {
         for _ in 0..count {
             let &(_, number) = self.order.first().expect("a result is there");
-            self.remove(number);
+            self.remove(number, live);
         }
     }
 

@@ -15,7 +15,8 @@ use crate::history::History;
 use crate::ids::{Location, MessageId, QueueNumber};
 use crate::keys::Keys;
 use crate::lists::SHARED;
-use crate::message::{Message, NONE, Place};
+use crate::live::Live;
+use crate::message::{Flag, Message, NONE, Place};
 use crate::queue::Queue;
 use crate::queues::Queues;
 use crate::record::DedupEntry;
@@ -24,6 +25,7 @@ use crate::retention::Retention;
 use crate::sessions::Sessions;
 use crate::settled::Settled;
 use crate::slab::Slab;
+use crate::survey::Survey;
 use crate::sweeps::Sweeps;
 
 /// See the module.
@@ -55,6 +57,10 @@ pub(crate) struct State {
     pub history: History,
     pub sweeps: Sweeps,
     pub cursor: Cursor,
+    /// Follows from the rest.
+    pub live: Live,
+    /// Volatile.
+    pub survey: Option<Survey>,
     /// Queues in which a message became ready in this step. Not part of the state.
     pub woken: Vec<QueueNumber>,
 }
@@ -93,6 +99,7 @@ pub(crate) enum End {
 
 impl State {
     pub fn new(settings: Settings) -> Self {
+        let live = Live::new(settings.segment_bytes / 4);
         State {
             settings,
             lsn: 0,
@@ -120,6 +127,8 @@ impl State {
                 now_ms: 0,
                 offset: 0,
             },
+            live,
+            survey: None,
             woken: Vec::new(),
         }
     }
@@ -246,6 +255,11 @@ impl State {
         self.unlink(slot);
         self.release_key(slot);
         let message = self.messages[slot];
+        if message.has(Flag::Failed) || message.has(Flag::Died) {
+            self.let_go_of_errors(slot);
+        }
+        let is_last = self.copies.is_last(self.messages.id(slot));
+        self.live.drop(message.envelope, is_last);
         self.history.forget(slot, &message);
         self.deadlines.set(slot, message.number, None);
         let orphans = self.copies.leave(self.messages.id(slot));

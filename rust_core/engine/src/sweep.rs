@@ -75,9 +75,14 @@ pub struct SweepFilter {
 }
 
 impl SweepFilter {
-    /// Whether a message's bytes must be read to know.
+    /// Whether every message's bytes must be read to know.
     pub fn reads_bytes(&self) -> bool {
         self.error.is_some() || self.metadata.is_some()
+    }
+
+    /// Whether some messages' bytes may have to be read.
+    pub(crate) fn may_read_bytes(&self) -> bool {
+        self.reads_bytes() || self.older_than_ms.is_some() || self.newer_than_ms.is_some()
     }
 }
 
@@ -197,6 +202,8 @@ pub struct SweepPage {
     pub error: Option<Box<str>>,
     /// As in [`SweepFilter`].
     pub metadata: Option<Box<str>>,
+    /// Accepted at these instants, first and last.
+    pub accepted_ms: (u64, u64),
 }
 
 /// One of a [`SweepPage`].
@@ -208,6 +215,8 @@ pub struct SweepCandidate {
     pub envelope: crate::ids::Location,
     /// Where its last error's text lies; `lsn` 0 when there is none.
     pub error: crate::ids::Location,
+    /// It was moved, and only its envelope says when it was accepted.
+    pub asks_age: bool,
 }
 
 /// See [`Command::StartSweep`](crate::command::Command::StartSweep).

@@ -40,6 +40,7 @@ fn settings() -> Settings {
         queues_max: 100_000,
         dedup_ids_max: u64::MAX,
         results_bytes_max: u64::MAX,
+        segment_bytes: 64 << 20,
     }
 }
 

@@ -59,6 +59,7 @@ impl Broker {
             queues_max: 100,
             dedup_ids_max: u64::MAX,
             results_bytes_max: u64::MAX,
+            segment_bytes: 64 << 20,
         };
         let mut broker = Broker {
             partition: Partition::new(PartitionNumber(0), settings),

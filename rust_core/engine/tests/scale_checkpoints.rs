@@ -37,6 +37,7 @@ fn settings() -> Settings {
         queues_max: 100,
         dedup_ids_max: u64::MAX,
         results_bytes_max: u64::MAX,
+        segment_bytes: 64 << 20,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A request, with the body its payloads lie in.
 
 use codec::json::request::{Request, seen};
+use engine::command::Trim;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::sync::Arc;
@@ -42,6 +43,16 @@ impl Command {
 #[pyfunction]
 pub fn step_sweep(sweep: u64) -> Command {
     Command::bare(codec::json::request::step_sweep(sweep, None))
+}
+
+/// What of the journal may go.
+#[pyfunction]
+pub fn trim_journal(first_lsn: u64, journal_bytes: u64, horizon_lsn: u64) -> Command {
+    Command::bare(codec::json::request::trim(Trim {
+        first_lsn,
+        journal_bytes,
+        horizon_lsn,
+    }))
 }
 
 #[pymethods]

@@ -104,6 +104,7 @@ impl Engine {
             Ok(())
         })?;
         self.chain.written(hash);
+        self.partition.journaled(draft.length() as u64);
         Ok(Some(batch))
     }
 
@@ -195,7 +196,7 @@ fn answers(
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (partition, *, visibility_timeout_ms=30_000, max_retries=3, queues_max=100_000, dedup_memory_bytes=1 << 30, results_bytes_max=1 << 30))]
+    #[pyo3(signature = (partition, *, visibility_timeout_ms=30_000, max_retries=3, queues_max=100_000, dedup_memory_bytes=1 << 30, results_bytes_max=1 << 30, segment_bytes=64 << 20))]
     fn new(
         partition: u16,
         visibility_timeout_ms: u64,
@@ -203,6 +204,7 @@ impl Engine {
         queues_max: u64,
         dedup_memory_bytes: u64,
         results_bytes_max: u64,
+        segment_bytes: u64,
     ) -> Self {
         let number = PartitionNumber(partition);
         let settings = Settings {
@@ -210,6 +212,7 @@ impl Engine {
             queues_max,
             dedup_ids_max: dedup_memory_bytes / DEDUP_ID_BYTES,
             results_bytes_max,
+            segment_bytes,
         };
         let partition = Partition::new(number, settings);
         Engine {
@@ -237,6 +240,12 @@ impl Engine {
         self.partition.now_ms()
     }
 
+    /// The first batch that is needed for its blobs.
+    #[getter]
+    fn oldest_live_lsn(&self) -> u64 {
+        self.partition.oldest_live_lsn()
+    }
+
     #[getter]
     fn message_count(&self) -> u64 {
         self.partition.message_count()
@@ -256,9 +265,11 @@ impl Engine {
     /// Verifies one batch and applies it. A journal that contradicts itself is found while it is applied.
     fn replay(&mut self, py: Python<'_>, sequence: u64, batch: &[u8]) -> PyResult<()> {
         self.check_usable()?;
+        let bytes = batch.len() as u64;
         let read = self.chain.read(&self.partition, sequence, batch);
         let batch = read.map_err(|fault| errors::batch(py, fault))?;
         let applied = caught(|| self.chain.apply(&mut self.partition, sequence, batch));
+        self.partition.journaled(bytes);
         self.broken = applied.is_err();
         applied.map_err(|text| errors::contradiction(py, &text))
     }

@@ -21,7 +21,7 @@ mod _core {
     #[pymodule_export]
     use super::bug::EngineBug;
     #[pymodule_export]
-    use super::command::{Command, step_sweep};
+    use super::command::{Command, step_sweep, trim_journal};
     #[pymodule_export]
     use super::describe::{Description, describe_batch};
     #[pymodule_export]

@@ -116,6 +116,24 @@ impl Reply {
         Ok(Command::bare(step_sweep(sweep, choice)))
     }
 
+    /// After a `trim_journal`: the first batch that is needed for its blobs, the bytes of all that are needed, and
+    /// whether to ask again.
+    #[getter]
+    fn trimming(&self) -> Option<(u64, u64, bool)> {
+        let trimming = self.answer.trimming()?;
+        let again = trimming.more || !trimming.found.is_empty();
+        Some((trimming.oldest_live_lsn, trimming.live_bytes, again))
+    }
+
+    /// The command that writes again what is in the journal's way; None when this names nothing. Raises as `render`.
+    fn moves(&self, py: Python<'_>, batches: &Bound<'_, PyMapping>) -> PyResult<Option<Command>> {
+        let given = self.given(batches)?;
+        let views = views(py, &given)?;
+        let moves = self.answer.moves(&views);
+        let moves = moves.map_err(|fault| errors::batch(py, fault))?;
+        Ok(moves.map(Command::bare))
+    }
+
     /// For a receive that leased messages: the command that gives them back, no attempt counted.
     fn release(&self) -> Option<Command> {
         let leases = self.answer.give_backs();

@@ -48,6 +48,7 @@ pub(crate) fn settings() -> Settings {
         queues_max: 5,
         dedup_ids_max: u64::MAX,
         results_bytes_max: u64::MAX,
+        segment_bytes: 64 << 20,
     }
 }
 

@@ -143,6 +143,7 @@ fn blob_bytes(record: &Record) -> u32 {
         | Record::Died { error_bytes, .. }
         | Record::DeadLettered { error_bytes, .. } => *error_bytes,
         Record::Completed { result_bytes, .. } => *result_bytes,
+        Record::Moved { blob_bytes, .. } => *blob_bytes,
         _ => 0,
     }
 }

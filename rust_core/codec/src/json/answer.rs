@@ -13,16 +13,17 @@ mod queue;
 mod rejection;
 mod settled;
 mod sweep;
+mod trimming;
 mod write;
 
 pub use batches::{Batches, Excerpt};
 
-use super::request::{Ask, Refusal, Refused};
+use super::request::{Ask, Refusal, Refused, Request};
 use crate::batch::Fault;
 use crate::receipt::Secret;
 use engine::command::{Command, GiveBack, SweepChoice};
 use engine::ids::PartitionNumber;
-use engine::reply::{Delivered, LimitedBy, Reply};
+use engine::reply::{Delivered, LimitedBy, Reply, Trimming};
 use engine::sweep::SweepProgress;
 use std::borrow::Cow;
 use write::Json;
@@ -206,6 +207,24 @@ impl Answer {
         }
     }
 
+    /// What of the journal can go.
+    pub fn trimming(&self) -> Option<&Trimming> {
+        match self.reply() {
+            Some(Reply::Trimming(trimming)) => Some(trimming),
+            _ => None,
+        }
+    }
+
+    /// What writes again what is in the journal's way. `batches` holds those of [`Answer::lsns`].
+    pub fn moves(&self, batches: &Batches<'_>) -> Result<Option<Request>, Fault> {
+        let trimming = self
+            .trimming()
+            .filter(|trimming| !trimming.found.is_empty());
+        trimming
+            .map(|trimming| trimming::moves(trimming, batches))
+            .transpose()
+    }
+
     /// The batches that [`Answer::render`] needs: ascending, each once.
     pub fn lsns(&self) -> Vec<u64> {
         self.reply().map_or_else(Vec::new, needs::lsns)
@@ -277,7 +296,9 @@ impl Answer {
                 sweep::put_page(json, &self.context, sweeps, *more)
             }
             // Nobody is told but who drives it.
-            (Reply::SweepStepped(_), _) => json.object(|_| {}),
+            (Reply::SweepStepped(_) | Reply::Trimming(_) | Reply::Moved { .. }, _) => {
+                json.object(|_| {})
+            }
             (other, _) => settled::put(json, &self.context, other),
         }
         Ok(())

@@ -15,6 +15,7 @@ mod receive;
 mod settle;
 mod settle_batch;
 mod sweep;
+mod trim;
 
 pub use admit::{Admitted, Authority, Refusal, Refused, Signed};
 pub use bytes_max::give_back;
@@ -23,6 +24,7 @@ pub use group::seen;
 pub use read::Peek;
 pub use receive::Receive;
 pub use sweep::step_sweep;
+pub use trim::trim;
 
 use super::limits::Limits;
 use crate::blob::Blobs;

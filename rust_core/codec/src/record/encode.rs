@@ -1,6 +1,6 @@
 //! Record to bytes.
 
-use super::{complete, config, enqueued, group as groups, manage, sweep, tag};
+use super::{complete, config, enqueued, group as groups, manage, moved, sweep, tag};
 use crate::varint::{put, put_text};
 use engine::ids::{GroupNumber, MessageId, QueueNumber};
 use engine::record::{DeathReason, FailureCause, Lease, Record};
@@ -161,7 +161,10 @@ fn encode_death(out: &mut Vec<u8>, record: &Record) {
             put_message(out, *dead_letter);
         }
         other => assert!(
-            manage::encode(out, other) || sweep::encode(out, other) || complete::encode(out, other),
+            manage::encode(out, other)
+                || sweep::encode(out, other)
+                || complete::encode(out, other)
+                || moved::encode(out, other),
             "every other record is written above"
         ),
     }

@@ -1,10 +1,10 @@
-//! Records about results.
+//! Records about results, and of what is moved.
 
-use engine::ids::{GROUP_DEFAULT, MessageId};
+use engine::ids::{GROUP_DEFAULT, Location, MessageId, Part};
 use engine::record::{Followed, Record};
 
 /// An ack that brings messages and leaves a result, and results that are forgotten.
-pub fn results(result_bytes: u32) -> [Record; 4] {
+pub fn results(result_bytes: u32) -> [Record; 5] {
     let followed = |number, duplicate| Followed {
         message: MessageId { number, slot: 7 },
         duplicate,
@@ -29,5 +29,18 @@ pub fn results(result_bytes: u32) -> [Record; 4] {
         },
         Record::ResultsForgotten { count: 3 },
         Record::ResultsEvicted { count: 2 },
+        Record::Moved {
+            message: MessageId {
+                number: 9,
+                slot: 2700,
+            },
+            part: Part::Error,
+            from: Location {
+                lsn: 1 << 33,
+                offset: 70_000,
+                length: result_bytes,
+            },
+            blob_bytes: result_bytes,
+        },
     ]
 }

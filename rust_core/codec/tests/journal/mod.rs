@@ -3,11 +3,11 @@
 use codec::batch::{Draft, Header};
 use codec::hash::{BATCH_HASH_NONE, BatchHash};
 use codec::record;
-use engine::command::{Blob, Command, DedupKey, NewMessage};
+use engine::command::{Blob, Command, DedupKey, Move, NewMessage};
 use engine::config::{QueueConfig, Settings};
-use engine::ids::PartitionNumber;
+use engine::ids::{Part, PartitionNumber};
 use engine::record::Record;
-use engine::reply::{Delivered, Reply};
+use engine::reply::{Delivered, Reply, Survivor};
 use engine::{Partition, Step};
 
 pub const FOUNDED_MS: u64 = 1_700_000_000_000;
@@ -19,6 +19,7 @@ pub fn partition() -> Partition {
         queues_max: 100,
         dedup_ids_max: u64::MAX,
         results_bytes_max: u64::MAX,
+        segment_bytes: 64 << 20,
     };
     Partition::new(PartitionNumber(0), settings)
 }
@@ -100,6 +101,32 @@ impl Writer {
         };
         writer.fence();
         writer
+    }
+
+    /// A message whose envelope is written again, as if it stood in the journal's way.
+    pub fn moved(&mut self, queue: &str) {
+        let accepted = match self
+            .step(1, vec![enqueue(queue, vec![message()])])
+            .remove(0)
+        {
+            Reply::Enqueued(results) => results[0].clone().expect("accepted"),
+            other => panic!("{other:?}"),
+        };
+        let asked = Command::GetMessage {
+            message: accepted.message,
+        };
+        let at = match self.step(0, vec![asked]).remove(0) {
+            Reply::Message(view) => view.envelope,
+            other => panic!("{other:?}"),
+        };
+        let survivor = Survivor {
+            message: accepted.message,
+            part: Part::Envelope,
+            at,
+        };
+        let blob = message().blob;
+        let moves = vec![Move { survivor, blob }];
+        self.step(1, vec![Command::Move { moves }]);
     }
 
     pub fn fence(&mut self) {
@@ -185,6 +212,7 @@ fn kind(record: &Record) -> &'static str {
         Record::Retired { .. } => "Retired",
         Record::Acked { .. } => "Acked",
         Record::Completed { .. } => "Completed",
+        Record::Moved { .. } => "Moved",
         Record::FollowedUp { .. } => "FollowedUp",
         Record::ResultsEvicted { .. } => "ResultsEvicted",
         Record::ResultsForgotten { .. } => "ResultsForgotten",

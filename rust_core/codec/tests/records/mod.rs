@@ -3,7 +3,7 @@
 pub mod sweeps;
 
 use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling, Weight};
-use engine::ids::{GroupNumber, MESSAGE_NUMBER_MAX, MessageId, QueueNumber};
+use engine::ids::{GroupNumber, Location, MESSAGE_NUMBER_MAX, MessageId, Part, QueueNumber};
 use engine::record::{
     DeathReason, DedupEntry, Enqueued, FailureCause, Followed, Lease, Paused, Record,
 };
@@ -232,6 +232,25 @@ fn followed_up() -> impl Strategy<Value = Record> {
     )
 }
 
+fn moved() -> impl Strategy<Value = Record> {
+    let part = prop_oneof![Just(Part::Envelope), Just(Part::Error), Just(Part::Result)];
+    let from = (any::<u64>(), any::<u32>(), any::<u32>());
+    (message(), part, from, any::<u32>()).prop_map(|(message, part, from, blob_bytes)| {
+        let (lsn, offset, length) = from;
+        let from = Location {
+            lsn,
+            offset,
+            length,
+        };
+        Record::Moved {
+            message,
+            part,
+            from,
+            blob_bytes,
+        }
+    })
+}
+
 /// Every variant.
 pub fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
@@ -251,6 +270,7 @@ pub fn record() -> impl Strategy<Value = Record> {
                 result_bytes,
             }
         ),
+        moved(),
         any::<u32>().prop_map(|count| Record::ResultsForgotten { count }),
         any::<u32>().prop_map(|count| Record::ResultsEvicted { count }),
         followed_up(),

@@ -8,6 +8,7 @@ use crate::state::{End, State};
 impl State {
     pub(super) fn enqueue(&mut self, enqueued: &Enqueued) {
         let envelope = self.cursor.take(enqueued.blob_bytes);
+        self.live.take(envelope, true);
         let mut message = self.message(
             enqueued.message,
             enqueued.queue,

@@ -68,8 +68,10 @@ impl State {
         self.unlink(slot);
         self.release_key(slot);
         self.messages[slot].set(Flag::Returned, by_nack(reason));
+        self.let_go_of_errors(slot);
         self.history
             .set_death(slot, &mut self.messages[slot], death);
+        self.hold_errors(slot);
         self.settle_in(slot, Place::Dead, self.cursor.now_ms, End::Back);
     }
 
@@ -91,8 +93,11 @@ impl State {
             message.key == NONE && message.expires_at_ms() == 0,
             "a dead letter waits for nothing"
         );
+        message.set(Flag::Moved, old.has(Flag::Moved));
+        self.live.take(old.envelope, true);
         self.history.set_death(new.slot, &mut message, death);
         self.messages.insert(new.slot, message);
+        self.hold_errors(new.slot);
         if old.flow != NONE {
             let hash = self.flows[old.flow].hash;
             self.join_flow(new.slot, hash);

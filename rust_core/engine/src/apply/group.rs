@@ -3,7 +3,7 @@
 
 use crate::copies::Copy;
 use crate::ids::QueueNumber;
-use crate::message::{Message, NONE, Place};
+use crate::message::{Flag, Message, NONE, Place};
 use crate::state::State;
 
 impl State {
@@ -39,8 +39,11 @@ impl State {
         let slot = self.messages.next_slot();
         let mut message = Message::new(original.number, to, original.priority, original.envelope);
         message.set_expiry(original.expires_at_ms());
+        message.set(Flag::Moved, original.has(Flag::Moved));
+        self.live.take(message.envelope, false);
         self.history.copy(first, &original, slot, &mut message);
         self.messages.insert(slot, message);
+        self.hold_errors(slot);
         if original.flow != NONE {
             self.join_flow(slot, self.flows[original.flow].hash);
         }

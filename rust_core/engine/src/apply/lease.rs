@@ -114,7 +114,7 @@ impl State {
             expires_at_ms,
             result: self.cursor.take(result_bytes),
         };
-        self.results.put(known.number, done);
+        self.results.put(known.number, done, &mut self.live);
         self.ack(id, group);
     }
 
@@ -140,8 +140,10 @@ impl State {
 
     pub(super) fn fail(&mut self, slot: u32, error_bytes: u32) {
         let error = (error_bytes > 0).then(|| self.cursor.take(error_bytes));
+        self.let_go_of_errors(slot);
         self.history
             .fail(slot, &mut self.messages[slot], self.cursor.now_ms, error);
+        self.hold_errors(slot);
     }
 
     pub(super) fn extend(&mut self, id: MessageId, until_ms: u64) {

@@ -15,6 +15,12 @@ impl State {
                 due_ms,
             } => self.change(message, priority, due_ms),
             Record::Deleted { message } => self.delete(message),
+            Record::Moved {
+                message,
+                part,
+                from,
+                blob_bytes,
+            } => self.moved(message, part, from, blob_bytes),
             _ => unreachable!("every other record is applied elsewhere"),
         }
     }

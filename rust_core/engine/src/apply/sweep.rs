@@ -2,7 +2,7 @@
 
 use crate::history::Death;
 use crate::ids::{MessageId, QueueNumber};
-use crate::message::{NONE, Place};
+use crate::message::{Flag, NONE, Place};
 use crate::record::Record;
 use crate::state::{End, State};
 use crate::sweep::SweepPlan;
@@ -73,6 +73,8 @@ impl State {
         let death = self.history.death(slot, &old).map(Death::redriven);
         let mut message = self.message(new, to, old.priority, old.envelope);
         message.set_expiry(expires_at_ms);
+        message.set(Flag::Moved, old.has(Flag::Moved));
+        self.live.take(old.envelope, true);
         if let Some(retries_max) = retries_max {
             self.history
                 .set_retries_max(new.slot, &mut message, retries_max);
@@ -81,6 +83,7 @@ impl State {
             self.history.set_death(new.slot, &mut message, death);
         }
         self.messages.insert(new.slot, message);
+        self.hold_errors(new.slot);
         if old.flow != NONE {
             self.join_flow(new.slot, self.flows[old.flow].hash);
         }

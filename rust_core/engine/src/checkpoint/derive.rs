@@ -8,6 +8,7 @@ use super::restore::{Contradiction, check, free_entries};
 use crate::ids::QueueNumber;
 use crate::list::List;
 use crate::lists::{ListId, SHARED};
+use crate::live::Live;
 use crate::message::{Flag, NONE, Place};
 use crate::state::State;
 
@@ -31,8 +32,15 @@ pub(super) fn finish(state: &mut State, head: &Head) -> Result<(), Contradiction
     state.attempts.load();
     state.results.load();
     state.copies.load();
+    count_live(state);
     forget_changes(state);
     queues(state)
+}
+
+fn count_live(state: &mut State) {
+    let mut live = Live::restored(state.lsn, state.settings.segment_bytes / 4);
+    state.locations(|at, counts| live.take(at, counts));
+    state.live = live;
 }
 
 fn check_lengths(state: &State, head: &Head) -> Result<(), Contradiction> {

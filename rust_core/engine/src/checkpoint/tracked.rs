@@ -49,6 +49,12 @@ impl<V: Clone> Tracked<V> {
         self.entries.iter().map(|(&key, value)| (key, value))
     }
 
+    /// By key, those after this one.
+    pub fn after(&self, key: u64) -> impl Iterator<Item = (u64, &V)> {
+        let after = (std::ops::Bound::Excluded(key), std::ops::Bound::Unbounded);
+        self.entries.range(after).map(|(&key, value)| (key, value))
+    }
+
     pub fn first(&self) -> Option<(u64, &V)> {
         let first = self.entries.first_key_value();
         first.map(|(&key, value)| (key, value))

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+
 use super::{folded, settings};
 use crate::checkpoint::{Block, Head, Kind, Restoration};
 use crate::partition::{Partition, Step};
@@ -21,6 +23,19 @@ pub(crate) enum CheckpointMove {
     Abandon,
     /// End it, and have it come to nothing after all.
     Lose,
+    /// Trim the journal, as if the last one were of so many batches ago.
+    Trim(u64),
+}
+
+pub(super) fn any_move() -> impl Strategy<Value = CheckpointMove> {
+    prop_oneof![
+        6 => Just(CheckpointMove::Begin),
+        6 => (0_usize..4).prop_map(CheckpointMove::Take),
+        6 => Just(CheckpointMove::End),
+        1 => Just(CheckpointMove::Abandon),
+        1 => Just(CheckpointMove::Lose),
+        6 => (0_u64..5).prop_map(CheckpointMove::Trim),
+    ]
 }
 
 /// See the module.
@@ -78,6 +93,7 @@ impl Checkpoints {
                     self.since.clear();
                 }
             }
+            CheckpointMove::Trim(_) => unreachable!("the twin's journal is trimmed by itself"),
             _ if self.begun.is_none() => {}
             CheckpointMove::Take(count) => (0..count).for_each(|_| {
                 self.taken.extend(live.next_block());

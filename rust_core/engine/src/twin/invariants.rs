@@ -30,6 +30,7 @@ impl Partition {
         check_copies(state, &seen);
         check_members(state);
         check_flows(state, &seen);
+        check_live(state);
         state.history.assert_of(&state.messages);
         state.retention.assert_of(state);
         let named = state.queues.iter().filter(|queue| !queue.deleted);
@@ -242,4 +243,11 @@ fn check_keys(state: &State, seen: &BTreeSet<u32>) {
             "a key's oldest message goes first"
         );
     }
+}
+
+/// Who refers to the journal is counted as a recount counts it.
+fn check_live(state: &State) {
+    let mut live = state.live.emptied();
+    state.locations(|at, counts| live.take(at, counts));
+    assert_eq!(state.live.counts(), live.counts(), "what is still needed");
 }

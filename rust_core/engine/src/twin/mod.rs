@@ -12,6 +12,7 @@ mod members;
 mod polls;
 mod random;
 pub(crate) mod sweeps;
+mod trim;
 mod turns;
 
 use crate::command::{
@@ -31,6 +32,7 @@ pub(crate) struct Twin {
     pub replica: Partition,
     pub now_ms: u64,
     checkpoints: checkpoints::Checkpoints,
+    journal: trim::Journal,
 }
 
 impl Twin {
@@ -49,6 +51,7 @@ impl Twin {
             replica,
             now_ms: 1_700_000_000_000,
             checkpoints: checkpoints::Checkpoints::default(),
+            journal: trim::Journal::default(),
         };
         twin.fence();
         twin
@@ -81,6 +84,9 @@ impl Twin {
     fn compare(&mut self, step: &Step) {
         if !step.records.is_empty() {
             self.replica.replay(step.lsn, self.now_ms, &step.records);
+            let bytes = self.journal.append(step);
+            self.live.journaled(bytes);
+            self.replica.journaled(bytes);
         }
         assert_eq!(self.live.lsn(), step.lsn);
         assert!(
@@ -219,6 +225,7 @@ pub(crate) fn settings() -> Settings {
         queues_max: 1000,
         dedup_ids_max: u64::MAX,
         results_bytes_max: u64::MAX,
+        segment_bytes: 4 * 400,
     }
 }
 

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::any::{QUEUES, any_config, any_message, any_patch};
-use super::checkpoints::CheckpointMove;
+use super::checkpoints::{self, CheckpointMove};
 use super::ledger::Ledger;
 use super::sweeps::{self, SweepMove};
+use super::trim::trim;
 use super::{Twin, config, nack, peek};
 use crate::command::{
     Ack, Blob, Command, ConfigPatch, Extend, GiveBack, Nack, NewMessage, PeekState, Release,
@@ -144,18 +145,8 @@ fn any_move() -> impl Strategy<Value = Move> {
         1 => which().prop_map(|which| Move::Cancel { which }),
         2 => (queue(), which()).prop_map(|(queue, which)| Move::Look { queue, which }),
         8 => sweeps::any_move(QUEUES.len()).prop_map(Move::Sweep),
-        3 => any_checkpoint().prop_map(Move::Checkpoint),
+        3 => checkpoints::any_move().prop_map(Move::Checkpoint),
         1 => Just(Move::Fence),
-    ]
-}
-
-fn any_checkpoint() -> impl Strategy<Value = CheckpointMove> {
-    prop_oneof![
-        6 => Just(CheckpointMove::Begin),
-        6 => (0_usize..4).prop_map(CheckpointMove::Take),
-        6 => Just(CheckpointMove::End),
-        1 => Just(CheckpointMove::Abandon),
-        1 => Just(CheckpointMove::Lose),
     ]
 }
 
@@ -389,7 +380,11 @@ proptest! {
             if moves.iter().any(|next| matches!(next, Move::Fence)) {
                 twin.fence();
             }
-            moves.iter().for_each(|next| if let Move::Checkpoint(next) = next { twin.checkpoint(*next) });
+            moves.iter().for_each(|next| match next {
+                Move::Checkpoint(CheckpointMove::Trim(ago)) => trim(&mut twin, *ago, &mut |twin, asked| ledger.step(twin, asked)),
+                Move::Checkpoint(next) => twin.checkpoint(*next),
+                _ => {}
+            });
             let commands = moves.into_iter().filter_map(|next| command(&ledger, next)).collect();
             let step = ledger.step(&mut twin, commands);
             let idle = step.records.is_empty();

@@ -44,6 +44,7 @@ mod start_sweep;
 mod step_sweep;
 mod sweep_filter;
 pub(crate) mod timers;
+mod trim;
 mod update_queue;
 
 use crate::batch::Batch;
@@ -162,6 +163,8 @@ fn answer_about_queues(batch: &mut Batch, command: Command) -> Result<Reply, Rej
             kept_ms,
         )),
         Command::CancelSweep { sweep, kept_ms } => get_sweep::cancel(batch, sweep, kept_ms),
+        Command::Trim(trim) => Ok(trim::run(batch, trim)),
+        Command::Move { moves } => Ok(trim::move_all(batch, moves)),
         Command::StepSweep { sweep, choice } => {
             Ok(Reply::SweepStepped(step_sweep::run(batch, sweep, choice)))
         }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use super::sweep_filter::{error_of, is_candidate};
+use super::sweep_filter::{asks_age, error_of, is_candidate};
 use super::{change_message, redrive};
 use crate::batch::Batch;
 use crate::command::SweepChoice;
@@ -77,16 +77,19 @@ fn next(batch: &mut Batch, number: u64, left: u64) -> SweepProgress {
         return end(batch, number, SweepEnd::Done);
     };
     let until = last.number;
-    if !sweep.plan.filter.reads_bytes() || sweep.plan.ids.is_some() {
+    let must_look = |&id: &MessageId| asks_age(state, sweep, id);
+    let looks = sweep.plan.filter.reads_bytes() || page.iter().any(must_look);
+    if !looks || sweep.plan.ids.is_some() {
         act(batch, number, until, &page);
         return AT_ONCE;
     }
     SweepProgress::Look(SweepPage {
         sweep: number,
         until,
-        messages: page.iter().map(|&id| candidate(state, id)).collect(),
+        messages: page.iter().map(|&id| candidate(state, sweep, id)).collect(),
         error: sweep.plan.filter.error.clone(),
         metadata: sweep.plan.filter.metadata.clone(),
+        accepted_ms: accepted_ms(sweep),
     })
 }
 
@@ -99,7 +102,7 @@ fn page(state: &State, sweep: &Sweep, left: u64) -> Vec<MessageId> {
         return whole(count, copies);
     }
     let found = sweep.scan.iter();
-    if !sweep.plan.filter.reads_bytes() {
+    if !sweep.plan.filter.may_read_bytes() {
         return whole(count, found);
     }
     let (mut lsns, mut bytes, mut last) = (BTreeSet::new(), 0, 0);
@@ -145,12 +148,21 @@ fn chunk(sweep: &Sweep) -> usize {
     messages.clamp(1, SWEEP_CHUNK_MAX as u64) as usize
 }
 
-fn candidate(state: &State, id: MessageId) -> SweepCandidate {
+/// When messages of the age that is asked for were accepted: first and last instant.
+fn accepted_ms(sweep: &Sweep) -> (u64, u64) {
+    let filter = &sweep.plan.filter;
+    let ago = |ms| sweep.created_at_ms.saturating_sub(ms);
+    let first = filter.newer_than_ms.map_or(0, ago);
+    (first, filter.older_than_ms.map_or(u64::MAX, ago))
+}
+
+fn candidate(state: &State, sweep: &Sweep, id: MessageId) -> SweepCandidate {
     let message = state.messages.find(id);
     SweepCandidate {
         message: id,
         envelope: message.map_or(Location::default(), |message| message.envelope),
         error: error_of(state, id),
+        asks_age: asks_age(state, sweep, id),
     }
 }
 

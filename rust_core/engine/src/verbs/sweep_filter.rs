@@ -2,7 +2,7 @@
 
 use crate::history::Death;
 use crate::ids::{Location, MessageId};
-use crate::message::{Message, Place};
+use crate::message::{Flag, Message, Place};
 use crate::queue::Queue;
 use crate::reply::State as Shown;
 use crate::state::State;
@@ -69,13 +69,23 @@ fn death<'a>(state: &'a State, message: &Message, slot: u32) -> Option<&'a Death
     death.filter(|death| !death.over)
 }
 
+/// Whether only a message's bytes say if it is of the age that is asked for.
+pub(super) fn asks_age(state: &State, sweep: &Sweep, id: MessageId) -> bool {
+    let filter = &sweep.plan.filter;
+    let by_age = filter.older_than_ms.is_some() || filter.newer_than_ms.is_some();
+    let message = state.messages.find(id).filter(|_| by_age);
+    message
+        .is_some_and(|message| message.has(Flag::Moved) && death(state, message, id.slot).is_none())
+}
+
 /// Why it died, and when, or else when it was accepted. What died after the sweep began came later.
 fn is_as_asked(state: &State, sweep: &Sweep, message: &Message, slot: u32) -> bool {
     let filter = &sweep.plan.filter;
     let Some(death) = death(state, message, slot) else {
         let of_any_age = (filter.older_than_ms, filter.newer_than_ms) == (None, None);
         let lsn = message.envelope.lsn;
-        let within = |(first, last): (u64, u64)| (first..=last).contains(&lsn);
+        let within =
+            |(first, last): (u64, u64)| message.has(Flag::Moved) || (first..=last).contains(&lsn);
         return filter.reason.is_none() && (of_any_age || filter.accepted.is_some_and(within));
     };
     let Some(age_ms) = sweep.created_at_ms.checked_sub(death.died_at_ms) else {

@@ -23,8 +23,9 @@ impl<'a> Contents<'a> {
         at: Location,
         dead_letter: Option<&DeadLetter>,
     ) -> Result<Self, Fault> {
-        let (blob, enqueued_at_ms) = batches.blob(at)?;
+        let (blob, now_ms) = batches.blob(at)?;
         let envelope = envelope::decode(blob)?;
+        let enqueued_at_ms = envelope.accepted_at_ms.unwrap_or(now_ms);
         let error = match dead_letter
             .map(|dead| dead.error)
             .filter(|error| error.lsn > 0)

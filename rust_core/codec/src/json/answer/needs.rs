@@ -28,6 +28,7 @@ fn locations(reply: &Reply) -> Vec<Location> {
             accepted.filter_map(kept).collect()
         }
         Reply::SweepStepped(SweepProgress::Look(page)) => super::sweep::locations(page).collect(),
+        Reply::Trimming(trimming) => trimming.found.iter().map(|next| next.at).collect(),
         _ => Vec::new(),
     }
 }

@@ -20,6 +20,8 @@ pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
         Reply::MessageDeleted => json.object(|json| json.plain("state", b"deleted")),
         Reply::Rejected(refused) => rejection::put(json, refused),
         Reply::QueueCreated { .. }
+        | Reply::Trimming(_)
+        | Reply::Moved { .. }
         | Reply::Queue(_)
         | Reply::QueueDeleted { .. }
         | Reply::QueuePurged { .. }

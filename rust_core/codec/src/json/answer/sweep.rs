@@ -117,7 +117,8 @@ fn state_name(sweep: &SweepView) -> &'static [u8] {
 /// Where the bytes lie that a page's filter asks for.
 pub fn locations(page: &SweepPage) -> impl Iterator<Item = Location> + '_ {
     page.messages.iter().flat_map(|next| {
-        let envelope = page.metadata.is_some().then_some(next.envelope);
+        let reads = page.metadata.is_some() || next.asks_age;
+        let envelope = reads.then_some(next.envelope);
         let error = page.error.is_some().then_some(next.error);
         envelope.into_iter().chain(error).filter(is_there)
     })
@@ -134,7 +135,10 @@ pub fn choose(page: &SweepPage, batches: &Batches<'_>) -> Result<SweepChoice, Fa
     let wanted = page.metadata.as_deref().map(members).unwrap_or_default();
     let mut messages = Vec::new();
     for next in &page.messages {
-        if has_error(page, next, batches)? && has_metadata(&wanted, next, batches)? {
+        if has_error(page, next, batches)?
+            && has_metadata(&wanted, next, batches)?
+            && is_of_age(page, next, batches)?
+        {
             messages.push(next.message);
         }
     }
@@ -155,6 +159,22 @@ fn has_error(
     }
     let (text, _) = batches.blob(next.error)?;
     Ok(std::str::from_utf8(text).is_ok_and(|text| text.contains(part)))
+}
+
+/// Of a message that was moved; of others the engine knows.
+fn is_of_age(
+    page: &SweepPage,
+    next: &SweepCandidate,
+    batches: &Batches<'_>,
+) -> Result<bool, Fault> {
+    if !next.asks_age {
+        return Ok(true);
+    }
+    let (blob, now_ms) = batches.blob(next.envelope)?;
+    let envelope = envelope::decode(blob).map_err(|malformed| Fault::Malformed(malformed.0))?;
+    let (first_ms, last_ms) = page.accepted_ms;
+    let accepted_at_ms = envelope.accepted_at_ms.unwrap_or(now_ms);
+    Ok((first_ms..=last_ms).contains(&accepted_at_ms))
 }
 
 fn has_metadata(

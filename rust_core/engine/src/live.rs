@@ -1,0 +1,196 @@
+//! How much of the journal is still needed, by range: each is closed when a quarter of a segment was written to it, and
+//! counts who refers to a blob that lies there. The first range that anybody refers to is where the journal must begin.
+//!
+//! It follows from the state, so it is neither recorded nor part of it. What a range takes in the journal is told by
+//! whoever writes; of ranges that were restored it is shared out by their numbers of batches.
+
+use std::collections::VecDeque;
+
+use crate::ids::Location;
+
+/// Ranges that a restored state's batches are divided into.
+const RESTORED_RANGES: u64 = 1024;
+
+/// Batches that follow each other, up to the next range's first.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    first_lsn: u64,
+    /// In the journal.
+    bytes: u64,
+    references: u64,
+    /// Of blobs that are referred to; what copies of a message share counts once.
+    live_bytes: u64,
+}
+
+/// See the module.
+pub(crate) struct Live {
+    ranges: VecDeque<Range>,
+    /// Ranges at the front whose bytes are shared out.
+    restored: usize,
+    range_bytes: u64,
+}
+
+/// What lies in a part of the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub bytes: u64,
+    pub live_bytes: u64,
+}
+
+impl Extent {
+    /// Moving what is live frees more than it costs, and more than a little.
+    pub fn is_worth_moving(&self, range_bytes: u64) -> bool {
+        let dead = self.bytes.saturating_sub(self.live_bytes);
+        dead > self.live_bytes / 2 + range_bytes
+    }
+}
+
+impl Live {
+    pub fn new(range_bytes: u64) -> Self {
+        let first = Range {
+            first_lsn: 0,
+            bytes: 0,
+            references: 0,
+            live_bytes: 0,
+        };
+        Live {
+            ranges: [first].into(),
+            restored: 0,
+            range_bytes,
+        }
+    }
+
+    /// For a state at `lsn` whose references are counted next.
+    pub fn restored(lsn: u64, range_bytes: u64) -> Self {
+        let mut live = Live::new(range_bytes);
+        let each = lsn / RESTORED_RANGES + 1;
+        let mut first_lsn = each;
+        while first_lsn <= lsn {
+            live.open(first_lsn);
+            first_lsn += each;
+        }
+        live.restored = live.ranges.len();
+        live.open(lsn + 1);
+        live
+    }
+
+    pub fn range_bytes(&self) -> u64 {
+        self.range_bytes
+    }
+
+    fn open(&mut self, first_lsn: u64) {
+        self.ranges.push_back(Range {
+            first_lsn,
+            bytes: 0,
+            references: 0,
+            live_bytes: 0,
+        });
+    }
+
+    /// The batch at `lsn` begins.
+    pub fn begin(&mut self, lsn: u64) {
+        let last = self.ranges.back().expect("a range is open");
+        if last.bytes >= self.range_bytes && last.first_lsn < lsn {
+            self.open(lsn);
+        }
+    }
+
+    /// The last batch takes so many bytes.
+    pub fn journaled(&mut self, bytes: u64) {
+        self.ranges.back_mut().expect("a range is open").bytes += bytes;
+    }
+
+    fn of(&mut self, lsn: u64) -> &mut Range {
+        let last = self.ranges.len() - 1;
+        let index = if self.ranges[last].first_lsn <= lsn {
+            last
+        } else {
+            let after = self.ranges.partition_point(|range| range.first_lsn <= lsn);
+            after.saturating_sub(1)
+        };
+        &mut self.ranges[index]
+    }
+
+    /// One more refers to `at`; `counts` when it is the first whose bytes count.
+    pub fn take(&mut self, at: Location, counts: bool) {
+        if at.lsn > 0 {
+            let range = self.of(at.lsn);
+            range.references += 1;
+            range.live_bytes += if counts { u64::from(at.length) } else { 0 };
+        }
+    }
+
+    /// One fewer refers to `at`; `counts` when it was the last whose bytes count.
+    pub fn drop(&mut self, at: Location, counts: bool) {
+        if at.lsn > 0 {
+            let range = self.of(at.lsn);
+            range.references -= 1;
+            range.live_bytes -= if counts { u64::from(at.length) } else { 0 };
+        }
+    }
+
+    /// The journal begins with `first_lsn` and takes so many bytes in all.
+    pub fn kept(&mut self, first_lsn: u64, bytes: u64) {
+        while self.ranges.len() > 1 && self.ranges[1].first_lsn <= first_lsn {
+            self.ranges.pop_front();
+            self.restored = self.restored.saturating_sub(1);
+        }
+        let known = self.ranges.iter().skip(self.restored);
+        let rest = bytes.saturating_sub(known.map(|range| range.bytes).sum());
+        let end = self
+            .ranges
+            .get(self.restored)
+            .map_or(0, |range| range.first_lsn);
+        let all = u128::from(end.saturating_sub(first_lsn).max(1));
+        for index in 0..self.restored {
+            let next = self.ranges[index + 1].first_lsn;
+            let from = self.ranges[index].first_lsn.max(first_lsn);
+            let share = u128::from(rest) * u128::from(next - from.min(next)) / all;
+            self.ranges[index].bytes = u64::try_from(share).unwrap_or(u64::MAX);
+        }
+    }
+
+    /// Nothing that lies before this LSN is referred to.
+    pub fn oldest_lsn(&self) -> Option<u64> {
+        let oldest = self.ranges.iter().find(|range| range.references > 0);
+        oldest.map(|range| range.first_lsn)
+    }
+
+    /// What lies in ranges that end at `lsn` or before.
+    pub fn until(&self, lsn: u64) -> Extent {
+        let mut extent = Extent::default();
+        for (range, next) in self.ranges.iter().zip(self.ranges.iter().skip(1)) {
+            if next.first_lsn > lsn + 1 {
+                break;
+            }
+            extent.bytes += range.bytes;
+            extent.live_bytes += range.live_bytes;
+        }
+        extent
+    }
+
+    pub fn live_bytes(&self) -> u64 {
+        self.ranges.iter().map(|range| range.live_bytes).sum()
+    }
+
+    /// References and their bytes, in all.
+    #[cfg(test)]
+    pub fn counts(&self) -> Vec<(u64, u64)> {
+        let counts = |range: &Range| (range.references, range.live_bytes);
+        self.ranges.iter().map(counts).collect()
+    }
+
+    /// The same ranges without references.
+    #[cfg(test)]
+    pub fn emptied(&self) -> Live {
+        let empty = |range: &Range| Range {
+            references: 0,
+            live_bytes: 0,
+            ..*range
+        };
+        Live {
+            ranges: self.ranges.iter().map(empty).collect(),
+            ..*self
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What of the journal can go, and what keeps the rest.
+
+use crate::ids::{Location, MessageId, Part};
+
+/// A blob that is needed and lies where the journal could end its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Survivor {
+    /// Whose it is.
+    pub message: MessageId,
+    /// What it is.
+    pub part: Part,
+    /// Where it lies.
+    pub at: Location,
+}
+
+/// What can go of the journal, and what must be moved for more to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trimming {
+    /// No blob before this batch is needed.
+    pub oldest_live_lsn: u64,
+    /// Blobs that are needed, in all.
+    pub live_bytes: u64,
+    /// It is still looking: ask again.
+    pub more: bool,
+    /// To be moved, in order of where they lie; ask again when they were.
+    pub found: Vec<Survivor>,
+}

@@ -1,0 +1,186 @@
+//! Looking for what must be moved before the journal's beginning can go: blobs that lie before some LSN and that the
+//! state refers to. One pass over all there is, a bounded part a step; the first ones are kept, in order of where they
+//! lie, so that those who read them read each batch once. Volatile: whoever takes over looks again.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{Location, MessageId, Part};
+use crate::message::{Flag, NONE, Place};
+use crate::reply::Survivor;
+use crate::state::State;
+
+/// Survivors that one pass finds.
+const FOUND_MAX: usize = 1 << 16;
+
+/// Slots, or results, looked at in one step: well below a millisecond.
+const LOOKED_AT_MAX: u32 = 1 << 13;
+
+/// Survivors of one page, the batches they lie in, which are read whole, and their bytes.
+pub(crate) const PAGE_MAX: usize = 256;
+const PAGE_BATCHES_MAX: usize = 16;
+const PAGE_BYTES_MAX: u64 = 1 << 19;
+
+/// See the module.
+pub(crate) struct Survey {
+    /// What lies here or later is not looked for.
+    before_lsn: u64,
+    slot: u32,
+    /// Results up to this number were looked at; None: slots come first.
+    result: Option<u64>,
+    looked: bool,
+    found: BTreeMap<(u64, u32), Survivor>,
+}
+
+impl Survey {
+    pub fn new(before_lsn: u64) -> Self {
+        Survey {
+            before_lsn,
+            slot: 0,
+            result: None,
+            looked: false,
+            found: BTreeMap::new(),
+        }
+    }
+
+    /// Looks at the next part; true: there is more to look at.
+    pub fn look(&mut self, state: &State) -> bool {
+        if self.looked {
+            return false;
+        }
+        match self.result {
+            None => self.look_at_slots(state),
+            Some(after) => self.look_at_results(state, after),
+        }
+        true
+    }
+
+    fn look_at_slots(&mut self, state: &State) {
+        let end = self
+            .slot
+            .saturating_add(LOOKED_AT_MAX)
+            .min(state.messages.slots());
+        for slot in self.slot..end {
+            state.slot_locations(slot, |part, at, _| {
+                self.see(part, state.messages.id(slot), at);
+            });
+        }
+        self.slot = end;
+        if end == state.messages.slots() {
+            self.result = Some(0);
+        }
+    }
+
+    fn look_at_results(&mut self, state: &State, after: u64) {
+        let mut results = state.results.done.after(after);
+        for _ in 0..LOOKED_AT_MAX {
+            let Some((number, done)) = results.next() else {
+                self.looked = true;
+                return;
+            };
+            let slot = done.slot;
+            self.see(Part::Result, MessageId { number, slot }, done.result);
+            self.result = Some(number);
+        }
+    }
+
+    fn see(&mut self, part: Part, message: MessageId, at: Location) {
+        if at.lsn >= self.before_lsn {
+            return;
+        }
+        let survivor = Survivor { message, part, at };
+        self.found.insert((at.lsn, at.offset), survivor);
+        if self.found.len() > FOUND_MAX {
+            let ((lsn, _), _) = self.found.pop_last().expect("it was just filled");
+            self.before_lsn = lsn;
+            self.found.retain(|&(other, _), _| other < lsn);
+        }
+    }
+
+    /// The next ones, in order; none: that was all.
+    pub fn page(&mut self) -> Vec<Survivor> {
+        let (mut page, mut batches, mut bytes, mut last) = (Vec::new(), 0, 0, 0);
+        while let Some(next) = self.found.first_entry() {
+            let at = next.get().at;
+            batches += usize::from(at.lsn != last);
+            last = at.lsn;
+            bytes += u64::from(at.length);
+            let fits =
+                page.len() < PAGE_MAX && batches <= PAGE_BATCHES_MAX && bytes <= PAGE_BYTES_MAX;
+            if !fits && !page.is_empty() {
+                break;
+            }
+            page.push(next.remove());
+        }
+        page
+    }
+}
+
+impl State {
+    /// Each place in the journal that the state refers to, and whether its bytes count: what copies of a message share
+    /// counts once.
+    pub fn locations(&self, mut each: impl FnMut(Location, bool)) {
+        for slot in 0..self.messages.slots() {
+            self.slot_locations(slot, |_, at, counts| each(at, counts));
+        }
+        for (_, done) in self.results.done.iter() {
+            each(done.result, true);
+        }
+    }
+
+    /// No blob before this batch is needed; the last one stays.
+    pub fn oldest_live_lsn(&self) -> u64 {
+        let oldest_lsn = self.live.oldest_lsn().unwrap_or(self.lsn);
+        oldest_lsn.min(self.lsn)
+    }
+
+    /// Those that the message in `slot` refers to.
+    pub fn slot_locations(&self, slot: u32, mut each: impl FnMut(Part, Location, bool)) {
+        let message = &self.messages[slot];
+        if message.place() == Place::Free {
+            return;
+        }
+        each(Part::Envelope, message.envelope, self.is_first_copy(slot));
+        if message.has(Flag::Failed) || message.has(Flag::Died) {
+            for at in self.errors(slot).into_iter().filter(|at| at.lsn > 0) {
+                each(Part::Error, at, true);
+            }
+        }
+    }
+
+    fn is_first_copy(&self, slot: u32) -> bool {
+        let copied = self.copies.find(self.messages[slot].number);
+        copied.is_none_or(|copied| {
+            let mut slots = copied.copies.iter().map(|copy| copy.slot);
+            slots.find(|&copy| copy != NONE) == Some(slot)
+        })
+    }
+
+    /// Where the texts of a message's last failure and of its death lie: each once.
+    pub fn errors(&self, slot: u32) -> [Location; 2] {
+        let message = &self.messages[slot];
+        let failed = self.history.failures(slot, message);
+        let died = self.history.death(slot, message);
+        let died = died.and_then(|death| death.failures);
+        let [failed, died] = [failed, died].map(|one| one.map(|one| one.error).unwrap_or_default());
+        [
+            failed,
+            if died == failed {
+                Location::default()
+            } else {
+                died
+            },
+        ]
+    }
+
+    /// Errors of this message are about to change.
+    pub fn let_go_of_errors(&mut self, slot: u32) {
+        let errors = self.errors(slot);
+        errors.into_iter().for_each(|at| self.live.drop(at, true));
+    }
+
+    /// Errors of this message are as they will be.
+    pub fn hold_errors(&mut self, slot: u32) {
+        let errors = self.errors(slot);
+        errors.into_iter().for_each(|at| self.live.take(at, true));
+    }
+}

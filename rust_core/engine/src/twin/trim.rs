@@ -1,0 +1,144 @@
+//! The twin's journal, as far as its beginning goes: what every batch takes, and what was trimmed.
+
+use std::collections::BTreeMap;
+
+use super::Twin;
+use crate::command::{Blob, Command, Move, Trim};
+use crate::ids::Part;
+use crate::partition::Step;
+use crate::reply::{Reply, Survivor, Trimming};
+
+/// Bytes by LSN.
+#[derive(Default)]
+pub(super) struct Journal {
+    batches: BTreeMap<u64, u64>,
+}
+
+impl Journal {
+    pub fn append(&mut self, step: &Step) -> u64 {
+        let bytes = 60 + 30 * step.records.len() as u64 + 100 * step.blobs.len() as u64;
+        self.batches.insert(step.lsn, bytes);
+        bytes
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.batches.values().sum()
+    }
+}
+
+/// How a step is taken: by the twin, or by a ledger that watches it.
+type StepOf<'a> = &'a mut dyn FnMut(&mut Twin, Vec<Command>) -> Step;
+
+/// One round, as the server does it: ask, trim, move; until there is no more to do.
+pub(super) fn trim(twin: &mut Twin, ago: u64, step: StepOf<'_>) {
+    let horizon_lsn = twin.live.lsn().saturating_sub(ago);
+    for _ in 0..64 {
+        let trimming = ask(twin, horizon_lsn, step);
+        assert!(
+            trimming.oldest_live_lsn <= twin.live.lsn(),
+            "the last batch stays"
+        );
+        assert_needed(twin, trimming.oldest_live_lsn);
+        let before = trimming.oldest_live_lsn.min(horizon_lsn);
+        twin.journal.batches = twin.journal.batches.split_off(&before);
+        if !trimming.found.is_empty() {
+            let moves = trimming.found.into_iter().map(moved).collect();
+            step(twin, vec![Command::Move { moves }]);
+        } else if !trimming.more {
+            return;
+        }
+    }
+}
+
+fn ask(twin: &mut Twin, horizon_lsn: u64, step: StepOf<'_>) -> Trimming {
+    let first = twin.journal.batches.keys().next();
+    let trim = Trim {
+        first_lsn: first.copied().unwrap_or(1),
+        journal_bytes: twin.journal.bytes(),
+        horizon_lsn,
+    };
+    match step(twin, vec![Command::Trim(trim)]).replies.remove(0) {
+        Reply::Trimming(trimming) => trimming,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An envelope gets longer when it moves first.
+fn moved(survivor: Survivor) -> Move {
+    let longer = u32::from(survivor.part == Part::Envelope);
+    let length = survivor.at.length + longer;
+    let blob = Blob { index: 0, length };
+    Move { survivor, blob }
+}
+
+fn assert_needed(twin: &Twin, oldest_lsn: u64) {
+    let kept = twin.journal.batches.keys().next().copied().unwrap_or(0);
+    twin.live.state().locations(|at, _| {
+        assert!(at.lsn >= oldest_lsn, "a blob that is needed would go");
+        assert!(
+            at.lsn == 0 || at.lsn >= kept,
+            "a blob that is needed is gone"
+        );
+    });
+}
+
+mod tests {
+    use super::*;
+    use crate::command::Ack;
+    use crate::twin::{SECOND, message};
+
+    /// One in `every` stays; the rest is acked at once.
+    fn traffic(twin: &mut Twin, rounds: u64, every: u64) {
+        for round in 0..rounds {
+            twin.enqueue("q", message());
+            let held = twin.receive("q", 1)[0].lease;
+            if round % every > 0 {
+                twin.ask(Command::Ack(Ack { lease: held }));
+            }
+        }
+    }
+
+    fn queue() -> Twin {
+        let mut twin = Twin::new();
+        let config = crate::config::QueueConfig {
+            visibility_timeout_ms: 1_000_000 * SECOND,
+            ..super::super::config()
+        };
+        twin.create("q", config);
+        twin
+    }
+
+    #[test]
+    fn the_journal_stays_within_what_is_needed_however_long_it_goes_on() {
+        let mut twin = queue();
+        for _ in 0..20 {
+            traffic(&mut twin, 60, 20);
+            trim(&mut twin, 1, &mut Twin::step);
+            let live = ask(&mut twin, 0, &mut Twin::step).live_bytes;
+            assert!(
+                twin.journal.bytes() <= 2 * live + 1600,
+                "{} of {live}",
+                twin.journal.bytes()
+            );
+        }
+        assert_eq!(twin.live.message_count(), 60);
+    }
+
+    #[test]
+    fn what_went_or_was_moved_meanwhile_is_passed_over() {
+        let mut twin = queue();
+        traffic(&mut twin, 40, 10);
+        let horizon_lsn = twin.live.lsn();
+        let mut trimming = ask(&mut twin, horizon_lsn, &mut Twin::step);
+        while trimming.more {
+            trimming = ask(&mut twin, horizon_lsn, &mut Twin::step);
+        }
+        let moves: Vec<Move> = trimming.found.into_iter().map(moved).collect();
+        assert!(moves.len() > 1);
+        let again = moves.clone();
+        let count = moves.len();
+        assert_eq!(twin.ask(Command::Move { moves }), Reply::Moved { count });
+        let moves = again;
+        assert_eq!(twin.ask(Command::Move { moves }), Reply::Moved { count: 0 });
+    }
+}

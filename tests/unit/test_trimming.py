@@ -1,0 +1,147 @@
+"""Trimming: the journal takes no more than twice what it must keep and a segment, and what it keeps is unchanged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from functools import partial
+from typing import Any
+
+from hanzo_queues._core import Engine
+from hanzo_queues.server.journal.memory import MemoryJournal
+from hanzo_queues.server.partition import Partition
+from tests.unit.served_partition import PARSER, created, enqueue, receive, serving
+
+SEGMENT_BYTES = 1 << 18
+PAYLOAD_BYTES = 1000
+ENGINE = partial(Engine, 0, segment_bytes=SEGMENT_BYTES)
+DAYS_S = 3 * 86_400
+
+
+def payload(number: int) -> str:
+    return str(number).rjust(PAYLOAD_BYTES, ".")
+
+
+async def settle(partition: Partition, queue: str, **entries: Any) -> None:
+    answer = await partition.submit(PARSER.settle(queue, json.dumps(entries).encode()))
+    assert answer.rejection is None
+
+
+async def taken(partition: Partition, count: int, queue: str = "mail") -> list[dict[str, Any]]:
+    answer = await partition.submit(receive(count, queue))
+    messages: list[dict[str, Any]] = json.loads(answer.body)["messages"]
+    return messages
+
+
+async def pass_through(partition: Partition, count: int, **ack: Any) -> None:
+    """So many messages are enqueued, received and acked."""
+    for start in range(0, count, 50):
+        await asyncio.gather(*(partition.submit(enqueue(payload(start + n))) for n in range(50)))
+        held = await taken(partition, 50)
+        await settle(partition, "mail", acks=[{"id": one["id"], "receipt": one["receipt"], **ack} for one in held])
+
+
+async def trimmed(partition: Partition, journal: MemoryJournal) -> int:
+    """Trims as after a checkpoint of now; the bytes that are left."""
+    partition.trimmer.reached(await journal.last_sequence())
+    async with asyncio.timeout(20):
+        await partition.trimmer.trimmed()
+    return await journal.byte_count()
+
+
+def assert_bounded(journal_bytes: int, live_bytes: int) -> None:
+    assert journal_bytes <= 2 * live_bytes + SEGMENT_BYTES, (journal_bytes, live_bytes)
+
+
+async def test_without_a_horizon_nothing_goes() -> None:
+    journal = MemoryJournal()
+    async with serving(journal, new_engine=ENGINE) as partition:
+        await pass_through(partition, 1000)
+        assert await journal.first_sequence() == 1
+        partition.trimmer.reached(5)
+        await partition.trimmer.trimmed()
+        assert await journal.first_sequence() == 5, "the batch of the horizon stays"
+        assert_bounded(await trimmed(partition, journal), 0)
+
+
+async def test_steady_traffic_and_one_message_in_a_hundred_that_stays_for_ever() -> None:
+    journal = MemoryJournal()
+    async with serving(journal, new_engine=ENGINE) as partition:
+        await created(partition, "kept")
+        for kept in range(1, 40):
+            await partition.submit(enqueue(payload(kept), "kept"))
+            await pass_through(partition, 100)
+            assert_bounded(await trimmed(partition, journal), kept * PAYLOAD_BYTES)
+        assert await journal.first_sequence() > 1
+        assert [one["payload"] for one in await taken(partition, 100, "kept")] == [payload(n) for n in range(1, 40)]
+
+
+async def test_many_that_are_delayed_by_days() -> None:
+    journal = MemoryJournal()
+    async with serving(journal, new_engine=ENGINE) as partition:
+        await created(partition, "later")
+        for delayed in range(1, 21):
+            await asyncio.gather(*(partition.submit(enqueue(payload(n), "later", delay=DAYS_S)) for n in range(50)))
+            await pass_through(partition, 150)
+            assert_bounded(await trimmed(partition, journal), delayed * 50 * PAYLOAD_BYTES)
+
+
+async def test_dead_letters_errors_and_results_are_moved_as_they_are() -> None:
+    journal = MemoryJournal()
+    async with serving(journal, new_engine=ENGINE, payload_memory_bytes=1) as partition:
+        await created(partition, "fragile", maxRetries=0)
+        answer = await partition.submit(enqueue("dead", "fragile", metadata={"a": 1}, orderingKey="k"))
+        dead = json.loads(answer.body)["id"]
+        [held] = await taken(partition, 1, "fragile")
+        await settle(partition, "fragile", nacks=[{"id": dead, "receipt": held["receipt"], "error": "no such thing"}])
+        answer = await partition.submit(enqueue("done", "fragile"))
+        done = json.loads(answer.body)["id"]
+        [held] = await taken(partition, 1, "fragile")
+        await settle(partition, "fragile", acks=[{"id": done, "receipt": held["receipt"], "result": {"sum": 7}}])
+        await partition.submit(enqueue("waits", "mail", delay=DAYS_S, fairnessKey="f", dedupId="d"))
+
+        async def told() -> list[Any]:
+            asked = [
+                PARSER.get_message(dead),
+                PARSER.get_message(done),
+                PARSER.peek("mail", state="delayed", after=None, limit=9),
+            ]
+            return [json.loads((await partition.submit(one)).body) for one in asked]
+
+        before, last = await told(), await journal.last_sequence()
+        assert "no such thing" in json.dumps(before)
+        for _ in range(3):
+            await pass_through(partition, 600)
+            await trimmed(partition, journal)
+            assert await journal.first_sequence() > last
+            last = await journal.last_sequence()
+            assert await told() == before
+
+
+async def ended(partition: Partition, sweep: str) -> dict[str, Any]:
+    async with asyncio.timeout(10):
+        while True:
+            told: dict[str, Any] = json.loads((await partition.submit(PARSER.get_sweep(sweep))).body)
+            if told["state"] != "running":
+                return told
+            await asyncio.sleep(0.005)
+
+
+async def test_a_sweep_by_age_finds_what_was_moved() -> None:
+    journal = MemoryJournal()
+    async with serving(journal, new_engine=ENGINE, payload_memory_bytes=1) as partition:
+        await created(partition, "waiting")
+        await partition.submit(enqueue("old", "waiting", delay=DAYS_S))
+        last = await journal.last_sequence()
+        await asyncio.sleep(1.1)  # ages are seconds of the wall clock
+        await pass_through(partition, 600)
+        await trimmed(partition, journal)
+        assert await journal.first_sequence() > last
+        await partition.submit(enqueue("new", "waiting", delay=DAYS_S))
+        for older_than_s, matched in ((1, 1), (0, 2), (DAYS_S, 0)):
+            body = {"action": "cancel", "filter": {"olderThan": older_than_s, "state": "delayed"}, "dryRun": True}
+            answer = await partition.start_sweep(PARSER.sweep("waiting", json.dumps(body).encode()))
+            assert answer.rejection is None, answer.rejection
+            sweep = json.loads(answer.body)["id"]
+            told = await ended(partition, sweep)
+            assert (older_than_s, told["matched"]) == (older_than_s, matched)
