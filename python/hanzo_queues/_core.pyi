@@ -9,14 +9,18 @@ from typing import Final, Self, final
 
 __all__ = [
     "BatchError",
+    "BlockEntry",
+    "CheckpointError",
     "Command",
     "Description",
     "Engine",
     "EngineBug",
     "Excerpt",
     "Invalid",
+    "Manifest",
     "Parser",
     "Reply",
+    "Restoration",
     "Step",
     "__version__",
     "batch_now_ms",
@@ -44,6 +48,11 @@ class Invalid(ValueError):
 class BatchError(ValueError):
     """A journal batch that can't be trusted: `reason` is one of `magic`, `version`, `truncated`, `hash`,
     `chain`, `sequence`, `malformed`. The message says what was found and what was expected."""
+
+    reason: str
+
+class CheckpointError(ValueError):
+    """A block or manifest that can't be trusted; `reason` as of a BatchError."""
 
     reason: str
 
@@ -238,39 +247,72 @@ class Reply:
 @final
 class Step:
     """What a step decided."""
-
     @property
     def batch(self) -> bytes | None:
         """The framed batch to append with expected last sequence `lsn - 1`; None when nothing changed."""
-
     @property
     def lsn(self) -> int:
         """The batch's LSN; the engine's last one when there is no batch."""
-
     @property
     def replies(self) -> list[Reply]:
         """One reply a command, in order. Release them only when `batch` is durable."""
-
     @property
     def next_deadline_ms(self) -> int | None:
         """Call `step` at this instant, also without commands. At or before `now_ms`: at once (more timers are
         due than one step handles)."""
-
     @property
     def woken(self) -> list[tuple[str, int]]:
         """Queues of which messages can be received that could not before, and how many can now. A further group's name
         follows its queue's, after a slash, which neither holds."""
-
     @property
     def woken_members(self) -> list[tuple[str, str, int]]:
         """Members of groups whose ordering keys have messages that became ready, and how many are ready now: the queue
         or group as in `woken`, the consumer, the count."""
 
 @final
+class BlockEntry:
+    """Where the block `data` lies in the store: at `sequence`, and behind it when it has more `parts`."""
+
+    def __new__(cls, data: bytes, sequence: int, parts: int) -> Self: ...
+    @property
+    def place(self) -> tuple[int, int]:
+        """Its kind, and which of its kind."""
+    @property
+    def kind_name(self) -> str: ...
+    @property
+    def extent(self) -> tuple[int, int, int]:
+        """Sequence, parts, bytes."""
+    def names(self, data: bytes) -> bool:
+        """Whether `data` has this block's length and bears its hash; `Restoration.add` proves that hash."""
+
+@final
+class Manifest:
+    """One checkpoint: where its blocks lie, and of which batch it `is_of`. Raises CheckpointError."""
+
+    def __new__(cls, data: bytes) -> Self: ...
+    @property
+    def lsn(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def now_ms(self) -> int: ...
+    @property
+    def blocks(self) -> list[BlockEntry]: ...
+    def is_of(self, batch: bytes) -> bool: ...
+
+@final
+class Restoration:
+    """A state on its way back: each block of `manifest.blocks` is added in order. Raises CheckpointError."""
+
+    def __new__(cls, engine: Engine, manifest: Manifest) -> Self: ...
+    def add(self, data: bytes) -> None: ...
+    def finish(self, engine: Engine) -> None:
+        """Gives `engine` the state; its replay goes on with the batch after the manifest's. Raises CheckpointError."""
+
+@final
 class Engine:
     """One partition's state. After an `EngineBug`, every further use raises RuntimeError: drop it and replay the
     journal."""
-
     def __new__(
         cls,
         partition: int,
@@ -294,7 +336,6 @@ class Engine:
     @property
     def now_ms(self) -> int:
         """The instant of the last step or replayed batch; 0 when there was none."""
-
     @property
     def message_count(self) -> int: ...
     @property
@@ -302,27 +343,37 @@ class Engine:
     @property
     def sweeps_running(self) -> list[int]:
         """Sweeps that have not ended, in the order they began: each must be driven by `step_sweep`."""
-
     @property
     def oldest_live_lsn(self) -> int:
         """The LSN of the first batch that is needed for its blobs, as if all that was stepped were durable."""
-
     def replay(self, sequence: int, batch: bytes) -> None:
         """Verifies one batch and applies it. Batches come in order, from LSN 1; a batch's LSN equals its
         sequence. One of an epoch before the last fence's is passed over: its writer was deposed while it was on its
         way, and nobody was told that it counts. Raises BatchError and changes nothing; but records that contradict
         the batches before them (reason `malformed`) are found while they are applied, and then the engine must be
         dropped."""
-
     def fence(self, now_ms: int, secret: bytes) -> Step:
         """The batch that begins a new epoch. `secret` (32 random bytes) is kept when the journal is empty. Raises
         EngineBug."""
-
     def step(self, now_ms: int, commands: Sequence[Command]) -> Step:
         """Decides `commands` in order, after the timers due at `now_ms` (milliseconds since 1970, never less
         than the last step's). A command may be used again, as a long poll does. Raises RuntimeError, changing
         nothing, before the first `fence` or replay, and EngineBug."""
-
+    def begin_checkpoint(self) -> int | None:
+        """Begins a checkpoint of the state as it is now, and says of which LSN. Its blocks are taken one by one; steps
+        may go on meanwhile. None: there is nothing to keep yet, or one is under way."""
+    def next_block(self) -> tuple[int, int, bytes | None] | None:
+        """Kind, index and bytes of the next block that changed since the last checkpoint, as it was when this began; no
+        bytes: nothing is in it any more. None: all were taken. Takes about a millisecond."""
+    def end_checkpoint(self, blocks: Sequence[BlockEntry]) -> bytes:
+        """Ends the checkpoint all of whose blocks were taken: the bytes of its manifest. `blocks`: every block of the
+        state, those of earlier checkpoints included."""
+    def abandon_checkpoint(self) -> None:
+        """Gives up the checkpoint under way, or the last that ended: its blocks come with the next again."""
+    def changed_blocks(self) -> int:
+        """How many blocks a checkpoint begun now has."""
+    def rewrite_block(self, kind: int, index: int) -> None:
+        """Has this block come with the next checkpoint, changed or not."""
     def state_hash(self) -> str:
         """A hash of the whole state, for tests: equal after a step and after its replay."""
 

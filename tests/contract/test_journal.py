@@ -11,6 +11,7 @@ from typing import Protocol
 
 import pytest
 
+from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.journal.base import (
     AppendRefused,
     AppendUnknown,
@@ -119,7 +120,7 @@ async def journal(place: Place) -> AsyncIterator[Journal]:
     await made.close()
 
 
-async def opened(journal: Journal) -> None:
+async def opened(journal: Journal | CheckpointStore) -> None:
     """A cluster that was just started has no leader yet, and says so."""
     async with asyncio.timeout(PATIENCE_S):
         while True:

@@ -284,7 +284,7 @@ class Contested(GatedJournal):
 
 async def test_a_refused_fence_is_followed_by_a_replay_of_what_refused_it() -> None:
     journal = Contested()
-    engine = await take_over(partial(Engine, 0), journal, Payloads(journal, 1), Clock())
+    engine = (await take_over(partial(Engine, 0), journal, Payloads(journal, 1), Clock())).engine
     assert (engine.lsn, engine.epoch) == (journal.store.last_sequence, 2)
 
 

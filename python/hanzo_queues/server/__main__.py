@@ -56,6 +56,7 @@ def _add_journal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     dump.add_argument("--first", type=_lsn, default=1, metavar="LSN", help="begin with this batch (1)")
     dump.add_argument("--last", type=_lsn, metavar="LSN", help="end with this batch (the newest)")
     dump.add_argument("--records", action="store_true", help="print what each batch holds, in words")
+    dump.add_argument("--checkpoints", action="store_true", help="print the checkpoints instead of batches")
     dump.set_defaults(run=_dump)
     for look in (verify, dump):
         look.add_argument("--data-dir", help="overrides HANZO_DATA_DIR")

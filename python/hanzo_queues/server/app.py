@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from hanzo_queues._core import Engine, Parser, step_batch_bytes_min
 from hanzo_queues.server.auth import ApiKeys
+from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.faults import Fault, ShuttingDown
@@ -39,6 +40,7 @@ PAYLOAD_BYTES_MAX_LEAST = 1024
 class App:
     """One server without its socket. `http` is the ASGI application.
 
+    `checkpoints` of the journal are kept there; None: none are taken.
     `ownership` says when it may write the journal; None: always. `on_stuck` is awaited when the journal keeps failing;
     `on_failed` is called with a sentence when the server can't serve any more; `on_serving` once, when it does for the
     first time.
@@ -50,6 +52,7 @@ class App:
         journal: Journal,
         keys: ApiKeys,
         *,
+        checkpoints: CheckpointStore | None = None,
         clock: Clock | None = None,
         ownership: OwnershipLease | None = None,
         on_stuck: Callable[[], Awaitable[None]] = only_wait,
@@ -61,6 +64,7 @@ class App:
         )
         self._settings = settings
         self._journal = journal
+        self._checkpoints = checkpoints
         self._on_failed = on_failed
         self._on_serving = on_serving
         self.partition = Partition(
@@ -75,6 +79,8 @@ class App:
                 dedup_memory_bytes=settings.dedup_memory_bytes,
                 results_bytes_max=limits["results_bytes_max"],
             ),
+            checkpoints=checkpoints,
+            checkpoint_bytes=settings.checkpoint_bytes,
             clock=clock,
             ownership=ownership,
             payload_memory_bytes=settings.payload_memory_bytes,
@@ -104,6 +110,8 @@ class App:
             await asyncio.gather(self._starting, return_exceptions=True)
         await self.partition.close()
         await self._journal.close()
+        if self._checkpoints is not None:
+            await self._checkpoints.close()
 
     async def _start(self) -> None:
         """However it ends, somebody is told: a server that will never serve must not look as if it recovered."""
@@ -125,7 +133,10 @@ class App:
         failures = 0
         while True:
             try:
-                return await self._journal.open()
+                await self._journal.open()
+                if self._checkpoints is not None:
+                    await self._checkpoints.open()
+                return
             except (JournalCorrupt, JournalRefused):
                 raise
             except JournalError as error:

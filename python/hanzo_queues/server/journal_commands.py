@@ -9,23 +9,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import orjson
 
-from hanzo_queues._core import BatchError, Description, Engine, describe_batch
+from hanzo_queues._core import BatchError, CheckpointError, Description, Engine, Manifest, describe_batch
+from hanzo_queues.server.checkpointer import byte_count_of
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError
 from hanzo_queues.server.nats_process import STORE_DIRECTORY
-from hanzo_queues.server.recovery import replay
+from hanzo_queues.server.recovery import recover
+from hanzo_queues.server.restore import restored_from
 from hanzo_queues.server.settings import Settings
-from hanzo_queues.server.storage import OWN_PARTITION, StartRefused, open_storage
+from hanzo_queues.server.storage import OWN_PARTITION, StartRefused, Storage, open_storage
 
 logger = logging.getLogger(__name__)
 
+CHECKPOINTS_KEPT = 2  # older ones may have lost blocks: nothing needs them
 
-def run(command: Callable[[Journal], Coroutine[Any, Any, None]], settings: Settings) -> int:
+
+Look = Callable[[Storage], Coroutine[Any, Any, None]]
+
+
+def run(command: Look, settings: Settings) -> int:
     """Runs `command` on the journal of `settings`. Returns the exit status: 0, or 1 when the journal can't be read or
     is not what was written."""
     try:
@@ -39,7 +48,7 @@ def run(command: Callable[[Journal], Coroutine[Any, Any, None]], settings: Setti
     return 0
 
 
-async def _run(command: Callable[[Journal], Coroutine[Any, Any, None]], settings: Settings) -> None:
+async def _run(command: Look, settings: Settings) -> None:
     if settings.nats_url is None and not (settings.data_dir / STORE_DIRECTORY).is_dir():
         raise StartRefused(  # to open it would make one
             f"there is no journal in {settings.data_dir}: no server has started there. "
@@ -47,33 +56,86 @@ async def _run(command: Callable[[Journal], Coroutine[Any, Any, None]], settings
         )
     async with open_storage(settings) as storage:
         try:
-            await command(storage.journal)
+            await command(storage)
         finally:
             await storage.journal.close()
+            await storage.checkpoints.close()
 
 
-async def verify(journal: Journal) -> None:
-    """Reads every batch, checks its hash and its place in the chain, and replays it as a start does. Prints one line.
-    Raises JournalCorrupt with the first batch that can't be trusted."""
-    byte_count = 0
+async def verify(storage: Storage) -> None:
+    """Reads every batch and every checkpoint that is kept, checks hashes and the chain, and recovers as a start does.
+    Prints one line. Raises JournalCorrupt with the first thing that can't be trusted."""
+    journal, store = storage.journal, storage.checkpoints
+    batch_count = byte_count = 0
 
     def seen(_: int, batch: bytes) -> None:
-        nonlocal byte_count
+        nonlocal batch_count, byte_count
+        batch_count += 1
         byte_count += len(batch)
 
-    engine = Engine(OWN_PARTITION)
-    await replay(engine, journal, seen)
+    await _open(storage)
+    checkpoints = await _verified_checkpoints(storage)
+    # From the first batch where there is one; then the chain leads to every checkpoint, too.
+    whole = await journal.first_sequence() == 1
+    recovered = await recover(partial(Engine, OWN_PARTITION), journal, seen, None if whole else store)
+    engine = recovered.engine
     print(
-        f"good: {engine.lsn} batches of {byte_count} bytes, epoch {engine.epoch}, "
-        f"{engine.message_count} messages in {engine.queue_count} queues"
+        f"good: {batch_count} batches of {byte_count} bytes, epoch {engine.epoch}, "
+        f"{engine.message_count} messages in {engine.queue_count} queues, {checkpoints} checkpoints"
     )
 
 
-def dump(first: int, last: int | None, records: bool) -> Callable[[Journal], Coroutine[Any, Any, None]]:
+async def _verified_checkpoints(storage: Storage) -> int:
+    journal, store = storage.journal, storage.checkpoints
+    first, last = await journal.first_sequence(), await journal.last_sequence()
+    found = await store.newest_manifest()
+    count = 0
+    while found is not None and count < CHECKPOINTS_KEPT:
+        sequence, data = found
+        await restored_from(partial(Engine, OWN_PARTITION), journal, store, data, first, last)
+        count += 1
+        found = await store.manifest_before(sequence)
+    return count
+
+
+async def _open(storage: Storage) -> None:
+    await storage.journal.open()
+    await storage.checkpoints.open()
+
+
+async def dump_checkpoints(storage: Storage) -> None:
+    """Prints the checkpoints that are there, a line of JSON each, the newest first."""
+    await storage.checkpoints.open()
+    found = await storage.checkpoints.newest_manifest()
+    while found is not None:
+        sequence, data = found
+        print(orjson.dumps(_checkpoint_line(sequence, data)).decode())
+        found = await storage.checkpoints.manifest_before(sequence)
+
+
+def _checkpoint_line(sequence: int, data: bytes) -> dict[str, Any]:
+    try:
+        manifest = Manifest(data)
+    except CheckpointError as error:
+        return {"sequence": sequence, "damaged": str(error)}
+    blocks = manifest.blocks
+    kinds = Counter(block.kind_name for block in blocks)
+    return {
+        "sequence": sequence,
+        "lsn": manifest.lsn,
+        "epoch": manifest.epoch,
+        "at": _instant(manifest.now_ms),
+        "bytes": len(data) + byte_count_of(blocks),
+        "blocks": dict(kinds),
+    }
+
+
+def dump(first: int, last: int | None, records: bool) -> Look:
     """The command that prints batches `first` to `last` (None: the newest) of those that were not trimmed, a line of
     JSON each; with `records`, what each holds too, in words."""
 
-    async def dump_journal(journal: Journal) -> None:
+    async def dump_journal(storage: Storage) -> None:
+        journal = storage.journal
         oldest, newest = await journal.first_sequence(), await journal.last_sequence()
         until = newest if last is None else min(last, newest)
         async for sequence, batch in _between(journal, max(first, oldest), until):
@@ -93,12 +155,15 @@ async def _between(journal: Journal, first: int, last: int) -> AsyncIterator[tup
 
 
 def _line(described: Description, byte_count: int, records: bool) -> dict[str, Any]:
-    at = datetime.fromtimestamp(described.now_ms / 1000, UTC).isoformat(timespec="milliseconds")
     line = {
         "lsn": described.lsn,
         "epoch": described.epoch,
-        "at": at.replace("+00:00", "Z"),
+        "at": _instant(described.now_ms),
         "bytes": byte_count,
         "records": described.records if records else len(described.records),
     }
     return line
+
+
+def _instant(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

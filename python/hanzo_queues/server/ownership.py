@@ -15,6 +15,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 import nats.errors
 import nats.js.errors
@@ -30,6 +31,16 @@ BUCKET = "HANZO_OWNERS"
 RETRY_S = 0.2
 CONNECT_TIMEOUT_S = 5.0
 FAILURES = (nats.errors.Error, nats.js.errors.Error, NatsUnreachable, OSError, TimeoutError)
+
+
+class Ownership(Protocol):
+    """The lease that decides which node tries to write."""
+
+    async def acquire(self) -> None:
+        """Returns when this node may try, however long that takes."""
+
+    async def release(self) -> None:
+        """Gives it up. Does nothing when it is not held."""
 
 
 class OwnershipLease:

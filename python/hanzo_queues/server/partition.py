@@ -16,9 +16,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol
+from typing import Literal
 
 from hanzo_queues._core import Command, Engine, Excerpt, Reply
+from hanzo_queues.server.checkpointer import JOURNAL_BYTES_MIN, Checkpointing
+from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.faults import Fault, JournalUnavailable, Overloaded, PartitionRecovering, ShuttingDown
 from hanzo_queues.server.inbox import Inbox, Request
@@ -31,6 +33,7 @@ from hanzo_queues.server.journal.base import (
     JournalRefused,
     WrongLastSequence,
 )
+from hanzo_queues.server.ownership import Ownership
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.polls import Polls
 from hanzo_queues.server.recovery import take_over
@@ -59,16 +62,6 @@ class Answer:
     reply: Reply
 
 
-class Ownership(Protocol):
-    """The lease that decides which node tries to write."""
-
-    async def acquire(self) -> None:
-        """Returns when this node may try, however long that takes."""
-
-    async def release(self) -> None:
-        """Gives it up. Does nothing when it is not held."""
-
-
 class OwnershipLost(Exception):
     """Another node may own the partition now."""
 
@@ -81,6 +74,7 @@ class Partition:
     """One partition. Start it with `start`, end it with `close`.
 
     `new_engine` makes an empty engine of this partition.
+    `checkpoints`: where they are kept; None: none are taken. `checkpoint_bytes`: of the journal between them, at least.
     `ownership` says when this node may try to write; None: nobody else can.
     `on_stuck` is awaited when appends keep getting no answer (an embedded nats-server is restarted by it).
     `on_failed` is called once with a sentence when the partition can't serve any more.
@@ -95,6 +89,8 @@ class Partition:
         requests_max: int,
         polls_max: int,
         new_engine: Callable[[], Engine] | None = None,
+        checkpoints: CheckpointStore | None = None,
+        checkpoint_bytes: int = JOURNAL_BYTES_MIN,
         clock: Clock | None = None,
         ownership: Ownership | None = None,
         on_stuck: Callable[[], Awaitable[None]] = _nothing,
@@ -105,6 +101,8 @@ class Partition:
         self._journal = journal
         self._payloads = Payloads(journal, payload_memory_bytes)
         self._new_engine = new_engine or partial(Engine, number)
+        self._checkpoints = checkpoints
+        self._checkpoint_bytes = checkpoint_bytes
         self._clock = clock or Clock()
         self._requests_max = requests_max
         self._polls_max = polls_max
@@ -293,8 +291,8 @@ class Partition:
         if self._has_failed():
             return
         self.state = "recovering"
-        engine = await take_over(
-            self._new_engine, self._journal, self._payloads, self._clock, self.trimmer.make_room
+        engine, start = await take_over(
+            self._new_engine, self._journal, self._payloads, self._clock, self.trimmer.make_room, self._checkpoints
         )
         if self._has_failed():
             return
@@ -303,7 +301,13 @@ class Partition:
         if engine.epoch != self._epoch + 1:
             self._inbox.forget_doubtful()
         self._epoch = engine.epoch
-        writer = Writer(engine, self._journal, self._payloads, self._clock, self._inbox, self._polls, self._give_back)
+        checkpointing = Checkpointing(
+            engine, self._checkpoints, start, self._checkpoint_bytes, self.trimmer.reached
+        )
+        writer = Writer(
+            engine, self._journal, self._payloads, self._clock, self._inbox, self._polls, self._give_back,
+            checkpointing.durable,
+        )  # fmt: skip
         writer.parking = self._parking
         self._writer = writer
         self.state = "serving"
@@ -316,6 +320,7 @@ class Partition:
             await writer.run()
         finally:
             self._writer = None
+            checkpointing.stop()
             self._sweeps.stop()
             self.trimmer.stop()
             if writer.batches:

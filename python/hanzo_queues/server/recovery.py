@@ -1,6 +1,6 @@
 """Taking a partition over: replay its journal, then fence every earlier writer out.
 
-    last sequence -> replay 1..last, verifying the chain -> append Fence{epoch + 1} there -> serve
+    checkpoint of batch L -> replay L + 1..last, verifying the chain -> append Fence{epoch + 1} there -> serve
 
 The fence settles what a timed-out append left open: at its expected sequence either the fence lands, and the append
 never will, or the append has landed, the fence is refused, and the next replay reads it. One that was sent behind that
@@ -13,11 +13,15 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from hanzo_queues._core import BatchError, Engine
+from hanzo_queues.server.checkpointer import Kept
+from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalFull, WrongLastSequence
 from hanzo_queues.server.payloads import Payloads
+from hanzo_queues.server.restore import restored
 
 logger = logging.getLogger(__name__)
 
@@ -29,20 +33,28 @@ async def no_room(_engine: Engine) -> bool:
     return False
 
 
+class Recovered(NamedTuple):
+    """An engine, and the checkpoint it began with."""
+
+    engine: Engine
+    start: Kept | None
+
+
 async def take_over(
     new_engine: Callable[[], Engine],
     journal: Journal,
     payloads: Payloads,
     clock: Clock,
     make_room: Callable[[Engine], Awaitable[bool]] = no_room,
-) -> Engine:
+    checkpoints: CheckpointStore | None = None,
+) -> Recovered:
     """An engine that holds the journal's whole state and owns it. `make_room` purges what an engine that has replayed
     the journal doesn't need, when there is no room for the fence. Raises JournalError (retry: the outcome of the
     fence is open and the next call settles it) and JournalCorrupt (don't)."""
     while True:
-        engine = new_engine()
         payloads.clear()
-        await replay(engine, journal, payloads.put)
+        recovered = await recover(new_engine, journal, payloads.put, checkpoints)
+        engine = recovered.engine
         clock.not_before(engine.now_ms)
         fence = engine.fence(clock.now_ms(), secrets.token_bytes(32))
         assert fence.batch is not None
@@ -57,14 +69,48 @@ async def take_over(
             logger.warning("the journal was full; what is no longer needed of it was purged")
             continue
         payloads.put(fence.lsn, fence.batch)
-        return engine
+        return recovered
 
 
-async def replay(engine: Engine, journal: Journal, keep: Callable[[int, bytes], None]) -> None:
-    """Brings an empty engine to the journal's end; `keep` is given each batch. Raises JournalError, JournalCorrupt."""
-    last = await journal.last_sequence()
+async def recover(
+    new_engine: Callable[[], Engine],
+    journal: Journal,
+    keep: Callable[[int, bytes], None],
+    checkpoints: CheckpointStore | None = None,
+) -> Recovered:
+    """An engine at the journal's end; `keep` is given each batch replayed. Raises JournalError, JournalCorrupt."""
+    while True:
+        first, last = await journal.first_sequence(), await journal.last_sequence()
+        try:
+            recovered = await _begun(new_engine, journal, checkpoints, first, last)
+            await replay(recovered.engine, journal, keep, last)
+            return recovered
+        except JournalCorrupt:
+            if await journal.first_sequence() <= first:
+                raise
+            logger.warning("the journal was trimmed by another owner meanwhile; starting over")
+
+
+async def _begun(
+    new_engine: Callable[[], Engine], journal: Journal, checkpoints: CheckpointStore | None, first: int, last: int
+) -> Recovered:
+    found = None if checkpoints is None else await restored(new_engine, journal, checkpoints, first, last)
+    if found is not None:
+        return Recovered(*found)
+    if first > 1:
+        raise JournalCorrupt(
+            f"the journal begins with batch {first}, because earlier ones were trimmed, and there is no checkpoint "
+            "that could be trusted to begin with. Nothing was changed. Restore the stream of the checkpoints from a "
+            "backup that was made with the journal's, or from another replica."
+        )
+    return Recovered(new_engine(), None)
+
+
+async def replay(engine: Engine, journal: Journal, keep: Callable[[int, bytes], None], last: int) -> None:
+    """Brings an engine to batch `last`; `keep` is given each batch. Raises JournalError, JournalCorrupt."""
+    first = engine.lsn + 1
     started = reported = time.monotonic()
-    async for sequence, batch in journal.read(1, last):
+    async for sequence, batch in journal.read(first, last):
         try:
             engine.replay(sequence, batch)
         except BatchError as error:
@@ -75,8 +121,8 @@ async def replay(engine: Engine, journal: Journal, keep: Callable[[int, bytes], 
         keep(sequence, batch)
         if time.monotonic() - reported > PROGRESS_EVERY_S:
             reported = time.monotonic()
-            logger.info("replayed %d of %d batches", sequence, last)
+            logger.info("replayed %d of %d batches", sequence - first + 1, last - first + 1)
     logger.info(
         "replayed %d batches, %d messages in %d queues, in %.0f ms",
-        last, engine.message_count, engine.queue_count, (time.monotonic() - started) * 1000,
+        last - first + 1, engine.message_count, engine.queue_count, (time.monotonic() - started) * 1000,
     )  # fmt: skip

@@ -158,6 +158,7 @@ async def _serve_http(
         settings,
         storage.journal,
         keys,
+        checkpoints=storage.checkpoints,
         ownership=storage.ownership,
         on_stuck=storage.on_stuck,
         on_failed=stop.fail,

@@ -30,6 +30,7 @@ BATCH_ENTRIES_MAX_MOST = 10_000
 DIGITS_MAX = 20
 PAYLOAD_MEMORY_BYTES_MIN = 16 * 1024 * 1024
 DEDUP_MEMORY_BYTES_MIN = 1024 * 1024
+CHECKPOINT_BYTES_MIN = 64 * 1024
 
 
 class SettingsError(Exception):
@@ -55,6 +56,7 @@ class Settings:
     payload_bytes_max: int = 1024 * 1024
     payload_memory_bytes: int = 256 * 1024 * 1024
     dedup_memory_bytes: int = 1024**3
+    checkpoint_bytes: int = 32 * 1024 * 1024
     api_keys: tuple[str, ...] = ()
     data_dir: Path = Path("hanzo-data")
 
@@ -197,6 +199,13 @@ VARIABLES = (
         _between(parse_size_bytes, DEDUP_MEMORY_BYTES_MIN, 1024**4, SIZE_FORM, format_size),
         "1GiB",
         "memory for dedup ids, 72 bytes each; enqueues with a new id are refused when it is full",
+    ),
+    Variable(
+        "HANZO_CHECKPOINT_EVERY",
+        "checkpoint_bytes",
+        _between(parse_size_bytes, CHECKPOINT_BYTES_MIN, 1024**4, SIZE_FORM, format_size),
+        "32MiB",
+        "journal bytes between two checkpoints, at least",
     ),
 )
 CLIENT_VARIABLES = ("HANZO_API_KEY", "HANZO_URL")  # the SDK's, harmless here

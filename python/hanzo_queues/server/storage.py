@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from hanzo_queues.server.checkpoints.base import CheckpointStore
+from hanzo_queues.server.checkpoints.jetstream import JetStreamCheckpoints
 from hanzo_queues.server.data_directory import DataDirectory, DataDirectoryTaken, DataDirectoryUnusable
 from hanzo_queues.server.embedded_nats import EmbeddedNats
 from hanzo_queues.server.journal.base import Journal
@@ -30,11 +32,13 @@ class StartRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A journal, not open yet, and the lease that says who may write it: none where nobody else can. `place` says where
-    it is, for people; `on_stuck` is what to do when it keeps failing; `directory` is this server's own."""
+    """A journal and its checkpoints, not open yet, and the lease that says who may write them: none where nobody else
+    can. `place` says where they are, for people; `on_stuck` is what to do when they keep failing; `directory` is this
+    server's own."""
 
     directory: DataDirectory
     journal: Journal
+    checkpoints: CheckpointStore
     ownership: OwnershipLease | None
     on_stuck: Callable[[], Awaitable[None]]
     place: str
@@ -60,8 +64,11 @@ async def _embedded(settings: Settings, directory: DataDirectory, stack: AsyncEx
     # Before it starts, so that a start that is cut short leaves nothing behind.
     stack.push_async_callback(nats.stop)
     await nats.start()
-    journal = _journal(NatsEndpoint((nats.url,), nats.token), settings, directory)
-    return Storage(directory, journal, None, nats.restart, f"data in {settings.data_dir}")
+    endpoint = NatsEndpoint((nats.url,), nats.token)
+    journal = _journal(endpoint, settings, directory)
+    return Storage(
+        directory, journal, _checkpoints(endpoint, settings), None, nats.restart, f"data in {settings.data_dir}"
+    )
 
 
 def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: AsyncExitStack) -> Storage:
@@ -71,12 +78,16 @@ def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: Asy
     )
     stack.push_async_callback(ownership.close)
     journal = _journal(endpoint, settings, directory)
-    return Storage(directory, journal, ownership, only_wait, f"journal on {endpoint}")
+    return Storage(directory, journal, _checkpoints(endpoint, settings), ownership, only_wait, f"journal on {endpoint}")
 
 
 def _journal(endpoint: NatsEndpoint, settings: Settings, directory: DataDirectory) -> Journal:
     journal = JetStreamJournal(endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas)
     return MarkedJournal(journal, directory.path / MARK_FILE)
+
+
+def _checkpoints(endpoint: NatsEndpoint, settings: Settings) -> CheckpointStore:
+    return JetStreamCheckpoints(endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas)
 
 
 async def only_wait() -> None:

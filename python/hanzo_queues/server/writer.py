@@ -33,7 +33,8 @@ Decided = list[tuple[Request, Reply]]
 
 
 class Writer:
-    """Writes until `stop`, or until something is in doubt. `give_back` gets the replies that nobody waits for."""
+    """Writes until `stop`, or until something is in doubt. `give_back` gets the replies that nobody waits for;
+    `on_durable` is told the LSN and the bytes of each batch that became durable, in order."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Writer:
         inbox: Inbox,
         polls: Polls,
         give_back: Callable[[Reply], None],
+        on_durable: Callable[[int, int], None] = lambda lsn, byte_count: None,
     ) -> None:
         self._engine = engine
         self._journal = journal
@@ -52,6 +54,7 @@ class Writer:
         self._inbox = inbox
         self._polls = polls
         self._give_back = give_back
+        self._on_durable = on_durable
         self._budget = journal.batch_bytes_max - step_batch_bytes_min()
         self._timer: asyncio.TimerHandle | None = None
         self._timers_due = True
@@ -142,7 +145,9 @@ class Writer:
         except BaseException as error:
             self._doubt(decided, error)
             raise
-        self.batches += step.batch is not None
+        if step.batch is not None:
+            self.batches += 1
+            self._on_durable(step.lsn, len(step.batch))
         self._release(decided)
 
     def _committed(self, commit: asyncio.Task[None]) -> None:

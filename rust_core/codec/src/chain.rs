@@ -26,6 +26,20 @@ impl Default for Chain {
 }
 
 impl Chain {
+    /// After the batch of this hash, at which a checkpoint was taken.
+    pub fn after(hash: BatchHash) -> Self {
+        Chain {
+            previous: hash,
+            passed_over: false,
+        }
+    }
+
+    /// The hash of the last batch, which the next one names. None: that one was passed over, and no state but that of
+    /// the whole journal follows from it.
+    pub fn last(&self) -> Option<BatchHash> {
+        (!self.passed_over).then_some(self.previous)
+    }
+
     /// Proves the batch read at `sequence`, which must be the next one. None: a deposed owner's, to be passed over.
     /// Changes nothing.
     pub fn read(

@@ -1,4 +1,4 @@
-//! Bytes and text of Hanzo Queues: journal batches, message envelopes, ids and receipts, and the JSON of REST.
+//! Bytes and text of Hanzo Queues: journal batches, checkpoints, message envelopes, ids and receipts, and the JSON of REST.
 //!
 //! Everything here is a pure function of its arguments: no I/O, no clock, no randomness, no Python. Decoders
 //! take any bytes at all: they answer with a value or an error, never with a panic, and allocate nothing on
@@ -8,6 +8,7 @@
 pub mod batch;
 pub mod blob;
 pub mod chain;
+pub mod checkpoint;
 pub mod envelope;
 pub mod hash;
 pub mod id;

@@ -1,5 +1,6 @@
 //! The fuzzer's entries under arbitrary bytes, and under valid ones with a few bytes changed.
 
+mod checkpointed;
 mod entries;
 
 use proptest::prelude::*;
@@ -36,6 +37,7 @@ proptest! {
         entries::one_envelope(&bytes);
         entries::names(&bytes);
         entries::bodies(&bytes);
+        entries::checkpoint(&bytes);
     }
 
     #[test]
@@ -49,6 +51,15 @@ proptest! {
         let mut bytes = changed(include_bytes!("../../../tests/golden/batch-v2.bin").to_vec(), &changes);
         bytes.truncate(bytes.len() - cut);
         entries::batch(&bytes);
+    }
+
+    #[test]
+    fn a_changed_checkpoint(which in 0..15usize, changes in changes(), cut in 0..3usize) {
+        let blocks = checkpointed::blocks();
+        let block = blocks.get(which).map(|block| codec::checkpoint::encode_block(block, checkpointed::LSN).0);
+        let mut bytes = changed(block.unwrap_or_else(|| checkpointed::manifest().encode()), &changes);
+        bytes.truncate(bytes.len() - cut);
+        entries::checkpoint(&bytes);
     }
 
     #[test]

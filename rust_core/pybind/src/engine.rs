@@ -1,6 +1,9 @@
 //! One partition's state, and the chain of batches that leads to it.
 
+mod checkpoint;
+
 use crate::bug::{EngineBug, caught, caught_bug};
+use crate::checkpoint::{BlockEntry, kind_of};
 use crate::command::Command;
 use crate::errors;
 use crate::reply::Reply;
@@ -24,10 +27,13 @@ use pyo3::types::PyBytes;
 #[pyclass(module = "hanzo_queues._core")]
 pub struct Engine {
     number: PartitionNumber,
+    settings: Settings,
     partition: Partition,
     chain: Chain,
     /// An assertion failed: the state can't be trusted.
     broken: bool,
+    /// The checkpoint under way.
+    under_way: Option<checkpoint::UnderWay>,
     /// Encoded records of the batch being made; kept for its memory.
     records: Vec<u8>,
 }
@@ -214,12 +220,14 @@ impl Engine {
             results_bytes_max,
             segment_bytes,
         };
-        let partition = Partition::new(number, settings);
+        let partition = Partition::new(number, settings.clone());
         Engine {
             number,
+            settings,
             partition,
             chain: Chain::default(),
             broken: false,
+            under_way: None,
             records: Vec::new(),
         }
     }
@@ -291,6 +299,44 @@ impl Engine {
         commands: Vec<PyRef<'_, Command>>,
     ) -> PyResult<Step> {
         self.guarded(|engine| engine.decide(py, now_ms, &commands))
+    }
+
+    /// Begins a checkpoint of the state as it is now.
+    fn begin_checkpoint(&mut self) -> PyResult<Option<u64>> {
+        self.checkpoint_begun()
+    }
+
+    /// The next block of the checkpoint under way.
+    fn next_block(&mut self, py: Python<'_>) -> PyResult<Option<checkpoint::Taken>> {
+        self.block_taken(py)
+    }
+
+    /// Ends the checkpoint under way, all of whose blocks were taken: its manifest.
+    fn end_checkpoint<'py>(
+        &mut self,
+        py: Python<'py>,
+        blocks: Vec<PyRef<'py, BlockEntry>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        self.checkpoint_ended(py, &blocks)
+    }
+
+    /// Gives up the checkpoint under way, or the last one that ended.
+    fn abandon_checkpoint(&mut self) -> PyResult<()> {
+        self.checkpoint_abandoned()
+    }
+
+    /// How many blocks a checkpoint begun now has.
+    fn changed_blocks(&mut self) -> PyResult<usize> {
+        self.guarded(|engine| Ok(engine.partition.changed_blocks()))
+    }
+
+    /// Has this block come with the next checkpoint, changed or not.
+    fn rewrite_block(&mut self, kind: u8, index: u64) -> PyResult<()> {
+        let kind = kind_of(kind)?;
+        self.guarded(|engine| {
+            engine.partition.rewrite_block(kind, index);
+            Ok(())
+        })
     }
 
     /// A hash of the whole state, for tests: equal after a step and after its replay.

@@ -18,6 +18,13 @@ create_exception!(
     "A journal batch that can't be trusted."
 );
 
+create_exception!(
+    hanzo_queues._core,
+    CheckpointError,
+    PyValueError,
+    "A part of a checkpoint that can't be trusted."
+);
+
 /// `Invalid` with `code`, `detail` and `errors`.
 pub fn invalid(py: Python<'_>, invalid: &codec::json::Invalid) -> PyErr {
     let error = Invalid::new_err(invalid.to_string());
@@ -61,4 +68,22 @@ fn with_reason(py: Python<'_>, fault: codec::batch::Fault, text: String) -> PyEr
 pub fn contradiction(py: Python<'_>, what: &str) -> PyErr {
     let fault = codec::batch::Fault::Malformed("it contradicts the batches before it");
     with_reason(py, fault, format!("{fault}: {what}"))
+}
+
+/// `CheckpointError` with `reason`.
+pub fn checkpoint(py: Python<'_>, fault: &codec::checkpoint::Fault) -> PyErr {
+    let error = CheckpointError::new_err(fault.to_string());
+    match error.value(py).setattr("reason", fault.reason()) {
+        Ok(()) => error,
+        Err(failure) => failure,
+    }
+}
+
+/// `CheckpointError` for parts that are what was written and do not fit each other.
+pub fn contradicting_checkpoint(py: Python<'_>, what: &str) -> PyErr {
+    let error = CheckpointError::new_err(format!("its parts contradict each other: {what}"));
+    match error.value(py).setattr("reason", "malformed") {
+        Ok(()) => error,
+        Err(failure) => failure,
+    }
 }

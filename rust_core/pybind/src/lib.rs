@@ -5,6 +5,7 @@
 //! step takes microseconds.
 
 mod bug;
+mod checkpoint;
 mod command;
 mod describe;
 mod engine;
@@ -21,13 +22,15 @@ mod _core {
     #[pymodule_export]
     use super::bug::EngineBug;
     #[pymodule_export]
+    use super::checkpoint::{BlockEntry, Manifest, Restoration};
+    #[pymodule_export]
     use super::command::{Command, step_sweep, trim_journal};
     #[pymodule_export]
     use super::describe::{Description, describe_batch};
     #[pymodule_export]
     use super::engine::{Engine, batch_now_ms, step_batch_bytes_min, verify_batch};
     #[pymodule_export]
-    use super::errors::{BatchError, Invalid};
+    use super::errors::{BatchError, CheckpointError, Invalid};
     #[pymodule_export]
     use super::parser::{Parser, partition_of_message};
     #[pymodule_export]

@@ -35,7 +35,8 @@ class JetStreamJournal:
 
     `partition`: its number, part of the stream's name. `replicas`: 1, 3 or 5; asserted when the stream exists.
     `append_timeout_s`: seconds until an append without an answer raises AppendUnknown. `call_timeout_s`: seconds for
-    connecting and for each other request.
+    connecting and for each other request. `stream` and `subjects`: of another log that is kept like a journal; `append`
+    is to the first one.
     """
 
     def __init__(
@@ -46,9 +47,12 @@ class JetStreamJournal:
         replicas: int,
         append_timeout_s: float = 5.0,
         call_timeout_s: float = 5.0,
+        stream: str | None = None,
+        subjects: tuple[str, ...] = (),
     ) -> None:
-        self.stream = f"HANZO_P{partition}"
-        self.subject = f"hanzo.p{partition}.journal"
+        self.stream = stream or f"HANZO_P{partition}"
+        self._subjects = subjects or (f"hanzo.p{partition}.journal",)
+        self.subject = self._subjects[0]
         self._replicas = replicas
         self._append_timeout_s = append_timeout_s
         self._call_timeout_s = call_timeout_s
@@ -171,11 +175,11 @@ class JetStreamJournal:
             if refusal.code != STREAM_NOT_FOUND:
                 raise
             info = await self._make(api)
-        assert_stream_settings(info["config"], self.subject, self._replicas)
+        assert_stream_settings(info["config"], self._subjects, self._replicas)
 
     async def _make(self, api: JetStreamApi) -> dict[str, object]:
         try:
-            created = await api.call("STREAM.CREATE", stream_settings(self.stream, self.subject, self._replicas))
+            created = await api.call("STREAM.CREATE", stream_settings(self.stream, self._subjects, self._replicas))
         except JetStreamRefusal as refusal:
             if refusal.code != STREAM_NAME_IN_USE:  # another server was first: its settings are asserted
                 raise

@@ -62,13 +62,19 @@ class JetStreamApi:
 
     async def message(self, sequence: int) -> bytes | None:
         """One message as the leader has it; None when it has none there."""
+        found = await self.find({"seq": sequence})
+        return None if found is None else found[1]
+
+    async def find(self, what: dict[str, object]) -> tuple[int, bytes] | None:
+        """The message that `what` of STREAM.MSG.GET names, and its sequence, as the leader has it; None: none is."""
         try:
-            answer = await self.call("STREAM.MSG.GET", {"seq": sequence})
+            answer = await self.call("STREAM.MSG.GET", what)
         except JetStreamRefusal as refusal:
             if refusal.code == MESSAGE_NOT_FOUND:
                 return None
             raise
-        return base64.b64decode(answer["message"].get("data", ""))
+        message = answer["message"]
+        return int(message["seq"]), base64.b64decode(message.get("data", ""))
 
     async def direct_message(self, sequence: int) -> bytes | None:
         """One message as any replica has it; None when that replica has none there."""

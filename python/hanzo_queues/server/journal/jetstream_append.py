@@ -42,8 +42,10 @@ class Appender:
         await subscribe_directly(self._client, f"{self._inbox}.*", self._receive)
         await self._client.flush()  # an append is written at once, and must not overtake its subscription
 
-    async def append(self, batch: bytes, expected_last_sequence: int, timeout_s: float) -> None:
-        """See `Journal.append`."""
+    async def append(
+        self, batch: bytes, expected_last_sequence: int, timeout_s: float, subject: str | None = None
+    ) -> None:
+        """See `Journal.append`. `subject`: another one of the stream's."""
         self._refuse_what_cannot_be_sent(batch)
         loop = asyncio.get_running_loop()
         self._sent += 1
@@ -52,7 +54,7 @@ class Appender:
         self._waiting[reply_subject] = acknowledged
         deadline = loop.call_later(timeout_s, _give_up, acknowledged, f"no acknowledgement within {timeout_s:g} s")
         try:
-            self._send(batch, expected_last_sequence, reply_subject)
+            self._send(batch, expected_last_sequence, reply_subject, subject.encode() if subject else self._subject)
             message = await acknowledged
         finally:
             deadline.cancel()
@@ -74,10 +76,10 @@ class Appender:
                 "max_payload leaves; give every nats-server of the cluster the same max_payload"
             )
 
-    def _send(self, batch: bytes, expected_last_sequence: int, reply_subject: str) -> None:
+    def _send(self, batch: bytes, expected_last_sequence: int, reply_subject: str, subject: bytes) -> None:
         header = HEADER % expected_last_sequence
         sizes = b"%d %d" % (len(header), len(header) + len(batch))
-        line = b"HPUB %b %b %b\r\n" % (self._subject, reply_subject.encode(), sizes)
+        line = b"HPUB %b %b %b\r\n" % (subject, reply_subject.encode(), sizes)
         try:
             write_at_once(self._client, (line + header, batch, b"\r\n"))
         except Exception as error:  # whatever the transport raises: a part may have left

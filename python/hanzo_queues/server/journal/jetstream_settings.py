@@ -5,7 +5,7 @@ What only limits (max_bytes) is the operator's to choose: with discard new, a fu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hanzo_queues.server.journal.base import JournalRefused
@@ -38,12 +38,12 @@ class StreamSettingsDiffer(JournalRefused):
     """The stream exists with other settings. Not retryable: an operator has to decide."""
 
 
-def stream_settings(stream: str, subject: str, replicas: int) -> dict[str, Any]:
+def stream_settings(stream: str, subjects: Sequence[str], replicas: int) -> dict[str, Any]:
     """The configuration of a new stream."""
     chosen = {
         "name": stream,
-        "description": "A Hanzo Queues journal. Written by one server at a time; not for reading or editing.",
-        "subjects": [subject],
+        "description": "A journal of Hanzo Queues, or its checkpoints. Written by one server at a time.",
+        "subjects": list(subjects),
         "num_replicas": replicas,
         "max_bytes": -1,
         "max_consumers": -1,
@@ -51,9 +51,9 @@ def stream_settings(stream: str, subject: str, replicas: int) -> dict[str, Any]:
     return chosen | {name: value for name, value in ASSERTED.items() if value is not False}
 
 
-def assert_stream_settings(config: Mapping[str, Any], subject: str, replicas: int) -> None:
+def assert_stream_settings(config: Mapping[str, Any], subjects: Sequence[str], replicas: int) -> None:
     """Raises StreamSettingsDiffer, which names every difference and what to do."""
-    wanted: dict[str, object] = {**ASSERTED, "subjects": [subject], "num_replicas": replicas}
+    wanted: dict[str, object] = {**ASSERTED, "subjects": list(subjects), "num_replicas": replicas}
     differences = [
         f"{name} is {config.get(name)!r}, not {value!r}"
         for name, value in wanted.items()
@@ -69,6 +69,6 @@ def assert_stream_settings(config: Mapping[str, Any], subject: str, replicas: in
     if config.get("num_replicas") != replicas:
         advice += f", or set NATS_REPLICAS={config.get('num_replicas')} if its replicas are as you want them"
     raise StreamSettingsDiffer(
-        f"stream {name} can't be this partition's journal: {'; '.join(differences)}. {advice}. "
+        f"stream {name} can't be used: {'; '.join(differences)}. {advice}. "
         "What can't be edited needs a new stream: back this one up, then remove it."
     )

@@ -135,7 +135,7 @@ fn leased(reader: &mut Reader<'_>, attempt: Option<u128>) -> Result<Record, Malf
 }
 
 /// Reads a message's number and slot.
-pub(super) fn message(reader: &mut Reader<'_>) -> Result<MessageId, Malformed> {
+pub(crate) fn message(reader: &mut Reader<'_>) -> Result<MessageId, Malformed> {
     let number = reader.u64()?;
     if number == 0 || number > MESSAGE_NUMBER_MAX {
         return Err(Malformed("a message number is out of range"));
@@ -170,7 +170,7 @@ fn cause(reader: &mut Reader<'_>) -> Result<FailureCause, Malformed> {
 }
 
 /// Reads why a message died.
-pub(super) fn reason(reader: &mut Reader<'_>) -> Result<DeathReason, Malformed> {
+pub(crate) fn reason(reader: &mut Reader<'_>) -> Result<DeathReason, Malformed> {
     match reader.u64()? {
         0 => Ok(DeathReason::RetriesExhausted),
         1 => Ok(DeathReason::LeaseEnded),

@@ -188,7 +188,7 @@ pub(super) fn about(out: &mut Vec<u8>, tag: u8, message: MessageId, fields: &[u6
 }
 
 /// Appends a message's number and slot.
-pub(super) fn put_message(out: &mut Vec<u8>, message: MessageId) {
+pub(crate) fn put_message(out: &mut Vec<u8>, message: MessageId) {
     put(out, message.number);
     put(out, u64::from(message.slot));
 }
@@ -220,7 +220,7 @@ fn cause_code(cause: FailureCause) -> u8 {
 }
 
 /// Why a message died, as it is written.
-pub(super) fn reason_code(reason: DeathReason) -> u64 {
+pub(crate) fn reason_code(reason: DeathReason) -> u64 {
     match reason {
         DeathReason::RetriesExhausted => 0,
         DeathReason::LeaseEnded => 1,

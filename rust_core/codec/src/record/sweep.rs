@@ -1,5 +1,7 @@
 //! The bytes of what sweeps are and do. What may be absent has a bit in a byte of flags before it.
 
+pub mod view;
+
 use super::decode::{message, priority, queue, reason};
 use super::encode::{about, numbers, put_message, reason_code};
 use super::tag;

@@ -7,8 +7,10 @@ use codec::json::request::{Peek, Receive, Request, Requests};
 use codec::json::{Invalid, Limits, partition_of_message};
 use codec::receipt::Receipt;
 use codec::varint::Reader;
-use codec::{envelope, id, record};
-use engine::config::QueueConfig;
+use codec::{checkpoint, envelope, id, record};
+use engine::checkpoint::{Block, Head, Restoration};
+use engine::config::{QueueConfig, Settings};
+use engine::ids::PartitionNumber;
 
 /// A batch as it comes, and the same bytes under the hash they would need.
 pub fn batch(bytes: &[u8]) {
@@ -156,4 +158,56 @@ pub fn bodies(bytes: &[u8]) {
             ..Receive::default()
         },
     );
+}
+
+/// A block or a manifest as it comes, and the same bytes under the hash they would need.
+pub fn checkpoint(bytes: &[u8]) {
+    decode_checkpoint(bytes);
+    if bytes.len() >= 16 {
+        let mut sealed = bytes.to_vec();
+        let body = sealed.len() - 16;
+        let hash = hash::batch(&sealed[..body]);
+        sealed[body..].copy_from_slice(&hash);
+        decode_checkpoint(&sealed);
+    }
+}
+
+fn decode_checkpoint(bytes: &[u8]) {
+    if let Ok((block, lsn)) = checkpoint::decode_block(bytes) {
+        let (again, _) = checkpoint::encode_block(&block, lsn);
+        assert_eq!(again, bytes, "what decodes encodes back");
+        restore(block, lsn);
+    }
+    if let Ok(manifest) = checkpoint::Manifest::decode(bytes) {
+        assert_eq!(manifest.encode(), bytes, "what decodes encodes back");
+    }
+}
+
+/// Whatever a block says, to restore it ends without a panic.
+fn restore(block: Block, lsn: u64) {
+    let head = Head {
+        partition: PartitionNumber(0),
+        lsn,
+        epoch: 1,
+        now_ms: 1,
+        secret: [0; 32],
+        numbered: 1000,
+        arrays: [(21, 19), (1, u32::MAX), (1, u32::MAX), (1, u32::MAX)],
+        settled: 2,
+        attempts: 10,
+        queues: 10,
+        reaping: Vec::new(),
+        sweeps: 2,
+    };
+    let settings = Settings {
+        queue_config: QueueConfig::new(1000, 3),
+        queues_max: 10,
+        dedup_ids_max: 10,
+        results_bytes_max: 1000,
+        segment_bytes: 1000,
+    };
+    let mut restoration = Restoration::new(head, settings);
+    if restoration.add(block).is_ok() {
+        let _ = restoration.finish();
+    }
 }

@@ -1,0 +1,255 @@
+"""Takes checkpoints beside a writer, block by block between its steps, and never harms it.
+
+    waiting -(enough journal)-> blocks -> batch durable -> read back -> manifest -> purge -> waiting
+                                   '-- whatever fails: abandoned, and tried again later --'
+
+A manifest is written when the batch it ends with is durable, so it is a true beginning of the journal whoever wrote it.
+The store's fence keeps an owner that was deposed from writing behind its successor. Knows no recovery and no trimming:
+it says up to which batch a journal may be trimmed for checkpoints' sake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from hanzo_queues._core import BlockEntry, CheckpointError, Engine, Manifest
+from hanzo_queues.server.checkpoints.base import CheckpointStore
+from hanzo_queues.server.journal.base import JournalError
+
+logger = logging.getLogger(__name__)
+
+JOURNAL_BYTES_MIN = 32 * 1024 * 1024
+JOURNAL_BYTES_PER_BYTE = 4  # of the journal at least, for each byte of blocks that a checkpoint is likely to write
+BLOCK_BYTES_GUESS = 16 * 1024  # before any was written
+APPENDS_MAX = 2
+RETRY_S = 10.0
+WASTE_BYTES_MAX = 16 * 1024 * 1024  # of the store, beside twice what the last manifest names
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A manifest that is stored, and verified."""
+
+    sequence: int
+    lsn: int
+    blocks: list[BlockEntry]
+
+    @property
+    def first_sequence(self) -> int:
+        """The first part that it needs."""
+        return min((block.extent[0] for block in self.blocks), default=self.sequence)
+
+
+class Deposed(Exception):
+    """Another owner has written checkpoints since: this one must not."""
+
+
+class Checkpointer:
+    """The checkpoints of one writer's engine. `start` is what the engine was restored from. `on_horizon` is told, after
+    each checkpoint, the LSN of the one before it: batches before that one no start needs, but those with payloads that
+    still live. `journal_bytes_min`: of the journal, between checkpoints."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: CheckpointStore,
+        start: Kept | None,
+        *,
+        on_horizon: Callable[[int], None] = lambda lsn: None,
+        journal_bytes_min: int = JOURNAL_BYTES_MIN,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._on_horizon = on_horizon
+        self._journal_bytes_min = journal_bytes_min
+        self._kept = [start] if start is not None else []
+        self._directory = _directory(start.blocks if start is not None else [])
+        self._journal_bytes = 0  # durable since the last checkpoint began
+        self._durable_lsn = engine.lsn  # a writer begins with a fence, which is durable
+        self._moved = asyncio.Event()
+        self.taken = 0
+
+    def durable(self, lsn: int, byte_count: int) -> None:
+        """The writer's batch at `lsn` is durable."""
+        self._durable_lsn = lsn
+        self._journal_bytes += byte_count
+        self._moved.set()
+
+    async def run(self) -> None:
+        """Until it is cancelled, or another owner writes checkpoints."""
+        while True:
+            await self._until_due()
+            try:
+                await self.take()
+            except Deposed as deposed:
+                return logger.warning("checkpoints: %s", deposed)
+            except (JournalError, CheckpointError) as error:
+                self._engine.abandon_checkpoint()
+                logger.warning("checkpoint abandoned: %s; another is tried later", error)
+                await asyncio.sleep(RETRY_S)
+            except Exception:
+                return logger.exception("checkpoints met a bug: no more are taken until the next take-over")
+
+    async def take(self) -> None:
+        """Takes one now. Raises JournalError, CheckpointError: then `Engine.abandon_checkpoint` is due; Deposed."""
+        last = await self._last_sequence()
+        lsn = self._engine.begin_checkpoint()
+        if lsn is None:
+            return
+        self._journal_bytes = 0
+        directory = dict(self._directory)
+        written, last = await self._write_blocks(directory, last)
+        await self._until_durable(lsn)
+        for block in written:
+            await self._verify(block)
+        manifest = self._engine.end_checkpoint(list(directory.values()))
+        if len(manifest) > self._store.part_bytes_max:
+            raise JournalError(f"its manifest has {len(manifest)} bytes, more than {self._store.part_bytes_max}")
+        await self._store.append_manifest(manifest, last)
+        if await self._store.newest_manifest() != (last + 1, manifest):
+            raise JournalError("the manifest is not what was written, or not the last one")
+        self.taken += 1
+        self._directory = directory
+        self._kept = [*self._kept[-1:], Kept(last + 1, lsn, list(directory.values()))]
+        byte_count = byte_count_of(written)
+        logger.debug("checkpoint of batch %d: %d blocks, %d bytes", lsn, len(written), byte_count)
+        await self._let_go()
+
+    async def _until_due(self) -> None:
+        while not self._is_due():
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _is_due(self) -> bool:
+        if self._journal_bytes < self._journal_bytes_min:
+            return False
+        blocks = self._directory.values()
+        mean = byte_count_of(blocks) / len(blocks) if blocks else BLOCK_BYTES_GUESS
+        return self._journal_bytes >= JOURNAL_BYTES_PER_BYTE * mean * self._engine.changed_blocks()
+
+    async def _last_sequence(self) -> int:
+        """Where to append. What comes between this and the last append is refused by its expected sequence."""
+        extent = await self._store.extent()
+        newest = await self._store.newest_manifest()
+        own = self._kept[-1].sequence if self._kept else 0
+        if (newest[0] if newest is not None else 0) != own:
+            self._begin_anew(newest)
+        return extent.last_sequence
+
+    def _begin_anew(self, newest: tuple[int, bytes] | None) -> None:
+        """The last manifest is not the one this engine follows: nothing of it may be built upon."""
+        if newest is not None:
+            try:
+                epoch = Manifest(newest[1]).epoch
+            except CheckpointError:
+                epoch = 0
+            if epoch > self._engine.epoch:
+                raise Deposed(f"epoch {epoch} wrote one; this is epoch {self._engine.epoch}")
+        for kind, index in self._directory:
+            self._engine.rewrite_block(kind, index)
+        self._directory, self._kept = {}, []
+
+    async def _write_blocks(
+        self, directory: dict[tuple[int, int], BlockEntry], last: int
+    ) -> tuple[list[BlockEntry], int]:
+        written: list[BlockEntry] = []
+        appends: deque[asyncio.Task[None]] = deque()
+        try:
+            while (block := self._engine.next_block()) is not None:
+                kind, index, data = block
+                directory.pop((kind, index), None)
+                if data is not None:
+                    parts = _parts(data, self._store.part_bytes_max)
+                    entry = directory[kind, index] = BlockEntry(data, last + 1, len(parts))
+                    written.append(entry)
+                    for part in parts:
+                        appends.append(asyncio.create_task(self._store.append(part, last)))
+                        last += 1
+                while len(appends) >= APPENDS_MAX:
+                    await appends.popleft()
+                await asyncio.sleep(0)
+            while appends:
+                await appends.popleft()
+        finally:
+            for append in appends:
+                append.cancel()
+            await asyncio.gather(*appends, return_exceptions=True)
+        return written, last
+
+    async def _until_durable(self, lsn: int) -> None:
+        while self._durable_lsn < lsn:
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def _verify(self, block: BlockEntry) -> None:
+        data = await fetched(self._store, block)
+        sequence, parts, _ = block.extent
+        BlockEntry(data, sequence, parts)
+        if not block.names(data):
+            raise JournalError(f"a block at {sequence} is not what was written")
+
+    async def _let_go(self) -> None:
+        """The checkpoint stands, whatever fails here."""
+        if len(self._kept) == 2:
+            self._on_horizon(self._kept[0].lsn)
+        try:
+            if len(self._kept) == 2:
+                await self._store.purge(min(kept.first_sequence for kept in self._kept))
+            extent = await self._store.extent()
+        except JournalError as error:
+            return logger.warning("checkpoints that nothing needs any more can't be purged: %s", error)
+        live = byte_count_of(self._directory.values())
+        if extent.byte_count > 2 * live + WASTE_BYTES_MAX:
+            middle = (extent.first_sequence + extent.last_sequence) // 2
+            for place, block in self._directory.items():
+                if block.extent[0] <= middle:
+                    self._engine.rewrite_block(*place)
+
+
+class Checkpointing:
+    """A checkpointer that runs until `stop`; without a store nothing does."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: CheckpointStore | None,
+        start: Kept | None,
+        journal_bytes_min: int,
+        on_horizon: Callable[[int], None],
+    ) -> None:
+        self._running: asyncio.Task[None] | None = None
+        self.durable: Callable[[int, int], None] = lambda lsn, byte_count: None
+        if store is not None:
+            checkpointer = Checkpointer(
+                engine, store, start, on_horizon=on_horizon, journal_bytes_min=journal_bytes_min
+            )
+            self.durable = checkpointer.durable
+            self._running = asyncio.create_task(checkpointer.run(), name="checkpoints")
+
+    def stop(self) -> None:
+        """The checkpoint under way, if any, comes to nothing."""
+        if self._running is not None:
+            self._running.cancel()
+
+
+async def fetched(store: CheckpointStore, block: BlockEntry) -> bytes:
+    """A block's bytes. Raises JournalError."""
+    sequence, parts, _ = block.extent
+    return b"".join([await store.fetch(part) for part in range(sequence, sequence + parts)])
+
+
+def byte_count_of(blocks: Iterable[BlockEntry]) -> int:
+    """Their bytes."""
+    return sum(block.extent[2] for block in blocks)
+
+
+def _directory(blocks: Iterable[BlockEntry]) -> dict[tuple[int, int], BlockEntry]:
+    return {block.place: block for block in blocks}
+
+
+def _parts(data: bytes, part_bytes_max: int) -> list[bytes]:
+    return [data[at : at + part_bytes_max] for at in range(0, len(data), part_bytes_max)]

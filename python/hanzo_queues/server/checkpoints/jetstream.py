@@ -1,0 +1,75 @@
+"""The checkpoint store on a JetStream stream of its own: one subject for parts of blocks, one for manifests.
+
+The stream is made, asserted, fenced and purged as a journal's is. What is read is always read from its leader.
+"""
+
+from __future__ import annotations
+
+from hanzo_queues.server.checkpoints.base import Extent
+from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt
+from hanzo_queues.server.journal.jetstream import JetStreamJournal
+from hanzo_queues.server.nats_connection import NatsEndpoint
+
+
+class JetStreamCheckpoints(JetStreamJournal):
+    """See `hanzo_queues.server.checkpoints.base.CheckpointStore`; the arguments are those of JetStreamJournal."""
+
+    def __init__(
+        self,
+        endpoint: NatsEndpoint,
+        *,
+        partition: int,
+        replicas: int,
+        append_timeout_s: float = 5.0,
+        call_timeout_s: float = 5.0,
+    ) -> None:
+        subject = f"hanzo.p{partition}.checkpoint"
+        self._manifests = f"{subject}.manifest"
+        super().__init__(
+            endpoint,
+            partition=partition,
+            replicas=replicas,
+            append_timeout_s=append_timeout_s,
+            call_timeout_s=call_timeout_s,
+            stream=f"HANZO_P{partition}_CHECKPOINTS",
+            subjects=(f"{subject}.block", self._manifests),
+        )
+
+    @property
+    def part_bytes_max(self) -> int:
+        """What nats-server's max_payload leaves."""
+        return self.batch_bytes_max
+
+    async def extent(self) -> Extent:
+        """What the stream's leader says."""
+        state = await self._state()
+        return Extent(max(1, int(state["first_seq"])), int(state["last_seq"]), int(state["bytes"]))
+
+    async def append_manifest(self, manifest: bytes, expected_last_sequence: int) -> None:
+        """Appends a manifest."""
+        if self._appender is None:
+            raise AppendRefused("not sent: the checkpoint store is not open")
+        await self._appender.append(manifest, expected_last_sequence, self._append_timeout_s, self._manifests)
+
+    async def newest_manifest(self) -> tuple[int, bytes] | None:
+        """The last one on their subject."""
+        await self._connected()
+        return await self._api().find({"last_by_subj": self._manifests})
+
+    async def manifest_before(self, sequence: int) -> tuple[int, bytes] | None:
+        """Found by walking over all of them: few are kept, and few ever ask."""
+        await self._connected()
+        before, start = None, 1
+        while True:
+            found = await self._api().find({"seq": start, "next_by_subj": self._manifests})
+            if found is None or found[0] >= sequence:
+                return before
+            before, start = found, found[0] + 1
+
+    async def fetch(self, sequence: int) -> bytes:
+        """As the leader has it."""
+        await self._connected()
+        part = await self._api().message(sequence)
+        if part is None:
+            raise JournalCorrupt(f"stream {self.stream} has no message {sequence}: it was purged, or lost data")
+        return part

@@ -1,0 +1,99 @@
+"""The contract of a checkpoint store, on every store: in memory, on one nats-server, on a cluster of three."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hanzo_queues.server.checkpoints.base import CheckpointStore
+from hanzo_queues.server.checkpoints.jetstream import JetStreamCheckpoints
+from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
+from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt, JournalError, WrongLastSequence
+from hanzo_queues.server.journal.jetstream_settings import StreamSettingsDiffer
+from tests.contract.test_journal import PARTITIONS, one_server, opened, three_servers
+
+__all__ = ["one_server", "three_servers"]
+
+
+@pytest.fixture(params=["memory", "one_server", "three_servers"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[CheckpointStore]:
+    made: CheckpointStore
+    if request.param == "memory":
+        made = MemoryCheckpoints(part_bytes_max=2_000_000)
+    else:
+        servers = request.getfixturevalue(request.param)
+        made = JetStreamCheckpoints(servers.endpoint, partition=next(PARTITIONS), replicas=servers.replicas)
+    await opened(made)
+    yield made
+    await made.close()
+
+
+async def filled(store: CheckpointStore) -> None:
+    """Parts 1 and 2, manifest 3, part 4, manifest 5, part 6."""
+    for last, part in enumerate([b"1", b"2" * 100_000, b"", b"4", b"", b"6"]):
+        if part:
+            await store.append(part, last)
+        else:
+            await store.append_manifest(b"manifest %d" % (last + 1), last)
+
+
+async def test_a_new_store_is_empty(store: CheckpointStore) -> None:
+    extent = await store.extent()
+    assert (extent.first_sequence, extent.last_sequence) == (1, 0)
+    assert await store.newest_manifest() is None
+    assert await store.manifest_before(5) is None
+
+
+async def test_parts_and_manifests_come_back(store: CheckpointStore) -> None:
+    await filled(store)
+    assert await store.fetch(2) == b"2" * 100_000
+    assert await store.newest_manifest() == (5, b"manifest 5")
+    assert await store.manifest_before(5) == (3, b"manifest 3")
+    assert await store.manifest_before(3) is None
+    extent = await store.extent()
+    assert (extent.first_sequence, extent.last_sequence) == (1, 6)
+    assert extent.byte_count > 100_000
+
+
+async def test_appends_are_fenced(store: CheckpointStore) -> None:
+    await filled(store)
+    for expected in (0, 5, 7):
+        with pytest.raises(WrongLastSequence):
+            await store.append(b"stale", expected)
+        with pytest.raises(WrongLastSequence):
+            await store.append_manifest(b"stale", expected)
+    assert await store.newest_manifest() == (5, b"manifest 5")
+
+
+async def test_what_was_purged_is_gone(store: CheckpointStore) -> None:
+    await filled(store)
+    await store.purge(4)
+    await store.purge(2)
+    with pytest.raises(JournalCorrupt):
+        await store.fetch(3)
+    assert await store.manifest_before(5) is None
+    assert await store.fetch(4) == b"4"
+    extent = await store.extent()
+    assert (extent.first_sequence, extent.last_sequence) == (4, 6)
+    assert extent.byte_count < 10_000
+    with pytest.raises(JournalError):
+        await store.purge(7)
+
+
+async def test_a_part_that_is_too_large_is_refused(store: CheckpointStore) -> None:
+    await store.append(b"x" * store.part_bytes_max, 0)
+    with pytest.raises(AppendRefused):
+        await store.append(b"x" * (store.part_bytes_max + 1), 1)
+
+
+async def test_a_stream_with_other_settings_is_refused(request: pytest.FixtureRequest) -> None:
+    servers = request.getfixturevalue("one_server")
+    partition = next(PARTITIONS)
+    store = JetStreamCheckpoints(servers.endpoint, partition=partition, replicas=1)
+    await opened(store)
+    config = (await store._api().call("STREAM.INFO"))["config"]
+    await store._api().call("STREAM.UPDATE", config | {"max_msgs_per_subject": 1})
+    await store.close()
+    with pytest.raises(StreamSettingsDiffer, match="max_msgs_per_subject is 1"):
+        await JetStreamCheckpoints(servers.endpoint, partition=partition, replicas=1).open()
