@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
+import pytest
+
 from hanzo_queues._core import Engine
+from hanzo_queues.server import partition as partition_module
+from hanzo_queues.server import trimming
+from hanzo_queues.server.faults import JournalUnavailable
+from hanzo_queues.server.journal.base import AppendUnknown, JournalFull
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.partition import Partition
-from tests.unit.served_partition import PARSER, created, enqueue, receive, serving
+from tests.unit.served_partition import PARSER, GatedJournal, created, enqueue, receive, serving
 
 SEGMENT_BYTES = 1 << 18
 PAYLOAD_BYTES = 1000
@@ -145,3 +152,94 @@ async def test_a_sweep_by_age_finds_what_was_moved() -> None:
             sweep = json.loads(answer.body)["id"]
             told = await ended(partition, sweep)
             assert (older_than_s, told["matched"]) == (older_than_s, matched)
+
+
+class Unpurged(GatedJournal):
+    """What is purged stays for takeovers, which have no checkpoint here; no payload is read from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.purged_before = 1
+
+    async def purge(self, before_sequence: int) -> None:
+        self.purged_before = max(self.purged_before, before_sequence)
+
+    async def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
+        for sequence in range(first_sequence, last_sequence + 1):
+            yield sequence, self.store.batches[sequence]
+
+    async def fetch(self, sequence: int) -> bytes:
+        assert sequence >= self.purged_before, "a payload is read that was purged"
+        return await super().fetch(sequence)
+
+
+async def test_a_writer_that_ends_in_the_middle_of_moves_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trimming, "RETRY_S", 0.01)
+    journal = Unpurged()
+    async with serving(journal, new_engine=ENGINE, payload_memory_bytes=1) as partition:
+        await created(partition, "kept")
+        for kept in range(300):
+            await partition.submit(enqueue(payload(kept), "kept"))
+            if kept % 3 == 0:
+                await pass_through(partition, 50)
+        for committed in (True, False, True, False):
+            await pass_through(partition, 500)
+            # A move's append fails: whether or not it became durable after all.
+            journal.fail_next = [(AppendUnknown("the connection was lost"), committed)]
+            partition.trimmer.reached(await journal.last_sequence())
+            async with asyncio.timeout(20):
+                await partition.trimmer.trimmed()
+            assert not journal.fail_next
+        assert journal.purged_before > 600
+        messages = []
+        while came := await taken(partition, 100, "kept"):
+            messages += came
+        assert [one["payload"] for one in messages] == [payload(kept) for kept in range(300)]
+
+
+class Small(Unpurged):
+    """A store with room for so many bytes more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 1 << 40
+
+    async def purge(self, before_sequence: int) -> None:
+        for sequence in range(self.purged_before, before_sequence):
+            self.left += len(self.store.batches[sequence])
+        await super().purge(before_sequence)
+
+    async def append(self, batch: bytes, expected_last_sequence: int) -> None:
+        if len(batch) > self.left:
+            raise JournalFull("insufficient storage resources available")
+        self.left -= len(batch)
+        await super().append(batch, expected_last_sequence)
+
+
+async def accepted(partition: Partition, what: str) -> bool:
+    try:
+        await partition.submit(enqueue(what))
+    except JournalUnavailable:
+        return False
+    return True
+
+
+async def test_a_full_store_makes_room_by_itself_from_what_is_no_longer_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partition_module, "FULL_DELAY_S", 0.01)
+    journal = Small()
+    async with serving(journal, new_engine=ENGINE) as partition:
+        await created(partition, "kept")
+        await pass_through(partition, 500)
+        await partition.submit(enqueue("kept", "kept"))
+        horizon = await journal.last_sequence()
+        partition.trimmer.stop()
+        partition.trimmer.reached(horizon)  # a checkpoint's last word before the store was full
+        purged_before = journal.purged_before
+        journal.left = 10
+        with pytest.raises(JournalUnavailable):
+            await partition.submit(enqueue(payload(0)))
+        async with asyncio.timeout(10):
+            while not await accepted(partition, payload(1)):
+                pass
+        assert journal.purged_before > purged_before
+        assert [one["payload"] for one in await taken(partition, 9, "kept")] == ["kept"]

@@ -13,6 +13,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 
 from hanzo_queues._core import BatchError, Engine
@@ -59,17 +60,22 @@ async def take_over(
         fence = engine.fence(clock.now_ms(), secrets.token_bytes(32))
         assert fence.batch is not None
         try:
-            await journal.append(fence.batch, fence.lsn - 1)
+            await _append(journal, fence.batch, fence.lsn - 1, partial(make_room, engine))
         except WrongLastSequence as refused:
             logger.warning("the journal grew during take-over (%s); replaying", refused)
             continue
-        except JournalFull:
-            if not await make_room(engine):
-                raise
-            logger.warning("the journal was full; what is no longer needed of it was purged")
-            continue
         payloads.put(fence.lsn, fence.batch)
         return recovered
+
+
+async def _append(journal: Journal, batch: bytes, expected_last: int, make_room: Callable[[], Awaitable[bool]]) -> None:
+    try:
+        await journal.append(batch, expected_last)
+    except JournalFull:  # it was not stored, so it may be sent again
+        if not await make_room():
+            raise
+        logger.warning("the journal was full; what is no longer needed of it was purged")
+        await journal.append(batch, expected_last)
 
 
 async def recover(

@@ -58,8 +58,10 @@ class Trimmer:
         await self._done.wait()
 
     def begin(self) -> None:
-        """Trims from here on, whenever a horizon is reached."""
+        """Trims from here on: at once, as what is needed became less, and whenever a horizon is reached."""
         self.stop()
+        if self._horizon > 0:
+            self.reached(self._horizon)
         self._driving = asyncio.create_task(self._drive(), name="trimming")
 
     def stop(self) -> None:

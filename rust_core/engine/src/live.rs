@@ -64,13 +64,12 @@ impl Live {
     pub fn restored(lsn: u64, range_bytes: u64) -> Self {
         let mut live = Live::new(range_bytes);
         let each = lsn / RESTORED_RANGES + 1;
-        let mut first_lsn = each;
-        while first_lsn <= lsn {
-            live.open(first_lsn);
-            first_lsn += each;
-        }
+        let firsts = (1..=RESTORED_RANGES).map(|index| each.saturating_mul(index));
+        firsts
+            .take_while(|&first_lsn| first_lsn <= lsn)
+            .for_each(|first_lsn| live.open(first_lsn));
         live.restored = live.ranges.len();
-        live.open(lsn + 1);
+        live.open(lsn.saturating_add(1));
         live
     }
 
@@ -160,7 +159,7 @@ impl Live {
     pub fn until(&self, lsn: u64) -> Extent {
         let mut extent = Extent::default();
         for (range, next) in self.ranges.iter().zip(self.ranges.iter().skip(1)) {
-            if next.first_lsn > lsn + 1 {
+            if next.first_lsn > lsn.saturating_add(1) {
                 break;
             }
             extent.bytes += range.bytes;
@@ -192,5 +191,57 @@ impl Live {
             ranges: self.ranges.iter().map(empty).collect(),
             ..*self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(lsn: u64, length: u32) -> Location {
+        Location {
+            lsn,
+            offset: 0,
+            length,
+        }
+    }
+
+    #[test]
+    fn a_range_is_closed_when_it_is_full_and_goes_when_nobody_refers_to_it() {
+        let mut live = Live::new(100);
+        for lsn in 1..=6 {
+            live.begin(lsn);
+            live.take(at(lsn, 40), true);
+            live.journaled(60);
+        }
+        assert_eq!(live.counts(), [(2, 80), (2, 80), (2, 80)]);
+        assert_eq!(live.oldest_lsn(), Some(0));
+        live.drop(at(1, 40), true);
+        live.drop(at(2, 40), true);
+        assert_eq!(live.oldest_lsn(), Some(3));
+        let extent = |bytes, live_bytes| Extent { bytes, live_bytes };
+        assert_eq!(live.until(3), extent(120, 0));
+        assert_eq!(live.until(4), extent(240, 80));
+        live.kept(3, 240);
+        assert_eq!(live.until(4), extent(120, 80));
+    }
+
+    #[test]
+    fn what_restored_ranges_take_is_shared_out_by_their_batches() {
+        for lsn in [0, 1, 1023, 1024, 5000, u64::MAX] {
+            let live = Live::restored(lsn, 100);
+            assert_eq!(live.ranges[live.restored].first_lsn, lsn.saturating_add(1));
+        }
+        let mut live = Live::restored(4095, 100);
+        live.journaled(50);
+        live.kept(2048, 2048 * 3 + 50);
+        assert_eq!(live.ranges[0].first_lsn, 2048);
+        assert!(
+            live.ranges
+                .iter()
+                .take(live.restored)
+                .all(|range| range.bytes == 12)
+        );
+        assert_eq!(live.until(u64::MAX).bytes, 2048 * 3);
     }
 }
