@@ -13,9 +13,10 @@ import pytest
 from hanzo_queues._core import Engine
 from hanzo_queues.server import partition as partition_module
 from hanzo_queues.server import trimming
+from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
 from hanzo_queues.server.faults import JournalUnavailable
 from hanzo_queues.server.journal.base import AppendUnknown, JournalFull
-from hanzo_queues.server.journal.memory import MemoryJournal
+from hanzo_queues.server.journal.memory import MemoryJournal, MemoryStore
 from hanzo_queues.server.partition import Partition
 from tests.unit.served_partition import PARSER, GatedJournal, created, enqueue, receive, serving
 
@@ -243,3 +244,49 @@ async def test_a_full_store_makes_room_by_itself_from_what_is_no_longer_needed(m
                 pass
         assert journal.purged_before > purged_before
         assert [one["payload"] for one in await taken(partition, 9, "kept")] == ["kept"]
+
+
+def numbered(start: int, count: int) -> list[str]:
+    return [payload(number) for number in range(start, start + count)]
+
+
+async def test_copies_of_groups_share_what_is_moved() -> None:
+    journal = MemoryJournal()
+    async with serving(journal, new_engine=ENGINE, payload_memory_bytes=1) as partition:
+        await created(partition, "shared")
+        for group in ("audit", "search", "stats"):
+            answer = await partition.submit(PARSER.create_group("shared", json.dumps({"name": group}).encode()))
+            assert answer.rejection is None
+        for text in numbered(0, 50):
+            await partition.submit(enqueue(text, "shared"))
+            await pass_through(partition, 50)
+        for _ in range(3):
+            await pass_through(partition, 500)
+            assert_bounded(await trimmed(partition, journal), 50 * PAYLOAD_BYTES)
+        for group in ("default", "audit", "search", "stats"):
+            asked = PARSER.receive("shared", group=group, consumer=None, messages_max=100, visibility_timeout_ms=None)
+            came = json.loads((await partition.submit(asked)).body)["messages"]
+            assert [one["payload"] for one in came] == numbered(0, 50)
+
+
+async def test_with_checkpoints_the_disk_comes_back_and_who_takes_over_has_all_that_was_kept() -> None:
+    store, checkpoints = MemoryStore(), MemoryCheckpoints()
+    told: list[Any] = []
+    for round_number in range(4):
+        options = {"checkpoints": checkpoints, "checkpoint_bytes": SEGMENT_BYTES // 4, "payload_memory_bytes": 1}
+        journal = MemoryJournal(store)
+        async with serving(journal, new_engine=ENGINE, **options) as partition:
+            await created(partition, "kept")
+            looked = await partition.submit(PARSER.peek("kept", state=None, after=None, limit=100))
+            assert json.loads(looked.body)["messages"] == told
+            for text in numbered(round_number * 10, 10):
+                await partition.submit(enqueue(text, "kept"))
+                await pass_through(partition, 150)
+            async with asyncio.timeout(20):
+                await partition.trimmer.trimmed()
+            live_bytes = (round_number + 1) * 10 * PAYLOAD_BYTES
+            assert await journal.byte_count() <= 2 * live_bytes + 2 * SEGMENT_BYTES
+            assert await journal.first_sequence() > 1
+            looked = await partition.submit(PARSER.peek("kept", state=None, after=None, limit=100))
+            told = json.loads(looked.body)["messages"]
+    assert [one["payload"] for one in told] == numbered(0, 40)
