@@ -10,107 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// held is a client whose requests wait, in a bubble, until they are answered.
-type heldRequests struct {
-	guard sync.Mutex
-	sent  []string
-	go_   chan struct{}
-}
-
-func (h *heldRequests) RoundTrip(request *http.Request) (*http.Response, error) {
-	text, _ := io.ReadAll(request.Body)
-	h.guard.Lock()
-	h.sent = append(h.sent, string(text))
-	h.guard.Unlock()
-	select {
-	case <-h.go_:
-	case <-request.Context().Done():
-		return nil, request.Context().Err()
-	}
-	if strings.HasSuffix(request.URL.Path, "/batch") {
-		var batch struct{ Messages []any }
-		_ = json.Unmarshal(text, &batch)
-		results := []any{}
-		for range batch.Messages {
-			results = append(results, fields{"id": "2", "state": "ready"})
-		}
-		return reply(200, fields{"results": results}), nil
-	}
-	return reply(201, fields{"id": "1", "state": "ready"}), nil
-}
-
-func (h *heldRequests) client() *Client {
-	return New("test-key", WithURL("http://server.test"), WithHTTPClient(&http.Client{Transport: h}))
-}
-
-func TestACallWhoseContextEndsLeavesTheOthersAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := &heldRequests{go_: make(chan struct{})}
-		c := h.client()
-		defer c.Close()
-		enqueue := func(ctx context.Context, payload int, dedupID string) chan error {
-			ended := make(chan error, 1)
-			go func() {
-				_, err := c.EnqueueContext(ctx, EnqueueParams{Queue: "q", Payload: payload, DedupID: dedupID})
-				ended <- err
-			}()
-			synctest.Wait()
-			return ended
-		}
-		sentOne, leaveSent := context.WithCancel(t.Context())
-		waitingOne, leaveWaiting := context.WithCancel(t.Context())
-		sent := enqueue(sentOne, 1, "")
-		waiting := enqueue(waitingOne, 2, "")
-		stays := enqueue(t.Context(), 3, "")
-		leaveSent()
-		leaveWaiting()
-		err := <-sent
-		if !errors.Is(err, ErrOutcomeUnknown) || !errors.Is(err, context.Canceled) || !errors.Is(err, ErrInterrupted) {
-			t.Errorf("the one that was sent: %v", err)
-		}
-		err = <-waiting
-		if !errors.Is(err, ErrInterrupted) || !errors.Is(err, context.Canceled) || asError(err).Outcome != OutcomeNone {
-			t.Errorf("the one that waited: %v", err)
-		}
-		close(h.go_)
-		if err := <-stays; err != nil {
-			t.Errorf("the one that stays: %v", err)
-		}
-		if len(h.sent) != 2 || h.sent[1] != `{"payload":3}` {
-			t.Errorf("sent %v", h.sent)
-		}
-	})
-}
-
-func TestAckAllSharesARequest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBroker()
-		b.settle = func(_ string, entry fields) any {
-			if entry["id"] == "b" {
-				return refusal(ErrLeaseLost)
-			}
-			return nil
-		}
-		requests := 0
-		b.answer = func(*http.Request) *http.Response { requests++; return nil }
-		c := b.client()
-		defer c.Close()
-		failed := c.AckAll(t.Context(), &Message{Queue: "q", ID: "a"}, &Message{Queue: "q", ID: "b"}, &Message{Queue: "q", ID: "c"})
-		if failed[0] != nil || !errors.Is(failed[1], ErrLeaseLost) || failed[2] != nil || requests != 1 {
-			t.Errorf("%v, in %d requests", failed, requests)
-		}
-	})
-}
-
 func TestCloseEndsCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &heldRequests{go_: make(chan struct{})}
+		h := &heldRequests{let: make(chan struct{})}
 		c := h.client()
 		ended := make(chan error, 2)
 		for range 2 {
@@ -133,29 +40,6 @@ func TestCloseEndsCalls(t *testing.T) {
 		}
 		if _, err := c.Get(t.Context(), "q"); !errors.Is(err, ErrClientClosed) {
 			t.Error(err)
-		}
-	})
-}
-
-func TestCallsThatBeginTogetherShareARequest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := &heldRequests{go_: make(chan struct{})}
-		c := h.client()
-		defer c.Close()
-		close(h.go_)
-		var calls sync.WaitGroup
-		for payload := range 1000 {
-			calls.Add(1)
-			go func() {
-				defer calls.Done()
-				if _, err := c.Enqueue(EnqueueParams{Queue: "q", Payload: payload}); err != nil {
-					t.Error(err)
-				}
-			}()
-		}
-		calls.Wait()
-		if len(h.sent) > 100 {
-			t.Errorf("a thousand calls made %d requests", len(h.sent))
 		}
 	})
 }

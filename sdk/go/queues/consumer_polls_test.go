@@ -3,6 +3,7 @@ package queues
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -196,6 +197,7 @@ func TestAHookThatPanicsStopsNothing(t *testing.T) {
 	told := 0
 	one := newReports("q", ConsumerConfig{
 		OnError: func(error, *Message) { told++; panic("a hook") }, OnHandled: func(Handled) { told++; panic("a hook") },
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	one.failed(errors.New("no"), nil)
 	one.handled(Handled{})
@@ -206,20 +208,20 @@ func TestAHookThatPanicsStopsNothing(t *testing.T) {
 
 func TestABatchMayBeLargerThanARequestAndOutlivesOneThatFails(t *testing.T) {
 	var sizes []int
-	config := ConsumerConfig{BatchSize: 150, BatchHandler: func(_ context.Context, batch []*Message) error {
+	config := ConsumerConfig{BatchSize: 250, BatchHandler: func(_ context.Context, batch []*Message) error {
 		sizes = append(sizes, len(batch))
 		return nil
 	}}
 	many := func() *broker {
 		b := newBroker()
-		for number := range 150 {
+		for number := range 250 {
 			b.add(fields{"payload": number})
 		}
 		return b
 	}
 	consume(t, many, config, func(c *consuming) {
 		c.after(1)
-		if !slices.Equal(sizes, []int{150}) {
+		if !slices.Equal(sizes, []int{250}) {
 			t.Errorf("batches of %v", sizes)
 		}
 	})
@@ -236,7 +238,7 @@ func TestABatchMayBeLargerThanARequestAndOutlivesOneThatFails(t *testing.T) {
 	}
 	consume(t, second, config, func(c *consuming) {
 		c.after(10)
-		if !slices.Equal(sizes, []int{100, 50}) {
+		if !slices.Equal(sizes, []int{200, 50}) {
 			t.Errorf("batches of %v", sizes)
 		}
 	})

@@ -61,11 +61,7 @@ func (c *Client) EnqueueContext(ctx context.Context, params EnqueueParams) (*Enq
 	if err != nil {
 		return nil, err
 	}
-	wait, err := submit[Enqueued](ctx, c, c.enqueues, params.Queue, newEntry(body, "", params.DedupID != ""))
-	if err != nil {
-		return nil, err
-	}
-	return wait()
+	return submit[Enqueued](ctx, c, c.enqueues, params.Queue, newEntry(body, "", params.DedupID != ""))
 }
 
 // EnqueueBatch stores several messages in one request, each with its own result, in order.
@@ -123,28 +119,23 @@ func (p EnqueueParams) wire(traceparent string, followUp bool) (json.RawMessage,
 	return o.done()
 }
 
-// submit makes a call that may share a request; wait waits for its own result.
-func submit[T any](
-	ctx context.Context, c *Client, to *coalescer, queue string, one *entry,
-) (wait func() (*T, error), err error) {
+// submit makes a call that may share a request, and waits for its own result.
+func submit[T any](ctx context.Context, c *Client, to *coalescer, queue string, one *entry) (*T, error) {
 	if err := c.enter(); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
 		return nil, interruptedError(ctx.Err(), OutcomeNone)
 	}
-	in := to.submit(queue, one)
-	return func() (*T, error) {
-		body, err := in.await(ctx, one)
-		if err != nil {
-			return nil, err
-		}
-		value := new(T)
-		if err := decode(body, value); err != nil {
-			return nil, err
-		}
-		return value, nil
-	}, nil
+	body, err := to.submit(queue, one).await(ctx, one)
+	if err != nil {
+		return nil, err
+	}
+	value := new(T)
+	if err := decode(body, value); err != nil {
+		return nil, err
+	}
+	return value, nil
 }
 
 // isAny: whether an error has one of these codes.

@@ -72,11 +72,11 @@ type lane struct {
 	sending bool
 }
 
-// submit adds an entry to the next request, and does not wait.
-func (l *lane) submit(one *entry) {
+// submit adds entries to the next requests, in order, and does not wait.
+func (l *lane) submit(entries []*entry) {
 	l.guard.Lock()
 	defer l.guard.Unlock()
-	l.waiting = append(l.waiting, one)
+	l.waiting = append(l.waiting, entries...)
 	if !l.sending {
 		l.sending = true
 		go l.drain()
@@ -208,8 +208,8 @@ func newCoalescer(entriesMax int, sendTo func(queue string) sendBatch) *coalesce
 	return &coalescer{entriesMax: entriesMax, sendTo: sendTo, lanes: map[string]*lane{}}
 }
 
-// submit adds an entry to the lane of a queue. It holds the guard, so that no lane is dropped meanwhile.
-func (c *coalescer) submit(queue string, one *entry) *lane {
+// submit adds entries to the lane of a queue. It holds the guard, so that no lane is dropped meanwhile.
+func (c *coalescer) submit(queue string, entries ...*entry) *lane {
 	c.guard.Lock()
 	defer c.guard.Unlock()
 	to := c.lanes[queue]
@@ -224,6 +224,6 @@ func (c *coalescer) submit(queue string, one *entry) *lane {
 		to = &lane{send: c.sendTo(queue), entriesMax: c.entriesMax}
 		c.lanes[queue] = to
 	}
-	to.submit(one)
+	to.submit(entries)
 	return to
 }

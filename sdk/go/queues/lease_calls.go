@@ -131,18 +131,27 @@ func (c *Client) ack(ctx context.Context, message *Message, left AckParams) (*Ac
 // done. Errors: as of Ack.
 func (c *Client) AckAll(ctx context.Context, messages ...*Message) []error {
 	failed := make([]error, len(messages))
-	ends := make([]func(), len(messages))
+	entries := make([]*entry, len(messages))
+	byQueue := map[string][]*entry{}
 	for index, message := range messages {
-		wait, err := begin[Acked](ctx, c, "acks", message, nil)
-		ends[index] = func() {
-			if err == nil {
-				_, err = wait()
-			}
-			_, failed[index] = settled[Acked](c, message, nil, err)
+		var body json.RawMessage
+		if failed[index] = c.enter(); failed[index] == nil {
+			body, failed[index] = leaseEntry(message, nil)
+		}
+		if failed[index] == nil {
+			entries[index] = newEntry(body, "acks", true)
+			byQueue[message.Queue] = append(byQueue[message.Queue], entries[index])
 		}
 	}
-	for _, end := range ends {
-		end()
+	lanes := map[string]*lane{}
+	for queue, together := range byQueue {
+		lanes[queue] = c.settles.submit(queue, together...)
+	}
+	for index, message := range messages {
+		if failed[index] == nil {
+			_, err := lanes[message.Queue].await(ctx, entries[index])
+			_, failed[index] = settled[Acked](c, message, nil, err)
+		}
 	}
 	return failed
 }
@@ -200,30 +209,23 @@ func (c *Client) Extend(ctx context.Context, message *Message, visibilityTimeout
 	return extended.LeasedUntil, nil
 }
 
-// settle makes one entry of a request that others share, and waits for its result.
+// settle makes one entry of a request that others share.
 func settle[T any](ctx context.Context, c *Client, kind string, message *Message, fill func(*object)) (*T, error) {
-	wait, err := begin[T](ctx, c, kind, message, fill)
+	body, err := leaseEntry(message, fill)
 	if err != nil {
 		return nil, err
 	}
-	return wait()
+	return submit[T](ctx, c, c.settles, message.Queue, newEntry(body, kind, true))
 }
 
-// begin makes one entry of a request that others share, and does not wait.
-func begin[T any](
-	ctx context.Context, c *Client, kind string, message *Message, fill func(*object),
-) (wait func() (*T, error), err error) {
+func leaseEntry(message *Message, fill func(*object)) (json.RawMessage, error) {
 	var o object
 	o.value("id", message.ID)
 	o.value("receipt", message.Receipt)
 	if fill != nil {
 		fill(&o)
 	}
-	body, err := o.done()
-	if err != nil {
-		return nil, err
-	}
-	return submit[T](ctx, c, c.settles, message.Queue, newEntry(body, kind, true))
+	return o.done()
 }
 
 func settled[T any](c *Client, message *Message, value *T, err error) (*T, error) {

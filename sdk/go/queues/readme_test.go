@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,17 @@ func TestTheReadmeShowsWhatIsRun(t *testing.T) {
 	}
 }
 
+// raceFlags builds as this test was built, so that what is compiled already serves.
+func raceFlags() []string {
+	built, _ := debug.ReadBuildInfo()
+	for _, setting := range built.Settings {
+		if setting == (debug.BuildSetting{Key: "-race", Value: "true"}) {
+			return []string{"-race"}
+		}
+	}
+	return nil
+}
+
 // TestLiveQuickstart does what the readme tells a new user, in a fresh folder.
 func TestLiveQuickstart(t *testing.T) {
 	module, err := filepath.Abs("..")
@@ -101,7 +113,7 @@ func TestLiveQuickstart(t *testing.T) {
 	for _, arguments := range [][]string{
 		{"mod", "init", "example.com/hello"},
 		{"mod", "edit", "-require", "github.com/hanzoai/go-sdk@v" + Version, "-replace", "github.com/hanzoai/go-sdk=" + module},
-		{"build", "-o", "hello", "."},
+		append([]string{"build", "-o", "hello"}, raceFlags()...),
 	} {
 		command := exec.Command("go", arguments...)
 		command.Dir = folder
