@@ -24,7 +24,7 @@ type broker struct {
 	arrived chan struct{}
 	limited fields // what an empty receive says
 	log     []event
-	lag     int
+	waiting int     // what the group says is ready
 	made    *Client // of the test's consumer
 
 	settle func(kind string, entry fields) (result any) // nil: done
@@ -108,7 +108,7 @@ func (b *broker) RoundTrip(request *http.Request) (*http.Response, error) {
 	case strings.HasSuffix(path, "/groups/default"):
 		b.guard.Lock()
 		defer b.guard.Unlock()
-		return reply(200, fields{"name": "default", "lag": b.lag, "members": []any{fields{"id": "me"}}}), nil
+		return reply(200, fields{"name": "default", "counts": fields{"ready": b.waiting}, "members": []any{fields{"id": "me"}}}), nil
 	}
 	return reply(200, fields{"name": "q", "config": fields{"visibilityTimeout": 30, "sessionTimeout": 30}}), nil
 }

@@ -111,7 +111,7 @@ func (s *scaling) run(ctx context.Context) {
 	}
 }
 
-// look: the backlog is shared by the members of the group.
+// look: what is ready is shared by the members of the group.
 func (s *scaling) look(group *Group) seen {
 	took, messages, inHand, busy := s.handlers.look()
 	now := seen{backlog: float64(group.Counts.Ready)/math.Max(1, float64(len(group.Members))) + float64(inHand), busy: busy}

@@ -71,7 +71,7 @@ func TestAConsumerScales(t *testing.T) {
 		for number := range 300 {
 			b.add(fields{"payload": number})
 		}
-		b.lag = 300
+		b.waiting = 300
 		return b
 	}
 	config := ConsumerConfig{Handler: handler, MinConcurrency: 2, MaxConcurrency: 20}
@@ -85,7 +85,7 @@ func TestAConsumerScales(t *testing.T) {
 			t.Errorf("it went up to %d, and has handled %d", most.Load(), len(c.outcomes()))
 		}
 		c.broker.guard.Lock()
-		c.broker.lag = 0
+		c.broker.waiting = 0
 		c.broker.guard.Unlock()
 		c.after(60)
 		for number := range 50 {
