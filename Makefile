@@ -22,7 +22,7 @@ PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -nam
 TYPESCRIPT_SOURCES := $(shell cd $(TYPESCRIPT) && find src test conformance examples scripts *.json -type f | sed s,^,$(TYPESCRIPT)/,)
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test example bench faults scale fuzz property schemathesis sim mutants docs format lock clean
+.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test example bench faults scale trim fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ faults: $(CORE) ## Kill server and nats-server 100 times under load, account for
 scale: ## Hold ten million delayed messages, a million due in the same second; checkpoints of them; a million behind limited keys
 	SCALE_MESSAGES=10000000 cargo test --release --locked -p engine --test scale --test scale_checkpoints -- --nocapture
 	LIMITED_MESSAGES=1000000 cargo test --release --locked -p engine --lib what_limited_keys_hold_back
+
+trim: $(CORE) ## Pass 400 MB through a journal whose nats-server is killed again and again; see its disk come back (TRIM_SEGMENT_MB=64)
+	TRIM_SEGMENT_MB=$${TRIM_SEGMENT_MB:-64} $(BIN)/pytest -s --timeout 7200 tests/faults/test_trimmed_disk.py
 
 property: $(CORE) ## Walk the server beside its plain model, and storm it, at random (PROPERTY_EXAMPLES=5000, STORM_COUNT=2000)
 	PROPERTY_EXAMPLES=$${PROPERTY_EXAMPLES:-5000} STORM_COUNT=$${STORM_COUNT:-2000} \
