@@ -49,7 +49,8 @@ func WithURL(url string) Option { return func(o *options) { o.url = url } }
 // WithTimeout says how long a request may take, a long poll's wait not counted; default 30 s.
 func WithTimeout(timeout Seconds) Option { return func(o *options) { o.timeout = timeout } }
 
-// WithRetries says how many tries may follow a first one that failed in a way that can pass; default 8, and 10 s of waiting at most.
+// WithRetries says how many tries may follow a first one that failed in a way that can pass; default 8. All waits of a
+// call together are 10 s at most.
 func WithRetries(retriesMax int) Option { return func(o *options) { o.retriesMax = retriesMax } }
 
 // WithBatchEntries says how many concurrent calls share one request at most; default 100.
@@ -71,7 +72,8 @@ func WithTraceparent(of func(context.Context) string) Option {
 // generated. Where there is none, or the URL is no URL, every call says so.
 func New(apiKey string, with ...Option) *Client {
 	o := options{
-		timeout: defaultTimeout, retriesMax: defaultRetries, batchEntriesMax: LimitBatchEntriesMax, traceparent: TraceparentOf,
+		timeout: defaultTimeout, retriesMax: defaultRetries, batchEntriesMax: LimitBatchEntriesMax,
+		traceparent: TraceparentOf,
 	}
 	for _, option := range with {
 		option(&o)

@@ -59,7 +59,8 @@ type Fairness struct {
 
 // Scheduling says how priorities are weighed.
 type Scheduling struct {
-	// Mode is SchedulingModeFair, where nothing starves, or SchedulingModeStrict, where a lower priority waits for every higher one.
+	// Mode is SchedulingModeFair, where nothing starves, or SchedulingModeStrict, where a lower priority waits for every
+	// higher one.
 	Mode SchedulingMode `json:"mode"`
 	// AgingSeconds is the waiting that equals one level of priority.
 	AgingSeconds Seconds `json:"agingSeconds"`

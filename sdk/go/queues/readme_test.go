@@ -89,6 +89,16 @@ func TestTheReadmeShowsWhatIsRun(t *testing.T) {
 	}
 }
 
+func TestTheVersionIsTheRepositorys(t *testing.T) {
+	text, err := os.ReadFile("../../../Cargo.toml")
+	if err != nil {
+		t.Skip("the version is that of the repository of the server")
+	}
+	if !bytes.Contains(text, []byte("\nversion = \""+Version+"\"\n")) {
+		t.Errorf("the repository's version is another than %s", Version)
+	}
+}
+
 // raceFlags builds as this test was built, so that what is compiled already serves.
 func raceFlags() []string {
 	built, _ := debug.ReadBuildInfo()
