@@ -1,4 +1,4 @@
-"""The command line: `hanzo-queues serve`, `key`, `journal verify`, `journal dump`, `--version`.
+"""The command line: `hanzo-queues serve`, `key`, `journal verify`, `dump` and `repair`, `--version`.
 
 Options override the environment, and are judged by the same rules. Exit status 2: the settings can't be used.
 """
@@ -58,7 +58,12 @@ def _add_journal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     dump.add_argument("--records", action="store_true", help="print what each batch holds, in words")
     dump.add_argument("--checkpoints", action="store_true", help="print the checkpoints instead of batches")
     dump.set_defaults(run=_dump)
-    for look in (verify, dump):
+    repair = looks.add_parser("repair", help="replace damaged checkpoints; never changes the journal itself")
+    repair.add_argument(
+        "--accept-loss", action="store_true", help="go on with a journal that lost its end, or another one, as it is"
+    )
+    repair.set_defaults(run=_repair)
+    for look in (verify, dump, repair):
         look.add_argument("--data-dir", help="overrides HANZO_DATA_DIR")
 
 
@@ -105,6 +110,12 @@ def _dump(environ: dict[str, str], chosen: argparse.Namespace) -> int:
 
     dump = journal_commands.dump(chosen.first, chosen.last, chosen.records)
     return journal_commands.run(dump, _settings(environ, "warning"))
+
+
+def _repair(environ: dict[str, str], chosen: argparse.Namespace) -> int:
+    from hanzo_queues.server import journal_commands, journal_repair
+
+    return journal_commands.run(journal_repair.repair(chosen.accept_loss), _settings(environ, "warning"))
 
 
 def _key(environ: dict[str, str], _: argparse.Namespace) -> int:

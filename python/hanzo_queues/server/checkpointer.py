@@ -79,6 +79,11 @@ class Checkpointer:
         self._journal_bytes += byte_count
         self._moved.set()
 
+    @property
+    def first_sequence(self) -> int:
+        """The first part that a kept manifest needs; 0 when none is kept."""
+        return min((kept.first_sequence for kept in self._kept), default=0)
+
     async def run(self) -> None:
         """Until it is cancelled, or another owner writes checkpoints."""
         while True:
@@ -198,7 +203,7 @@ class Checkpointer:
             self._on_horizon(self._kept[0].lsn)
         try:
             if len(self._kept) == 2:
-                await self._store.purge(min(kept.first_sequence for kept in self._kept))
+                await self._store.purge(self.first_sequence)
             extent = await self._store.extent()
         except JournalError as error:
             return logger.warning("checkpoints that nothing needs any more can't be purged: %s", error)

@@ -73,7 +73,7 @@ async def verify(storage: Storage) -> None:
         batch_count += 1
         byte_count += len(batch)
 
-    await _open(storage)
+    await open_both(storage)
     checkpoints = await _verified_checkpoints(storage)
     # From the first batch where there is one; then the chain leads to every checkpoint, too.
     whole = await journal.first_sequence() == 1
@@ -98,7 +98,8 @@ async def _verified_checkpoints(storage: Storage) -> int:
     return count
 
 
-async def _open(storage: Storage) -> None:
+async def open_both(storage: Storage) -> None:
+    """Opens the journal and its checkpoints. Raises JournalError."""
     await storage.journal.open()
     await storage.checkpoints.open()
 

@@ -72,7 +72,7 @@ def _assert_reached(manifest: Manifest, first: int) -> None:
 async def _assert_of(manifest: Manifest, journal: Journal, last: int) -> None:
     advice = (
         "Nothing was changed. Restore both streams from one backup, the journal's not older than that of the "
-        "checkpoints; or, if what is lost is lost, let `hanzo-queues journal repair` take the checkpoints away."
+        "checkpoints; or, if what is lost is lost, go on without it: `hanzo-queues journal repair --accept-loss`."
     )
     if manifest.lsn > last:
         raise CheckpointContradicted(

@@ -14,7 +14,6 @@ from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.checkpoints.jetstream import JetStreamCheckpoints
 from hanzo_queues.server.data_directory import DataDirectory, DataDirectoryTaken, DataDirectoryUnusable
 from hanzo_queues.server.embedded_nats import EmbeddedNats
-from hanzo_queues.server.journal.base import Journal
 from hanzo_queues.server.journal.jetstream import JetStreamJournal
 from hanzo_queues.server.journal.marked import MarkedJournal
 from hanzo_queues.server.nats_binary import NoNatsServer
@@ -37,7 +36,7 @@ class Storage:
     server's own."""
 
     directory: DataDirectory
-    journal: Journal
+    journal: MarkedJournal
     checkpoints: CheckpointStore
     ownership: OwnershipLease | None
     on_stuck: Callable[[], Awaitable[None]]
@@ -81,7 +80,7 @@ def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: Asy
     return Storage(directory, journal, _checkpoints(endpoint, settings), ownership, only_wait, f"journal on {endpoint}")
 
 
-def _journal(endpoint: NatsEndpoint, settings: Settings, directory: DataDirectory) -> Journal:
+def _journal(endpoint: NatsEndpoint, settings: Settings, directory: DataDirectory) -> MarkedJournal:
     journal = JetStreamJournal(endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas)
     return MarkedJournal(journal, directory.path / MARK_FILE)
 

@@ -58,6 +58,7 @@ fn bytes_max(record: &Record) -> usize {
         Record::SweepEnded { .. } => bound::SWEEP_ENDED,
         Record::SweepForgotten { .. } => bound::SWEEPS_FORGOTTEN,
         Record::Redriven { .. } => bound::REDRIVEN,
+        Record::Moved { .. } => bound::MOVED,
         Record::ResultsEvicted { .. } => bound::RESULTS_EVICTED,
         Record::FollowedUp { messages, .. } => {
             let share = bound::FOLLOWED - bound::BROUGHT;

@@ -50,5 +50,8 @@ class CheckpointStore(Protocol):
     async def purge(self, before_sequence: int) -> None:
         """Takes away everything before `before_sequence`, which stays. Raises JournalError."""
 
+    async def clear(self) -> None:
+        """Takes everything away. Sequences go on. Raises JournalError."""
+
     async def close(self) -> None:
         """Lets go of connections. `open` opens it again."""

@@ -73,3 +73,8 @@ class JetStreamCheckpoints(JetStreamJournal):
         if part is None:
             raise JournalCorrupt(f"stream {self.stream} has no message {sequence}: it was purged, or lost data")
         return part
+
+    async def clear(self) -> None:
+        """A purge of everything."""
+        await self._connected()
+        await self._api().call("STREAM.PURGE", {})

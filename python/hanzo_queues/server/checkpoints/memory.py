@@ -75,5 +75,10 @@ class MemoryCheckpoints:
             self.parts.pop(sequence, None)
         self._first = max(self._first, before_sequence)
 
+    async def clear(self) -> None:
+        """Takes everything away."""
+        self.parts.clear()
+        self._first = self._last + 1
+
     async def close(self) -> None:
         """Nothing is held."""

@@ -98,6 +98,10 @@ class MarkedJournal:
             self._write()
         await self._journal.close()
 
+    def forget_mark(self) -> None:
+        """The journal is taken as it is from here on."""
+        self._sequence, self._hash, self._written = 0, "", 0
+
     def _write(self) -> None:
         """In place, since it is shorter than a disk's sector: the old mark or the new one, and no wait for the disk."""
         self._timer = None

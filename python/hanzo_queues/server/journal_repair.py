@@ -1,0 +1,97 @@
+"""`hanzo-queues journal repair`: makes startable what a start refuses or begins slowly, and says what it did.
+
+    recovers, as a start does -> damaged checkpoints are replaced by a new one
+    checkpoints contradict the journal -> with --accept-loss: they are saved, taken away, and made anew of the journal
+
+The journal itself is never changed: a damaged batch can't be made up, and what follows it can't be trusted without it.
+Whatever is taken away was written to a file before.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from hanzo_queues._core import Engine
+from hanzo_queues.server.checkpointer import Checkpointer, Kept
+from hanzo_queues.server.journal.base import JournalCorrupt
+from hanzo_queues.server.journal_commands import Look, open_both
+from hanzo_queues.server.recovery import recover
+from hanzo_queues.server.restore import CheckpointContradicted
+from hanzo_queues.server.storage import MARK_FILE, OWN_PARTITION, Storage
+
+
+def repair(accept_loss: bool) -> Look:
+    """The command. `accept_loss`: what checkpoints and marks say of batches that are not there any more is given up."""
+
+    async def repair_journal(storage: Storage) -> None:
+        if accept_loss:
+            await _forget_what_was_lost(storage)
+        await open_both(storage)
+        try:
+            engine, start = await recover(
+                partial(Engine, OWN_PARTITION), storage.journal, lambda lsn, batch: None, storage.checkpoints
+            )
+        except CheckpointContradicted as error:
+            raise JournalCorrupt(
+                f"{error} To go on with the journal as it is, and lose what it lacks: `hanzo-queues journal repair "
+                "--accept-loss`."
+            ) from error
+        newest = await storage.checkpoints.newest_manifest()
+        if newest is not None and start is not None and start.sequence == newest[0]:
+            return print(f"nothing to repair: the checkpoint of batch {start.lsn} is sound, and the journal behind it")
+        await _take_anew(storage, engine, start)
+
+    return repair_journal
+
+
+async def _take_anew(storage: Storage, engine: Engine, start: Kept | None) -> None:
+    checkpointer = Checkpointer(engine, storage.checkpoints, start)
+    await checkpointer.take()
+    if checkpointer.taken:
+        await storage.checkpoints.purge(checkpointer.first_sequence)  # what is damaged must not look as if it were needed
+        begun = "all of the journal" if start is None else f"the checkpoint of batch {start.lsn}"
+        print(f"a checkpoint of batch {engine.lsn} was made, from {begun}: {engine.message_count} messages")
+    else:
+        print("the journal is sound, and too new for a checkpoint")
+
+
+async def _forget_what_was_lost(storage: Storage) -> None:
+    mark = storage.directory.path / MARK_FILE
+    kept_at = storage.directory.path / f"repair-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    if mark.exists():
+        kept_at.mkdir(exist_ok=True)
+        mark.rename(kept_at / MARK_FILE)
+        print(f"the mark of how far the journal reached was moved to {kept_at}")
+    storage.journal.forget_mark()
+    await open_both(storage)
+    journal, store = storage.journal, storage.checkpoints
+    last, first = await journal.last_sequence(), await journal.first_sequence()
+    try:
+        await recover(partial(Engine, OWN_PARTITION), journal, lambda lsn, batch: None, store)
+    except CheckpointContradicted:
+        if first > 1:
+            raise JournalCorrupt(
+                f"the journal begins with batch {first} and ends with {last}, and no checkpoint is of it: there is no "
+                "state to begin with. Nothing was changed. Restore both streams from one backup."
+            ) from None
+        kept_at.mkdir(exist_ok=True)
+        count = await _save(storage, kept_at / "checkpoints")
+        await store.clear()
+        print(f"{count} parts of checkpoints that are of another journal were saved to {kept_at} and taken away")
+
+
+async def _save(storage: Storage, path: Path) -> int:
+    """Each part behind a line with its sequence and its length."""
+    extent = await storage.checkpoints.extent()
+    count = 0
+    with path.open("xb") as file:
+        for sequence in range(extent.first_sequence, extent.last_sequence + 1):
+            try:
+                part = await storage.checkpoints.fetch(sequence)
+            except JournalCorrupt:
+                continue  # what is damaged is not worth saving
+            file.write(b"%d %d\n" % (sequence, len(part)) + part)
+            count += 1
+    return count
