@@ -50,7 +50,7 @@ async def _take_anew(storage: Storage, engine: Engine, start: Kept | None) -> No
     checkpointer = Checkpointer(engine, storage.checkpoints, start)
     await checkpointer.take()
     if checkpointer.taken:
-        await storage.checkpoints.purge(checkpointer.first_sequence)  # what is damaged must not look as if it were needed
+        await storage.checkpoints.purge(checkpointer.first_sequence)  # not to be taken for a way back
         begun = "all of the journal" if start is None else f"the checkpoint of batch {start.lsn}"
         print(f"a checkpoint of batch {engine.lsn} was made, from {begun}: {engine.message_count} messages")
     else:
