@@ -13,7 +13,7 @@ HEAD = """\
 
 Three SDKs, one behaviour: each runs the same [vectors](../../spec/vectors/README.md), and this is what it passes.
 `wire` is requests and answers, `retry` what is repeated and when, `sharing` how concurrent calls share requests,
-`scenario` steps against a live server, which is killed in the middle of some.
+`scaling` how many handlers run, `scenario` steps against a live server, which is killed in the middle of some.
 
 """
 

@@ -1,4 +1,4 @@
-"""The Python SDK against the vectors that need no server: wire, retry, sharing."""
+"""The Python SDK against the vectors that need no server: wire, retry, sharing, scaling."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from hanzo_queues import AsyncQueues
 from hanzo_queues.client.retry import RetryPolicy
+from hanzo_queues.client.scaling import Scale, Seen
 from tests.conformance import calls
 from tests.conformance.canned import Asked, CannedConnection, canned_server
 from tests.conformance.vectors import Vector, differences, resolved, vectors_of
@@ -101,6 +102,16 @@ async def test_sharing(vector: Vector) -> None:
         check(expected, became)
     for exchange, request in zip(body["exchanges"], connection.asked, strict=True):
         check_request(exchange["request"], request)
+
+
+@pytest.mark.parametrize("vector", vectors_of("scaling"), ids=ids)
+def test_scaling(vector: Vector) -> None:
+    body = vector.body
+    scale = Scale(body["min"], body["max"])
+    scale.current = body["begin"]
+    looks = [look for look in body["looks"] for _ in range(look["times"])]
+    found = [scale.next(Seen(look["backlog"], look["handlerSeconds"], look["busy"])) for look in looks]
+    assert found == body["concurrency"]
 
 
 async def _at_once(delay: float) -> None:

@@ -46,7 +46,12 @@ async def _became(client: AsyncQueues, live: Live, step: dict[str, Any], names: 
         if "times" not in step:
             return {"returns": await calls.call(client, step["op"], resolved(step["args"], names))}
         arguments = [resolved(step["args"], {**names, "index": index}) for index in range(step["times"])]
-        made = (calls.call(client, step["op"], given) for given in arguments)
-        return {"returns": {"all": list(await asyncio.gather(*made))}}
+        running = [asyncio.ensure_future(calls.call(client, step["op"], given)) for given in arguments]
+        if "killAfter" in step:
+            ends = iter(asyncio.as_completed(running))
+            for _ in range(step["killAfter"]):
+                await next(ends)
+            await live.kill()
+        return {"returns": {"all": list(await asyncio.gather(*running))}}
     except Exception as error:
         return {"raises": calls.error(error)}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2] / "spec" / "vectors"
-KINDS = ("wire", "retry", "sharing", "scenario")
+KINDS = ("wire", "retry", "sharing", "scaling", "scenario")
 
 
 @dataclass(frozen=True)

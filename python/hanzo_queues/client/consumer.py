@@ -6,6 +6,7 @@ Puts the parts together: polling asks for messages, handlers does the work, memb
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hanzo_queues.client.handlers import Handlers
@@ -15,6 +16,7 @@ from hanzo_queues.client.polling import Polling, back_off
 from hanzo_queues.client.registration import Registration
 from hanzo_queues.client.reports import Reports
 from hanzo_queues.client.retry import is_transient
+from hanzo_queues.client.scaling import LOOK_SECONDS, Scale
 from hanzo_queues.errors import QueuesError
 
 if TYPE_CHECKING:
@@ -58,7 +60,25 @@ class Consumer:
             self._client, self._options, visibility_timeout, self._handlers, self._membership, self._reports
         )
         self._membership.start(queue.config.session_timeout)
-        await polling.run()
+        scaling = asyncio.create_task(self._scale(self._handlers))
+        try:
+            await polling.run()
+        finally:
+            scaling.cancel()
+
+    async def _scale(self, handlers: Handlers) -> None:
+        """Looks at backlog and handlers now and then, and sets how many may run. Where the server can't be asked, that
+        stays."""
+        least, most = self._options.bounds
+        scale = Scale(least, most)
+        while least < most:
+            await asyncio.sleep(LOOK_SECONDS)
+            with suppress(QueuesError):
+                group = await self._client.get_group(
+                    self._options.queue, self._options.consumer_group or "default"
+                )
+                waiting = group.counts.ready / max(1, len(group.members))  # shared by the members of the group
+                handlers.resize(scale.next(handlers.look(waiting)))
 
     async def _find_queue(self) -> QueueInfo:
         failures = 0

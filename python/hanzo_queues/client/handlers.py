@@ -19,6 +19,7 @@ from hanzo_queues.client.models import Message
 from hanzo_queues.client.registration import Handled, HandledAs, Registration
 from hanzo_queues.client.reports import Reports
 from hanzo_queues.client.retry import RetryPolicy, is_transient
+from hanzo_queues.client.scaling import Seen
 from hanzo_queues.client.wire import NOT_GIVEN
 from hanzo_queues.errors import QueuesError
 
@@ -40,11 +41,15 @@ class Handlers:
         self._visibility_timeout = visibility_timeout
         self._reports = reports
         self._is_async = is_async(options.handler)
-        self._threads = None if self._is_async else ThreadPoolExecutor(options.concurrency, "hanzo-queues")
+        self._threads = None if self._is_async else ThreadPoolExecutor(options.bounds[1], "hanzo-queues")
         self._running: set[Handling] = set()
         self._unsettled: set[asyncio.Task[None]] = set()
         self._policy = RetryPolicy()
         self._leases = KeepAlive[Delivery](visibility_timeout, self._extend, self._lose, self._extension_failed)
+        self._ended = (0.0, 0)
+        """Since the last look: seconds that calls took, and their messages."""
+        self.limit = options.bounds[0]
+        """Calls that may run at once."""
         self.room = asyncio.Event()
         """Set while a further call can start."""
         self.room.set()
@@ -52,7 +57,24 @@ class Handlers:
     @property
     def free(self) -> int:
         """Calls that can start at once."""
-        return self._options.concurrency - len(self._running)
+        return self.limit - len(self._running)
+
+    def resize(self, limit: int) -> None:
+        """From now on so many calls may run at once."""
+        self.limit = limit
+        self._update_room()
+
+    def _update_room(self) -> None:
+        if self.free > 0:
+            self.room.set()
+        else:
+            self.room.clear()
+
+    def look(self, waiting: float) -> Seen:
+        """A look at the work; so many messages wait for it."""
+        (seconds, messages), self._ended = self._ended, (0.0, 0)
+        in_hand = sum(len(handling.deliveries) for handling in self._running)
+        return Seen(waiting + in_hand, seconds / messages if messages else 0.0, self.free <= 0)
 
     def hold(self, messages: Sequence[Message]) -> list[Delivery]:
         """The messages were received: their leases are kept from now on."""
@@ -72,8 +94,7 @@ class Handlers:
 
     def _start(self, handling: Handling) -> None:
         self._running.add(handling)
-        if self.free <= 0:
-            self.room.clear()
+        self._update_room()
         handling.running = asyncio.get_running_loop().create_task(self._process(handling))
         self._unsettled.add(handling.running)
         handling.running.add_done_callback(self._unsettled.discard)
@@ -91,9 +112,10 @@ class Handlers:
             handling.running = None  # from here on nothing interrupts us
             for delivery in deliveries:
                 self._leases.forget(delivery)
+            took = time.monotonic() - began
+            self._ended = (self._ended[0] + took, self._ended[1] + len(deliveries))
             self._running.discard(handling)
-            self.room.set()
-        took = time.monotonic() - began
+            self._update_room()
         if len(deliveries) == 1:
             await self._end(deliveries[0], outcomes[0], took)
         else:  # at the same time, so that they share a request

@@ -73,7 +73,7 @@ class Registration:
 
     queue: str
     handler: Callable[[Any], Any]
-    concurrency: int
+    concurrency: int | tuple[int, int]
     visibility_timeout: float | None
     wait_time: float
     consumer_group: str | None
@@ -86,12 +86,19 @@ class Registration:
     """None: the handler gets one message, not a list."""
     batch_wait: float = 0
 
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The least and the most handlers that run at once."""
+        return self.concurrency if isinstance(self.concurrency, tuple) else (self.concurrency, self.concurrency)
+
     def __post_init__(self) -> None:
         if not isinstance(self.queue, str):
             raise TypeError('name the queue: @queues.consumer("emails")')
-        for name, least in (("concurrency", self.concurrency), ("batch_size", self.batch_size)):
+        for name, least in (("concurrency", self.bounds[0]), ("batch_size", self.batch_size)):
             if least is not None and least < 1:
                 raise ValueError(f"{name} is {least}; it must be at least 1")
+        if self.bounds[0] > self.bounds[1]:
+            raise ValueError(f"concurrency is {self.concurrency}; give the smaller bound first")
         if not 0 < self.wait_time <= 30:
             raise ValueError(f"wait_time is {self.wait_time}; it must be above 0 and at most 30 seconds")
         if not 0 <= self.batch_wait <= 30:
@@ -112,7 +119,7 @@ class DeclaresConsumers:
         self,
         name: str,
         *,
-        concurrency: int = 10,
+        concurrency: int | tuple[int, int] = 10,
         visibility_timeout: Seconds | None = None,
         wait_time: Seconds = 20,
         consumer_group: str | None = None,
@@ -129,7 +136,8 @@ class DeclaresConsumers:
         or plain ones, which run in threads of their own.
 
         name                  the queue
-        concurrency           handlers that run at once; default 10
+        concurrency           handlers that run at once; default 10. Two numbers are bounds: within them it follows
+                              backlog and handler time
         visibility_timeout    seconds of a lease, extended at a third of it; default the queue's at the start
         wait_time             seconds one long poll waits, above 0 to 30; default 20
         consumer_group        default "default"
@@ -163,7 +171,7 @@ class DeclaresConsumers:
         *,
         batch_size: int = 100,
         batch_wait: Seconds = 0,
-        concurrency: int = 1,
+        concurrency: int | tuple[int, int] = 1,
         visibility_timeout: Seconds | None = None,
         wait_time: Seconds = 20,
         consumer_group: str | None = None,

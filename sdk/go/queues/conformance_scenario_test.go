@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -76,17 +77,24 @@ func runStep(t *testing.T, c *Client, step, names fields) (any, error) {
 	return run(t.Context(), c, op, args)
 }
 
-// runTimes makes a call so many times at once.
+// runTimes makes a call so many times at once; with killAfter the server is killed when so many have ended.
 func runTimes(t *testing.T, c *Client, step, names fields) (any, error) {
 	all := make([]any, int(number(step["times"])))
 	failed := make([]error, len(all))
 	var calls sync.WaitGroup
+	var ended atomic.Int64
+	killAfter := int64(given(step).int("killAfter"))
 	for index := range all {
 		calls.Add(1)
 		go func() {
 			defer calls.Done()
 			args, _ := resolve(step["args"], indexed(names, index)).(fields)
 			all[index], failed[index] = run(t.Context(), c, step["op"].(string), args)
+			if ended.Add(1) == killAfter {
+				if err := kill(); err != nil {
+					t.Error(err)
+				}
+			}
 		}()
 	}
 	calls.Wait()

@@ -96,7 +96,7 @@ func TestConformance(t *testing.T) {
 		t.Skip("the vectors lie in the repository of the server, beside this SDK")
 	}
 	report := newReport(t)
-	for _, folder := range []string{"wire", "retry", "sharing", "scenario"} {
+	for _, folder := range []string{"wire", "retry", "sharing", "scaling", "scenario"} {
 		for _, killing := range []bool{false, true} { // those that kill the server come last
 			paths, _ := filepath.Glob(filepath.Join(vectorsPath, folder, "*.json"))
 			if len(paths) == 0 {
@@ -115,7 +115,7 @@ func TestConformance(t *testing.T) {
 }
 
 var drivers = map[string]func(t *testing.T, v vector) (skipped string){
-	"wire": runWire, "retry": runRetry, "sharing": runSharing, "scenario": runScenario,
+	"wire": runWire, "retry": runRetry, "sharing": runSharing, "scaling": runScaling, "scenario": runScenario,
 }
 
 // report writes what became of each vector, one JSON object a line.
@@ -176,4 +176,22 @@ func expect(t *testing.T, step, names fields, result any, err error) {
 			t.Errorf("%v returns%s", step["op"], found)
 		}
 	}
+}
+
+func runScaling(t *testing.T, v vector) string {
+	g := given(v.fields)
+	s := scale{min: g.int("min"), max: g.int("max"), current: g.int("begin")}
+	expected := v.fields["concurrency"].([]any)
+	at := 0
+	for _, look := range asList(v.fields["looks"]) {
+		busy, _ := look["busy"].(bool)
+		now := seen{backlog: number(look["backlog"]), handler: number(look["handlerSeconds"]), busy: busy}
+		for range int(number(look["times"])) {
+			if found := s.next(now); found != int(number(expected[at])) {
+				t.Fatalf("look %d: concurrency is %d, not %v", at, found, expected[at])
+			}
+			at++
+		}
+	}
+	return ""
 }

@@ -3,7 +3,7 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Live } from './consuming.js';
-import { runRetry, runScenario, runSharing, runWire } from './running.js';
+import { runRetry, runScaling, runScenario, runSharing, runWire } from './running.js';
 import { type Vector, vectorsOf } from './vectors.js';
 
 const ROOT = path.resolve(process.env.CONFORMANCE_VECTORS ?? '../../spec/vectors');
@@ -53,6 +53,7 @@ if (CONFORMANCE_REPORT !== undefined) writeFileSync(CONFORMANCE_REPORT, '');
 await runAll('wire', runWire);
 await runAll('retry', runRetry);
 await runAll('sharing', runSharing);
+await runAll('scaling', runScaling);
 await runAll(
   'scenario',
   (vector) => runScenario(vector, live),

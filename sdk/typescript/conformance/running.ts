@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { Queues } from '../src/index.js';
 import { RetryPolicy } from '../src/retry.js';
+import { Scale } from '../src/scaling.js';
 import { outcomeOf } from './calls.js';
 import { type Asked, CannedFetch, told, withServer } from './canned.js';
 import { consume, type Live } from './consuming.js';
@@ -67,6 +68,14 @@ export async function runSharing({ body: given, values }: Vector): Promise<void>
   checkRequests(body.exchanges, canned.asked);
 }
 
+export async function runScaling({ body }: Vector): Promise<void> {
+  const scale = new Scale(body.min, body.max);
+  scale.current = body.begin;
+  const looks = body.looks.flatMap((look: Json) => Array(look.times).fill(look));
+  const found = looks.map((look: Json) => scale.next(look));
+  demand(differences(body.concurrency, found, '/concurrency'));
+}
+
 export async function runScenario({ body, values }: Vector, live: Live): Promise<void> {
   const queues = body.queues.map((queue: string) => [queue, `${queue}-${randomUUID()}`]);
   const names: Names = { ...values, ...Object.fromEntries(queues) };
@@ -89,12 +98,17 @@ async function becameOf(client: Queues, live: Live, step: Json, names: Names): P
   }
   if (step.op === 'consume') return { returns: await consume(live, resolved(step.args, names)) };
   if (step.times === undefined) return outcomeOf(client, { op: step.op, args: resolved(step.args, names) });
+  let ended = 0;
+  let killing: Promise<void> | undefined;
   const calls = Array.from({ length: step.times }, async (_, index) => {
     const became = await outcomeOf(client, { op: step.op, args: resolved(step.args, { ...names, index }) });
     if (became.raises !== undefined) throw new Error(JSON.stringify(became.raises));
+    if (++ended === step.killAfter) killing = live.kill();
     return became.returns;
   });
-  return { returns: { all: await Promise.all(calls) } };
+  const all = await Promise.all(calls);
+  await killing;
+  return { returns: { all } };
 }
 
 /** Between tries the client does what `sleep` does, and chance is the policy's. */
