@@ -3,6 +3,7 @@ package queues
 import (
 	"errors"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -111,4 +112,30 @@ func TestAMessageThatComesAtTheMomentOfAStopIsHandled(t *testing.T) {
 		}
 		c.expectEvents("leave", 5)
 	})
+}
+
+func TestASecondSignalEndsTheGrace(t *testing.T) {
+	b := newBroker("a")
+	c := b.client()
+	defer c.Close()
+	var outcome HandledAs
+	err := c.Consume("q", ConsumerConfig{
+		Handler: func(message *Message) error {
+			for _, one := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+				if err := syscall.Kill(syscall.Getpid(), one); err != nil {
+					return err
+				}
+			}
+			select {
+			case <-message.Context().Done():
+				return message.Context().Err()
+			case <-time.After(20 * time.Second):
+				return errors.New("the grace goes on")
+			}
+		},
+		OnHandled: func(event Handled) { outcome = event.Outcome },
+	})
+	if err != nil || outcome != HandledReleased || len(b.events("releases")) != 1 {
+		t.Errorf("%v, %s", err, outcome)
+	}
 }
