@@ -3,12 +3,12 @@ package queues
 import (
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -54,9 +54,12 @@ func serveAt(url, key string) {
 	}
 }
 
+// serveWhile serves as long as its input is open: the server ends with this process, however that ends.
+const serveWhile = `exec 3<&0; "$0" serve </dev/null 3<&- & server=$!; (cat <&3 >/dev/null; kill $server) & wait $server`
+
 // ownServer is a server in a process and a directory of its own.
 type ownServer struct {
-	process   *exec.Cmd
+	input     io.Closer
 	directory string
 	exited    chan struct{}
 }
@@ -66,25 +69,29 @@ func startServer(program string) (*ownServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &ownServer{process: exec.Command(program, "serve"), directory: directory, exited: make(chan struct{})}
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
+	command := exec.Command("sh", "-c", serveWhile, program)
+	s := &ownServer{directory: directory, exited: make(chan struct{})}
+	if s.input, err = command.StdinPipe(); err != nil {
+		return nil, err
+	}
 	url := "http://127.0.0.1:" + port
-	s.process.Env = append(os.Environ(), "HANZO_API_KEYS=your-api-key", "HOST=127.0.0.1", "PORT="+port,
+	command.Env = append(os.Environ(), "HANZO_API_KEYS=your-api-key", "HOST=127.0.0.1", "PORT="+port,
 		"HANZO_DATA_DIR="+filepath.Join(directory, "data"), "NATS_URL=", "REDIS_URL=")
 	log, err := os.Create(filepath.Join(directory, "log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	s.process.Stdout, s.process.Stderr = log, log
-	if err := s.process.Start(); err != nil {
+	command.Stdout, command.Stderr = log, log
+	if err := command.Start(); err != nil {
 		return nil, err
 	}
 	go func() {
-		_ = s.process.Wait()
+		_ = command.Wait()
 		close(s.exited)
 	}()
 	if err := s.ready(url); err != nil {
@@ -115,7 +122,7 @@ func (s *ownServer) ready(url string) error {
 }
 
 func (s *ownServer) close() {
-	_ = s.process.Process.Signal(syscall.SIGTERM)
+	_ = s.input.Close()
 	<-s.exited
 	_ = os.RemoveAll(s.directory)
 }
