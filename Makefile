@@ -22,7 +22,7 @@ PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -nam
 TYPESCRIPT_SOURCES := $(shell cd $(TYPESCRIPT) && find src test conformance examples scripts *.json -type f | sed s,^,$(TYPESCRIPT)/,)
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test example bench faults scale trim fuzz property schemathesis sim mutants docs format lock clean
+.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test example bench recovery faults scale trim fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ example: $(CORE) ## Run the webhook example: real input, a killed consumer, a po
 bench: $(CORE) $(LOAD) ## Measure every figure of the README and check the ledgers (BENCH_ARGS=--quick for a short run)
 	$(BIN)/python -m bench $(BENCH_ARGS)
 	$(BIN)/pytest bench --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
+
+recovery: $(CORE) ## Measure a start after kill -9 with a million queued, and what checkpoints cost (RECOVERY_ARGS="--messages 10000000")
+	$(BIN)/python -m bench.recovery $(RECOVERY_ARGS)
 
 faults: $(CORE) ## Kill server and nats-server 100 times under load, account for every message; 2,000 slow clients (FAULTS_SEED=n repeats one)
 	FAULTS_KILLS=$${FAULTS_KILLS:-100} SLOW_CLIENTS=2000 $(BIN)/pytest -s --timeout 7200 \
