@@ -3,8 +3,8 @@
     fill, with a checkpoint now and then -> kill -9 -> start -> the first message
                 '- latency of single enqueues meanwhile
 
-Two servers, one with checkpoints and one without, run at the same time and are asked in turns, so that what disturbs one
-disturbs the other. Must not be believed on a machine that does something else.
+Two servers, one with checkpoints and one without, run at the same time and are asked in turns: what disturbs one
+disturbs both. Must not be believed on a machine that does something else.
 """
 
 from __future__ import annotations

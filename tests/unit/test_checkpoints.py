@@ -260,6 +260,20 @@ async def test_disk_comes_back_when_most_of_the_log_is_old(kept: Kept, monkeypat
     await kept.recovered()
 
 
+async def test_no_manifest_is_written_before_its_batch_is_durable(kept: Kept) -> None:
+    before = await kept.store.newest_manifest()
+    taking = asyncio.ensure_future(kept.checkpointer.take())
+    for _ in range(300):
+        await asyncio.sleep(0)
+    assert await kept.store.newest_manifest() == before
+    assert not taking.done()
+    await kept.flush()
+    kept.checkpointer.durable(kept.engine.lsn, 1)
+    await asyncio.wait_for(taking, 5)
+    assert await kept.store.newest_manifest() != before
+    await kept.recovered()
+
+
 class Refusing(MemoryJournal):
     """A journal that trims itself while it is read."""
 

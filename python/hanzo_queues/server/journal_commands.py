@@ -1,6 +1,6 @@
 """Looking at a journal without serving it: `hanzo-queues journal verify` and `hanzo-queues journal dump`.
 
-Both only read. They take the data directory as a server does, so they refuse to look at one that is being served; on a
+They only read. They take the data directory as a server does, so they refuse to look at one that is being served; on a
 cluster they read beside the servers. Must not write: what a journal lacks no command can make up.
 """
 
