@@ -17,17 +17,17 @@ import type { Json } from './wire.js';
 
 export interface QueuesOptions {
   /** Default: HANZO_API_KEY, else the key that a server on this machine generated. */
-  apiKey?: string;
+  apiKey?: string | undefined;
   /** The server. Default: HANZO_URL, else http://localhost:8080. */
-  url?: string;
+  url?: string | undefined;
   /** Seconds a request may take, a long poll's wait not counted. Default 30. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Tries after a first one that failed in a way that can pass. Default 8: about 10 seconds. */
-  retriesMax?: number;
+  retriesMax?: number | undefined;
   /** Concurrent calls that share one request, at most. Default 100. */
-  batchEntriesMax?: number;
+  batchEntriesMax?: number | undefined;
   /** Used in place of the platform's `fetch`. */
-  fetch?: Fetch;
+  fetch?: Fetch | undefined;
   /** The W3C trace context of what runs now, for messages that are enqueued without one. */
   traceparent?: () => string | undefined;
 }

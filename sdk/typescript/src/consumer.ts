@@ -21,7 +21,7 @@ export const GRACE_SECONDS = 30;
 
 export interface StopOptions {
   /** Seconds handlers may take to finish. Then they are interrupted and their messages given back. Default 30. */
-  grace?: number;
+  grace?: number | undefined;
 }
 
 /** What `consume` starts. It runs until it is stopped; while the server is away it waits, and goes on when it is back. */

@@ -75,24 +75,24 @@ interface ConsumerOptions extends CallOptions {
    */
   concurrency?: number | { min: number; max: number };
   /** Seconds of a lease, extended at a third of it. Default: the queue's at the start. */
-  visibilityTimeout?: number;
+  visibilityTimeout?: number | undefined;
   /** Seconds one long poll waits, above 0 to 30. Default 20. */
-  waitTime?: number;
+  waitTime?: number | undefined;
   /** Default: 'default'. */
-  consumerGroup?: string;
+  consumerGroup?: string | undefined;
   /** Names this consumer, a member of its group; no two that run may share it. Default: a new one. */
-  consumerId?: string;
+  consumerId?: string | undefined;
   /**
    * What the handler returns, any JSON value, is kept by the server as the message's result. Default false. A value that
    * can't be kept is told to `onError`, and the message is acked.
    */
-  keepResults?: boolean;
+  keepResults?: boolean | undefined;
   /** Told of what failed: of a message, or (undefined) of the consumer itself. Default: to the console. */
   onError?: (error: unknown, message: Message | undefined) => unknown;
   /** Told of every delivery. */
   onHandled?: (event: Handled) => unknown;
   /** Aborted, the consumer stops as with `stop()`. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: as in Message.
@@ -109,7 +109,7 @@ export interface BatchConsumeOptions<Payload = any> extends ConsumerOptions {
   /** Messages of a batch at most: the handler gets an array of them, never empty. */
   batchSize: number;
   /** Seconds to wait for a batch to fill after its first message, 0 to 30. Default 0: what is there. */
-  batchWait?: number;
+  batchWait?: number | undefined;
 }
 
 /** A declared consumer, its options checked and complete. */

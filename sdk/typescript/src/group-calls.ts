@@ -30,7 +30,7 @@ export interface Group {
 
 export interface MemberOptions extends CallOptions {
   /** Default: 'default'. */
-  group?: string;
+  group?: string | undefined;
 }
 
 /** The part of a client that administers consumer groups. */

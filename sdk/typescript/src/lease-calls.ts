@@ -37,9 +37,9 @@ export interface FollowUp extends NewMessage {
 
 export interface AckOptions extends CallOptions {
   /** Any JSON value, kept for the queue's `resultRetention`. undefined: none. */
-  result?: unknown;
+  result?: unknown | undefined;
   /** Messages to enqueue in the same step. */
-  enqueue?: Iterable<FollowUp>;
+  enqueue?: Iterable<FollowUp> | undefined;
 }
 
 export interface NackOptions extends CallOptions {
@@ -100,7 +100,7 @@ export class LeaseCalls extends MessageCalls {
    * The message is done and gone. Takes a received message, or the id of one this client received.
    *
    * With `enqueue`, messages are enqueued in the same step: either they are all stored and the message is acked, or
-   * nothing changes. Repeating it is harmless: `already` says so, and what was enqueued is not told again. Throws
+   * nothing changes. Repeating it is harmless: `already` says so, and nothing is enqueued again. Throws
    * `lease_lost`, ReceiptUnknown, `batch_aborted` (a message to enqueue was refused: `results` say why, and the message is
    * still yours), `payload_too_large`.
    */

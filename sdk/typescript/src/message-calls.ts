@@ -57,37 +57,37 @@ export interface EnqueueBatchOptions extends CallOptions {
   /** Up to the server's MAX_BATCH_SIZE (default 100). */
   messages: Iterable<NewMessage>;
   /** All or nothing. Default false. */
-  atomic?: boolean;
+  atomic?: boolean | undefined;
 }
 
 export interface PeekOptions extends CallOptions {
   queue: string;
   /** Default 'ready'. */
-  state?: State;
+  state?: State | undefined;
   /** Only those of this key; not with state 'dead'. */
-  orderingKey?: string;
+  orderingKey?: string | undefined;
   /** Only those of this key. */
-  fairnessKey?: string;
+  fairnessKey?: string | undefined;
   /** Only those that died of this, here or where a dead letter came from. */
-  reason?: DeathReason;
+  reason?: DeathReason | undefined;
   /** At most so many, 1 to 1000. Default 10. */
-  limit?: number;
+  limit?: number | undefined;
   /** Begin after this id: the `next` of the page before. */
-  after?: string;
+  after?: string | undefined;
 }
 
 export interface ExplainOptions extends CallOptions {
   /** Default: the first that holds the message, 'default' before others. */
-  consumerGroup?: string;
+  consumerGroup?: string | undefined;
   /** Default: whoever asks, or the member that the message's ordering key sticks to. */
-  consumerId?: string;
+  consumerId?: string | undefined;
 }
 
 export interface UpdateMessageOptions extends CallOptions {
   /** Seconds from now until it may be delivered, 0: now. */
-  delay?: number;
+  delay?: number | undefined;
   /** 0 to 255. */
-  priority?: number;
+  priority?: number | undefined;
 }
 
 /** The part of a client that puts messages in, and looks after those that wait. */

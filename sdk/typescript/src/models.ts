@@ -234,7 +234,7 @@ export interface Peeked<Payload = any> {
 export interface AckResult {
   /** An earlier ack of the same lease had done it. */
   already: boolean;
-  /** The messages enqueued with it, in order. Empty when `already`. */
+  /** The messages enqueued with it, in order; also when `already`, as long as the server remembers them. */
   enqueued: EnqueueResult[];
 }
 

@@ -9,7 +9,7 @@ export interface CreateOptions extends CallOptions {
   /** A letter or digit, then up to 127 letters, digits, dots, dashes, underscores. */
   name: string;
   /** What is left out has the server's default. */
-  config?: QueueConfigInput;
+  config?: QueueConfigInput | undefined;
 }
 
 export interface UpdateOptions extends CallOptions {
@@ -20,12 +20,12 @@ export interface UpdateOptions extends CallOptions {
 
 export interface ListOptions extends CallOptions {
   /** Only queues whose names begin with this. */
-  prefix?: string;
+  prefix?: string | undefined;
 }
 
 export interface PauseOptions extends CallOptions {
-  enqueue?: boolean;
-  receive?: boolean;
+  enqueue?: boolean | undefined;
+  receive?: boolean | undefined;
 }
 
 /** The part of a client that administers queues. */

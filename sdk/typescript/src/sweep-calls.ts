@@ -33,18 +33,18 @@ export interface SweepOptions extends CallOptions {
   /** So many messages (`requests`) a period at most, evenly. Default: no limit. */
   rate?: { requests: number; per: Period };
   /** Messages acted on at most. */
-  max?: number;
+  max?: number | undefined;
   /** Only counts, and shows a `sample`. */
-  dryRun?: boolean;
+  dryRun?: boolean | undefined;
 }
 
 export interface RedriveOptions extends SweepOptions {
   /** Up to 1000 messages of this queue, by id. */
-  ids?: readonly string[];
+  ids?: readonly string[] | undefined;
   /** Not with `ids`. */
-  filter?: Filter;
+  filter?: Filter | undefined;
   /** A queue for all of them. Default: the queue each one died in. */
-  destination?: string;
+  destination?: string | undefined;
 }
 
 export interface CancelMessagesOptions extends SweepOptions {
@@ -54,13 +54,13 @@ export interface CancelMessagesOptions extends SweepOptions {
 export interface UpdateMessagesOptions extends SweepOptions {
   filter: Filter;
   /** Seconds, from when each has its turn. */
-  delay?: number;
-  priority?: number;
+  delay?: number | undefined;
+  priority?: number | undefined;
 }
 
 export interface WaitOptions extends CallOptions {
   /** Seconds. Default: for ever. Then a TimeoutError is thrown, and the sweep goes on. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Called with the sweep at each look, every two seconds at least. */
   onProgress?: (sweep: Sweep) => unknown;
 }
@@ -123,7 +123,11 @@ export class SweepCalls extends GroupCalls {
     return this.startSweep('/sweep', options, { action });
   }
 
-  private async startSweep(rest: string, options: SweepOptions & { filter?: Filter }, asked: Json): Promise<Sweep> {
+  private async startSweep(
+    rest: string,
+    options: SweepOptions & { filter?: Filter | undefined },
+    asked: Json,
+  ): Promise<Sweep> {
     const { queue, filter, rate, max, dryRun, signal } = options;
     if (filter !== undefined) checkNames(filter, FILTER_NAMES, 'filter');
     const body = encodeSome({ ...asked, filter, rate, max, dryRun: dryRun || undefined });

@@ -79,6 +79,24 @@ test('a lease is extended at a third, for as long as the handler runs', async ()
   await client.close();
 });
 
+test('the first extension comes long before the lease would end', async () => {
+  const broker = new Broker({ visibilityTimeout: 0.3 });
+  const client = broker.client();
+  const end = new Event();
+  let began = 0;
+  const handler = () => {
+    began = performance.now();
+    return end.wait();
+  };
+  client.consume({ queue: 'q', handler });
+  broker.put(message(1));
+  await broker.until(() => broker.extends.length === 1);
+  const waited = performance.now() - began;
+  assert.ok(waited > 80 && waited < 280, `it came after ${waited} ms`);
+  end.set();
+  await client.close();
+});
+
 test('when its lease is lost a handler is aborted, and nothing is told of the message', async () => {
   const broker = new Broker({ visibilityTimeout: 0.03 });
   broker.extendError = { error: { code: 'lease_lost', detail: 'it ended' } };
