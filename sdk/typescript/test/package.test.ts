@@ -15,16 +15,16 @@ const README = readFileSync('README.md', 'utf8');
 const BLOCKS = [...README.matchAll(/(?:<!-- (\S+) -->\n)?```(typescript|javascript)\n(.*?)```/gs)];
 const API_KEY = 'your-api-key';
 
-let server: Server;
+let server: Server | undefined;
 before(async () => {
   server = await Server.start(API_KEY);
 });
-after(() => server.stop());
+after(() => server?.stop());
 
 /** What a program of the folder examples prints. TypeScript was compiled, and imports the package by its name. */
 async function printed(name: string, ...flags: string[]): Promise<string> {
   const file = name.endsWith('.ts') ? `build/examples/${name.replace(/\.ts$/, '.js')}` : `examples/${name}`;
-  const env = { ...process.env, HANZO_URL: server.url, HANZO_API_KEY: API_KEY };
+  const env = { ...process.env, HANZO_URL: server?.url, HANZO_API_KEY: API_KEY };
   return (await run(process.execPath, [...flags, file], { env, timeout: 30_000 })).stdout;
 }
 

@@ -10,7 +10,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const PYTHON = process.env.HANZO_PYTHON ?? path.resolve('../../.venv/bin/python');
 
+/** The caller's environment without settings of a server it may run itself. */
+function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const foreign = ['NATS_URL', 'REDIS_URL', 'MAX_BATCH_SIZE', 'DEFAULT_VISIBILITY_TIMEOUT', 'DEFAULT_MAX_RETRIES'];
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !foreign.includes(name) && !name.includes('HANZO')));
+}
+
 export class Server {
+  private log = '';
+
   private constructor(
     readonly url: string,
     private readonly process: ChildProcess,
@@ -22,15 +30,18 @@ export class Server {
     const folder = await mkdtemp(path.join(tmpdir(), 'hanzo-sdk-'));
     const port = await freePort();
     const env = {
-      ...process.env,
+      ...withoutSettings(process.env),
       HANZO_API_KEYS: apiKey,
       HANZO_DATA_DIR: path.join(folder, 'data'),
       HOST: '127.0.0.1',
       PORT: String(port),
     };
     const command = path.join(path.dirname(PYTHON), 'hanzo-queues');
-    const child = spawn(command, ['serve'], { env, cwd: folder, stdio: 'ignore' });
+    const child = spawn(command, ['serve'], { env, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
     const server = new Server(`http://127.0.0.1:${port}`, child, folder);
+    child.stderr.on('data', (text) => {
+      server.log += text;
+    });
     await server.ready();
     return server;
   }
@@ -41,7 +52,7 @@ export class Server {
       if (answer?.ok) return;
       await sleep(20); // there is no event for it
     }
-    throw new Error(`the server ended with ${this.process.exitCode}`);
+    throw new Error(`the server ended with ${this.process.exitCode}: ${this.log}`);
   }
 
   async stop(): Promise<void> {
