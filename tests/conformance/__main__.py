@@ -94,7 +94,7 @@ def main() -> int:
             found[driver.language] = run(driver, server, control, Path(folder) / driver.language)
             print(summary(driver.language, found[driver.language]))
     failed = sum(result.result == "failed" for results in found.values() for result in results)
-    if not failed:
+    if not failed and len(found) == len(DRIVERS):
         PAGE.write_text(page(found))
     passed = sum(result.result == "passed" for results in found.values() for result in results)
     print(f"conformance: {passed} passed, {failed} failed")

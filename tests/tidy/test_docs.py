@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from scripts.generate_reference import PAGES
 from scripts.generate_sdk import FILES
+from tests.conformance.vectors import KINDS, vectors_of
 from tests.tidy.sources import ROOT, files, name
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -60,6 +62,15 @@ def test_generated_pages_are_fresh(page: str) -> None:
 def test_what_the_sdks_generate_is_fresh(path: str) -> None:
     """Renew it with `make docs`."""
     assert (ROOT / path).read_text() == FILES[path]()
+
+
+def test_the_parity_table_has_every_vector() -> None:
+    """Renew it with `make conformance`."""
+    page = (ROOT / "docs/reference/parity.md").read_text()
+    vectors = Counter(vector.id.partition(":")[0] for kind in KINDS for vector in vectors_of(kind))
+    rows = dict(re.findall(r"^\| `([\w/.]+)` \|(.*)\|$", page, re.MULTILINE))
+    assert set(rows) == set(vectors)
+    assert {file for file, row in rows.items() if set(re.findall(r"of (\d+)", row)) != {str(vectors[file])}} == set()
 
 
 def test_every_setting_is_documented() -> None:
