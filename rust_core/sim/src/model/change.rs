@@ -27,6 +27,7 @@ impl Model {
         priority: Option<u8>,
         reply: &Reply,
     ) {
+        self.learn_from(id, reply);
         let is_alive = |at: &usize| self.messages[*at].state != State::Dead;
         let alive = self.free(id, "change").and_then(|mut copies| {
             copies.retain(is_alive);

@@ -1,6 +1,7 @@
 //! get: what a message looks like from outside.
 
 use engine::ids::{Location, MessageId};
+use engine::rejection::Rejection;
 use engine::reply::{DeadLetter, MessageView, Reply, State};
 
 use super::message::Text;
@@ -19,9 +20,7 @@ pub(crate) fn name(state: State) -> &'static str {
 
 impl Model {
     pub(super) fn get(&mut self, id: MessageId, reply: &Reply) {
-        let is_new = |letter: &Message| letter.number == id.number && letter.known_slot.is_none();
-        let new = self.messages.iter().position(is_new);
-        let Some(at) = self.known(id).first().copied().or(new) else {
+        let Some(at) = self.known(id).first().copied().or(self.unnamed(id)) else {
             return self.get_done(id, reply);
         };
         self.saw(Some(self.messages[at].state), "get", "shown");
@@ -29,6 +28,23 @@ impl Model {
             panic!("message {id:?} is there, and answered with {reply:?}")
         };
         self.check_view(at, view);
+    }
+
+    /// Where the message of that number is, when no answer named its slot yet.
+    fn unnamed(&self, id: MessageId) -> Option<usize> {
+        let is_new =
+            |message: &Message| message.number == id.number && message.known_slot.is_none();
+        self.messages.iter().position(is_new)
+    }
+
+    /// A dead letter was named by an answer that left no record, and its owner is gone: the engine alone knows whether
+    /// it lies there.
+    pub(super) fn learn_from(&mut self, id: MessageId, reply: &Reply) {
+        let unnamed = self.unnamed(id);
+        let is_there = *reply != Reply::Rejected(Rejection::MessageNotFound);
+        if let Some(at) = unnamed.filter(|_| is_there) {
+            self.learn(at, id);
+        }
     }
 
     pub(super) fn check_view(&mut self, at: usize, view: &MessageView) {

@@ -241,7 +241,10 @@ impl Model {
             Command::Heartbeat { .. } | Command::Seen { .. } | Command::Leave { .. } => {
                 self.about_member(command)
             }
-            Command::DeleteMessage { message } => self.delete_message(*message),
+            Command::DeleteMessage { message } => {
+                self.learn_from(*message, reply);
+                self.delete_message(*message)
+            }
             Command::ChangeMessage {
                 message,
                 delay_ms,
