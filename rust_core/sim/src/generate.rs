@@ -1,5 +1,6 @@
 //! A seed's plan: random settings, questions and faults. Short times meet long ones, few names meet often.
 
+mod attempts;
 mod checkpoints;
 mod faults;
 mod settings;
@@ -32,6 +33,7 @@ pub fn plan(seed: u64) -> Plan {
     let moves = moves(random, &style, count);
     let crash = checkpoints::crash(seed);
     let mut plan = Plan { seed, moves, crash };
+    attempts::add(&mut plan, [0, 40, 80][(seed % 3) as usize]);
     let chances = [(0, 0), (4, 0), (10, 2), (25, 5), (50, 20)];
     let (begun, faults) = chances[(seed % chances.len() as u64) as usize];
     checkpoints::add(&mut plan, begun, faults);
@@ -44,6 +46,7 @@ pub fn plan_of_everything(seed: u64) -> Plan {
     let moves = moves(random, &Style::of_everything(), 300);
     let crash = None;
     let mut plan = Plan { seed, moves, crash };
+    attempts::add(&mut plan, 40);
     checkpoints::add(&mut plan, 7, 0);
     plan
 }
@@ -132,6 +135,7 @@ fn ask(random: &mut Random, style: &Style) -> Ask {
             timeout_ms: random.maybe(40, |random| style.time_ms(random)),
             bytes_max: random.pick(&[80, 200, 1 << 20, 1 << 20]),
             vanishes: random.chance(8),
+            attempt: None,
         },
         58..=85 => of_lease(random, style, queue),
         86..=90 => of_message(random, style),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::command::{Command, Complete, NewMessage};
+use engine::command::{Command, Complete, GiveBack, NewMessage};
 use engine::ids::LeaseId;
 use engine::reply::{Accepted, Reply};
 
@@ -19,8 +19,8 @@ pub(crate) struct Ledger {
     last: BTreeMap<(u64, u16), u32>,
     /// Payloads that somebody tried to ack and was not told the outcome.
     doubtful: BTreeSet<u32>,
-    /// The payload of each lease that somebody got.
-    leases: BTreeMap<(u64, u16, u32), u32>,
+    /// The payload of each lease that somebody got, and the attempt id it was got under.
+    leases: BTreeMap<(u64, u16, u32), (u32, Option<u128>)>,
     /// Payloads that were refused.
     refused: BTreeSet<u32>,
     /// Payloads that were to be enqueued with the ack of a lease, of which nobody knows whether it was done.
@@ -40,9 +40,9 @@ impl Ledger {
                 self.completed(complete, Some((*already, enqueued)));
             }
             (Command::Complete(complete), _) => self.completed(complete, None),
-            (_, Reply::Received { messages, .. }) => {
+            (Command::Receive { attempt, .. }, Reply::Received { messages, .. }) => {
                 for (index, delivered) in messages.iter().enumerate() {
-                    self.delivered(delivered.lease, token(index));
+                    self.delivered(delivered.lease, token(index), *attempt);
                 }
             }
             (Command::Ack(ack), Reply::Acked { .. } | Reply::Completed { .. }) => {
@@ -88,10 +88,10 @@ impl Ledger {
             Command::Settle { acks, .. } => acks.iter().map(|ack| self.in_doubt(ack)).collect(),
             _ => return,
         };
-        let tokens = leases
+        let got = leases
             .iter()
             .filter_map(|lease| self.leases.get(&key(*lease)));
-        self.doubtful.extend(tokens);
+        self.doubtful.extend(got.map(|(token, _)| token));
     }
 
     fn in_doubt(&mut self, complete: &Complete) -> LeaseId {
@@ -101,12 +101,16 @@ impl Ledger {
         complete.lease
     }
 
-    /// A node gives back what nobody saw: no lease that somebody got.
+    /// A node gives back what nobody saw: no lease that somebody got, but of whoever repeats a receive, who has none yet.
     pub fn gives_back(&self, command: &Command, model: &Model) {
         let Command::GiveBack { leases } = command else {
             return;
         };
-        for release in leases.iter().filter(|release| model.holds(release.lease)) {
+        let goes_back = |release: &&GiveBack| {
+            let is_last = model.told(release.lease) <= release.told;
+            release.told == 0 && is_last && model.holds(release.lease)
+        };
+        for release in leases.iter().filter(goes_back) {
             let got = self.leases.contains_key(&key(release.lease));
             assert!(
                 !got,
@@ -116,7 +120,11 @@ impl Ledger {
         }
     }
 
-    fn delivered(&mut self, lease: LeaseId, token: u32) {
+    fn delivered(&mut self, lease: LeaseId, token: u32, attempt: Option<u128>) {
+        if let Some(earlier) = self.leases.get(&key(lease)) {
+            let same = attempt.is_some() && *earlier == (token, attempt);
+            return assert!(same, "two clients hold {lease:?}");
+        }
         assert!(!self.refused.contains(&token), "refused, and delivered");
         if let Some(done) = self.follow_ups.remove(&token) {
             // Nobody was told that it was acked, but it was: what follows is there.
@@ -132,13 +140,12 @@ impl Ledger {
             acked.is_none_or(|acked| delivery < *acked),
             "{lease:?} is given after an ack"
         );
-        let earlier = self.leases.insert(key(lease), token);
-        assert!(earlier.is_none(), "two clients hold {lease:?}");
+        self.leases.insert(key(lease), (token, attempt));
     }
 
     fn ack(&mut self, lease: LeaseId) {
         let (number, group, delivery) = key(lease);
-        self.acked.insert(self.leases[&key(lease)]);
+        self.acked.insert(self.leases[&key(lease)].0);
         self.last.insert((number, group), delivery);
     }
 

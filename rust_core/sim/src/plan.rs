@@ -145,6 +145,7 @@ pub enum Ask {
         timeout_ms: Option<u64>,
         bytes_max: u64,
         vanishes: bool,
+        attempt: Option<u64>,
     },
     Ack {
         which: usize,

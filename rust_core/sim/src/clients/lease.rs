@@ -141,14 +141,20 @@ fn poll(ask: &Ask) -> Command {
         max,
         timeout_ms,
         bytes_max,
+        attempt: id,
         ..
     } = ask
     else {
         unreachable!("only a receive comes here")
     };
     let mut command = receive((queue, group, consumer), max, timeout_ms, bytes_max);
-    if let Command::Receive { wait_ms, .. } = &mut command {
+    if let Command::Receive {
+        wait_ms, attempt, ..
+    } = &mut command
+    {
         *wait_ms = longest_ms;
+        let who = consumer.bytes().next().unwrap_or(0);
+        *attempt = id.map(|id| u128::from(id) << 8 | u128::from(who));
     }
     command
 }

@@ -4,6 +4,7 @@
 //! answer is right (which of several messages, how much jitter) it takes the engine's, after checking that it is one.
 //! It shares the engine's vocabulary (commands, replies) and nothing else.
 
+mod attempt;
 mod change;
 mod complete;
 mod enqueue;
@@ -26,7 +27,7 @@ use std::rc::Rc;
 use engine::Step;
 use engine::command::Command;
 use engine::config::Settings;
-use engine::ids::{Location, MessageId};
+use engine::ids::{LeaseId, Location, MessageId};
 use engine::record::{FailureCause, Record};
 use engine::rejection::Rejection;
 use engine::reply::{Reply, State};
@@ -66,6 +67,9 @@ pub(crate) struct Model {
     /// What sweeps did in this step.
     parts: Vec<sweep::Part>,
     endings: Vec<Ending>,
+    attempts: Vec<attempt::Attempt>,
+    /// Leases that this owner told again, as often as it did.
+    told: Vec<LeaseId>,
     /// Positions given at the back of lines, and at their front.
     last_line: i64,
     first_line: i64,
@@ -104,6 +108,8 @@ impl Model {
             sweeps_made: 0,
             parts: Vec::new(),
             endings: Vec::new(),
+            attempts: Vec::new(),
+            told: Vec::new(),
             last_line: 0,
             first_line: 0,
             drawn: Vec::new(),
@@ -164,10 +170,11 @@ impl Model {
         deaths.any(|death| death.source_group.is_none())
     }
 
-    /// A new owner: limits start empty.
+    /// A new owner: limits start empty, and it told nothing again.
     pub fn fence(&mut self, now_ms: u64) {
         assert!(now_ms >= self.now_ms, "time goes back");
         self.now_ms = now_ms;
+        self.told.clear();
         let queues = &mut self.queues;
         queues
             .iter_mut()

@@ -36,7 +36,11 @@ impl Model {
         if let Err(rejection) = self.join(at, group, consumer, *members_max) {
             return assert_eq!(*reply, Reply::Rejected(rejection));
         }
-        self.hand_out((at, group), command, reply);
+        let shadow = self.queues[at].groups[group].shadow;
+        if !self.repeat(shadow, command, reply) {
+            self.hand_out((at, group), command, reply);
+            self.remember_attempt(shadow, command, reply);
+        }
         let found = matches!(reply, Reply::Received { messages, .. } if !messages.is_empty());
         let until_ms = self.now_ms + if found { 0 } else { *wait_ms };
         self.see(at, group, consumer, |seen_ms| seen_ms.max(until_ms));
@@ -127,6 +131,10 @@ impl Model {
         );
         assert_eq!(found, expected, "priority and instants of message {number}");
         let bytes = message.answer_bytes();
+        assert_eq!(
+            delivered.told, 0,
+            "message {number} is told for the first time"
+        );
         self.learn(at, delivered.message);
         self.learn_slot(at, lease.message);
         self.check_texts(at, delivered.envelope, delivered.dead_letter.as_deref());

@@ -167,6 +167,10 @@ impl Model {
                 self.saw(state, "give back", "passed over");
                 continue;
             };
+            if self.told(release.lease) > release.told {
+                self.saw(state, "give back", "told again");
+                continue;
+            }
             self.put_in_front(at, release.ready_since_ms);
             self.saw(state, "give back", "ready");
             messages += 1;
