@@ -46,6 +46,7 @@ pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
         prop_oneof![2 => Just(0_u32), 1 => 1_u32..4],
         prop_oneof![4 => Just(None), 1 => (50_u32..90, 3_u32..9).prop_map(|(n, burst)| limit(n, 100, burst))],
         prop_oneof![2 => Just(30_000_u64), 1 => 20_u64..200],
+        prop_oneof![3 => Just(QueueConfig::RESULT_RETENTION_MS_DEFAULT), 1 => 0_u64..100],
     );
     (scheduling, dead_letter_queue, limits, 0_u32..3, times, caps).prop_map(
         |(
@@ -54,7 +55,7 @@ pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
             (rate_limit, consumer_rate_limit, key_rate_limit, fairness),
             max_retries,
             (timeout, window, delay_ms, ttl_ms, dead_retention_ms),
-            (messages_max, in_flight_max, ingress_limit, session_timeout_ms),
+            (messages_max, in_flight_max, ingress_limit, session_timeout_ms, result_retention_ms),
         )| QueueConfig {
             dead_letter_queue: dead_letter_queue.map(Into::into),
             rate_limit,
@@ -67,6 +68,7 @@ pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
             in_flight_max,
             ingress_limit,
             session_timeout_ms,
+            result_retention_ms,
             dead_retention_ms,
             delay_ms,
             ttl_ms,

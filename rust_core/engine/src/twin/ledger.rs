@@ -1,6 +1,7 @@
 //! A second opinion on every step, kept from replies and records: who holds what, what may be delivered when, and
 //! where every accepted message is. Each group's copy is a matter of its own; only in which slot it lies is looked up.
 
+mod completes;
 mod groups;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +61,9 @@ pub(super) struct Ledger {
     holders: BTreeMap<(u64, u32), Box<str>>,
     /// In order of death.
     deaths: Vec<(u64, u32)>,
+    /// Whose ack must follow, as messages were enqueued with it; and what was told of each.
+    awaited: Option<MessageId>,
+    completed: Vec<completes::FollowedUp>,
     /// The last sweep that began.
     pub sweeps: u64,
     now_ms: u64,
@@ -67,12 +71,13 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub fn step(&mut self, twin: &mut Twin, commands: Vec<Command>) -> Step {
-        let step = twin.step(commands);
+        let step = twin.step(commands.clone());
         self.now_ms = twin.now_ms;
         step.records.iter().for_each(|record| self.enter(record));
         step.replies
             .iter()
             .for_each(|reply| self.check_reply(reply));
+        self.check_completes(&commands, &step);
         let numbers: BTreeSet<u64> = self.entries.keys().map(|&(number, _)| number).collect();
         assert_eq!(
             numbers.len() as u64,
@@ -111,11 +116,21 @@ impl Ledger {
                 );
                 self.check_member(message, consumer);
             }),
-            Record::Acked { message, group } => {
-                let entry = self.take(*message);
-                let (lease, _) = entry.lease.expect("acked without a lease");
-                assert_eq!(lease.group, *group, "acked for another group");
+            Record::Acked { message, group } => self.done(*message, *group),
+            Record::Completed {
+                message,
+                group,
+                expires_at_ms,
+                ..
+            } => {
+                self.keep_result(*message, *expires_at_ms);
+                self.done(*message, *group);
             }
+            Record::FollowedUp {
+                message,
+                group,
+                messages,
+            } => self.follow_up(*message, *group, messages),
             Record::Died { message, .. } => {
                 let (now_ms, name) = (self.now_ms, self.name(*message));
                 let entry = self.entry(*message);

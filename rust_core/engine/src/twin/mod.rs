@@ -3,6 +3,7 @@
 
 mod any;
 pub(crate) mod checkpoints;
+mod completes;
 mod hostile;
 mod invariants;
 mod ledger;

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::any::{QUEUES, any_config, any_message, any_patch};
 use super::checkpoints::{self, CheckpointMove};
+use super::completes::{self, CompleteMove};
 use super::ledger::Ledger;
 use super::sweeps::{self, SweepMove};
 use super::trim::trim;
@@ -105,6 +106,7 @@ enum Move {
         queue: usize,
         which: usize,
     },
+    Complete(CompleteMove),
     Sweep(SweepMove),
     Checkpoint(CheckpointMove),
     Fence,
@@ -144,6 +146,7 @@ fn any_move() -> impl Strategy<Value = Move> {
             .prop_map(|(which, delay_ms, priority)| Move::Change { which, delay_ms, priority }),
         1 => which().prop_map(|which| Move::Cancel { which }),
         2 => (queue(), which()).prop_map(|(queue, which)| Move::Look { queue, which }),
+        4 => completes::any_move().prop_map(Move::Complete),
         8 => sweeps::any_move(QUEUES.len()).prop_map(Move::Sweep),
         3 => checkpoints::any_move().prop_map(Move::Checkpoint),
         1 => Just(Move::Fence),
@@ -197,6 +200,7 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
         Move::Ack { which } => Command::Ack(Ack {
             lease: lease(which)?,
         }),
+        Move::Complete(next) => completes::command(lease(next.which)?, next),
         Move::Nack {
             which,
             delay_ms,
