@@ -4,8 +4,8 @@ use engine::ids::LeaseId;
 use engine::rejection::Rejection;
 use engine::reply::State;
 
-use super::Model;
 use super::message::Ending;
+use super::{Message, Model};
 
 impl Model {
     /// Where the message is that this lease holds.
@@ -36,6 +36,21 @@ impl Model {
         }
         self.saw(Some(self.messages[at].state), "settle", "other queue");
         Err(Rejection::ReceiptOfOtherQueue { queue: name.into() })
+    }
+
+    /// A successor gave the lease, and an owner that does not know it was deposed never named the message: the engine
+    /// alone knows that it lies there, in another queue.
+    pub(super) fn learn_other(&mut self, lease: LeaseId, rejection: &Rejection) {
+        let is_it = |message: &Message| {
+            let group = self.group_of(message.home).number;
+            let same = (message.number, group) == (lease.message.number, lease.group.0);
+            same && message.slot.is_none()
+        };
+        let is_other = matches!(rejection, Rejection::ReceiptOfOtherQueue { .. });
+        let unnamed = self.messages.iter().position(is_it);
+        if let Some(at) = unnamed.filter(|_| is_other) {
+            self.learn_slot(at, lease.message);
+        }
     }
 
     /// The state of a lease's message, as far as a settlement is concerned.

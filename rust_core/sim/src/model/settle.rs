@@ -4,7 +4,7 @@ use engine::command::{Command, Extend, GiveBack, Nack, Release};
 use engine::ids::{LeaseId, MessageId};
 use engine::record::DeathReason;
 use engine::rejection::Rejection;
-use engine::reply::{Nacked, Released, Reply, State};
+use engine::reply::{AckRefusal, Nacked, Released, Reply, State};
 
 use super::message::{Ending, Text};
 use super::{Message, Model, look};
@@ -219,12 +219,23 @@ impl Model {
         let queue = Some(&**queue);
         assert_eq!(acked.len(), acks.len(), "one result an ack");
         for (ack, found) in acks.iter().zip(acked) {
+            if let Err(AckRefusal::Rejected(rejection)) = found {
+                self.learn_other(ack.lease, rejection);
+            }
             self.ack(ack, queue, found);
         }
         assert_eq!(nacked.len(), nacks.len(), "one result a nack");
         for (nack, found) in nacks.iter().zip(nacked) {
+            if let Err(rejection) = found {
+                self.learn_other(nack.lease, rejection);
+            }
             let expected = self.nack(*nack, queue, found);
             assert_eq!(*found, expected, "nack {nack:?}");
+        }
+        for (extend, found) in extends.iter().zip(extended) {
+            if let Err(rejection) = found {
+                self.learn_other(extend.lease, rejection);
+            }
         }
         let expected: Vec<_> = extends
             .iter()
