@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hanzo_queues._core import Engine
+from hanzo_queues.server import checkpointer, trimming
 from hanzo_queues.server import partition as partition_module
-from hanzo_queues.server import trimming
 from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
 from hanzo_queues.server.faults import JournalUnavailable
 from hanzo_queues.server.journal.base import AppendUnknown, JournalFull
@@ -290,3 +290,23 @@ async def test_with_checkpoints_the_disk_comes_back_and_who_takes_over_has_all_t
             looked = await partition.submit(PARSER.peek("kept", state=None, after=None, limit=100))
             told = json.loads(looked.body)["messages"]
     assert [one["payload"] for one in told] == numbered(0, 40)
+
+
+async def test_at_every_time_checkpoints_of_the_default_interval_keep_the_journal_small(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checkpointer, "BLOCK_BYTES_GUESS", 64)  # blocks are small here, as the segment is
+    segment_bytes = 1 << 20
+    scale = (64 << 20) // segment_bytes
+    journal, most = MemoryJournal(), 0
+    async with serving(
+        journal, new_engine=partial(Engine, 0, segment_bytes=segment_bytes), checkpoints=MemoryCheckpoints(),
+        checkpoint_bytes=checkpointer.JOURNAL_BYTES_MIN // scale,
+    ) as partition:  # fmt: skip
+        await created(partition, "kept")
+        for kept in range(1, 61):
+            await partition.submit(enqueue(payload(kept), "kept"))
+            await pass_through(partition, 100)
+            most = max(most, await journal.byte_count() - 2 * kept * PAYLOAD_BYTES)
+        assert await journal.first_sequence() > 1
+        assert most <= segment_bytes, (most, segment_bytes)

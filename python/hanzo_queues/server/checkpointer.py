@@ -22,7 +22,7 @@ from hanzo_queues.server.journal.base import JournalError
 
 logger = logging.getLogger(__name__)
 
-JOURNAL_BYTES_MIN = 32 * 1024 * 1024
+JOURNAL_BYTES_MIN = 16 * 1024 * 1024  # what two bring, and half of that again, fits in a segment of 64 MiB
 JOURNAL_BYTES_PER_BYTE = 4  # of the journal at least, for each byte of blocks that a checkpoint is likely to write
 BLOCK_BYTES_GUESS = 16 * 1024  # before any was written
 APPENDS_MAX = 2

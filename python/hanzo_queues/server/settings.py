@@ -56,7 +56,7 @@ class Settings:
     payload_bytes_max: int = 1024 * 1024
     payload_memory_bytes: int = 256 * 1024 * 1024
     dedup_memory_bytes: int = 1024**3
-    checkpoint_bytes: int = 32 * 1024 * 1024
+    checkpoint_bytes: int = 16 * 1024 * 1024
     api_keys: tuple[str, ...] = ()
     data_dir: Path = Path("hanzo-data")
 
@@ -204,7 +204,7 @@ VARIABLES = (
         "HANZO_CHECKPOINT_EVERY",
         "checkpoint_bytes",
         _between(parse_size_bytes, CHECKPOINT_BYTES_MIN, 1024**4, SIZE_FORM, format_size),
-        "32MiB",
+        "16MiB",
         "journal bytes between two checkpoints, at least",
     ),
 )
