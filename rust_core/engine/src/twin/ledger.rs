@@ -63,7 +63,7 @@ pub(super) struct Ledger {
     deaths: Vec<(u64, u32)>,
     /// Whose ack must follow, as messages were enqueued with it; and what was told of each.
     awaited: Option<MessageId>,
-    completed: Vec<completes::FollowedUp>,
+    pub completed: Vec<completes::FollowedUp>,
     /// The last sweep that began.
     pub sweeps: u64,
     now_ms: u64,

@@ -200,7 +200,7 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
         Move::Ack { which } => Command::Ack(Ack {
             lease: lease(which)?,
         }),
-        Move::Complete(next) => completes::command(lease(next.which)?, next),
+        Move::Complete(next) => completes::command(ledger, next)?,
         Move::Nack {
             which,
             delay_ms,
