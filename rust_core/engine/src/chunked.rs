@@ -4,8 +4,7 @@
 use std::ops::{Index, IndexMut};
 
 const SHIFT: usize = 10;
-/// Elements of a chunk.
-pub(crate) const CHUNK: usize = 1 << SHIFT;
+const CHUNK: usize = 1 << SHIFT;
 
 /// Elements in chunks of 1024.
 pub(crate) struct Chunked<T> {
@@ -32,12 +31,6 @@ impl<T: Copy> Chunked<T> {
         self.len += 1;
         let last = self.len - 1;
         self[last] = value;
-    }
-
-    /// `count` elements of one chunk; those behind the end are copies of others.
-    pub fn part(&self, first: usize, count: usize) -> &[T] {
-        let first_in_chunk = first & (CHUNK - 1);
-        &self.chunks[first >> SHIFT][first_in_chunk..first_in_chunk + count]
     }
 
     /// Takes the last element away. One empty chunk is kept, so that an array whose length swings around a

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut};
 
-use crate::chunked::{CHUNK, Chunked};
+/// Entries that lie beside each other, and never move.
+const CHUNK: usize = 1024;
 
 /// Entries that are copied at once.
 const PAGE: usize = 64;
@@ -15,9 +16,8 @@ const PAGES: usize = CHUNK / PAGE;
 pub(crate) const BLOCK: usize = 8192;
 const CHUNKS: usize = BLOCK / CHUNK;
 
-/// One chunk's marks.
-#[derive(Clone, Copy, Default)]
-struct Mark {
+struct Chunk<T> {
+    entries: Box<[T; CHUNK]>,
     /// Since the last checkpoint began.
     changed: bool,
     /// A bit a page: the checkpoint under way takes it as it is now.
@@ -28,8 +28,8 @@ const _: () = assert!(PAGES == 16, "a bit a page");
 
 /// See the module.
 pub(crate) struct Paged<T> {
-    entries: Chunked<T>,
-    marks: Vec<Mark>,
+    chunks: Vec<Chunk<T>>,
+    len: usize,
     /// Pages as they were when the checkpoint began.
     kept: BTreeMap<usize, Box<[T]>>,
     /// How many entries there were then.
@@ -42,8 +42,8 @@ pub(crate) struct Paged<T> {
 impl<T: Copy> Paged<T> {
     pub fn new() -> Self {
         Paged {
-            entries: Chunked::new(),
-            marks: Vec::new(),
+            chunks: Vec::new(),
+            len: 0,
             kept: BTreeMap::new(),
             begun: 0,
             blocks: Vec::new(),
@@ -52,48 +52,50 @@ impl<T: Copy> Paged<T> {
     }
 
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.len
     }
 
     pub fn push(&mut self, value: T) {
-        let last = self.entries.len();
-        if last % CHUNK == 0 {
-            self.marks.push(Mark::default());
+        if self.len == self.chunks.len() * CHUNK {
+            let entries = vec![value; CHUNK].into_boxed_slice().try_into();
+            self.chunks.push(Chunk {
+                entries: entries.unwrap_or_else(|_| unreachable!("a chunk's length")),
+                changed: true,
+                awaited: 0,
+            });
         }
-        self.mark(last);
-        self.entries.push(value);
+        self.len += 1;
+        let last = self.len as u32 - 1;
+        self[last] = value;
     }
 
     /// As if it was written.
     pub fn touch(&mut self, index: u32) {
-        self.mark(index as usize);
+        let _ = &mut self[index];
     }
 
     /// Blocks that changed since the last checkpoint began.
     pub fn changed(&self) -> usize {
-        let blocks = self.marks.chunks(CHUNKS);
+        let blocks = self.chunks.chunks(CHUNKS);
         blocks.filter(|block| is_changed(block)).count()
     }
 
     /// Has the block written with the next checkpoint, changed or not.
     pub fn rewrite(&mut self, block: u64) {
         let first = usize::try_from(block).map_or(usize::MAX, |block| block.saturating_mul(CHUNKS));
-        if let Some(mark) = self.marks.get_mut(first) {
-            mark.changed = true;
+        if let Some(chunk) = self.chunks.get_mut(first) {
+            chunk.changed = true;
         }
     }
 
     /// A checkpoint begins: it takes what changed as it is now.
     pub fn begin(&mut self) {
-        self.begun = self.entries.len();
+        self.begun = self.len;
         (self.blocks, self.taken) = (Vec::new(), 0);
-        for (block, marks) in (0..).zip(self.marks.chunks_mut(CHUNKS)) {
-            if is_changed(marks) {
+        for (block, chunks) in (0..).zip(self.chunks.chunks_mut(CHUNKS)) {
+            if is_changed(chunks) {
                 self.blocks.push(block);
-                marks.fill(Mark {
-                    changed: false,
-                    awaited: u16::MAX,
-                });
+                mark(chunks, false, u16::MAX);
             }
         }
     }
@@ -107,13 +109,11 @@ impl<T: Copy> Paged<T> {
         let mut taken = Vec::with_capacity(end - first);
         for page in (first..end).step_by(PAGE) {
             let kept = self.kept.remove(&page);
-            let entries = kept
-                .as_deref()
-                .unwrap_or_else(|| self.entries.part(page, PAGE));
+            let entries = kept.as_deref().unwrap_or_else(|| self.page(page));
             taken.extend_from_slice(&entries[..PAGE.min(end - page)]);
         }
-        let marks = self.marks[first / CHUNK..].iter_mut().take(CHUNKS);
-        marks.for_each(|mark| mark.awaited = 0);
+        let chunks = self.chunks[first / CHUNK..].iter_mut().take(CHUNKS);
+        chunks.for_each(|chunk| chunk.awaited = 0);
         Some((u64::from(block), taken))
     }
 
@@ -121,58 +121,65 @@ impl<T: Copy> Paged<T> {
     pub fn abandon(&mut self) {
         self.kept.clear();
         for block in std::mem::take(&mut self.blocks) {
-            let first = block as usize * CHUNKS;
-            let marks = self.marks[first..].iter_mut().take(CHUNKS);
-            marks.for_each(|mark| {
-                *mark = Mark {
-                    changed: true,
-                    awaited: 0,
-                }
+            let chunks = self.chunks.iter_mut().skip(block as usize * CHUNKS);
+            chunks.take(CHUNKS).for_each(|chunk| {
+                (chunk.changed, chunk.awaited) = (true, 0);
             });
         }
     }
 
     /// All entries are as the last checkpoint has them.
     pub fn forget_changes(&mut self) {
-        self.marks.fill(Mark::default());
+        mark(&mut self.chunks, false, 0);
     }
 
-    fn mark(&mut self, index: usize) {
-        let mark = &mut self.marks[index / CHUNK];
-        mark.changed = true;
-        let page = 1 << (index % CHUNK / PAGE);
-        if mark.awaited & page != 0 {
-            mark.awaited &= !page;
-            self.keep(index);
-        }
-    }
-
+    /// An entry of a chunk that the checkpoint under way has yet to take is about to change.
     #[cold]
     fn keep(&mut self, index: usize) {
         let page = index - index % PAGE;
+        let bit = 1 << (index % CHUNK / PAGE);
+        let chunk = &mut self.chunks[index / CHUNK];
+        let is_awaited = chunk.awaited & bit != 0;
+        chunk.awaited &= !bit;
         // What is written behind the end when the checkpoint began is no part of it.
-        if page < self.begun {
-            self.kept.insert(page, self.entries.part(page, PAGE).into());
+        if is_awaited && page < self.begun {
+            self.kept.insert(page, self.page(page).into());
         }
+    }
+
+    fn page(&self, first: usize) -> &[T] {
+        &self.chunks[first / CHUNK].entries[first % CHUNK..][..PAGE]
     }
 }
 
-fn is_changed(marks: &[Mark]) -> bool {
-    marks.iter().any(|mark| mark.changed)
+fn mark<T>(chunks: &mut [Chunk<T>], changed: bool, awaited: u16) {
+    for chunk in chunks {
+        (chunk.changed, chunk.awaited) = (changed, awaited);
+    }
+}
+
+fn is_changed<T>(chunks: &[Chunk<T>]) -> bool {
+    chunks.iter().any(|chunk| chunk.changed)
 }
 
 impl<T> Index<u32> for Paged<T> {
     type Output = T;
 
     fn index(&self, index: u32) -> &T {
-        &self.entries[index as usize]
+        debug_assert!((index as usize) < self.len);
+        &self.chunks[index as usize / CHUNK].entries[index as usize % CHUNK]
     }
 }
 
 impl<T: Copy> IndexMut<u32> for Paged<T> {
     fn index_mut(&mut self, index: u32) -> &mut T {
-        self.mark(index as usize);
-        &mut self.entries[index as usize]
+        debug_assert!((index as usize) < self.len);
+        if self.chunks[index as usize / CHUNK].awaited != 0 {
+            self.keep(index as usize);
+        }
+        let chunk = &mut self.chunks[index as usize / CHUNK];
+        chunk.changed = true;
+        &mut chunk.entries[index as usize % CHUNK]
     }
 }
 
