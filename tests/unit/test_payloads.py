@@ -87,3 +87,22 @@ async def test_few_batches_are_read_at_the_same_time(core: CoreJournal) -> None:
         assert reply.render(found)
     assert journal.waiting_most == READ_AT_ONCE
     assert payloads.memory_bytes <= max(map(len, core.batches.values()))
+
+
+async def test_a_purge_waits_for_the_reads_under_way_of_what_it_takes_away(core: CoreJournal) -> None:
+    core.enqueue("q", "read meanwhile")
+    reply = received(core, 1)
+    [lsn] = reply.lsns
+    journal = Slow(core.batches)
+    payloads = Payloads(journal, memory_bytes_max=1)
+    load = asyncio.create_task(payloads.load(reply))
+    await until(lambda: journal.waiting == 1)
+    await asyncio.wait_for(payloads.unread(lsn), 5)  # what is read lies behind
+    purge = asyncio.create_task(payloads.unread(lsn + 1))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not purge.done()
+    journal.go.set()
+    await asyncio.wait_for(purge, 5)
+    assert load.done()
+    assert reply.render(await load) == reply.render({lsn: core.batches[lsn]})
