@@ -23,9 +23,9 @@ def new_parser(**limits: int) -> Parser:
 class CoreJournal:
     """What a partition does, without waiting: step, keep the batch, render."""
 
-    def __init__(self) -> None:
+    def __init__(self, segment_bytes: int = 64 << 20) -> None:
         self.parser = new_parser()
-        self.engine = Engine(0)
+        self.engine = Engine(0, segment_bytes=segment_bytes)
         self.now_ms = NOW_MS
         self.batches: dict[int, bytes] = {}
         self.keep(self.engine.fence(self.now_ms, bytes(range(32))))

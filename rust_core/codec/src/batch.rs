@@ -14,7 +14,7 @@ mod fault;
 mod header;
 
 pub use decode::{Batch, View, verify};
-pub use draft::Draft;
+pub use draft::{Draft, assert_accounted};
 pub use fault::Fault;
 pub use header::{HEADER_BYTES, Header};
 

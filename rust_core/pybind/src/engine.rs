@@ -8,7 +8,7 @@ use crate::command::Command;
 use crate::errors;
 use crate::reply::Reply;
 use crate::step::Step;
-use codec::batch::{Draft, FRAME_BYTES, View};
+use codec::batch::{self, Draft, FRAME_BYTES, View};
 use codec::blob::Pieces;
 use codec::chain::Chain;
 use codec::hash::{BATCH_HASH_NONE, StateHasher};
@@ -95,6 +95,7 @@ impl Engine {
         if step.records.is_empty() {
             return Ok(None);
         }
+        batch::assert_accounted(&step.records, blobs);
         self.records.clear();
         step.records
             .iter()

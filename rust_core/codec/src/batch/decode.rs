@@ -136,7 +136,8 @@ fn check_blobs(records: &[Record], found: usize) -> Result<(), Malformed> {
     }
 }
 
-fn blob_bytes(record: &Record) -> u32 {
+/// What it brings.
+pub(super) fn blob_bytes(record: &Record) -> u32 {
     match record {
         Record::Enqueued(enqueued) => enqueued.blob_bytes,
         Record::Retried { error_bytes, .. }

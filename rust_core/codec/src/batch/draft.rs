@@ -2,9 +2,11 @@
 //! memory of its exact size.
 
 use super::FRAME_BYTES;
+use super::decode::blob_bytes;
 use super::header::{HEADER_BYTES, Header, Lengths};
 use crate::blob::{self, Pieces};
 use crate::hash::{self, BATCH_HASH_BYTES, BatchHash};
+use engine::record::Record;
 
 /// What a batch will hold.
 #[derive(Clone, Copy, Debug)]
@@ -57,4 +59,19 @@ impl Draft<'_> {
         let hash = self.write(&mut out);
         (out, hash)
     }
+}
+
+/// Each record has its own bytes: what decodes is not enough, since bytes that are of another record may be as many.
+///
+/// # Panics
+/// When a record brings other bytes than it says, or when there are more than the records say.
+pub fn assert_accounted(records: &[Record], blobs: &[Pieces<'_>]) {
+    let lengths = blobs.iter().map(|pieces| blob::length(pieces) as u64);
+    let mut lengths = lengths.filter(|&bytes| bytes > 0);
+    for record in records {
+        let bytes = u64::from(blob_bytes(record));
+        let brought = if bytes > 0 { lengths.next() } else { None };
+        assert_eq!(brought.unwrap_or(0), bytes, "{record:?} brings other bytes");
+    }
+    assert_eq!(lengths.next(), None, "bytes of no record");
 }

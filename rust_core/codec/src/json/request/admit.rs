@@ -154,10 +154,18 @@ impl Ask {
 
 fn plain(command: &Command, blobs_before: u32) -> Admitted {
     let mut command = command.clone();
-    if let Command::Enqueue { messages, .. } = &mut command {
-        for message in messages {
-            message.blob.index += blobs_before;
+    match &mut command {
+        Command::Enqueue { messages, .. } => {
+            for message in messages {
+                message.blob.index += blobs_before;
+            }
         }
+        Command::Move { moves } => {
+            for one in moves {
+                one.blob.index += blobs_before;
+            }
+        }
+        _ => {}
     }
     Admitted::Whole(command)
 }
