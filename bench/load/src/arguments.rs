@@ -10,7 +10,7 @@ pub struct Arguments {
     values: BTreeMap<String, String>,
 }
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "address",
     "key",
     "queue",
@@ -18,6 +18,7 @@ const NAMES: [&str; 8] = [
     "seconds",
     "payload-bytes",
     "batch",
+    "features",
     "ids",
 ];
 

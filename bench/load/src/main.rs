@@ -1,8 +1,10 @@
 //! Closed-loop load: `hanzo-load MODE --address host:port --connections N --seconds T ...`, one line of JSON out.
 //! Modes: `noop-get`, `noop-post` (the reference route), `enqueue`, `enqueue-batch`, `drain` (receive and ack).
+//! `--features on` gives each message a priority and a dedup id of its own.
 //! `--ids FILE` writes the ids that were acknowledged, or received and acked: the ledger that makes a figure count.
 
 mod arguments;
+mod body;
 mod fields;
 mod http;
 mod modes;
@@ -51,9 +53,9 @@ fn run(arguments: &Arguments) -> ExitCode {
 async fn all_connections(arguments: &Arguments) -> Tally {
     let plan = Rc::new(Plan::new(arguments));
     let workers: Vec<_> = (0..arguments.number("connections", 8))
-        .map(|_| {
+        .map(|number| {
             let (plan, mode) = (Rc::clone(&plan), arguments.mode.clone());
-            tokio::task::spawn_local(async move { modes::work(&mode, &plan).await })
+            tokio::task::spawn_local(async move { modes::work(&mode, &plan, number).await })
         })
         .collect();
     let mut total = Tally::default();

@@ -4,6 +4,7 @@ use std::io::Result;
 use std::time::Instant;
 
 use crate::arguments::Arguments;
+use crate::body::{self, Request};
 use crate::fields;
 use crate::http::{Connection, request};
 use crate::report::Tally;
@@ -15,6 +16,8 @@ pub struct Plan {
     queue: String,
     payload: String,
     batch: usize,
+    features: bool,
+    connections: usize,
     until: Instant,
 }
 
@@ -28,6 +31,8 @@ impl Plan {
             queue: arguments.text("queue", "bench"),
             payload: format!("\"{}\"", "x".repeat(payload_bytes.saturating_sub(2))),
             batch: arguments.number("batch", 100),
+            features: arguments.text("features", "off") == "on",
+            connections: arguments.number("connections", 8),
             until: Instant::now() + arguments.duration(),
         }
     }
@@ -41,42 +46,32 @@ impl Plan {
     }
 }
 
-/// Runs one worker of `mode`.
-pub async fn work(mode: &str, plan: &Plan) -> Tally {
+/// Runs worker `number` of `mode`.
+pub async fn work(mode: &str, plan: &Plan, number: usize) -> Tally {
     let mut tally = Tally::default();
-    let outcome = match mode {
-        "noop-get" => repeat(plan, plan.request("GET", "/noop", b""), 200, 1, &mut tally).await,
-        "noop-post" => {
-            repeat(
-                plan,
-                plan.request("POST", "/noop", single(plan).as_bytes()),
-                200,
-                1,
-                &mut tally,
-            )
-            .await
-        }
-        "enqueue" => {
-            let request = plan.request(
-                "POST",
-                &plan.messages_target("messages"),
-                single(plan).as_bytes(),
-            );
-            repeat(plan, request, 201, 1, &mut tally).await
-        }
+    let (method, target, body, status, messages) = match mode {
+        "noop-get" => ("GET", "/noop".to_owned(), String::new(), 200, 1),
+        "noop-post" => ("POST", "/noop".to_owned(), single(plan), 200, 1),
+        "enqueue" => (
+            "POST",
+            plan.messages_target("messages"),
+            single(plan),
+            201,
+            1,
+        ),
         "enqueue-batch" => {
             let target = plan.messages_target("messages/batch");
-            repeat(
-                plan,
-                plan.request("POST", &target, batch(plan).as_bytes()),
-                200,
-                plan.batch,
-                &mut tally,
-            )
-            .await
+            ("POST", target, batch(plan), 200, plan.batch)
         }
-        "drain" => drain(plan, &mut tally).await,
+        "drain" => ("", String::new(), String::new(), 0, 0),
         _ => panic!("unknown mode {mode}"),
+    };
+    let outcome = if mode == "drain" {
+        drain(plan, &mut tally).await
+    } else {
+        let bytes = plan.request(method, &target, body.as_bytes());
+        let request = Request::new(bytes, number, plan.connections);
+        repeat(plan, request, status, messages, &mut tally).await
     };
     if let Err(error) = outcome {
         tally.fail(error.to_string());
@@ -85,19 +80,19 @@ pub async fn work(mode: &str, plan: &Plan) -> Tally {
 }
 
 fn single(plan: &Plan) -> String {
-    format!("{{\"payload\":{}}}", plan.payload)
+    body::message(&plan.payload, plan.features, 0)
 }
 
 fn batch(plan: &Plan) -> String {
-    format!(
-        "{{\"messages\":[{}]}}",
-        vec![single(plan); plan.batch].join(",")
-    )
+    let messages: Vec<String> = (0..plan.batch)
+        .map(|number| body::message(&plan.payload, plan.features, number))
+        .collect();
+    format!("{{\"messages\":[{}]}}", messages.join(","))
 }
 
 async fn repeat(
     plan: &Plan,
-    request: Vec<u8>,
+    mut request: Request,
     status: u16,
     messages: usize,
     tally: &mut Tally,
@@ -105,7 +100,7 @@ async fn repeat(
     let mut connection = Connection::open(&plan.address).await?;
     while Instant::now() < plan.until {
         let sent = Instant::now();
-        let got = connection.send(&request).await?;
+        let got = connection.send(request.next()).await?;
         let ids = fields::strings(connection.body(), "id");
         if got == status
             && (ids.len() == messages || ids.is_empty() && connection.body().is_empty())
