@@ -16,13 +16,15 @@ TYPESCRIPT := sdk/typescript
 TYPESCRIPT_DEPS := $(TYPESCRIPT)/node_modules/.installed
 TYPESCRIPT_BUILT := $(TYPESCRIPT)/build/.built
 LOAD := target/release/hanzo-load
+PEERS := target/peers/.installed
+COMPARISONS := singles batches batches-200-bytes consumers memory
 
 RUST_SOURCES := $(shell find rust_core -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.yaml')
 TYPESCRIPT_SOURCES := $(shell cd $(TYPESCRIPT) && find src test conformance examples scripts *.json -type f | sed s,^,$(TYPESCRIPT)/,)
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test example bench recovery faults scale trim fuzz property schemathesis sim mutants docs format lock clean
+.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test example bench bench-peers recovery faults scale trim fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,9 +78,14 @@ wheel-test: $(WHEEL) ## Install the wheel alone into a fresh environment, serve,
 example: $(CORE) ## Run the webhook example: real input, a killed consumer, a poison message
 	$(BIN)/python -m examples.webhooks
 
-bench: $(CORE) $(LOAD) ## Measure every figure of the README and check the ledgers (BENCH_ARGS=--quick for a short run)
+bench: $(CORE) $(LOAD) ## Measure every figure and check the ledgers, with the peers that are there (BENCH_ARGS=--quick for a short run)
 	$(BIN)/python -m bench $(BENCH_ARGS)
+	$(BIN)/python -m bench.report
 	$(BIN)/pytest bench --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
+
+bench-peers: $(CORE) $(LOAD) $(PEERS) ## Bring Redis, RabbitMQ, PostgreSQL, BullMQ and taskiq into target/peers, and measure side by side
+	$(BIN)/python -m bench --only $(COMPARISONS) $(BENCH_ARGS)
+	$(BIN)/python -m bench.report
 
 recovery: $(CORE) ## Measure a start after kill -9 with a million queued, and what checkpoints cost (RECOVERY_ARGS="--messages 10000000")
 	$(BIN)/python -m bench.recovery $(RECOVERY_ARGS)
@@ -110,9 +117,10 @@ sim: ## Simulate clusters from fresh seeds, held against a model (SIM_SECONDS=60
 mutants: ## Change the engine in many small ways and see that a test notices each (MUTANTS_ARGS="-f '*/rate.rs'")
 	scripts/mutants $${MUTANTS_ARGS:-}
 
-docs: $(DEPS) ## Renew the reference pages and the parts of the SDKs that are generated from spec/
+docs: $(CORE) ## Renew the reference pages and the parts of the SDKs made of spec/, and the pages and plots made of bench/results
 	$(BIN)/python scripts/generate_reference.py
 	$(BIN)/python scripts/generate_sdk.py
+	$(BIN)/python -m bench.report
 
 format: $(DEPS) ## Format the Rust and fix what ruff can fix
 	cargo fmt --all
@@ -150,3 +158,7 @@ $(WHEEL): $(CORE) $(PYTHON_SOURCES) README.md LICENSE
 
 $(LOAD): $(LOAD_SOURCES)
 	cargo build --release --locked --quiet -p hanzo-load
+
+$(PEERS): scripts/setup-peers bench/peers/requirements.txt bench/peers/package-lock.json
+	scripts/setup-peers target/peers $(PYTHON)
+	@touch $@

@@ -1,6 +1,7 @@
-"""Runs the load generator (bench/load, in Rust) and keeps the ledger of what it was told.
+"""Runs what sends and takes messages, and keeps the ledger of what it was told: hanzo-load (bench/load, in Rust) for
+the product over HTTP, bench.peers.drive for each server through its Python client.
 
-A generator in the language of the server would share its limits; this one costs a few microseconds a request.
+A generator in the language of the server would share its limits; hanzo-load costs a few microseconds a request.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +25,7 @@ class LedgerBroken(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the generator."""
+    """One run of a generator."""
 
     requests: int
     messages: int
@@ -43,15 +45,22 @@ class Run:
 
 async def generate(mode: str, address: str, **options: object) -> Run:
     """Runs `hanzo-load MODE`; raises RuntimeError when a request was not answered as hoped for."""
+    return await run_generator([str(BINARY), mode, "--address", address], options)
+
+
+async def run_generator(
+    words: list[str], options: Mapping[str, object], environment: Mapping[str, str] | None = None
+) -> Run:
+    """Runs a command that prints a report and writes the ids it was told to the file `--ids`."""
     with tempfile.TemporaryDirectory(prefix="hanzo-load-") as directory:
         ids_path = Path(directory) / "ids"
-        words = [str(BINARY), mode, "--address", address, "--ids", str(ids_path)]
+        command = [*words, "--ids", str(ids_path)]
         for name, value in options.items():
-            words += [f"--{name.replace('_', '-')}", str(value)]
-        process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+            command += [f"--{name.replace('_', '-')}", str(value)]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environment)
         out, _ = await process.communicate()
         if process.returncode != 0:
-            raise RuntimeError(f"hanzo-load {mode} failed: {out.decode()}")
+            raise RuntimeError(f"{' '.join(command)} failed: {out.decode()}")
         report = json.loads(out)
         fields = {name: report[name] for name in ("requests", "messages", "seconds", "p50_ms", "p99_ms")}
         return Run(**fields, ids=ids_path.read_text().split())
