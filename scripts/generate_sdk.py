@@ -5,8 +5,10 @@ Run by `make docs`; a test compares the files with what is generated here. The c
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,18 @@ ENUMS: dict[str, tuple[str, str]] = {
 }
 
 
+def _operations() -> dict[str, str]:
+    """Of each request that an SDK makes, `METHOD path` with `*` for what it names: its operation."""
+    paths = _openapi()["paths"]
+    return {
+        f"{method.upper()} {re.sub('{[^}]*}', '*', path.removeprefix('/v1/'))}": operation["operationId"]
+        for path, methods in paths.items()
+        if path.startswith("/v1/")
+        for method, operation in methods.items()
+        if method in ("get", "post", "put", "patch", "delete")
+    }
+
+
 def python_file() -> str:
     """The Python SDK's."""
     lines = [f'"""Codes, limits and enums. {NOTICE}"""', "", "from typing import Literal", ""]
@@ -51,6 +65,8 @@ def python_file() -> str:
     lines += ["", *_python_type("Code", _errors(), "A code of spec/errors.toml.")]
     for name, (about, _) in ENUMS.items():
         lines += ["", *_python_type(name, _enum(name), about)]
+    lines += ["", "OPERATIONS = {", *(f'    "{request}": "{name}",' for request, name in _operations().items()), "}"]
+    lines += ['"""Of each request, `METHOD path` with `*` for what it names: its operation in spec/openapi.yaml."""']
     return "\n".join(lines) + "\n"
 
 
@@ -75,6 +91,11 @@ def typescript_file() -> str:
     for name, (about, _) in ENUMS.items():
         values = " | ".join(f"'{value}'" for value in _enum(name))
         lines += ["", f"/** {about} */", f"export type {name} = {values};"]
+    lines += ["", "/** @internal Of each request, `METHOD path` with `*` for what it names: its operation. */"]
+    lines += ["export const OPERATIONS = {"]
+    lines += [f"  '{request}': '{name}'," for request, name in _operations().items()]
+    lines += ["} as const;", "", "/** An operation of the API, by its id in openapi.yaml. */"]
+    lines += ["export type Operation = (typeof OPERATIONS)[keyof typeof OPERATIONS];"]
     return "\n".join(lines) + "\n"
 
 
@@ -103,6 +124,12 @@ def go_file() -> str:
     for enum, (about, _) in ENUMS.items():
         if kind := GO_ENUMS.get(enum, enum):
             lines += _go_enum(kind, about, _enum(enum))
+    lines += ["", "// operations: of each request, METHOD and path with * for what it names, its operation."]
+    lines += ["var operations = map[string]string{"]
+    width = max(map(len, _operations())) + 3
+    quoted = {f'"{request}":': name for request, name in _operations().items()}
+    lines += [f'\t{request:<{width}} "{name}",' for request, name in quoted.items()]
+    lines += ["}"]
     return "\n".join(lines) + "\n"
 
 
@@ -130,9 +157,14 @@ def _limits() -> list[tuple[str, int, str]]:
     return [(name, table[name]["value"], table[name]["unit"]) for name in LIMITS]
 
 
+@cache
+def _openapi() -> Any:
+    return yaml.safe_load((ROOT / "spec/openapi.yaml").read_text())
+
+
 def _enum(name: str) -> list[str]:
     """The values that openapi.yaml lists at the place of this enum."""
-    node: Any = yaml.safe_load((ROOT / "spec/openapi.yaml").read_text())
+    node = _openapi()
     kind, _, rest = ENUMS[name][1].partition("/")
     node = node[kind]
     if kind == "paths":

@@ -3,6 +3,7 @@
 from hanzo_queues import (
     AckResult,
     AsyncQueues,
+    Called,
     DeadLetter,
     DoneMessage,
     EnqueueResult,
@@ -34,6 +35,7 @@ from hanzo_queues import (
 __all__ = [
     "AckResult",
     "AsyncQueues",
+    "Called",
     "DeadLetter",
     "DoneMessage",
     "EnqueueResult",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hanzo_queues import errors as errors
     from hanzo_queues.client.async_queues import AsyncQueues as AsyncQueues
+    from hanzo_queues.client.called import Called as Called
     from hanzo_queues.client.config import QueueConfig as QueueConfig
     from hanzo_queues.client.explanation import Explanation as Explanation
     from hanzo_queues.client.explanation import Reason as Reason
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AckResult": "client.models",
     "AsyncQueues": "client.async_queues",
+    "Called": "client.called",
     "DeadLetter": "client.models",
     "DoneMessage": "client.models",
     "EnqueueResult": "client.models",

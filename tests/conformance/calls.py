@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from hanzo_queues import AsyncQueues, Message, errors
+from hanzo_queues import AsyncQueues, Called, Message, errors
 from hanzo_queues.client.config import NAMES, Names
 from hanzo_queues.client.models import Peeked, Received
 from hanzo_queues.client.sweeps import FILTER
@@ -170,6 +170,18 @@ def error(raised: BaseException) -> dict[str, Any]:
     if isinstance(raised, ValueError | TypeError):
         return {"error": "invalid"}
     raise raised
+
+
+def told(called: Called) -> dict[str, Any]:
+    """What the hook was told, as the vectors say it."""
+    assert 0 <= called.seconds < 60
+    return {
+        "operation": called.operation,
+        "queue": called.queue,
+        "messages": called.messages,
+        "attempts": called.attempts,
+        "error": None if called.error is None else error(called.error),
+    }
 
 
 def _snake(name: str) -> str:

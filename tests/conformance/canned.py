@@ -71,6 +71,8 @@ class CannedConnection:
         """What was sent, attempt by attempt."""
         return [(asked.method, asked.target, asked.body) for asked in self.asked]
 
+    def abandon(self) -> None: ...
+
     async def close(self) -> None:
         assert not self._responses, f"not asked for: {self._responses}"
 

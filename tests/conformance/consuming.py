@@ -23,7 +23,7 @@ async def consume(live: Live, arguments: dict[str, Any]) -> dict[str, Any]:
     handled: list[dict[str, Any]] = []
     kills: list[asyncio.Task[None]] = []
 
-    async with AsyncQueues(live.api_key, url=live.url) as client:
+    async with live.connect() as client:
 
         def note(event: Handled) -> None:
             message = event.message
@@ -33,6 +33,8 @@ async def consume(live: Live, arguments: dict[str, Any]) -> dict[str, Any]:
                     "outcome": event.outcome,
                     "deliveries": message.deliveries,
                     "traceparent": message.traceparent,
+                    "running": event.running,
+                    "concurrency": event.concurrency,
                 }
             )
             if len(handled) == arguments.get("killAfter"):
@@ -77,6 +79,10 @@ async def do(client: AsyncQueues, message: Message, script: list[dict[str, Any]]
             raise Limited(step["delay"])
         case "ack":
             await client.ack(message, result=step["result"], enqueue=step.get("enqueue", ()))
+            return None
+        case "lose":
+            await client.purge(message.queue)
+            await asyncio.sleep(30)
             return None
         case unknown:
             raise AssertionError(f"no such deed: {unknown}")

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from examples.local_server import LocalServer
+from hanzo_queues import AsyncQueues
 
 
 @dataclass(frozen=True)
 class Live:
-    url: str
-    api_key: str
+    """`connect` makes a client of it."""
+
+    connect: Callable[[], AsyncQueues]
     kill_and_start: Callable[[], None]
 
     async def kill(self) -> None:
@@ -37,7 +39,7 @@ def live_server() -> Iterator[Live]:
             with urllib.request.urlopen(urllib.request.Request(control, method="POST"), timeout=90):
                 pass
 
-        yield Live(url, os.environ["CONFORMANCE_KEY"], ask)
+        yield Live(lambda: AsyncQueues(os.environ["CONFORMANCE_KEY"], url=url), ask)
         return
     with LocalServer() as server:
 
@@ -45,4 +47,4 @@ def live_server() -> Iterator[Live]:
             server.kill()
             server.start()
 
-        yield Live(server.url, server.api_key, kill_and_start)
+        yield Live(lambda: AsyncQueues(server.api_key, url=server.url), kill_and_start)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hanzo_queues import AsyncQueues
+from hanzo_queues import AsyncQueues, Called
 from hanzo_queues.client.retry import RetryPolicy
 from hanzo_queues.client.scaling import Scale, Seen
 from tests.conformance import calls
@@ -35,6 +35,13 @@ def check(step: dict[str, Any], became: dict[str, Any]) -> None:
     assert not differences(expected, became)
 
 
+def check_told(expected: dict[str, Any], events: list[Called]) -> None:
+    """What the hook was told, where the vector says so."""
+    found = [calls.told(event) for event in events]
+    assert len(found) == len(expected.get("told", found))
+    assert not differences(expected.get("told", []), found[: len(expected.get("told", []))])
+
+
 def check_request(expected: dict[str, Any], asked: Asked) -> None:
     assert not differences(expected, asked.told(), whole=True)
 
@@ -49,12 +56,15 @@ def check_headers(asked: Asked) -> None:
 async def test_wire(vector: Vector) -> None:
     steps = resolved(vector.body["steps"], vector.values)
     exchanges = [exchange for step in steps for exchange in step["exchanges"]]
+    events: list[Called] = []
     async with (
         canned_server([exchange["response"] for exchange in exchanges]) as (url, asked),
-        AsyncQueues("test-key", url=url, retries_max=0) as client,
+        AsyncQueues("test-key", url=url, retries_max=0, on_call=events.append) as client,
     ):
         for step in steps:
+            events.clear()
             check(step, await outcome(client, step))
+            check_told(step, events)
     assert len(asked) == len(exchanges)
     for exchange, request in zip(exchanges, asked, strict=True):
         check_request(exchange["request"], request)
@@ -72,12 +82,13 @@ async def test_retry(vector: Vector) -> None:
         delays.append(delay)
 
     connection = CannedConnection(body["responses"])
-    client = AsyncQueues("test-key", url="http://stand-in", retries_max=retries_max)
-    client._connection = connection  # type: ignore[assignment]
+    events: list[Called] = []
+    client = AsyncQueues("test-key", retries_max=retries_max, on_call=events.append, connect=lambda: connection)
     client._transport._sleep = sleep
     client._transport._policy = RetryPolicy(retries_max, chance=lambda: jitter.pop(0) if jitter else 1.0)
     check(body, await outcome(client, body))
     await client.close()
+    check_told(body, events)
     assert delays == pytest.approx(body["delays"])
     assert len(set(connection.asked_bytes())) == 1
 
@@ -87,8 +98,8 @@ async def test_sharing(vector: Vector) -> None:
     body = resolved(vector.body, vector.values)
     connection = CannedConnection([exchange["response"] for exchange in body["exchanges"]])
     connection.held = asyncio.Event()
-    client = AsyncQueues("test-key", url="http://stand-in")
-    client._connection = connection  # type: ignore[assignment]
+    events: list[Called] = []
+    client = AsyncQueues("test-key", on_call=events.append, connect=lambda: connection)
     client._transport._sleep = _at_once
     running = []
     for call in (body["first"], *body["then"]):
@@ -100,6 +111,7 @@ async def test_sharing(vector: Vector) -> None:
     await client.close()
     for expected, became in zip(body["outcomes"], ended, strict=True):
         check(expected, became)
+    check_told(body, events)
     for exchange, request in zip(body["exchanges"], connection.asked, strict=True):
         check_request(exchange["request"], request)
 

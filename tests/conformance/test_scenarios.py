@@ -24,8 +24,13 @@ def live() -> Iterator[Live]:
 
 @pytest.mark.parametrize("vector", vectors_of("scenario"), ids=lambda vector: vector.id)
 async def test_scenario(vector: Vector, live: Live) -> None:
+    await play(vector, live)
+
+
+async def play(vector: Vector, live: Live) -> None:
+    """Its steps, in order."""
     names = {**vector.values, **{queue: f"{queue}-{uuid.uuid4().hex}" for queue in vector.body["queues"]}}
-    async with AsyncQueues(live.api_key, url=live.url) as client:
+    async with live.connect() as client:
         for number, step in enumerate(vector.body["steps"]):
             became = await _became(client, live, step, names)
             expected = resolved({name: step[name] for name in ("returns", "raises") if name in step}, names)

@@ -74,8 +74,9 @@ class StandIn:
                 self._more.clear()
                 await self._more.wait()
 
-    async def close(self) -> None:
-        pass
+    def abandon(self) -> None: ...
+
+    async def close(self) -> None: ...
 
     async def sleep(self, delay: float) -> None:
         self.slept.append(delay)
@@ -83,8 +84,7 @@ class StandIn:
 
     def client(self, *, retries_max: int = 8, batch_entries_max: int = 100) -> AsyncQueues:
         """A client that asks this stand-in, and does not wait between tries."""
-        client = AsyncQueues("key", url="http://stand-in", batch_entries_max=batch_entries_max)
-        client._connection = self  # type: ignore[assignment]
+        client = AsyncQueues("key", batch_entries_max=batch_entries_max, connect=lambda: self)
         client._transport._sleep = self.sleep
         client._transport._policy = RetryPolicy(retries_max, chance=lambda: 1.0)
         return client

@@ -337,3 +337,37 @@ def test_error_texts_fit_the_limit() -> None:
     assert text.endswith("[truncated]")
     assert truncated("short") == "short"
     assert truncated("\ud800") == "?"
+
+
+async def test_an_ordering_key_stays_serial_here_when_a_handler_that_lost_its_lease_runs_on() -> None:
+    """A plain function can't be interrupted: the server has let go of its key, and the next delivery arrives."""
+    broker = Broker(visibility_timeout=0.03)
+    broker.extend_error = {"code": "lease_lost", "detail": "it ended"}
+    client = broker.client()
+    log: list[str] = []
+    returns = threading.Event()
+    outcomes: list[str] = []
+
+    def note(handled: Handled) -> None:
+        outcomes.append(handled.outcome)
+
+    @client.consumer("q", on_handled=note, on_error=lambda *_: None)
+    def work(received: Message) -> None:
+        log.append(f"begin {received.deliveries}")
+        if received.deliveries == 1:
+            returns.wait(10)
+        log.append(f"end {received.deliveries}")
+
+    broker.messages.put_nowait(message(1, orderingKey="k"))
+    async with running(client):
+        await broker.until(lambda: bool(broker.extends))
+        broker.extend_error = None
+        again = message(1, orderingKey="k", deliveries=2, receipt="again")
+        broker.messages.put_nowait(again)
+        broker.messages.put_nowait(message(2, orderingKey="other", deliveries=3))
+        await broker.until(lambda: len(broker.acks) == 1)
+        assert log == ["begin 1", "begin 3", "end 3"], "another key goes on"
+        returns.set()
+        await broker.until(lambda: len(broker.acks) == 2)
+    assert log[3:] == ["end 1", "begin 2", "end 2"]
+    assert sorted(outcomes) == ["acked", "acked", "lease_lost"]

@@ -6,9 +6,12 @@ requests (coalescer), requests to answers (transport), answers to values (models
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+from hanzo_queues.client.connection import Carrier
 from hanzo_queues.client.groups import GroupCalls
 from hanzo_queues.client.lease_calls import LeaseCalls
 from hanzo_queues.client.message_calls import MessageCalls
@@ -27,6 +30,9 @@ class AsyncQueues(QueueCalls, MessageCalls, LeaseCalls, GroupCalls, SweepCalls, 
     timeout            seconds a request may take, a long poll's wait not counted; default 30
     retries_max        tries after a first one that failed in a way that can pass; default 8 (10 s of waiting at most)
     batch_entries_max  concurrent calls that share one request, at most; default 100
+    on_call            called with a `Called` when a request has ended, for metrics, in the event loop of the client
+    traceparent        tells the W3C trace context of what runs now, or None, for messages that are enqueued without one
+    connect            makes what carries requests in place of HTTP, as `hanzo_queues.testing` does; default: HTTP
 
     Every method raises a `QueuesError`: an `ApiError` of the server, or `ServerUnreachable` when no answer came.
     The client repeats by itself what is safe to repeat. Close it, or use it as `async with AsyncQueues() as queues`.
@@ -45,6 +51,15 @@ class AsyncQueues(QueueCalls, MessageCalls, LeaseCalls, GroupCalls, SweepCalls, 
         """
         with self._runs.begun() as stopping:
             await run_consumers(self, tuple(self._registrations), stopping, seconds(grace), signals)
+
+    @contextmanager
+    def connected(self, connect: Callable[[], Carrier]) -> Iterator[None]:
+        """Within the block requests are carried otherwise: see `hanzo_queues.testing.Broker.serving`."""
+        before, self._connection = self._connection, connect()
+        try:
+            yield
+        finally:
+            self._connection = before
 
     async def close(self) -> None:
         """Ends the consumers and the connections. Calls still waiting raise ClientClosed."""

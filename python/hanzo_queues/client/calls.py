@@ -7,13 +7,15 @@ its parts do, each with its own verbs (queue_calls, message_calls, lease_calls, 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from hanzo_queues.client import requests
 from hanzo_queues.client.access import find_access
+from hanzo_queues.client.called import OnCall
 from hanzo_queues.client.coalescer import Coalescer, Entry
-from hanzo_queues.client.connection import Connection
+from hanzo_queues.client.connection import Carrier, Connection
 from hanzo_queues.client.leases import Leases
 from hanzo_queues.client.retry import RetryPolicy
 from hanzo_queues.client.spec import BATCH_ENTRIES_MAX
@@ -35,11 +37,17 @@ class Calls:
         timeout: float = TIMEOUT,
         retries_max: int = 8,
         batch_entries_max: int = BATCH_ENTRIES_MAX,
+        on_call: OnCall | None = None,
+        traceparent: Callable[[], str | None] | None = None,
+        connect: Callable[[], Carrier] | None = None,
     ) -> None:
         super().__init__()
         self.batch_entries_max = batch_entries_max
-        self._connection = Connection(find_access(url, api_key), USER_AGENT)
-        self._transport = Transport(self._exchange, RetryPolicy(retries_max), timeout=timeout, sleep=self._pause)
+        self._connection = Connection(find_access(url, api_key), USER_AGENT) if connect is None else connect()
+        self._transport = Transport(
+            self._exchange, RetryPolicy(retries_max), timeout=timeout, sleep=self._pause, on_call=on_call
+        )
+        self._traceparent = traceparent
         self._leases = Leases()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -75,6 +83,12 @@ class Calls:
         with suppress(TimeoutError):
             async with asyncio.timeout(delay):
                 await self._closing.wait()
+
+    def _traced(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The message, part of the trace that runs now, unless it says of which it is."""
+        if self._traceparent is None or message.get("traceparent") is not None:
+            return message
+        return {**message, "traceparent": self._traceparent()}
 
     def _enqueued(self, queue: str, entry: Entry[R]) -> asyncio.Future[R]:
         self._enter()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import aiohttp
 from multidict import CIMultiDict
@@ -31,6 +32,19 @@ class Answer:
     body: bytes
 
 
+class Carrier(Protocol):
+    """What carries the requests of a client: a `Connection`, or what stands for a server without one."""
+
+    async def exchange(self, method: str, target: str, body: bytes | None, within: float) -> Answer:
+        """`target` is the encoded path and query. Raises ServerUnreachable; `within`: seconds for all of it."""
+
+    def abandon(self) -> None:
+        """Lets go of what belongs to an event loop that has ended."""
+
+    async def close(self) -> None:
+        """Ends what is open."""
+
+
 class Connection:
     """A pool of connections to one server."""
 
@@ -48,7 +62,7 @@ class Connection:
         self._session: aiohttp.ClientSession | None = None
 
     async def exchange(self, method: str, target: str, body: bytes | None, within: float) -> Answer:
-        """`target` is the encoded path and query. Raises ServerUnreachable; `within`: seconds for all of it."""
+        """One request over HTTP."""
         session = self._session or self._open()
         headers = self._headers if body is None else self._headers_json
         limits = aiohttp.ClientTimeout(total=within, sock_connect=CONNECT_TIMEOUT)

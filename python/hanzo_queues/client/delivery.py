@@ -51,9 +51,13 @@ class Handling:
             delivery.handling = self
         self.running: asyncio.Task[None] | None = None
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether all its leases are lost: a batch goes on while one of its messages is still ours."""
+        return all(delivery.ended_by == "lease_lost" for delivery in self.deliveries)
+
     def cancel_if_lost(self) -> None:
-        """A batch goes on while one of its messages is still ours."""
-        if self.running is not None and all(delivery.ended_by == "lease_lost" for delivery in self.deliveries):
+        if self.running is not None and self.is_lost:
             self.running.cancel()
 
     def stop(self) -> None:

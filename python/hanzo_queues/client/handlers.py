@@ -46,6 +46,8 @@ class Handlers:
         self._unsettled: set[asyncio.Task[None]] = set()
         self._policy = RetryPolicy()
         self._leases = KeepAlive[Delivery](visibility_timeout, self._extend, self._lose, self._extension_failed)
+        self._keys: dict[str, asyncio.Task[None]] = {}
+        """Of each ordering key at work, its last call."""
         self._ended = (0.0, 0)
         """Since the last look: seconds that calls took, and their messages."""
         self.limit = options.bounds[0]
@@ -95,15 +97,29 @@ class Handlers:
     def _start(self, handling: Handling) -> None:
         self._running.add(handling)
         self._update_room()
-        handling.running = asyncio.get_running_loop().create_task(self._process(handling))
-        self._unsettled.add(handling.running)
-        handling.running.add_done_callback(self._unsettled.discard)
+        key = None if self._options.batch_size is not None else handling.deliveries[0].message.ordering_key
+        before = None if key is None else self._keys.get(key)
+        running = asyncio.get_running_loop().create_task(self._process(handling, before))
+        handling.running = running
+        self._unsettled.add(running)
+        running.add_done_callback(self._unsettled.discard)
+        if key is not None:
+            self._keys[key] = running
+            running.add_done_callback(lambda _: self._keys.pop(key) if self._keys[key] is running else None)
 
-    async def _process(self, handling: Handling) -> None:
+    async def _process(self, handling: Handling, before: asyncio.Task[None] | None) -> None:
+        """`before`: the last call of the same ordering key. The server lets go of a key when its message's lease is
+        lost; but a handler that can't be interrupted may still run here while the next delivery arrives."""
         began = time.monotonic()
         deliveries = handling.deliveries
         try:
-            outcomes = self._outcomes(await self._call(handling), len(deliveries))
+            if before is not None:
+                await asyncio.wait([before])
+                began = time.monotonic()
+            if handling.is_lost:  # while it waited for its turn
+                outcomes = [Outcome()] * len(deliveries)
+            else:
+                outcomes = self._outcomes(await self._call(handling), len(deliveries))
         except (KeyboardInterrupt, SystemExit):
             raise  # ends the whole program; the messages come again when their leases end
         except BaseException as error:
@@ -158,7 +174,9 @@ class Handlers:
         if error is not None and ended_as != "released":
             self._reports.failed(error, delivery.message)
         if self._options.on_handled is not None:
-            self._reports.handled(Handled(delivery.message, ended_as, took, error))
+            self._reports.handled(
+                Handled(delivery.message, ended_as, took, len(self._running), self.limit, error)
+            )
 
     async def _settle(self, delivery: Delivery, outcome: Outcome) -> tuple[HandledAs, BaseException | None]:
         """Goes on while the server is away and the lease, extended at a third, must still last: else work that is

@@ -105,7 +105,7 @@ class LeaseCalls(Calls):
         yours), PayloadTooLarge.
         """
         queue, message_id, receipt = self._leases.find(message)
-        follow_ups = [encode_message(one, follow_up=True) for one in enqueue]
+        follow_ups = [encode_message(self._traced(one), follow_up=True) for one in enqueue]
         if result is NOT_GIVEN and not follow_ups:
             entry: Entry[AckResult] = Entry(_lease(message_id, receipt), safe=True, kind="acks")
             acked = await self._settled(queue, entry)
@@ -121,8 +121,9 @@ class LeaseCalls(Calls):
         if follow_ups:
             fields.append(b'"enqueue":' + join(follow_ups))
         body = b"{" + b",".join(fields) + b"}"
+        target = message_target(message_id, "/ack")
         try:
-            return AckResult.of(await self._transport.call("POST", message_target(message_id, "/ack"), body, safe=True))
+            return AckResult.of(await self._transport.call("POST", target, body, safe=True, messages=1))
         except BatchAborted as error:
             error.results = batch_results(error.body)
             raise

@@ -74,6 +74,11 @@ class Leases:
         """Whether this lease, which is watched, was settled through this client."""
         return message.receipt not in self._watched
 
+    @property
+    def watches(self) -> bool:
+        """Whether a lease is watched: a handler has its message, or it is being settled."""
+        return bool(self._watched)
+
     def unwatch(self, message: Message) -> None:
         self._watched.discard(message.receipt)
 

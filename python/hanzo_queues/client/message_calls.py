@@ -62,12 +62,13 @@ class MessageCalls(Calls):
         metadata      a JSON object kept beside the payload
         ttl           seconds after which it is a dead letter; default the queue's
         max_retries   deliveries that may follow a failed first one; default the queue's
-        traceparent   the W3C trace context this is part of; the handler finds it in the message
+        traceparent   the W3C trace context this is part of; the handler finds it in the message. Default: what the
+                      client's `traceparent` says
 
         Raises QueueNotFound, QueuePaused, QueueFull, DedupMemoryFull, DedupConflict (the id was used with another
         payload), PayloadTooLarge, RequestInvalid, OutcomeUnknown (no dedup_id, and the answer was lost).
         """
-        body = encode_message(
+        message = self._traced(
             {
                 "payload": payload,
                 "priority": priority,
@@ -82,7 +83,7 @@ class MessageCalls(Calls):
                 "traceparent": traceparent,
             }
         )
-        entry: Entry[EnqueueResult] = Entry(body, safe=dedup_id is not None)
+        entry: Entry[EnqueueResult] = Entry(encode_message(message), safe=dedup_id is not None)
         return await self._enqueued(queue, entry)
 
     async def enqueue_batch(
@@ -95,12 +96,13 @@ class MessageCalls(Calls):
 
         Raises what `enqueue` raises, for the batch as a whole; an entry that is refused has an `error` instead.
         """
-        given = list(messages)
+        given = [self._traced(message) for message in messages]
         entries = join(encode_message(message) for message in given)
         body = b'{"messages":' + entries + (b',"atomic":true}' if atomic else b"}")
         safe = all(message.get("dedup_id") is not None for message in given)
+        target = queue_target(queue, "/messages/batch")
         try:
-            answer = await self._transport.call("POST", queue_target(queue, "/messages/batch"), body, safe=safe)
+            answer = await self._transport.call("POST", target, body, safe=safe, messages=len(given))
         except BatchAborted as error:
             error.results = batch_results(error.body)
             raise

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from hanzo_queues.client.access import find_access
 from hanzo_queues.client.async_queues import AsyncQueues
 from hanzo_queues.client.background import Background, new_event_loop
+from hanzo_queues.client.called import OnCall
+from hanzo_queues.client.connection import Carrier
 from hanzo_queues.client.leases import Leases
 from hanzo_queues.client.registration import DeclaresConsumers
 from hanzo_queues.client.running import GRACE
@@ -53,18 +56,27 @@ class Queues(DeclaresConsumers):
         timeout: float = TIMEOUT,
         retries_max: int = 8,
         batch_entries_max: int = BATCH_ENTRIES_MAX,
+        on_call: OnCall | None = None,
+        traceparent: Callable[[], str | None] | None = None,
+        connect: Callable[[], Carrier] | None = None,
     ) -> None:
         super().__init__()
-        access = find_access(url, api_key)  # now, so that what is missing is said where it is missing
+        if connect is None:
+            access = find_access(url, api_key)  # now, so that what is missing is said where it is missing
+            url, api_key = str(access.url), access.api_key
+        self._connect = connect
         self._leases = Leases()
 
         def make() -> AsyncQueues:
             client = AsyncQueues(
-                access.api_key,
-                url=str(access.url),
+                api_key,
+                url=url,
                 timeout=timeout,
                 retries_max=retries_max,
                 batch_entries_max=batch_entries_max,
+                on_call=on_call,
+                traceparent=traceparent,
+                connect=self._connect,
             )
             client._leases = self._leases  # a message received by one is settled by id through any
             return client
@@ -138,6 +150,17 @@ class Queues(DeclaresConsumers):
             client._registrations = self._registrations
             client._runs = self._runs
             await client.run(grace=grace, signals=signals)
+
+    @contextmanager
+    def connected(self, connect: Callable[[], Carrier]) -> Iterator[None]:
+        """Within the block requests are carried otherwise: see `hanzo_queues.testing.Broker.serving`."""
+        before = self._connect, self._background
+        self._connect, self._background = connect, Background(self._make, AsyncQueues.close)
+        try:
+            yield
+        finally:
+            self._background.close()
+            self._connect, self._background = before
 
     def close(self) -> None:
         """Ends the connections and the background thread. Calls still waiting raise ClientClosed."""

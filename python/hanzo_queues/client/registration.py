@@ -59,6 +59,10 @@ class Handled:
     message comes again when its lease ends."""
     handler_seconds: float
     """How long the handler ran, for a batch with all its messages."""
+    running: int
+    """Handlers of this consumer that run now."""
+    concurrency: int
+    """Handlers of this consumer that may run at once, now."""
     error: BaseException | None
     """What the handler raised, or what went wrong when settling."""
 

@@ -24,13 +24,13 @@ def enqueues_to(transport: Transport, queue: str) -> Send:
     async def send(batch: Batch) -> None:
         safe = all(entry.safe for entry in batch)
         if len(batch) == 1:
-            answer = await transport.call("POST", single, batch[0].body, safe=safe)
+            answer = await transport.call("POST", single, batch[0].body, safe=safe, messages=1)
             batch[0].resolve(EnqueueResult.of(answer))
             return
         failures, waited = 0, 0.0
         while batch:
             body = b'{"messages":' + join(entry.body for entry in batch) + b"}"
-            answer = await transport.call("POST", several, body, safe=safe)
+            answer = await transport.call("POST", several, body, safe=safe, messages=len(batch))
             failures += 1
             refused = _resolved(batch, answer["results"])
             last = _last_to_pass(refused)
@@ -79,7 +79,8 @@ def settlements_of(transport: Transport, queue: str) -> Send:
             b'"' + kind.encode() + b'":' + join(batch[index].body for index in indexes)
             for kind, indexes in kinds.items()
         )
-        answer = await transport.call("POST", target, b"{" + b",".join(fields) + b"}", safe=True)
+        body = b"{" + b",".join(fields) + b"}"
+        answer = await transport.call("POST", target, body, safe=True, messages=len(batch))
         for kind, indexes in kinds.items():
             for index, result in zip(indexes, answer[kind], strict=True):
                 if "error" in result:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from hanzo_queues.client.called import Called, OnCall, operation_of, tell
 from hanzo_queues.client.connection import Answer
 from hanzo_queues.client.retry import RetryPolicy
 from hanzo_queues.errors import BY_CODE, ApiError, OutcomeUnknown, QueuesError
@@ -45,11 +46,13 @@ class Transport:
         *,
         timeout: float = TIMEOUT,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        on_call: OnCall | None = None,
     ) -> None:
         self._exchange = exchange
         self._policy = policy
         self._timeout = timeout
         self._sleep = sleep
+        self._on_call = on_call
 
     async def back_off(self, failures: int, error: QueuesError, waited: float) -> float | None:
         """Waits before a repetition of what was refused, and tells how long; None: there is none, as for a request."""
@@ -66,25 +69,36 @@ class Transport:
         *,
         safe: bool,
         wait: float = 0.0,
+        messages: int = 0,
         policy: RetryPolicy | None = None,
     ) -> Any:
-        """The answer's JSON. `wait`: seconds the server may take on purpose. Raises QueuesError."""
-        policy = policy or self._policy
-        failures = 0
+        """The answer's JSON. `wait`: seconds the server may take on purpose; `messages`: how many it is about. Raises
+        QueuesError."""
+        tries = _Tries(self._exchange, method, target, body, self._timeout + wait)
+        if self._on_call is None:
+            return await self._repeat(tries, safe, policy or self._policy)
+        began, answer, raised = time.monotonic(), None, None
+        try:
+            answer = await self._repeat(tries, safe, policy or self._policy)
+            return answer
+        except BaseException as error:
+            raised = error
+            raise
+        finally:
+            operation, queue = operation_of(method, target)
+            if operation == "receive" and answer is not None:
+                messages = len(answer["messages"])
+            took = time.monotonic() - began
+            tell(self._on_call, Called(operation, queue, messages, tries.number, took, raised))
+
+    async def _repeat(self, tries: _Tries, safe: bool, policy: RetryPolicy) -> Any:
         waited = 0.0
         doubt = False
         while True:
             try:
-                answer = await self._exchange(method, target, body, self._timeout + wait)
-                if answer.status < 300:
-                    return orjson.loads(answer.body)
-                raise error_of(answer)
-            except orjson.JSONDecodeError as error:
-                text = "the answer is not JSON: is this the URL of a Hanzo Queues server?"
-                raise ApiError(text, outcome="unknown") from error
+                return await tries.next()
             except QueuesError as error:
-                failures += 1
-                delay = policy.next_delay(failures, error, safe=safe, waited=waited)
+                delay = policy.next_delay(tries.number, error, safe=safe, waited=waited)
                 if doubt:
                     error.outcome = "unknown"  # whatever the last try met, an earlier one may have been carried out
                 if delay is None:
@@ -94,6 +108,30 @@ class Transport:
                 doubt = error.outcome == "unknown"
             waited += delay
             await self._sleep(delay)
+
+
+class _Tries:
+    """The tries of one request, all the same."""
+
+    __slots__ = ("_exchange", "_request", "number")
+
+    def __init__(self, exchange: Exchange, method: str, target: str, body: bytes | None, within: float) -> None:
+        self._exchange = exchange
+        self._request = (method, target, body, within)
+        self.number = 0
+        """Those that began."""
+
+    async def next(self) -> Any:
+        """The answer's JSON. Raises QueuesError."""
+        self.number += 1
+        answer = await self._exchange(*self._request)
+        if answer.status >= 300:
+            raise error_of(answer)
+        try:
+            return orjson.loads(answer.body)
+        except orjson.JSONDecodeError as error:
+            text = "the answer is not JSON: is this the URL of a Hanzo Queues server?"
+            raise ApiError(text, status=answer.status, outcome="unknown") from error
 
 
 def error_of(answer: Answer) -> ApiError:

@@ -41,6 +41,7 @@ type options struct {
 	batchEntriesMax int
 	client          *http.Client
 	traceparent     func(context.Context) string
+	onCall          func(Called)
 }
 
 // WithURL names the server; default $HANZO_URL, else http://localhost:8080.
@@ -99,6 +100,7 @@ func newClient(o options, carry exchange) *Client {
 		consumers:       map[*consumer]context.CancelFunc{},
 		transport: &transport{
 			exchange: carry, policy: newRetryPolicy(o.retriesMax), timeout: o.timeout, sleep: pause, life: life,
+			onCall: o.onCall,
 		},
 	}
 	c.enqueues = newCoalescer(o.batchEntriesMax, func(queue string) sendBatch { return enqueuesTo(c.transport, queue) })

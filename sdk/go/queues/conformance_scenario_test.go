@@ -161,6 +161,7 @@ func (s *script) note(event Handled) {
 	s.handled = append(s.handled, fields{
 		"payload": parse(event.Message.Payload), "outcome": string(event.Outcome),
 		"deliveries": plain(event.Message.Deliveries), "traceparent": TraceparentOf(event.Message.Context()),
+		"running": plain(event.Running), "concurrency": plain(event.Concurrency),
 	})
 	if event.Outcome == HandledAcked {
 		s.acked++
@@ -221,6 +222,12 @@ func (s *script) act(message *Message, g given) error {
 		return Reject(reason)
 	case "limited":
 		return Limited(reason, g.seconds("delay"))
+	case "lose":
+		if _, err := s.client.Purge(message.Context(), message.Queue); err != nil {
+			return err
+		}
+		pause(message.Context(), 30*time.Second)
+		return message.Context().Err()
 	case "ack":
 		_, err := s.client.Ack(message.Context(), message, g.ackParams())
 		return err

@@ -21,6 +21,7 @@ type standIn struct {
 	guard    sync.Mutex
 	answers  []fields // responses
 	requests []sentRequest
+	told     []Called      // by the client
 	held     chan struct{} // the first answer waits for it, if there is one
 }
 
@@ -109,9 +110,43 @@ func respond(answer fields) (*http.Response, error) {
 
 // client is one whose requests the stand-in answers.
 func (s *standIn) client(retriesMax int) *Client {
-	c := New("test-key", WithURL("http://server.test"), WithRetries(retriesMax), WithHTTPClient(&http.Client{Transport: s}))
+	c := New("test-key", WithURL("http://server.test"), WithRetries(retriesMax),
+		WithHTTPClient(&http.Client{Transport: s}), WithOnCall(s.hear))
 	c.transport.policy.chance = func() float64 { return 1 }
 	return c
+}
+
+func (s *standIn) hear(called Called) {
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	s.told = append(s.told, called)
+}
+
+// expectTold holds what the hook was told against what a vector says of it, if it does.
+func (s *standIn) expectTold(t *testing.T, expected any, names fields) {
+	t.Helper()
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	found := make([]any, len(s.told))
+	for index, called := range s.told {
+		if called.Took < 0 || called.Took > time.Minute {
+			t.Errorf("%s took %v", called.Operation, called.Took)
+		}
+		found[index] = fields{
+			"operation": called.Operation, "queue": plain(called.Queue), "messages": plain(called.Messages),
+			"attempts": plain(called.Attempts),
+		}
+		if called.Err != nil {
+			found[index].(fields)["error"] = plain(raised(called.Err))
+		}
+	}
+	s.told = nil
+	if expected == nil {
+		return
+	}
+	if different := differs(resolve(expected, names), found, false); different != "" {
+		t.Errorf("told%s", different)
+	}
 }
 
 func asList(value any) []fields {
@@ -156,6 +191,7 @@ func runWire(t *testing.T, v vector) string {
 			result, err := run(t.Context(), c, step["op"].(string), args)
 			expect(t, step, names, result, err)
 			carrier.expectRequests(t, exchanges, names)
+			carrier.expectTold(t, step["told"], names)
 			if as, isSaved := step["as"].(string); isSaved {
 				names[as] = result
 			}
@@ -188,6 +224,7 @@ func runRetry(t *testing.T, v vector) string {
 		args, _ := resolve(v.fields["args"], v.values).(fields)
 		result, err := run(t.Context(), c, v.fields["op"].(string), args)
 		expect(t, v.fields, v.values, result, err)
+		carrier.expectTold(t, v.fields["told"], v.values)
 		expectAttempts(t, carrier, v.fields["delays"].([]any))
 	})
 	return ""
@@ -242,6 +279,7 @@ func runSharing(t *testing.T, v vector) string {
 			expect(t, outcome, v.values, end.result, end.err)
 		}
 		carrier.expectRequests(t, exchanges, v.values)
+		carrier.expectTold(t, v.fields["told"], v.values)
 	})
 	return ""
 }

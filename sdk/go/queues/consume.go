@@ -78,6 +78,8 @@ type Handled struct {
 	Outcome HandledAs
 	// Took: how long the handler ran, for a batch with all its messages.
 	Took time.Duration
+	// Running: handlers of this consumer that run now. Concurrency: those that may run at once, now.
+	Running, Concurrency int
 	// Err is what the handler returned, or what went wrong when settling.
 	Err error
 }

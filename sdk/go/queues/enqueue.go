@@ -85,9 +85,11 @@ func (c *Client) EnqueueBatch(ctx context.Context, params BatchParams) ([]EntryR
 	var o object
 	o.raw("messages", join(entries))
 	o.flag("atomic", params.Atomic)
-	answer, err := send[struct {
+	answer, err := sendAbout[struct {
 		Results []EntryResult `json:"results"`
-	}](ctx, c, "POST", queueTarget(params.Queue, "/messages/batch"), &o, safe)
+	}](ctx, c, request{
+		method: "POST", target: queueTarget(params.Queue, "/messages/batch"), safe: safe, messages: len(entries),
+	}, &o)
 	if err != nil {
 		return nil, err
 	}

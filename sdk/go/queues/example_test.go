@@ -303,3 +303,30 @@ func ExampleContextWithTraceparent() {
 	fmt.Println(received.Messages[0].Traceparent) // in a handler, also queues.TraceparentOf(msg.Context())
 	// Output: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
 }
+
+func ExampleWithOnCall() {
+	counts := map[string]int{} // or those of your metrics library
+	client := queues.New("", queues.WithOnCall(func(called queues.Called) {
+		code := string(queues.CodeOf(called.Err)) // "" for an answer
+		counts[called.Operation+code]++
+		counts["retries"] += called.Attempts - 1 // also called.Took, called.Messages, called.Queue
+	}))
+	_, err := client.CreateContext(ctx, queues.CreateParams{Name: "measured"})
+	check(err)
+	_, err = client.EnqueueContext(ctx, queues.EnqueueParams{Queue: "measured", Payload: 1})
+	check(err)
+	_, err = client.Get(ctx, "no-such-queue")
+	fmt.Println(counts["createQueue"], counts["enqueue"], counts["getQueuequeue_not_found"], counts["retries"], err != nil)
+
+	err = client.ConsumeContext(ctx, "measured", queues.ConsumerConfig{
+		Handler: func(msg *queues.Message) error { return nil },
+		OnHandled: func(handled queues.Handled) {
+			fmt.Println(handled.Outcome, handled.Running, handled.Concurrency) // also handled.Took
+			client.Stop()
+		},
+	})
+	check(err)
+	// Output:
+	// 1 1 1 0 true
+	// acked 0 10
+}

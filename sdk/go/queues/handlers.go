@@ -231,7 +231,12 @@ func (h *handlers) end(one *delivery, raised error, took time.Duration) {
 	if err != nil && is != HandledReleased {
 		h.reports.failed(err, one.message)
 	}
-	h.reports.handled(Handled{Message: one.message, Outcome: is, Took: took, Err: err})
+	h.guard.Lock()
+	running, limit := len(h.running), h.limit
+	h.guard.Unlock()
+	h.reports.handled(Handled{
+		Message: one.message, Outcome: is, Took: took, Running: running, Concurrency: limit, Err: err,
+	})
 }
 
 // settle goes on while the server is away and the lease, extended at a third, must still last: else work that is done

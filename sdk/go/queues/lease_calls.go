@@ -124,7 +124,8 @@ func (c *Client) ack(ctx context.Context, message *Message, left AckParams) (*Ac
 	if followUps != nil {
 		o.raw("enqueue", join(followUps))
 	}
-	return send[Acked](ctx, c, "POST", messageTarget(message.ID, "/ack"), &o, true)
+	return sendAbout[Acked](
+		ctx, c, request{method: "POST", target: messageTarget(message.ID, "/ack"), safe: true, messages: 1}, &o)
 }
 
 // AckAll acks several messages at once, in requests they share, and returns the error of each, in order: nil when it is

@@ -2,7 +2,6 @@ package queues
 
 import (
 	"context"
-	"encoding/json"
 )
 
 // CreateParams names a queue to make.
@@ -126,18 +125,22 @@ func (r *removed) number() int {
 
 // send makes a request with the object as its body (nil: none) and gives its answer.
 func send[T any](ctx context.Context, c *Client, method, target string, o *object, safe bool) (*T, error) {
-	var body json.RawMessage
+	return sendAbout[T](ctx, c, request{method: method, target: target, safe: safe}, o)
+}
+
+// sendAbout is send, of a request that says how many messages it is about.
+func sendAbout[T any](ctx context.Context, c *Client, r request, o *object) (*T, error) {
 	if o != nil {
 		encoded, err := o.done()
 		if err != nil {
 			return nil, err
 		}
-		body = encoded
+		r.body = encoded
 	}
 	if err := c.enter(); err != nil {
 		return nil, err
 	}
-	value, err := call[T](ctx, c.transport, request{method: method, target: target, body: body, safe: safe})
+	value, err := call[T](ctx, c.transport, r)
 	if err != nil {
 		return nil, err
 	}

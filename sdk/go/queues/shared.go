@@ -13,7 +13,9 @@ func enqueuesTo(t *transport, queue string) sendBatch {
 			safe = safe && one.safe
 		}
 		if len(batch) == 1 {
-			body, err := t.call(t.life, request{method: "POST", target: single, body: batch[0].body, safe: safe})
+			body, err := t.call(t.life, request{
+				method: "POST", target: single, body: batch[0].body, safe: safe, messages: 1,
+			})
 			if err == nil {
 				batch[0].resolve(body)
 			}
@@ -35,7 +37,7 @@ func enqueueAll(t *transport, target string, batch []*entry, safe bool) ([]json.
 	body := append(append(json.RawMessage(`{"messages":`), join(bodies(batch))...), '}')
 	answer, err := call[struct {
 		Results []json.RawMessage `json:"results"`
-	}](t.life, t, request{method: "POST", target: target, body: body, safe: safe})
+	}](t.life, t, request{method: "POST", target: target, body: body, safe: safe, messages: len(batch)})
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +123,7 @@ func settlementsOf(t *transport, queue string) sendBatch {
 			return err
 		}
 		answer, err := call[map[string]json.RawMessage](
-			t.life, t, request{method: "POST", target: target, body: body, safe: true})
+			t.life, t, request{method: "POST", target: target, body: body, safe: true, messages: len(batch)})
 		if err != nil {
 			return err
 		}

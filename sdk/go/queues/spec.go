@@ -270,3 +270,41 @@ const (
 	ReasonCodeKeyInFlight       ReasonCode = "key_in_flight"
 	ReasonCodeBehind            ReasonCode = "behind"
 )
+
+// operations: of each request, METHOD and path with * for what it names, its operation.
+var operations = map[string]string{
+	"POST queues":                        "createQueue",
+	"GET queues":                         "listQueues",
+	"GET queues/*":                       "getQueue",
+	"PATCH queues/*":                     "updateQueue",
+	"DELETE queues/*":                    "deleteQueue",
+	"POST queues/*/pause":                "pauseQueue",
+	"POST queues/*/resume":               "resumeQueue",
+	"POST queues/*/purge":                "purgeQueue",
+	"POST queues/*/redrive":              "redrive",
+	"POST queues/*/sweep":                "sweep",
+	"GET redrives/*":                     "getRedrive",
+	"DELETE redrives/*":                  "cancelRedrive",
+	"GET sweeps":                         "listSweeps",
+	"GET sweeps/*":                       "getSweep",
+	"DELETE sweeps/*":                    "cancelSweep",
+	"POST queues/*/groups":               "createGroup",
+	"GET queues/*/groups":                "listGroups",
+	"GET queues/*/groups/*":              "getGroup",
+	"DELETE queues/*/groups/*":           "deleteGroup",
+	"PUT queues/*/groups/*/members/*":    "heartbeat",
+	"DELETE queues/*/groups/*/members/*": "leave",
+	"POST queues/*/messages":             "enqueue",
+	"GET queues/*/messages":              "receive",
+	"POST queues/*/messages/batch":       "enqueueBatch",
+	"POST queues/*/settle":               "settle",
+	"GET queues/*/peek":                  "peek",
+	"GET messages/*":                     "getMessage",
+	"PATCH messages/*":                   "changeMessage",
+	"DELETE messages/*":                  "deleteMessage",
+	"GET messages/*/explain":             "explainMessage",
+	"POST messages/*/ack":                "ack",
+	"POST messages/*/nack":               "nack",
+	"POST messages/*/extend":             "extend",
+	"POST messages/*/release":            "release",
+}

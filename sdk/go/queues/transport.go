@@ -23,6 +23,7 @@ type transport struct {
 	timeout  Seconds
 	sleep    func(ctx context.Context, wait time.Duration)
 	life     context.Context // ends with the client
+	onCall   func(Called)    // nil: nobody is told
 }
 
 // request is one call of the API. All its tries are the same bytes.
@@ -33,6 +34,8 @@ type request struct {
 	safe   bool
 	// wait: how long the server may take on purpose.
 	wait Seconds
+	// messages: how many it is about; of a receive, the answer tells.
+	messages int
 	// once: the caller has a policy of its own.
 	once bool
 }
@@ -62,18 +65,28 @@ func (t *transport) call(ctx context.Context, r request) (json.RawMessage, error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(t.life, cancel)()
+	began := time.Now()
+	body, attempts, err := t.repeat(ctx, r)
+	if t.onCall != nil {
+		tell(t.onCall, told(r, attempts, time.Since(began), body, err))
+	}
+	return body, err
+}
+
+// repeat tries until there is an answer, or no further try. And how often it tried.
+func (t *transport) repeat(ctx context.Context, r request) (json.RawMessage, int, error) {
 	doubt, waited := false, Seconds(0)
 	for failures := 1; ; failures++ {
 		body, err := t.try(ctx, r)
 		if err == nil {
-			return body, nil
+			return body, failures, nil
 		}
 		delay, again := t.policy.nextDelay(failures, err, r.safe, waited)
 		if doubt {
 			err.Outcome = OutcomeUnknown // whatever the last try met, an earlier one may have been carried out
 		}
 		if !again || r.once {
-			return nil, t.last(err, r)
+			return nil, failures, t.last(err, r)
 		}
 		doubt = err.Outcome == OutcomeUnknown
 		waited += delay
@@ -96,7 +109,7 @@ func (t *transport) try(ctx context.Context, r request) (json.RawMessage, *Error
 		return nil, problemOf(got, time.Now)
 	case !json.Valid(got.body):
 		text := "the answer is not JSON: is this the URL of a Hanzo Queues server?"
-		return nil, &Error{Detail: text, Outcome: OutcomeUnknown}
+		return nil, &Error{Status: got.status, Detail: text, Outcome: OutcomeUnknown}
 	}
 	return got.body, nil
 }
@@ -111,7 +124,7 @@ func (t *transport) ended(ctx context.Context, outcome Outcome) *Error {
 
 // last is the error a caller gets.
 func (t *transport) last(err *Error, r request) error {
-	if r.safe || err.Outcome == OutcomeNone || err.Code == "" && err.Status == 0 {
+	if r.safe || err.Outcome == OutcomeNone {
 		return err
 	}
 	return &Error{

@@ -2,6 +2,7 @@
 
 import {
   ApiError,
+  type Called,
   ClientClosed,
   OutcomeUnknown,
   type Queues,
@@ -54,6 +55,12 @@ const OPERATIONS: Record<string, Call> = {
   listSweeps: async (client) => ({ sweeps: await client.listSweeps() }),
   waitForSweep: (client, { sweep, ...options }) => client.waitForSweep(sweep, options),
 };
+
+/** What the hook was told, as the vectors say it. */
+export function told({ operation, queue, messages, attempts, seconds, error }: Called): Json {
+  if (!(seconds >= 0 && seconds < 60)) throw new Error(`${operation} took ${seconds} s`);
+  return { operation, queue, messages, attempts, error: error === undefined ? undefined : wireError(error) };
+}
 
 /** What became of a call, as the vectors say it: { returns } or { raises }. */
 export async function outcomeOf(client: Queues, { op, args }: Json): Promise<Json> {

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { type Handled, Limited, type Message, Queues, Reject, Retry } from '../src/index.js';
+import { type Handled, type HandlerContext, Limited, type Message, Queues, Reject, Retry } from '../src/index.js';
 import type { Json } from './vectors.js';
 
 export interface Live {
@@ -22,19 +22,23 @@ export async function consume(live: Live, args: Json): Promise<Json> {
   const over = new Promise<void>((resolve) => {
     enough = resolve;
   });
-  const onHandled = ({ message, outcome }: Handled) => {
+  const onHandled = ({ message, outcome, running, concurrency }: Handled) => {
     const { payload, deliveries, traceparent } = message;
-    handled.push({ payload, outcome, deliveries, traceparent });
+    handled.push({ payload, outcome, deliveries, traceparent, running, concurrency });
     if (handled.length === killAfter) killing = live.kill();
     const acked = handled.filter((one) => one.outcome === 'acked').length;
     if (handled.length === until || acked === untilAcked) enough();
   };
-  const one = (message: Message) => deed(client, message, script);
+  const one = (message: Message, context?: HandlerContext) => deed(client, message, script, context?.signal);
   const hooks = { ...options, onHandled, onError: () => {} };
   const consumer =
     batchSize === undefined
       ? client.consume({ ...hooks, handler: one })
-      : client.consume({ ...hooks, batchSize, handler: (messages) => Promise.allSettled(messages.map(one)) });
+      : client.consume({
+          ...hooks,
+          batchSize,
+          handler: (messages) => Promise.allSettled(messages.map((message) => one(message))),
+        });
   await Promise.race([over, consumer.done]);
   await client.close();
   await killing;
@@ -42,7 +46,7 @@ export async function consume(live: Live, args: Json): Promise<Json> {
 }
 
 /** What the script says of this delivery. */
-async function deed(client: Queues, message: Message, script: Json[]): Promise<unknown> {
+async function deed(client: Queues, message: Message, script: Json[], signal?: AbortSignal): Promise<unknown> {
   const step = script.find((step) => isMeant(step, message)) ?? { do: 'return' };
   switch (step.do) {
     case 'return':
@@ -58,6 +62,9 @@ async function deed(client: Queues, message: Message, script: Json[]): Promise<u
       throw new Limited(step.delay);
     case 'ack':
       return client.ack(message, { result: step.result, enqueue: step.enqueue ?? [] });
+    case 'lose':
+      await client.purge(message.queue);
+      return sleep(30_000, undefined, { signal });
     default:
       throw new Error(`no such deed: ${step.do}`);
   }

@@ -1,10 +1,10 @@
 /** Runs one vector of each kind. Each throws an error that says where it differs. */
 
 import { randomUUID } from 'node:crypto';
-import { Queues } from '../src/index.js';
+import { type Called, Queues } from '../src/index.js';
 import { RetryPolicy } from '../src/retry.js';
 import { Scale } from '../src/scaling.js';
-import { outcomeOf } from './calls.js';
+import { outcomeOf, told as toldOf } from './calls.js';
 import { type Asked, CannedFetch, told, withServer } from './canned.js';
 import { consume, type Live } from './consuming.js';
 import { differences, type Json, type Names, resolved, type Vector } from './vectors.js';
@@ -17,8 +17,12 @@ export async function runWire({ body, values }: Vector): Promise<void> {
   const exchanges: Json[] = steps.flatMap((step) => step.exchanges);
   const responses = exchanges.map((exchange) => exchange.response);
   await withServer(responses, async (url, asked) => {
-    const client = new Queues({ apiKey: APIKEY, url, retriesMax: 0 });
-    for (const step of steps) check(step, await outcomeOf(client, step));
+    const events: Called[] = [];
+    const client = new Queues({ apiKey: APIKEY, url, retriesMax: 0, onCall: (called) => events.push(called) });
+    for (const step of steps) {
+      check(step, await outcomeOf(client, step));
+      checkTold(step, events.splice(0));
+    }
     checkRequests(exchanges, asked);
     for (const { headers, body } of asked) {
       demand(differences(HEADERS, headers));
@@ -34,11 +38,15 @@ export async function runRetry({ body: given, values }: Vector): Promise<void> {
   const { retriesMax = 8 } = settings;
   const delays: number[] = [];
   const canned = new CannedFetch(responses);
-  const client = new Queues({ apiKey: APIKEY, url: 'http://stand-in', retriesMax, timeout: 0.02, fetch: canned.fetch });
+  const events: Called[] = [];
+  const onCall = (called: Called) => events.push(called);
+  const settled = { apiKey: APIKEY, url: 'http://stand-in', retriesMax, timeout: 0.02 };
+  const client = new Queues({ ...settled, fetch: canned.fetch, onCall });
   const draws = [...jitter];
   wait(client, async (seconds) => void delays.push(seconds), new RetryPolicy(retriesMax, () => draws.shift() ?? 1));
   check(body, await outcomeOf(client, body));
   await client.close();
+  checkTold(body, events);
   const milliseconds = (seconds: number) => Math.round(seconds * 1e6) / 1e6;
   demand(differences(body.delays.map(milliseconds), delays.map(milliseconds), '/delays'));
   demand(differences(responses.length, canned.asked.length, '/attempts'));
@@ -52,7 +60,9 @@ export async function runSharing({ body: given, values }: Vector): Promise<void>
   canned.held = new Promise<void>((resolve) => {
     release = resolve;
   });
-  const client = new Queues({ apiKey: APIKEY, url: 'http://stand-in', fetch: canned.fetch });
+  const events: Called[] = [];
+  const onCall = (called: Called) => events.push(called);
+  const client = new Queues({ apiKey: APIKEY, url: 'http://stand-in', fetch: canned.fetch, onCall });
   wait(client, async () => {});
   const running: Promise<Json>[] = [];
   for (const call of [body.first, ...body.then]) {
@@ -65,6 +75,7 @@ export async function runSharing({ body: given, values }: Vector): Promise<void>
   ended.forEach((became, at) => {
     check(body.outcomes[at], became);
   });
+  checkTold(body, events);
   checkRequests(body.exchanges, canned.asked);
 }
 
@@ -125,6 +136,11 @@ function check(expected: Json, became: Json, at = ''): void {
     ? differences(expected.raises, became.raises, `${at}/raises`)
     : differences(expected.returns ?? {}, became.returns, `${at}/returns`);
   demand(found);
+}
+
+/** What the hook was told, where the vector says so. */
+function checkTold({ told }: Json, events: Called[]): void {
+  if (told !== undefined) demand(differences(told, events.map(toldOf), '/told'));
 }
 
 function checkRequests(exchanges: Json[], asked: Asked[]): void {

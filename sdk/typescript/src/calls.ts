@@ -4,6 +4,7 @@
  */
 
 import { findAccess } from './access.js';
+import type { OnCall } from './called.js';
 import { Coalescer, type Entry } from './coalescer.js';
 import { type Exchange, exchangeOver, type Fetch } from './connection.js';
 import { ClientClosed } from './errors.js';
@@ -26,10 +27,12 @@ export interface QueuesOptions {
   retriesMax?: number | undefined;
   /** Concurrent calls that share one request, at most. Default 100. */
   batchEntriesMax?: number | undefined;
+  /** Told of each request when it has ended, for metrics. */
+  onCall?: OnCall | undefined;
   /** Used in place of the platform's `fetch`. */
   fetch?: Fetch | undefined;
   /** The W3C trace context of what runs now, for messages that are enqueued without one. */
-  traceparent?: () => string | undefined;
+  traceparent?: (() => string | undefined) | undefined;
 }
 
 /** Ends the wait for a call. The request may have been carried out; shared with other calls, it goes on. */
@@ -56,7 +59,7 @@ export class Calls {
     this.traceparent = options.traceparent ?? (() => undefined);
     const fetch = options.fetch ?? ((...given) => globalThis.fetch(...given));
     this.exchange = exchangeOver(findAccess(options.url, options.apiKey), fetch);
-    this.transport = new Transport(this.untilClosed, new RetryPolicy(retriesMax), timeout, this.wait);
+    this.transport = new Transport(this.untilClosed, new RetryPolicy(retriesMax), timeout, this.wait, options.onCall);
     this.enqueues = new Coalescer((queue) => enqueuesTo(this.transport, queue), batchEntriesMax);
     this.settles = new Coalescer((queue) => settlementsOf(this.transport, queue), batchEntriesMax);
   }

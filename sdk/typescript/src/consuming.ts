@@ -49,6 +49,10 @@ export interface Handled {
   outcome: HandledAs;
   /** How long the handler ran, for a batch with all its messages. */
   seconds: number;
+  /** Handlers of this consumer that run now. */
+  running: number;
+  /** Handlers of this consumer that may run at once, now. */
+  concurrency: number;
   /** What the handler threw, or what went wrong when settling. */
   error: unknown;
 }

@@ -157,7 +157,8 @@ export class Handlers {
     const { message } = delivery;
     this.client.leases.unwatch(message);
     if (ended.error !== undefined && ended.outcome !== 'released') this.reports.failed(ended.error, message);
-    const event: Handled = { message, outcome: ended.outcome, seconds, error: ended.error };
+    const now = { running: this.running.size, concurrency: this.limit };
+    const event: Handled = { message, outcome: ended.outcome, seconds, ...now, error: ended.error };
     this.reports.handled(event);
   }
 

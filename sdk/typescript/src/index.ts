@@ -1,5 +1,6 @@
 /** The SDK of Hanzo Queues, a durable work queue. */
 
+export type { Called, OnCall } from './called.js';
 export type { CallOptions, QueuesOptions } from './calls.js';
 export type { Backoff, Fairness, QueueConfig, QueueConfigInput, RateLimit, Scheduling } from './config.js';
 export { Consumer, type StopOptions } from './consumer.js';

@@ -125,7 +125,8 @@ export class LeaseCalls extends MessageCalls {
     if (result !== undefined) fields.push(`"result":${encode(result)}`);
     if (followUps.length > 0) fields.push(`"enqueue":${join(followUps)}`);
     const target = messageTarget(lease.id, '/ack');
-    return ackResultOf(await this.call({ method: 'POST', target, body: `{${fields.join(',')}}`, safe: true, signal }));
+    const body = `{${fields.join(',')}}`;
+    return ackResultOf(await this.call({ method: 'POST', target, body, safe: true, messages: 1, signal }));
   }
 
   /**

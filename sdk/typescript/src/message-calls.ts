@@ -114,7 +114,7 @@ export class MessageCalls extends QueueCalls {
     const body = `{"messages":${entries}${atomic ? ',"atomic":true' : ''}}`;
     const safe = given.every((message) => message.dedupId !== undefined);
     const target = queueTarget(queue, '/messages/batch');
-    return entryResults(await this.call({ method: 'POST', target, body, safe, signal }));
+    return entryResults(await this.call({ method: 'POST', target, body, safe, messages: given.length, signal }));
   }
 
   /** The message, part of the trace that runs now. */

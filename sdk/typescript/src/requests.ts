@@ -18,14 +18,15 @@ export function enqueuesTo(transport: Transport, queue: string): Send {
     const safe = entries.every((entry) => entry.safe);
     if (entries.length === 1) {
       const [entry] = entries as [Batch[number]];
-      entry.resolve(enqueueResultOf(await transport.call({ method: 'POST', target: single, body: entry.body, safe })));
+      const request = { method: 'POST', target: single, body: entry.body, safe, messages: 1 } as const;
+      entry.resolve(enqueueResultOf(await transport.call(request)));
       return;
     }
     let batch = entries;
     let waited = 0;
     for (let failures = 1; batch.length > 0; failures++) {
       const body = `{"messages":${join(batch.map((entry) => entry.body))}}`;
-      const answer = await transport.call({ method: 'POST', target: several, body, safe });
+      const answer = await transport.call({ method: 'POST', target: several, body, safe, messages: batch.length });
       const refused = resolved(batch, answer.results);
       const last = lastToPass(refused);
       const delay = last === undefined ? undefined : await transport.backOff(failures, last, waited);
@@ -82,7 +83,8 @@ export function settlementsOf(transport: Transport, queue: string): Send {
     const kinds = [...new Set(batch.map((entry) => entry.kind))];
     const groups = kinds.map((kind) => ({ kind, entries: batch.filter((entry) => entry.kind === kind) }));
     const fields = groups.map(({ kind, entries }) => `"${kind}":${join(entries.map((entry) => entry.body))}`);
-    const answer = await transport.call({ method: 'POST', target, body: `{${fields.join(',')}}`, safe: true });
+    const body = `{${fields.join(',')}}`;
+    const answer = await transport.call({ method: 'POST', target, body, safe: true, messages: batch.length });
     for (const { kind, entries } of groups) {
       checkLength(answer[kind], entries.length);
       entries.forEach((entry, index) => {

@@ -145,3 +145,44 @@ export type SweepState = 'running' | 'done' | 'cancelled' | 'failed';
 
 /** What stands in a message's way. */
 export type ReasonCode = 'paused' | 'delayed' | 'leased' | 'expired' | 'dead' | 'ordering_key' | 'key_assigned' | 'queue_rate_limit' | 'consumer_rate_limit' | 'key_rate_limit' | 'queue_in_flight' | 'key_in_flight' | 'behind';
+
+/** @internal Of each request, `METHOD path` with `*` for what it names: its operation. */
+export const OPERATIONS = {
+  'POST queues': 'createQueue',
+  'GET queues': 'listQueues',
+  'GET queues/*': 'getQueue',
+  'PATCH queues/*': 'updateQueue',
+  'DELETE queues/*': 'deleteQueue',
+  'POST queues/*/pause': 'pauseQueue',
+  'POST queues/*/resume': 'resumeQueue',
+  'POST queues/*/purge': 'purgeQueue',
+  'POST queues/*/redrive': 'redrive',
+  'POST queues/*/sweep': 'sweep',
+  'GET redrives/*': 'getRedrive',
+  'DELETE redrives/*': 'cancelRedrive',
+  'GET sweeps': 'listSweeps',
+  'GET sweeps/*': 'getSweep',
+  'DELETE sweeps/*': 'cancelSweep',
+  'POST queues/*/groups': 'createGroup',
+  'GET queues/*/groups': 'listGroups',
+  'GET queues/*/groups/*': 'getGroup',
+  'DELETE queues/*/groups/*': 'deleteGroup',
+  'PUT queues/*/groups/*/members/*': 'heartbeat',
+  'DELETE queues/*/groups/*/members/*': 'leave',
+  'POST queues/*/messages': 'enqueue',
+  'GET queues/*/messages': 'receive',
+  'POST queues/*/messages/batch': 'enqueueBatch',
+  'POST queues/*/settle': 'settle',
+  'GET queues/*/peek': 'peek',
+  'GET messages/*': 'getMessage',
+  'PATCH messages/*': 'changeMessage',
+  'DELETE messages/*': 'deleteMessage',
+  'GET messages/*/explain': 'explainMessage',
+  'POST messages/*/ack': 'ack',
+  'POST messages/*/nack': 'nack',
+  'POST messages/*/extend': 'extend',
+  'POST messages/*/release': 'release',
+} as const;
+
+/** An operation of the API, by its id in openapi.yaml. */
+export type Operation = (typeof OPERATIONS)[keyof typeof OPERATIONS];

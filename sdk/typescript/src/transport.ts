@@ -6,6 +6,7 @@
  * `OutcomeUnknown`, never a silent second try.
  */
 
+import { type OnCall, operationOf, tell } from './called.js';
 import type { Answer, Exchange } from './connection.js';
 import { ApiError, copyOf, type Fault, isKnown, type Outcome, OutcomeUnknown, QueuesError } from './errors.js';
 import { entryResults } from './models.js';
@@ -27,6 +28,8 @@ export interface Request {
   safe: boolean;
   /** Seconds the server may take on purpose. */
   wait?: number;
+  /** How many messages it is about; of a receive, the answer tells. */
+  messages?: number;
   policy?: RetryPolicy;
   signal?: AbortSignal | undefined;
 }
@@ -38,6 +41,7 @@ export class Transport {
     private readonly policy: RetryPolicy,
     private readonly timeout: number,
     private readonly sleep: Sleep,
+    private readonly onCall?: OnCall,
   ) {}
 
   /** Waits before a repetition of what was refused, and tells how long; undefined: there is none, as for a request. */
@@ -49,16 +53,36 @@ export class Transport {
 
   /** The answer's JSON. Throws QueuesError, or the signal's reason. */
   async call(request: Request): Promise<Json> {
+    const tries = { begun: 0 };
+    if (this.onCall === undefined) return this.repeat(request, tries);
+    const began = performance.now();
+    const told = { ...operationOf(request.method, request.target), messages: request.messages ?? 0 };
+    let failed: unknown;
+    try {
+      const answer = await this.repeat(request, tries);
+      if (told.operation === 'receive') told.messages = answer.messages.length;
+      return answer;
+    } catch (error) {
+      failed = error;
+      throw error;
+    } finally {
+      const seconds = (performance.now() - began) / 1000;
+      tell(this.onCall, { ...told, attempts: tries.begun, seconds, error: failed });
+    }
+  }
+
+  private async repeat(request: Request, tries: { begun: number }): Promise<Json> {
     const { safe, signal } = request;
     const policy = request.policy ?? this.policy;
     let doubt = false;
     let waited = 0;
-    for (let failures = 1; ; failures++) {
+    for (;;) {
       try {
+        tries.begun++;
         return await this.once(request);
       } catch (error) {
         if (!(error instanceof QueuesError)) throw error;
-        const delay = policy.nextDelay(failures, error, safe, waited);
+        const delay = policy.nextDelay(tries.begun, error, safe, waited);
         if (delay === undefined) {
           // Whatever the last try met, an earlier one may have been carried out.
           const last = doubt ? copyOf(error, 'unknown') : error;

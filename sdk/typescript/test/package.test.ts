@@ -53,6 +53,10 @@ test('a worker', async () => {
   assert.match(told, /retried in .*/);
 });
 
+test('metrics', async () => {
+  assert.equal(await printed('metrics.ts'), '0 of 10 handlers run\n1 1 0 1\n');
+});
+
 for (const name of ['batches.ts', 'by-hand.ts', 'errors.ts']) {
   test(name, async () => {
     await printed(name);
