@@ -9,10 +9,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 import orjson
-from starlette.types import Message
 
 from hanzo_queues._core import Engine
 from hanzo_queues.server.app import App
@@ -21,6 +19,7 @@ from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.journal.memory import MemoryJournal, MemoryStore
 from hanzo_queues.server.settings import Settings
 from hanzo_queues.server.writer import Writer
+from hanzo_queues.testing.asgi import exchange
 
 KEY = "test-api-key"
 START_MS = 1_767_322_984_000
@@ -92,31 +91,12 @@ class InProcess:
         return poll, done
 
     async def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Reply:
-        data = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
-        sent = {"authorization": f"Bearer {KEY}", "content-type": "application/json", **(headers or {})}
-        if body is not None:
-            sent["content-length"] = str(len(data))
-        plain, _, query = path.partition("?")
-        scope = {
-            "type": "http", "method": method, "path": unquote(plain), "raw_path": plain.encode(),
-            "query_string": query.encode(),
-            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
-        }  # fmt: skip
-        arriving: asyncio.Queue[Message] = asyncio.Queue()
-        arriving.put_nowait({"type": "http.request", "body": data, "more_body": False})
-        answer: list[Message] = []
-
-        async def receive() -> Message:
-            return await arriving.get()
-
-        async def send(message: Message) -> None:
-            answer.append(message)
-
-        await self.app.http(scope, receive, send)
-        head, content = answer
-        lowered = {name.decode().lower(): value.decode() for name, value in head["headers"]}
-        text: bytes = content["body"]
-        return Reply(head["status"], lowered, text, orjson.loads(text) if text else None)
+        data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        sent = {"authorization": f"Bearer {KEY}", **(headers or {})}
+        answer = await exchange(self.app.http, method, path, data, sent, asyncio.Event())
+        assert answer is not None
+        parsed = orjson.loads(answer.body) if answer.body else None
+        return Reply(answer.status, dict(answer.headers), answer.body, parsed)
 
     def hashes(self) -> tuple[str, str]:
         """Of the state that serves, and of what the journal's replay gives."""
