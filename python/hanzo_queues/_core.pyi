@@ -346,12 +346,14 @@ class Engine:
     @property
     def oldest_live_lsn(self) -> int:
         """The LSN of the first batch that is needed for its blobs, as if all that was stepped were durable."""
+    @property
+    def live_bytes(self) -> int:
+        """The bytes of the blobs that are needed, as above."""
     def replay(self, sequence: int, batch: bytes) -> None:
         """Verifies one batch and applies it. Batches come in order, from LSN 1; a batch's LSN equals its
         sequence. One of an epoch before the last fence's is passed over: its writer was deposed while it was on its
-        way, and nobody was told that it counts. Raises BatchError and changes nothing; but records that contradict
-        the batches before them (reason `malformed`) are found while they are applied, and then the engine must be
-        dropped."""
+        way, and nobody was told that it counts. Raises BatchError and changes nothing; but records that contradict the
+        batches before them (`malformed`) are found while they are applied, and then the engine must be dropped."""
     def fence(self, now_ms: int, secret: bytes) -> Step:
         """The batch that begins a new epoch. `secret` (32 random bytes) is kept when the journal is empty. Raises
         EngineBug."""

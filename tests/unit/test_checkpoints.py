@@ -41,7 +41,7 @@ class Kept(CoreJournal):
         self.random = random.Random(5)
 
     def new_checkpointer(self) -> Checkpointer:
-        return Checkpointer(self.engine, self.store, None, on_horizon=self.horizons.append)
+        return Checkpointer(self.engine, self.store, [], on_horizon=self.horizons.append)
 
     def work(self, steps: int = 30) -> None:
         for _ in range(steps):
@@ -227,7 +227,7 @@ async def test_a_deposed_owner_takes_no_checkpoint(kept: Kept) -> None:
     journal = kept.journal
     payloads_read = Payloads(journal, 1 << 20)
     successor = await take_over(partial(Engine, 0), journal, payloads_read, Clock(), checkpoints=kept.store)
-    theirs = Checkpointer(successor.engine, kept.store, successor.start)
+    theirs = Checkpointer(successor.engine, kept.store, successor.kept)
     await theirs.take()
     with pytest.raises(Deposed):
         await kept.take()
@@ -239,7 +239,7 @@ async def test_a_successor_goes_on_from_the_checkpoint_it_began_with(kept: Kept)
     journal = kept.journal
     payloads_read = Payloads(journal, 1 << 20)
     successor = await take_over(partial(Engine, 0), journal, payloads_read, Clock(), checkpoints=kept.store)
-    await Checkpointer(successor.engine, kept.store, successor.start).take()
+    await Checkpointer(successor.engine, kept.store, successor.kept).take()
     written = (await kept.store.extent()).last_sequence - before
     assert written <= 2, "a fence changes next to nothing"
     found = await recover(partial(Engine, 0), journal, lambda lsn, batch: None, kept.store)

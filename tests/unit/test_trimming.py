@@ -312,3 +312,36 @@ async def test_checkpoints_of_the_default_interval_keep_the_journal_small_betwee
             most = max(most, await journal.byte_count() - 2 * kept * PAYLOAD_BYTES)
         assert await journal.first_sequence() > 1
         assert most <= segment_bytes, (most, segment_bytes)
+
+
+async def drained_quietly(partition: Partition, journal: MemoryJournal) -> None:
+    """What is queued is received and acked, which writes little; nothing else comes."""
+    while held := await taken(partition, 10):
+        await settle(partition, "mail", acks=[{"id": one["id"], "receipt": one["receipt"]} for one in held])
+    async with asyncio.timeout(20):
+        while await journal.byte_count() > SEGMENT_BYTES:  # noqa: ASYNC110  that a trim came due is no event
+            await asyncio.sleep(0.01)
+
+
+async def filled_with_large_ones(partition: Partition, count: int) -> None:
+    for number in range(count):
+        await partition.submit(enqueue(payload(number) * 20))
+
+
+async def test_large_messages_that_are_done_give_their_disk_back_though_little_is_written_any_more() -> None:
+    journal, store = MemoryJournal(), MemoryCheckpoints()
+    options = {"new_engine": ENGINE, "checkpoints": store, "checkpoint_bytes": SEGMENT_BYTES // 4}
+    async with serving(journal, **options) as partition:
+        await filled_with_large_ones(partition, 100)
+        assert await journal.byte_count() > 7 * SEGMENT_BYTES
+        await drained_quietly(partition, journal)
+
+
+async def test_a_restarted_server_gives_back_the_disk_of_what_is_done_after_its_start() -> None:
+    store, checkpoints = MemoryStore(), MemoryCheckpoints()
+    options = {"new_engine": ENGINE, "checkpoints": checkpoints, "checkpoint_bytes": SEGMENT_BYTES // 4}
+    async with serving(MemoryJournal(store), **options) as partition:
+        await filled_with_large_ones(partition, 100)
+    journal = MemoryJournal(store)
+    async with serving(journal, **options) as partition:
+        await drained_quietly(partition, journal)

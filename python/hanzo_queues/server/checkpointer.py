@@ -12,15 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from hanzo_queues._core import BlockEntry, CheckpointError, Engine, Manifest
 from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.journal.base import JournalError
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 JOURNAL_BYTES_MIN = 16 * 1024 * 1024  # what two bring, and half of that again, fits in a segment of 64 MiB
 JOURNAL_BYTES_PER_BYTE = 4  # of the journal at least, for each byte of blocks that a checkpoint is likely to write
@@ -49,15 +53,16 @@ class Deposed(Exception):
 
 
 class Checkpointer:
-    """The checkpoints of one writer's engine. `start` is what the engine was restored from. `on_horizon` is told, after
-    each checkpoint, the LSN of the one before it: batches before that one no start needs, but those with payloads that
-    still live. `journal_bytes_min`: of the journal, between checkpoints."""
+    """The checkpoints of one writer's engine. `kept`: what the engine was restored from, behind the checkpoint before
+    it, as far as there are any. `on_horizon` is told the LSN of the checkpoint before the last: batches before that one
+    no start needs, but those with payloads that still live; after each checkpoint, and whenever as much of the journal
+    became dead as lies between two. `journal_bytes_min`: of the journal, between checkpoints."""
 
     def __init__(
         self,
         engine: Engine,
         store: CheckpointStore,
-        start: Kept | None,
+        kept: Sequence[Kept],
         *,
         on_horizon: Callable[[int], None] = lambda lsn: None,
         journal_bytes_min: int = JOURNAL_BYTES_MIN,
@@ -66,18 +71,23 @@ class Checkpointer:
         self._store = store
         self._on_horizon = on_horizon
         self._journal_bytes_min = journal_bytes_min
-        self._kept = [start] if start is not None else []
-        self._directory = _directory(start.blocks if start is not None else [])
+        self._kept = list(kept)
+        self._directory = _directory(kept[-1].blocks if kept else [])
         self._journal_bytes = 0  # durable since the last checkpoint began
+        self._needed_bytes = engine.live_bytes  # when `on_horizon` was told last, and all that was written since
         self._durable_lsn = engine.lsn  # a writer begins with a fence, which is durable
         self._moved = asyncio.Event()
+        self._longest_step_s = 0.0
         self.taken = 0
 
     def durable(self, lsn: int, byte_count: int) -> None:
         """The writer's batch at `lsn` is durable."""
         self._durable_lsn = lsn
         self._journal_bytes += byte_count
+        self._needed_bytes += byte_count
         self._moved.set()
+        if self._needed_bytes - self._engine.live_bytes >= self._journal_bytes_min:
+            self._tell_horizon()
 
     @property
     def first_sequence(self) -> int:
@@ -102,16 +112,17 @@ class Checkpointer:
     async def take(self) -> None:
         """Takes one now. Raises JournalError, CheckpointError: then `Engine.abandon_checkpoint` is due; Deposed."""
         last = await self._last_sequence()
-        lsn = self._engine.begin_checkpoint()
+        self._longest_step_s = 0.0
+        lsn = self._step(self._engine.begin_checkpoint)
         if lsn is None:
             return
-        self._journal_bytes = 0
+        journal_bytes, self._journal_bytes = self._journal_bytes, 0
         directory = dict(self._directory)
         written, last = await self._write_blocks(directory, last)
         await self._until_durable(lsn)
         for block in written:
             await self._verify(block)
-        manifest = self._engine.end_checkpoint(list(directory.values()))
+        manifest = self._step(lambda: self._engine.end_checkpoint(list(directory.values())))
         if len(manifest) > self._store.part_bytes_max:
             raise JournalError(f"its manifest has {len(manifest)} bytes, more than {self._store.part_bytes_max}")
         await self._store.append_manifest(manifest, last)
@@ -120,9 +131,19 @@ class Checkpointer:
         self.taken += 1
         self._directory = directory
         self._kept = [*self._kept[-1:], Kept(last + 1, lsn, list(directory.values()))]
-        byte_count = byte_count_of(written)
-        logger.debug("checkpoint of batch %d: %d blocks, %d bytes", lsn, len(written), byte_count)
+        logger.debug(
+            "checkpoint of batch %d: %d blocks, %d bytes for %d of the journal, no step over %.2f ms",
+            lsn, len(written), byte_count_of(written), journal_bytes, self._longest_step_s * 1000,
+        )  # fmt: skip
         await self._let_go()
+
+    def _step(self, step: Callable[[], Result]) -> Result:
+        """What nobody else can work beside: notes the processor time that it takes."""
+        began = time.thread_time()
+        try:
+            return step()
+        finally:
+            self._longest_step_s = max(self._longest_step_s, time.thread_time() - began)
 
     async def _until_due(self) -> None:
         while not self._is_due():
@@ -164,7 +185,7 @@ class Checkpointer:
         written: list[BlockEntry] = []
         appends: deque[asyncio.Task[None]] = deque()
         try:
-            while (block := self._engine.next_block()) is not None:
+            while (block := self._step(self._engine.next_block)) is not None:
                 kind, index, data = block
                 directory.pop((kind, index), None)
                 if data is not None:
@@ -199,8 +220,7 @@ class Checkpointer:
 
     async def _let_go(self) -> None:
         """The checkpoint stands, whatever fails here."""
-        if len(self._kept) == 2:
-            self._on_horizon(self._kept[0].lsn)
+        self._tell_horizon()
         try:
             if len(self._kept) == 2:
                 await self._store.purge(self.first_sequence)
@@ -215,6 +235,12 @@ class Checkpointer:
                     self._engine.rewrite_block(*place)
 
 
+    def _tell_horizon(self) -> None:
+        self._needed_bytes = self._engine.live_bytes
+        if len(self._kept) == 2:
+            self._on_horizon(self._kept[0].lsn)
+
+
 class Checkpointing:
     """A checkpointer that runs until `stop`; without a store nothing does."""
 
@@ -222,7 +248,7 @@ class Checkpointing:
         self,
         engine: Engine,
         store: CheckpointStore | None,
-        start: Kept | None,
+        kept: Sequence[Kept],
         journal_bytes_min: int,
         on_horizon: Callable[[int], None],
     ) -> None:
@@ -230,7 +256,7 @@ class Checkpointing:
         self.durable: Callable[[int, int], None] = lambda lsn, byte_count: None
         if store is not None:
             checkpointer = Checkpointer(
-                engine, store, start, on_horizon=on_horizon, journal_bytes_min=journal_bytes_min
+                engine, store, kept, on_horizon=on_horizon, journal_bytes_min=journal_bytes_min
             )
             self.durable = checkpointer.durable
             self._running = asyncio.create_task(checkpointer.run(), name="checkpoints")

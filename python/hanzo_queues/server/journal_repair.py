@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from hanzo_queues._core import Engine
-from hanzo_queues.server.checkpointer import Checkpointer, Kept
+from hanzo_queues.server.checkpointer import Checkpointer
 from hanzo_queues.server.journal.base import JournalCorrupt
 from hanzo_queues.server.journal_commands import Look, open_both
-from hanzo_queues.server.recovery import recover
+from hanzo_queues.server.recovery import Recovered, recover
 from hanzo_queues.server.restore import CheckpointContradicted
 from hanzo_queues.server.storage import MARK_FILE, OWN_PARTITION, Storage
 
@@ -30,7 +30,7 @@ def repair(accept_loss: bool) -> Look:
             await _forget_what_was_lost(storage)
         await open_both(storage)
         try:
-            engine, start = await recover(
+            recovered = await recover(
                 partial(Engine, OWN_PARTITION), storage.journal, lambda lsn, batch: None, storage.checkpoints
             )
         except CheckpointContradicted as error:
@@ -38,16 +38,18 @@ def repair(accept_loss: bool) -> Look:
                 f"{error} To go on with the journal as it is, and lose what it lacks: `hanzo-queues journal repair "
                 "--accept-loss`."
             ) from error
+        start = recovered.start
         newest = await storage.checkpoints.newest_manifest()
         if newest is not None and start is not None and start.sequence == newest[0]:
             return print(f"nothing to repair: the checkpoint of batch {start.lsn} is sound, and the journal behind it")
-        await _take_anew(storage, engine, start)
+        await _take_anew(storage, recovered)
 
     return repair_journal
 
 
-async def _take_anew(storage: Storage, engine: Engine, start: Kept | None) -> None:
-    checkpointer = Checkpointer(engine, storage.checkpoints, start)
+async def _take_anew(storage: Storage, recovered: Recovered) -> None:
+    engine, start = recovered.engine, recovered.start
+    checkpointer = Checkpointer(engine, storage.checkpoints, recovered.kept)
     await checkpointer.take()
     if checkpointer.taken:
         await storage.checkpoints.purge(checkpointer.first_sequence)  # not to be taken for a way back

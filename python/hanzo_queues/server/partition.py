@@ -291,7 +291,7 @@ class Partition:
         if self._has_failed():
             return
         self.state = "recovering"
-        engine, start = await take_over(
+        engine, kept = await take_over(
             self._new_engine, self._journal, self._payloads, self._clock, self.trimmer.make_room, self._checkpoints
         )
         if self._has_failed():
@@ -302,7 +302,7 @@ class Partition:
             self._inbox.forget_doubtful()
         self._epoch = engine.epoch
         checkpointing = Checkpointing(
-            engine, self._checkpoints, start, self._checkpoint_bytes, self.trimmer.reached
+            engine, self._checkpoints, kept, self._checkpoint_bytes, self.trimmer.reached
         )
         writer = Writer(
             engine, self._journal, self._payloads, self._clock, self._inbox, self._polls, self._give_back,

@@ -35,10 +35,15 @@ async def no_room(_engine: Engine) -> bool:
 
 
 class Recovered(NamedTuple):
-    """An engine, and the checkpoint it began with."""
+    """An engine, and the checkpoint it began with, behind the one before that: as far as there are any."""
 
     engine: Engine
-    start: Kept | None
+    kept: list[Kept]
+
+    @property
+    def start(self) -> Kept | None:
+        """The checkpoint it began with."""
+        return self.kept[-1] if self.kept else None
 
 
 async def take_over(
@@ -109,7 +114,7 @@ async def _begun(
             "that could be trusted to begin with. Nothing was changed. Restore the stream of the checkpoints from a "
             "backup that was made with the journal's, or from another replica."
         )
-    return Recovered(new_engine(), None)
+    return Recovered(new_engine(), [])
 
 
 async def replay(engine: Engine, journal: Journal, keep: Callable[[int, bytes], None], last: int) -> None:

@@ -31,15 +31,16 @@ class CheckpointContradicted(JournalCorrupt):
 
 async def restored(
     new_engine: Callable[[], Engine], journal: Journal, store: CheckpointStore, first: int, last: int
-) -> tuple[Engine, Kept] | None:
-    """An engine as the newest sound checkpoint has it, of a journal of batches `first` to `last`; None: there is none
-    that it reaches back to. Raises CheckpointContradicted, JournalError."""
+) -> tuple[Engine, list[Kept]] | None:
+    """An engine as the newest sound checkpoint has it, of a journal of batches `first` to `last`, and that checkpoint,
+    last, behind the one before it; None: there is none that it reaches back to. Raises CheckpointContradicted,
+    JournalError."""
     found = await store.newest_manifest()
     while found is not None:
         sequence, data = found
         try:
             engine, manifest = await restored_from(new_engine, journal, store, data, first, last)
-            return engine, Kept(sequence, manifest.lsn, manifest.blocks)
+            return engine, [*await _before(store, sequence), Kept(sequence, manifest.lsn, manifest.blocks)]
         except CheckpointContradicted:
             raise
         except JournalCorrupt as error:
@@ -49,6 +50,18 @@ async def restored(
             )  # fmt: skip
         found = await store.manifest_before(sequence)
     return None
+
+
+async def _before(store: CheckpointStore, sequence: int) -> list[Kept]:
+    """The checkpoint before the manifest at `sequence`; none when it can't be read: nothing but trimming needs it."""
+    found = await store.manifest_before(sequence)
+    if found is None:
+        return []
+    try:
+        manifest = Manifest(found[1])
+    except CheckpointError:
+        return []
+    return [Kept(found[0], manifest.lsn, manifest.blocks)]
 
 
 async def restored_from(

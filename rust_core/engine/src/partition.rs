@@ -123,6 +123,11 @@ impl Partition {
         self.state.oldest_live_lsn()
     }
 
+    /// The bytes of the blobs that are needed, as above; what copies share counts once.
+    pub fn live_bytes(&self) -> u64 {
+        self.state.live.live_bytes()
+    }
+
     /// The last batch, of a step or a replay, takes so many bytes in the journal.
     pub fn journaled(&mut self, bytes: u64) {
         self.state.live.journaled(bytes);

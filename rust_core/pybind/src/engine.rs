@@ -256,6 +256,11 @@ impl Engine {
     }
 
     #[getter]
+    fn live_bytes(&self) -> u64 {
+        self.partition.live_bytes()
+    }
+
+    #[getter]
     fn message_count(&self) -> u64 {
         self.partition.message_count()
     }
