@@ -19,36 +19,39 @@ KILL_TIMEOUT_S = 5.0
 PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent() -> Callable[[], None] | None:
-    """What a child runs before exec so that Linux kills it when its parent ends. "Parent" is the thread that starts it:
-    the one of the event loop, which has to outlive the child."""
+def die_with_parent(told_by: signal.Signals = signal.SIGKILL) -> Callable[[], None] | None:
+    """What a child runs before exec so that Linux sends it the signal `told_by` when its parent ends. "Parent" is the
+    thread that starts it: the one of the event loop, which has to outlive the child."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
 
     def before_exec() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(PR_SET_PDEATHSIG, told_by)
         if os.getppid() != parent:
             os._exit(1)
 
     return before_exec
 
 
-def kill_and_wait(pid: int) -> None:
-    """Returns when all its threads are gone, and its port is free: in /proc it seems to be gone before. Raises
-    ProcessLookupError when it is gone already."""
+def end_and_wait(pid: int, patience_s: float) -> None:
+    """Asks it to end (SIGTERM), and kills it when that takes longer than `patience_s` seconds. Returns when all its
+    threads are gone, and its port is free: in /proc it seems to be gone before. Raises ProcessLookupError when it is
+    gone already."""
     if sys.platform == "linux":
         process = os.pidfd_open(pid)
         try:
-            os.kill(pid, signal.SIGKILL)
-            select.select([process], [], [], KILL_TIMEOUT_S)
+            for told, seconds in ((signal.SIGTERM, patience_s), (signal.SIGKILL, KILL_TIMEOUT_S)):
+                os.kill(pid, told)
+                if select.select([process], [], [], seconds)[0]:
+                    return
         finally:
             os.close(process)
         return
-    deadline = time.monotonic() + KILL_TIMEOUT_S
-    while time.monotonic() < deadline:
-        os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()
+    while time.monotonic() < began + patience_s + KILL_TIMEOUT_S:
+        os.kill(pid, signal.SIGTERM if time.monotonic() < began + patience_s else signal.SIGKILL)
         time.sleep(0.01)
 
 

@@ -1,8 +1,9 @@
 """One life of an embedded nats-server process: its configuration, its start, its end.
 
-    it dies with this process, however that ends (Linux: by the kernel; elsewhere: at the next start, by its pid file)
+    it ends with this process, however that ends (Linux: the kernel tells it; elsewhere: at the next start, by its pid)
 
-Knows nothing of why it is started or ended.
+It is asked to end, not killed: then it leaves an index of its blocks, without which its next start reads and verifies
+every byte that is stored. One that does not end in time is killed. Knows nothing of why it is started or ended.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from hanzo_queues.server.child_process import command_line, die_with_parent, kill_and_wait, processor_ticks
+from hanzo_queues.server.child_process import command_line, die_with_parent, end_and_wait, processor_ticks
 from hanzo_queues.server.data_directory import DataDirectory
 
 logger = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ class NatsProcess:
             stderr=asyncio.subprocess.DEVNULL,
             env={"GOMEMLIMIT": f"{_memory_bytes()}B", **os.environ},
             start_new_session=True,
-            preexec_fn=die_with_parent(),
+            preexec_fn=die_with_parent(signal.SIGTERM),
         )
 
     def reload(self) -> None:
@@ -127,7 +128,7 @@ class NatsProcess:
             return
         logger.warning("embedded nats-server: ending process %d, left by an earlier server", pid)
         with suppress(ProcessLookupError):
-            kill_and_wait(pid)
+            end_and_wait(pid, TERMINATE_TIMEOUT_S)
 
     def last_words(self) -> str:
         """The end of its log, for people."""

@@ -30,6 +30,8 @@ ASSERTED: dict[str, object] = {
     "allow_msg_counter": False,
     "mirror_direct": False,
 }
+# No append bears a message id. The least JetStream takes: at its start it reads back all of a stream that is younger.
+DUPLICATE_WINDOW_NS = 100_000_000
 MUST_BE_ABSENT = ("mirror", "sources", "subject_transform")
 ASYNC_PERSISTENCE = "async"
 
@@ -47,6 +49,7 @@ def stream_settings(stream: str, subjects: Sequence[str], replicas: int) -> dict
         "num_replicas": replicas,
         "max_bytes": -1,
         "max_consumers": -1,
+        "duplicate_window": DUPLICATE_WINDOW_NS,
     }
     return chosen | {name: value for name, value in ASSERTED.items() if value is not False}
 
