@@ -13,9 +13,12 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 
+from examples.local_server import LocalServer
 from hanzo_queues._core import Command, Parser
 from hanzo_queues.server.data_directory import DataDirectory
 from hanzo_queues.server.embedded_nats import EmbeddedNats
@@ -231,3 +234,93 @@ async def test_a_new_server_on_a_full_disk_says_so(disk: Disk) -> None:
     with pytest.raises(StartRefused, match=r"(?i)no space left"):
         async with open_storage(settings):
             pass
+
+
+class Served:
+    """A server whose data is on the disk, and one queue."""
+
+    def __init__(self, disk: Disk, session: aiohttp.ClientSession) -> None:
+        environment = {"HANZO_DATA_DIR": str(disk.path / "data"), "HANZO_CHECKPOINT_EVERY": "1MiB"}
+        self.server = LocalServer(environment=environment)
+        self._session = session
+
+    async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        headers = {"Authorization": f"Bearer {self.server.api_key}"}
+        async with self._session.request(method, f"{self.server.url}/v1{path}", json=body, headers=headers) as answer:
+            return answer.status, await answer.json()
+
+    async def enqueue(self) -> tuple[int, Any]:
+        return await self.ask("POST", "/queues/q/messages", {"payload": "x" * 100_000})
+
+    async def enqueue_until_refused(self) -> list[str]:
+        """The ids of what was accepted."""
+        ids: list[str] = []
+        while True:
+            status, answer = await self.enqueue()
+            if status != 201:
+                assert (answer["code"], answer["outcome"]) == ("journal_unavailable", "none"), answer
+                assert "full" in answer["detail"]
+                return ids
+            ids.append(answer["id"])
+
+    async def drain(self) -> list[str]:
+        """Receives and acks all there is, without a fault; the ids."""
+        ids: list[str] = []
+        while True:
+            status, answer = await self.ask("GET", "/queues/q/messages?maxMessages=10")
+            assert status == 200, answer
+            acks = [{"id": one["id"], "receipt": one["receipt"]} for one in answer["messages"]]
+            if not acks:
+                return ids
+            status, settled = await self.ask("POST", "/queues/q/settle", {"acks": acks})
+            assert (status, settled["failed"]) == (200, 0), settled
+            ids += [ack["id"] for ack in acks]
+
+    async def enqueue_again(self) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while (await self.enqueue())[0] != 201:  # noqa: ASYNC110  what happens meanwhile happens on the disk
+                await asyncio.sleep(0.05)
+
+    def assert_undisturbed(self) -> None:
+        assert self.server.log().count("serving, epoch") == 1
+        assert "poisoned" not in self.server.log()
+
+
+@asynccontextmanager
+async def served(disk: Disk) -> AsyncIterator[Served]:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+        served = Served(disk, session)
+        with served.server:
+            assert (await served.ask("POST", "/queues", {"name": "q"}))[0] == 201
+            yield served
+
+
+async def test_a_server_that_filled_its_disk_is_emptied_by_its_consumers_and_goes_on(disk: Disk) -> None:
+    async with served(disk) as server:
+        accepted = await server.enqueue_until_refused()
+        assert len(accepted) > 300
+        assert disk.free_bytes < 2 * reserve_bytes(disk.path), "the disk is the limit, no guess"
+        assert await server.drain() == accepted
+        await server.enqueue_again()
+        server.assert_undisturbed()
+
+
+async def test_a_disk_that_others_fill_still_delivers_what_is_queued(disk: Disk) -> None:
+    async with served(disk) as server:
+        accepted = [(await server.enqueue())[1]["id"] for _ in range(20)]
+        disk.fill(leave_bytes=reserve_bytes(disk.path) // 2)
+        accepted += await server.enqueue_until_refused()
+        assert await server.drain() == accepted
+        disk.clear()
+        await server.enqueue_again()
+        server.assert_undisturbed()
+
+
+async def test_a_server_that_is_killed_on_a_disk_it_filled_starts_and_delivers(disk: Disk) -> None:
+    async with served(disk) as server:
+        accepted = await server.enqueue_until_refused()
+        server.server.kill()
+        server.server.start()
+        assert (await server.enqueue())[0] == 503
+        assert await server.drain() == accepted
+        await server.enqueue_again()

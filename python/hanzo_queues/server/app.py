@@ -19,6 +19,7 @@ from hanzo_queues._core import Engine, Parser, step_batch_bytes_min
 from hanzo_queues.server.auth import ApiKeys
 from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
+from hanzo_queues.server.disk_room import anywhere
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.faults import Fault, ShuttingDown
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, JournalRefused
@@ -41,9 +42,9 @@ class App:
     """One server without its socket. `http` is the ASGI application.
 
     `checkpoints` of the journal are kept there; None: none are taken.
-    `ownership` says when it may write the journal; None: always. `on_stuck` is awaited when the journal keeps failing;
-    `on_failed` is called with a sentence when the server can't serve any more; `on_serving` once, when it does for the
-    first time.
+    `ownership` says when it may write the journal; None: always. `admit` refuses messages that find no room. `on_stuck`
+    is awaited when the journal keeps failing; `on_failed` is called with a sentence when the server can't serve any
+    more; `on_serving` once, when it does for the first time.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class App:
         checkpoints: CheckpointStore | None = None,
         clock: Clock | None = None,
         ownership: OwnershipLease | None = None,
+        admit: Callable[[int], None] = anywhere,
         on_stuck: Callable[[], Awaitable[None]] = only_wait,
         on_failed: Callable[[str], None] = logger.critical,
         on_serving: Callable[[], None] = lambda: None,
@@ -91,7 +93,7 @@ class App:
         )
         if ownership is not None:
             ownership.on_lost = self.partition.lose_ownership
-        self.edge = Edge(Router([self.partition]), keys, limits)
+        self.edge = Edge(Router([self.partition]), keys, limits, admit)
         self.http: ASGIApp = build_routes(self.edge)
         self._starting: asyncio.Task[None] | None = None
 

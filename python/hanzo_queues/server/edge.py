@@ -6,24 +6,28 @@ request that needs it is told to come back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from hanzo_queues._core import Command, Parser
 from hanzo_queues.server.auth import ApiKeys
 from hanzo_queues.server.byte_budget import ByteBudget
+from hanzo_queues.server.disk_room import anywhere
 from hanzo_queues.server.faults import PartitionRecovering
 from hanzo_queues.server.problems import Refused
 from hanzo_queues.server.router import Router
 
 
 class Edge:
-    """The server, as routes see it."""
+    """The server, as routes see it. `admit` raises a Fault when the disk has no room for messages of so many bytes."""
 
-    def __init__(self, router: Router, keys: ApiKeys, limits: Mapping[str, int]) -> None:
+    def __init__(
+        self, router: Router, keys: ApiKeys, limits: Mapping[str, int], admit: Callable[[int], None] = anywhere
+    ) -> None:
         self.router = router
         self.keys = keys
         self.limits = limits
         self.bodies = ByteBudget(limits["inflight_bytes_max"])
+        self._admit = admit
         self._command_bytes_max = 0
         self._parser: Parser | None = None
 
@@ -53,4 +57,9 @@ class Edge:
                 f"The request needs {command.batch_bytes_max} bytes of a journal batch, which holds "
                 f"{self._command_bytes_max}.",
             )
+        return command
+
+    def admitted(self, command: Command) -> Command:
+        """`command`, which brings messages, when it is `fitting` and the disk has room. Raises JournalUnavailable."""
+        self._admit(self.fitting(command).batch_bytes_max)
         return command

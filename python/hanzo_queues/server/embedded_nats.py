@@ -13,13 +13,14 @@ import logging
 import secrets
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 
 from hanzo_queues.server.data_directory import DataDirectory
 from hanzo_queues.server.nats_binary import NoNatsServer, find_nats_server
 from hanzo_queues.server.nats_disk import reserve_bytes, store_bytes_max
 from hanzo_queues.server.nats_port import is_free, remembered_port
 from hanzo_queues.server.nats_probe import Heard, probe_jetstream
-from hanzo_queues.server.nats_process import NatsProcess
+from hanzo_queues.server.nats_process import STORE_DIRECTORY, NatsProcess
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,11 @@ class EmbeddedNats:
     def url(self) -> str:
         """Where it listens, the same over its restarts."""
         return f"nats://127.0.0.1:{self._port}"
+
+    @property
+    def store_path(self) -> Path:
+        """Where it stores."""
+        return self._directory.path / STORE_DIRECTORY
 
     @property
     def process_id(self) -> int | None:

@@ -20,15 +20,24 @@ BLOCK_BYTES = 512  # the unit of st_blocks
 def store_bytes_max(store: Path) -> int:
     """What the nats-server that keeps its store in the directory `store` may hold in it, in bytes. Raises OSError."""
     store.mkdir(mode=0o700, exist_ok=True)
+    return max(STORE_BYTES_MIN, _stored(store) + spare_bytes(store))
+
+
+def spare_bytes(store: Path) -> int:
+    """What may still be stored; less than nothing where others took of the reserve. Raises OSError."""
     disk = os.statvfs(store)
-    free = disk.f_bavail * disk.f_frsize
-    return max(STORE_BYTES_MIN, _stored(store) + free - reserve_bytes(store))
+    return disk.f_bavail * disk.f_frsize - reserve_bytes(store)
 
 
 def reserve_bytes(store: Path) -> int:
     """What is kept free: for a last batch, logs, and what else has to be written there. Raises OSError."""
+    return min(RESERVE_BYTES_MAX, disk_bytes(store) // RESERVE_SHARE)
+
+
+def disk_bytes(store: Path) -> int:
+    """The size of the disk that the directory `store` is on. Raises OSError."""
     disk = os.statvfs(store)
-    return min(RESERVE_BYTES_MAX, disk.f_blocks * disk.f_frsize // RESERVE_SHARE)
+    return disk.f_blocks * disk.f_frsize
 
 
 def _stored(store: Path) -> int:

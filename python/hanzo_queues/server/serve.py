@@ -160,6 +160,7 @@ async def _serve_http(
         keys,
         checkpoints=storage.checkpoints,
         ownership=storage.ownership,
+        admit=storage.admit,
         on_stuck=storage.on_stuck,
         on_failed=stop.fail,
         on_serving=serving,

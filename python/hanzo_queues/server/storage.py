@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.checkpoints.jetstream import JetStreamCheckpoints
 from hanzo_queues.server.data_directory import DataDirectory, DataDirectoryTaken, DataDirectoryUnusable
+from hanzo_queues.server.disk_room import DiskRoom, anywhere
 from hanzo_queues.server.embedded_nats import EmbeddedNats
 from hanzo_queues.server.journal.jetstream import JetStreamJournal
 from hanzo_queues.server.journal.marked import MarkedJournal
@@ -32,13 +33,14 @@ class StartRefused(Exception):
 @dataclass(frozen=True, slots=True)
 class Storage:
     """A journal and its checkpoints, not open yet, and the lease that says who may write them: none where nobody else
-    can. `place` says where they are, for people; `on_stuck` is what to do when they keep failing; `directory` is this
-    server's own."""
+    can. `place` says where they are, for people; `admit` refuses messages that find no room; `on_stuck` is what to do
+    when they keep failing; `directory` is this server's own."""
 
     directory: DataDirectory
     journal: MarkedJournal
     checkpoints: CheckpointStore
     ownership: OwnershipLease | None
+    admit: Callable[[int], None]
     on_stuck: Callable[[], Awaitable[None]]
     place: str
 
@@ -65,9 +67,9 @@ async def _embedded(settings: Settings, directory: DataDirectory, stack: AsyncEx
     await nats.start()
     endpoint = NatsEndpoint((nats.url,), nats.token)
     journal = _journal(endpoint, settings, directory)
-    return Storage(
-        directory, journal, _checkpoints(endpoint, settings), None, nats.restart, f"data in {settings.data_dir}"
-    )
+    room = DiskRoom(nats.store_path)
+    checkpoints = _checkpoints(endpoint, settings)
+    return Storage(directory, journal, checkpoints, None, room.admit, nats.restart, f"data in {settings.data_dir}")
 
 
 def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: AsyncExitStack) -> Storage:
@@ -77,7 +79,8 @@ def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: Asy
     )
     stack.push_async_callback(ownership.close)
     journal = _journal(endpoint, settings, directory)
-    return Storage(directory, journal, _checkpoints(endpoint, settings), ownership, only_wait, f"journal on {endpoint}")
+    checkpoints = _checkpoints(endpoint, settings)
+    return Storage(directory, journal, checkpoints, ownership, anywhere, only_wait, f"journal on {endpoint}")
 
 
 def _journal(endpoint: NatsEndpoint, settings: Settings, directory: DataDirectory) -> MarkedJournal:

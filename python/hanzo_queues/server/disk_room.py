@@ -1,0 +1,56 @@
+"""Room for messages on the disk of an embedded nats-server. The last of it is kept for their consumers.
+
+    room for all -> for all but enqueues -> for nothing
+                        '- acks, checkpoints and trimming make room again
+
+An append that finds no room ends the writer, and another begins with an append: then nothing is served. So what brings
+messages is refused a little earlier; receives, acks and whatever else is small go on with what is left. Knows nothing
+of what is stored, only what the disk has free.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from hanzo_queues.server.faults import JournalUnavailable
+from hanzo_queues.server.nats_disk import disk_bytes, spare_bytes
+
+KEPT_BYTES_MAX = 64 * 1024 * 1024
+KEPT_SHARE = 64  # of a small disk
+LOOK_EVERY_S = 0.1
+
+
+class DiskRoom:
+    """`store`: the directory that is written to."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._left = 0
+        self._looked_at = -LOOK_EVERY_S
+
+    def admit(self, byte_count: int) -> None:
+        """Returns when a request that may cause `byte_count` journal bytes leaves consumers what they need. Raises
+        JournalUnavailable: it was not carried out."""
+        now = time.monotonic()
+        if now - self._looked_at >= LOOK_EVERY_S:
+            self._looked_at = now
+            self._left = self._spare_bytes()
+        if byte_count > self._left:
+            raise JournalUnavailable(
+                "the disk is full: there is no room for more messages. What is queued is still delivered",
+                outcome="none",
+                retry_after_s=1.0,
+            )
+        self._left -= byte_count
+
+    def _spare_bytes(self) -> int:
+        try:
+            kept = min(KEPT_BYTES_MAX, disk_bytes(self._store) // KEPT_SHARE)
+            return spare_bytes(self._store) - kept
+        except OSError:  # whoever writes there says what is wrong
+            return KEPT_BYTES_MAX
+
+
+def anywhere(_byte_count: int) -> None:
+    """A cluster's disks are not known: its refusals are."""
