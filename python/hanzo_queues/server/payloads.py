@@ -2,7 +2,8 @@
 
 Holds whole journal batches by LSN, least recently used first out. The engine knows only locations in them. A batch
 fetched back is verified by its hash before anything of it is handed out. It can be megabytes for one small payload, so
-an answer that gathers old messages keeps excerpts, and only a few batches are being read at the same time.
+an answer that gathers old messages keeps excerpts, and only a few batches are being read at the same time. Answers that
+go through the journal in order have it read ahead.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from collections import OrderedDict
 
 from hanzo_queues._core import BatchError, Excerpt, Reply, batch_now_ms, verify_batch
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError
+from hanzo_queues.server.read_ahead import ReadAhead
 
 logger = logging.getLogger(__name__)
 
 FETCHES_MAX = 8  # batches being read back at the same time, for all answers
 FETCHES_MAX_EACH = 4  # for one answer
+IN_FLIGHT_MAX = 4  # of the newest batches, that may not be durable yet: docs/adr/0005
 
 
 class Payloads:
@@ -27,6 +30,8 @@ class Payloads:
         self._journal = journal
         self._memory_bytes_max = memory_bytes_max
         self._batches: OrderedDict[int, bytes] = OrderedDict()
+        self._ahead = ReadAhead(journal, self.put, self._batches, memory_bytes_max // 4)
+        self._newest_lsn = 0
         self._fetching: dict[int, asyncio.Future[bytes]] = {}
         self.memory_bytes = 0
         self._reading = asyncio.Semaphore(FETCHES_MAX)
@@ -39,6 +44,7 @@ class Payloads:
         if previous is not None:
             self.memory_bytes -= len(previous)
         self._batches[lsn] = batch
+        self._newest_lsn = max(self._newest_lsn, lsn)
         self.memory_bytes += len(batch)
         while self.memory_bytes > self._memory_bytes_max and len(self._batches) > 1:
             _, dropped = self._batches.popitem(last=False)
@@ -47,7 +53,7 @@ class Payloads:
     def clear(self) -> None:
         """Forgets every batch: what was held may not be what the journal holds."""
         self._batches.clear()
-        self.memory_bytes = 0
+        self.memory_bytes = self._newest_lsn = 0
 
     async def unread(self, before_lsn: int) -> None:
         """Returns when nobody reads batches before this one any more; from here on they may be purged."""
@@ -69,12 +75,15 @@ class Payloads:
         found: dict[int, bytes | Excerpt] = {}
         missing: list[int] = []
         for lsn in reply.lsns:
+            coming = self._ahead.wanted(lsn, self._newest_lsn - IN_FLIGHT_MAX)
             batch = self._batches.get(lsn)
-            if batch is None:
-                missing.append(lsn)
-            else:
+            if batch is not None:
                 self._batches.move_to_end(lsn)
                 found[lsn] = batch
+            elif coming is not None and (batch := await asyncio.shield(coming)) is not None:
+                found[lsn] = reply.excerpt(lsn, batch)
+            else:
+                missing.append(lsn)
         for start in range(0, len(missing), FETCHES_MAX_EACH):
             wanted = missing[start : start + FETCHES_MAX_EACH]
             for lsn, batch in zip(wanted, await asyncio.gather(*map(self._fetch, wanted)), strict=True):
@@ -108,6 +117,7 @@ class Payloads:
             except BatchError as error:
                 batch = await self._read_from_leader(lsn, error)
         self.put(lsn, batch)
+        self._ahead.read(batch)
         return batch
 
     async def _read_from_leader(self, lsn: int, found: BatchError) -> bytes:

@@ -1,0 +1,123 @@
+"""Reading ahead: a backlog that is received in order costs few requests, and what goes wrong costs nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from hanzo_queues._core import Command
+from hanzo_queues.server.journal.base import JournalCorrupt, JournalError
+from hanzo_queues.server.journal.memory import MemoryJournal
+from hanzo_queues.server.payloads import Payloads
+from tests.unit.core_journal import CoreJournal
+
+MESSAGES = 600
+MEMORY_BYTES = 1 << 20
+
+
+class CountingJournal(MemoryJournal):
+    """How often it was asked, and what it refuses to read in a run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetches: list[int] = []
+        self.runs: list[tuple[int, int]] = []
+        self.failure: Exception | None = None
+        self.damaged = 0
+
+    async def fetch(self, sequence: int) -> bytes:
+        self.fetches.append(sequence)
+        return await super().fetch(sequence)
+
+    async def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
+        self.runs.append((first_sequence, last_sequence))
+        for sequence in range(first_sequence, last_sequence + 1):
+            batch = await super().fetch(sequence)
+            if self.failure is not None and sequence % 3 == 0:
+                raise self.failure
+            yield sequence, batch[:-1] + b"?" if sequence == self.damaged else batch
+
+
+class Backlog(CoreJournal):
+    """Messages that wait, a batch each, and the payloads as a server reads them back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.create("mail")
+        for number in range(MESSAGES):
+            self.enqueue("mail", number)
+        self.journal = CountingJournal()
+        self.payloads = Payloads(self.journal, MEMORY_BYTES)
+
+    async def open(self) -> Backlog:
+        for lsn, batch in self.batches.items():
+            await self.journal.append(batch, lsn - 1)
+        self.payloads.put(self.engine.lsn, self.batches[self.engine.lsn])
+        return self
+
+    def receiving(self, count: int) -> Command:
+        return self.parser.receive("mail", group=None, consumer=None, messages_max=count, visibility_timeout_ms=None)
+
+    async def received(self, count: int) -> list[Any]:
+        (reply,) = self.replies(self.receiving(count))
+        answer = reply.render(await self.payloads.load(reply))
+        return [message["payload"] for message in json.loads(answer)["messages"]]
+
+
+@pytest.fixture
+async def backlog() -> Backlog:
+    return await Backlog().open()
+
+
+async def all_of(backlog: Backlog, count: int = 5) -> list[Any]:
+    payloads: list[Any] = []
+    while some := await backlog.received(count):
+        payloads += some
+    return payloads
+
+
+async def test_a_backlog_that_is_received_in_order_is_read_in_runs(backlog: Backlog) -> None:
+    assert await all_of(backlog) == list(range(MESSAGES))
+    assert len(backlog.journal.fetches) + len(backlog.journal.runs) < MESSAGES / 20
+    read = [lsn for first, last in backlog.journal.runs for lsn in range(first, last + 1)]
+    assert len(read) == len(set(read)), "no batch is read twice"
+
+
+async def test_nothing_is_read_ahead_for_one_answer_here_and_there(backlog: Backlog) -> None:
+    await backlog.received(1)
+    for skipped in (100, 200):
+        for _ in range(skipped):
+            (reply,) = backlog.replies(backlog.receiving(1))
+            assert reply.message_count == 1
+        await backlog.received(1)
+    assert len(backlog.journal.fetches) == 3
+    assert backlog.journal.runs == []
+
+
+@pytest.mark.parametrize("failure", [JournalError("no answer"), JournalCorrupt("gone")])
+async def test_a_run_that_fails_is_made_up_for(backlog: Backlog, failure: Exception) -> None:
+    backlog.journal.failure = failure
+    assert await all_of(backlog) == list(range(MESSAGES))
+    assert backlog.journal.runs
+
+
+async def test_a_damaged_batch_of_a_run_is_not_handed_out(backlog: Backlog) -> None:
+    backlog.journal.damaged = 40
+    assert await all_of(backlog) == list(range(MESSAGES))
+    assert 40 in backlog.journal.fetches
+
+
+async def test_what_may_not_be_durable_yet_is_not_read(backlog: Backlog) -> None:
+    end = backlog.engine.lsn
+    assert await all_of(backlog) == list(range(MESSAGES))
+    assert max(last for _, last in backlog.journal.runs) == end - 4
+
+
+async def test_without_memory_for_it_nothing_is_read_ahead(backlog: Backlog) -> None:
+    backlog.payloads = Payloads(backlog.journal, 1)
+    backlog.payloads.put(backlog.engine.lsn, backlog.batches[backlog.engine.lsn])
+    assert await all_of(backlog) == list(range(MESSAGES))
+    assert backlog.journal.runs == []
