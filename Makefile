@@ -24,7 +24,7 @@ PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -nam
 TYPESCRIPT_SOURCES := $(shell cd $(TYPESCRIPT) && find src test conformance examples scripts *.json -type f | sed s,^,$(TYPESCRIPT)/,)
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test example bench bench-peers recovery faults scale trim fuzz property schemathesis sim mutants docs format lock clean
+.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test example bench bench-peers backlog recovery disk faults scale trim fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,8 +87,17 @@ bench-peers: $(CORE) $(LOAD) $(PEERS) ## Bring Redis, RabbitMQ, PostgreSQL, Bull
 	$(BIN)/python -m bench --only $(COMPARISONS) $(BENCH_ARGS)
 	$(BIN)/python -m bench.report
 
-recovery: $(CORE) ## Measure a start after kill -9 with a million queued, and what checkpoints cost (RECOVERY_ARGS="--messages 10000000")
-	$(BIN)/python -m bench.recovery $(RECOVERY_ARGS)
+backlog: $(CORE) $(LOAD) ## Queue ten million messages and receive them in order: rate and memory (14 GB of disk; BACKLOG_ARGS="--messages 1000000")
+	$(BIN)/python -m bench.backlog --write $(BACKLOG_ARGS)
+	$(BIN)/python -m bench.report
+
+recovery: $(CORE) $(LOAD) ## Measure a start after kill -9 with a million queued, and what checkpoints cost (RECOVERY_ARGS="--messages 10000000")
+	$(BIN)/python -m bench.recovery --write $(RECOVERY_ARGS)
+	$(BIN)/python -m bench.report
+
+disk: $(CORE) $(LOAD) ## Pass an hour's worth of messages beside two million delayed ones and watch the journal's bytes on disk
+	$(BIN)/python -m bench.disk --write $(DISK_ARGS)
+	$(BIN)/python -m bench.report
 
 faults: $(CORE) ## Kill server and nats-server 100 times under load, account for every message; 2,000 slow clients (FAULTS_SEED=n repeats one)
 	FAULTS_KILLS=$${FAULTS_KILLS:-100} SLOW_CLIENTS=2000 $(BIN)/pytest -s --timeout 7200 \

@@ -33,6 +33,7 @@ class Run:
     p50_ms: float
     p99_ms: float
     ids: list[str]
+    ahead_max: int  # of stamped messages: how far one came before the first of its sender that was missing
 
     @property
     def requests_per_second(self) -> float:
@@ -63,7 +64,7 @@ async def run_generator(
             raise RuntimeError(f"{' '.join(command)} failed: {out.decode()}")
         report = json.loads(out)
         fields = {name: report[name] for name in ("requests", "messages", "seconds", "p50_ms", "p99_ms")}
-        return Run(**fields, ids=ids_path.read_text().split())
+        return Run(**fields, ahead_max=report.get("ahead_max", 0), ids=ids_path.read_text().split())
 
 
 async def drain(server: LocalServer, queue: str, acknowledged: list[str]) -> Run:

@@ -1,10 +1,11 @@
-"""How soon a killed server hands out a message again, and what checkpoints cost: `make recovery`.
+"""What checkpoints cost, and how soon a killed server hands out a message again: `make recovery`.
 
-    fill, with a checkpoint now and then -> kill -9 -> start -> the first message
-                '- latency of single enqueues meanwhile
+    fill two servers, one with checkpoints, one without -> enqueue one by one on both in turns: latency
+                                                        -> pass messages through the first: bytes of checkpoints
+                                                        -> kill -9 of it, alone and with its nats-server: first message
 
-Two servers, one with checkpoints and one without, run at the same time and are asked in turns: what disturbs one
-disturbs both. Must not be believed on a machine that does something else.
+Both servers run at the same time: what disturbs one disturbs both. Takes 2.4 KB of disk a message. Must not be believed
+on a machine that does something else.
 """
 
 from __future__ import annotations
@@ -12,21 +13,31 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import re
+import signal
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import aiohttp
 
+from bench.backlog import BATCH, CONNECTIONS, load
+from bench.figure import Figure
+from bench.measured import Measured
+from bench.memory import nats_process, resident_bytes, stored_bytes
 from examples.local_server import LocalServer
 
-BATCH = 1000
 OFF = "1023GiB"
+FILL = 1000
+BETWEEN_FILLS = 20
+TAKEN = re.compile(
+    r"checkpoint of batch \d+: \d+ blocks, (?P<written>\d+) bytes for (?P<journal>\d+) of the journal, "
+    r"no step over (?P<step>[\d.]+) ms"
+)
 
 
-class Load:
+class Asked:
     """One server, and requests to it."""
 
     def __init__(self, session: aiohttp.ClientSession, server: LocalServer, payload_bytes: int) -> None:
@@ -34,7 +45,7 @@ class Load:
         self.server = server
         self._headers = {"Authorization": f"Bearer {server.api_key}"}
         sizes = random.Random(1)
-        entries = [{"payload": "x" * sizes.randrange(payload_bytes // 2, payload_bytes * 3 // 2)} for _ in range(BATCH)]
+        entries = [{"payload": "x" * sizes.randrange(payload_bytes // 2, payload_bytes * 3 // 2)} for _ in range(FILL)]
         self._one = json.dumps(entries[0]).encode()
         self._many = json.dumps({"messages": entries}).encode()
 
@@ -46,9 +57,6 @@ class Load:
             assert answer.status < 300, text
             return text
 
-    async def create(self) -> None:
-        await self.ask("POST", "/queues", b'{"name": "mails"}')
-
     async def fill(self) -> None:
         await self.ask("POST", "/queues/mails/messages/batch", self._many)
 
@@ -57,15 +65,11 @@ class Load:
         await self.ask("POST", "/queues/mails/messages", self._one)
         return (time.perf_counter() - started) * 1000
 
-    async def pass_through(self) -> None:
-        """A batch that is enqueued, received and acked."""
-        await self.fill()
-        held = json.loads(await self.ask("GET", f"/queues/mails/messages?maxMessages={BATCH}"))["messages"]
-        acks = [{"id": message["id"], "receipt": message["receipt"]} for message in held]
-        await self.ask("POST", "/queues/mails/settle", json.dumps({"acks": acks}).encode())
-
-    async def first_message_s(self) -> float:
-        """Kills the server and starts it again: seconds until a message was handed out."""
+    async def first_message_s(self, *, with_nats: bool) -> float:
+        """Kills the server, and its nats-server too or not, and starts it: seconds until a message was handed out."""
+        await self.single_ms()
+        if with_nats:
+            os.kill(nats_process(self.server), signal.SIGKILL)
         self.server.kill()
         started = time.perf_counter()
         self.server.spawn()
@@ -78,76 +82,95 @@ class Load:
                 await asyncio.sleep(0.02)
 
 
-def bytes_of(server: LocalServer, stream: str) -> int:
-    """What a stream takes on disk."""
-    directories = (path for path in (server.directory / "data").rglob(stream) if path.parent.name == "streams")
-    return sum(file.stat().st_size for found in directories for file in found.rglob("*.blk"))
-
-
-def checkpoint_bytes(log: str) -> list[int]:
-    """Of each checkpoint that the log tells of."""
-    return [int(count) for count in re.findall(r"checkpoint of batch \d+: \d+ blocks, (\d+) bytes", log)]
-
-
 def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-async def measure(messages: int, singles: int, passed: int, payload_bytes: int) -> dict[str, object]:
+def taken(log: str) -> list[tuple[int, int, float]]:
+    """Of each checkpoint the log tells of: its bytes, those of the journal since the one before, its longest step."""
+    return [(int(one["written"]), int(one["journal"]), float(one["step"])) for one in TAKEN.finditer(log)]
+
+
+async def latencies(asked: Sequence[Asked], singles: int) -> list[list[float]]:
+    """Of single enqueues on each server, in turns, between batches that make checkpoints come due."""
+    found: list[list[float]] = [[] for _ in asked]
+    for number in range(singles):
+        for which in (number % 2, 1 - number % 2):
+            found[which].append(await asked[which].single_ms())
+        if number % BETWEEN_FILLS == 0:
+            await asyncio.gather(*(one.fill() for one in asked))
+    return found
+
+
+async def measure(messages: int, singles: int, passed: int, payload_bytes: int) -> list[Figure]:
     """The figures. `messages` are queued, `singles` enqueued one by one on each server, `passed` go through."""
-    environment = {"MAX_BATCH_SIZE": str(BATCH), "LOG_LEVEL": "debug"}
+    environment = {"MAX_BATCH_SIZE": str(FILL), "LOG_LEVEL": "debug"}
     without = environment | {"HANZO_CHECKPOINT_EVERY": OFF}
     servers = [LocalServer(environment=environment), LocalServer(environment=without)]
     timeout = aiohttp.ClientTimeout(total=120)
     try:
-        for server in servers:
-            server.start()
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            loads = [Load(session, server, payload_bytes) for server in servers]
-            for load in loads:
-                await load.create()
-            for _ in range(messages // BATCH):
-                await asyncio.gather(*(load.fill() for load in loads))
-            before = sum(checkpoint_bytes(servers[0].log()))
-            for _ in range(passed // BATCH):
-                await loads[0].pass_through()
-            written = sum(checkpoint_bytes(servers[0].log())) - before
-            journal = passed * (payload_bytes + 100)
-            latencies: list[list[float]] = [[], []]
-            for number in range(singles):
-                for which in (number % 2, 1 - number % 2):
-                    latencies[which].append(await loads[which].single_ms())
-                if number % 20 == 0:
-                    await asyncio.gather(*(load.fill() for load in loads))
-            seconds = [await load.first_message_s() for load in loads]
-        return {
-            "messages": messages,
-            "first message after kill -9, s": [round(value, 2) for value in seconds],
-            "enqueue p50, ms": [round(percentile(values, 0.5), 2) for values in latencies],
-            "enqueue p99.9, ms": [round(percentile(values, 0.999), 2) for values in latencies],
-            "checkpoints": len(checkpoint_bytes(servers[0].log())),
-            "first in, first out: checkpoint bytes of journal bytes, %": round(100 * written / max(1, journal), 2),
-            "bytes of both streams at the end": [
-                bytes_of(servers[0], name) for name in ("HANZO_P0", "HANZO_P0_CHECKPOINTS")
-            ],
-        }
+            asked = [Asked(session, server, payload_bytes) for server in servers]
+            for one in asked:
+                one.server.start()
+                for name in ("mails", "passing"):
+                    await one.ask("POST", "/queues", json.dumps({"name": name}).encode())
+                await load(one.server, "fill", "mails", messages, batch=FILL)
+            filled = len(taken(servers[0].log()))
+            found = await latencies(asked, singles)
+            during = taken(servers[0].log())[filled:]
+            servers[1].close()
+            await load(servers[0], "pass", "passing", passed)
+            through = taken(servers[0].log())[filled + len(during) :]
+            kept = stored_bytes(servers[0], "HANZO_P0_CHECKPOINTS")
+            alone_s = await asked[0].first_message_s(with_nats=False)
+            assert servers[0].process is not None
+            resident = resident_bytes(servers[0].process.pid)
+            both_s = await asked[0].first_message_s(with_nats=True)
     finally:
         for server in servers:
             server.kill()
             server.close()
+    on, off = (percentile(values, 0.999) for values in found)
+    share = 100 * sum(written for written, _, _ in through) / max(1, sum(journal for _, journal, _ in through))
+    name = f"{messages:,} x 1 KB queued"
+    goal_s = 2 if messages <= 1_000_000 else 10
+    starts = {"with its nats-server killed too, s": round(both_s, 2), "server MB then": resident // 10**6}
+    pause = {
+        "p99.9 on, ms": round(on, 2),
+        "off, ms": round(off, 2),
+        "p50 on, ms": round(percentile(found[0], 0.5), 2),
+        "p50 off, ms": round(percentile(found[1], 0.5), 2),
+        "checkpoints": len(during),
+    }
+    longest = max(step for _, _, step in during)
+    return [
+        Figure(f"{name}: first message after kill -9", alone_s, "s", goal_s, at_most=True, details=starts),
+        Figure(f"{name}: p99.9 of an enqueue, on over off", on - off, "ms", 5, at_most=True, details=pause),
+        Figure(f"{name}: longest step of a checkpoint", longest, "ms of CPU", 5, at_most=True),
+        Figure(
+            f"{name}: checkpoint bytes of journal bytes", share, "%", 10, at_most=True,
+            details={"checkpoints": len(through), "MB that they take": kept // 10**6},
+        ),
+    ]  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=1_000_000)
-    parser.add_argument("--singles", type=int, default=5_000)
-    parser.add_argument("--passed", type=int, default=300_000)
+    parser.add_argument("--singles", type=int, default=10_000)
+    parser.add_argument("--passed", type=int, default=400_000)
     parser.add_argument("--payload-bytes", type=int, default=1000)
-    parser.add_argument("--out", type=Path, default=Path("bench/results/recovery.json"))
+    parser.add_argument("--write", action="store_true", help="write the figures to bench/results")
     chosen = parser.parse_args()
-    figures = asyncio.run(measure(chosen.messages, chosen.singles, chosen.passed, chosen.payload_bytes))
-    chosen.out.write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures, indent=2))
+    started = time.monotonic()
+    each = CONNECTIONS * FILL
+    passed = chosen.passed // (CONNECTIONS * BATCH) * CONNECTIONS * BATCH
+    figures = asyncio.run(measure(chosen.messages // each * each, chosen.singles, passed, chosen.payload_bytes))
+    for figure in figures:
+        print(figure.row())
+    if chosen.write:
+        Measured(figures).write("recovery", 0, time.monotonic() - started)
 
 
 if __name__ == "__main__":

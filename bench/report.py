@@ -24,6 +24,7 @@ NOTHING = "Not measured yet.\n"
 RUNS = [
     *("singles", "batches", "batches-200-bytes", "consumers", "memory"),
     *("latency", "features", "kills", "engine"),
+    *("backlog", "recovery", "disk"),
 ]
 """In the order in which they are shown."""
 
@@ -53,6 +54,11 @@ README_FIGURES = [
     "fsync to page cache, HTTP, 64 connections",
     "priority + dedup + rate limit on, to off",
     "lost, or twice unexplained, over kill -9",
+    "10,000,000 x 1 KB queued: received in order, to a short queue",
+    "10,000,000 x 1 KB queued: memory of the server",
+    "10,000,000 x 1 KB queued: first message after kill -9",
+    "10,000,000 x 1 KB queued: p99.9 of an enqueue, on over off",
+    "3,600,000 x 1 KB passed beside 2,000,000 delayed: journal beyond twice what waits",
     "engine at a million messages, 1 a step",
 ]
 """What the README shows, as far as it was measured."""

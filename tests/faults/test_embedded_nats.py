@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from examples.local_server import LocalServer
+from hanzo_queues import Queues
 from hanzo_queues.server import embedded_nats, nats_binary
 from hanzo_queues.server.data_directory import DataDirectory, DataDirectoryTaken
 from hanzo_queues.server.embedded_nats import EmbeddedNats
@@ -168,6 +170,19 @@ async def test_kill_9_of_the_server_leaves_no_nats_server(tmp_path: Path) -> Non
     await until(lambda: not is_running(child))
     with DataDirectory(tmp_path):
         pass
+
+
+def test_kill_9_of_the_server_lets_its_nats_server_leave_an_index_of_what_it_stored() -> None:
+    """Without one the next start reads and verifies every byte, and says so."""
+    with LocalServer() as server:
+        log = server.directory / "data" / "nats-server.log"
+        with Queues(server.api_key, url=server.url) as queues:
+            queues.create("q")
+            server.kill()
+            server.start()
+            assert queues.get("q").name == "q"
+        assert "Server Exiting" in log.read_text()
+        assert "rebuild" not in log.read_text()
 
 
 async def test_a_leftover_is_recognised_and_ended(directory: DataDirectory) -> None:

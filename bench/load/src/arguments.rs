@@ -10,7 +10,7 @@ pub struct Arguments {
     values: BTreeMap<String, String>,
 }
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 12] = [
     "address",
     "key",
     "queue",
@@ -20,6 +20,9 @@ const NAMES: [&str; 9] = [
     "batch",
     "features",
     "ids",
+    "messages",
+    "delay",
+    "kept-every",
 ];
 
 impl Arguments {
@@ -27,7 +30,7 @@ impl Arguments {
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         let mode = words
             .next()
-            .ok_or("name a mode: noop-get, noop-post, enqueue, enqueue-batch, drain")?;
+            .ok_or("name a mode: noop-get, noop-post, enqueue, enqueue-batch, fill, pass, drain")?;
         let mut values = BTreeMap::new();
         while let Some(word) = words.next() {
             let name = word.strip_prefix("--").filter(|name| NAMES.contains(name));

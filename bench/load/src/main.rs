@@ -1,12 +1,15 @@
 //! Closed-loop load: `hanzo-load MODE --address host:port --connections N --seconds T ...`, one line of JSON out.
-//! Modes: `noop-get`, `noop-post` (the reference route), `enqueue`, `enqueue-batch`, `drain` (receive and ack).
+//! Modes: `noop-get`, `noop-post` (the reference route), `enqueue`, `enqueue-batch`, `drain` (receive and ack), and with
+//! a number of stamped messages (`--messages`) instead of a time: `fill`, `pass` (each worker enqueues, receives, acks).
 //! `--features on` gives each message a priority and a dedup id of its own.
 //! `--ids FILE` writes the ids that were acknowledged, or received and acked: the ledger that makes a figure count.
 
 mod arguments;
+mod backlog;
 mod body;
 mod fields;
 mod http;
+mod ledger;
 mod modes;
 mod report;
 
@@ -61,6 +64,9 @@ async fn all_connections(arguments: &Arguments) -> Tally {
     let mut total = Tally::default();
     for worker in workers {
         total.add(worker.await.expect("a worker ends"));
+    }
+    if let Some(ledger) = plan.ledger.as_ref().filter(|_| arguments.mode != "fill") {
+        total.balance(&ledger.borrow());
     }
     total
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::ledger::Ledger;
+
 /// One worker's observations; workers are added up at the end.
 #[derive(Default)]
 pub struct Tally {
@@ -15,6 +17,8 @@ pub struct Tally {
     pub latencies_us: Vec<u32>,
     /// Ids the server acknowledged (enqueue) or handed out and settled (drain).
     pub ids: Vec<String>,
+    /// How far a message came ahead of the first of its sender that was missing, at most.
+    pub ahead_max: u64,
     /// The first unexpected answer, for people.
     pub first_error: Option<String>,
 }
@@ -34,6 +38,25 @@ impl Tally {
         self.first_error.get_or_insert(detail);
     }
 
+    /// Counts an answer that was not hoped for.
+    pub fn unexpected(&mut self, what: &str, status: u16, body: &[u8]) {
+        self.fail(format!("{what} {status} {}", String::from_utf8_lossy(body)));
+    }
+
+    /// What the ledger shows to be wrong is a failure.
+    pub fn balance(&mut self, ledger: &Ledger) {
+        self.ahead_max = ledger.ahead_max;
+        let wrong = [
+            ("lost", ledger.lost()),
+            ("received twice", ledger.twice),
+            ("out of order", ledger.out_of_order),
+            ("not as they were sent", ledger.strange),
+        ];
+        for (what, count) in wrong.iter().filter(|(_, count)| *count > 0) {
+            self.fail(format!("{count} of {} messages {what}", ledger.sent));
+        }
+    }
+
     /// Adds another worker's observations.
     pub fn add(&mut self, mut other: Tally) {
         self.requests += other.requests;
@@ -51,13 +74,15 @@ impl Tally {
         self.latencies_us.sort_unstable();
         format!(
             "{{\"requests\": {}, \"errors\": {}, \"messages\": {}, \"seconds\": {seconds:.3}, \
-             \"messages_per_second\": {:.1}, \"p50_ms\": {:.3}, \"p99_ms\": {:.3}, \"first_error\": \"{}\"}}",
+             \"messages_per_second\": {:.1}, \"p50_ms\": {:.3}, \"p99_ms\": {:.3}, \"ahead_max\": {}, \
+             \"first_error\": \"{}\"}}",
             self.requests,
             self.errors,
             self.messages,
             self.messages as f64 / seconds,
             self.percentile_ms(0.50),
             self.percentile_ms(0.99),
+            self.ahead_max,
             self.first_error
                 .as_deref()
                 .unwrap_or("")

@@ -1,0 +1,107 @@
+"""Ten million messages that wait, and are then received in order: `make backlog`.
+
+    short queue: fill, drain, again and again -> fill -> everything waits -> drain
+         '- the rate of reference                          '- memory of server and nats-server
+
+The generator stamps every message with its sender and its place and keeps the ledger: what is lost, comes twice, out of
+order or not as it was sent makes the run void. Takes 1.2 KB of disk a message, in the temporary directory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import tempfile
+import time
+from statistics import median
+
+from bench.figure import Figure
+from bench.generator import Run, generate
+from bench.measured import Measured
+from bench.memory import nats_process, peak_bytes, resident_bytes, stored_bytes
+from examples.local_server import LocalServer
+from hanzo_queues import AsyncQueues
+
+CONNECTIONS = 8
+BATCH = 100
+PAYLOAD_BYTES = 1024
+DISK_BYTES_EACH = 1400  # of a message in the journal, with some room
+
+
+async def load(server: LocalServer, mode: str, queue: str, messages: int, **options: object) -> Run:
+    """One run of the generator, over `messages` stamped ones. Raises RuntimeError unless its ledger adds up."""
+    address = server.url.removeprefix("http://")
+    usual: dict[str, object] = {"connections": CONNECTIONS, "batch": BATCH, "payload_bytes": PAYLOAD_BYTES}
+    return await generate(mode, address, key=server.api_key, queue=queue, messages=messages, **usual | options)
+
+
+async def short_queue(server: LocalServer, messages: int, rounds: int) -> list[Run]:
+    """Each round fills a queue and drains it; the drains."""
+    drains = []
+    for _ in range(rounds):
+        await load(server, "fill", "short", messages)
+        drains.append(await load(server, "drain", "short", messages))
+    return drains
+
+
+async def measure(messages: int, short: int, rounds: int) -> list[Figure]:
+    """The figures of one run."""
+    with LocalServer() as server:
+        assert server.process is not None
+        async with AsyncQueues(server.api_key, url=server.url) as queues:
+            await queues.create("short")
+            await queues.create("backlog")
+        drains = await short_queue(server, short, rounds)
+        filled = await load(server, "fill", "backlog", messages)
+        nats = nats_process(server)
+        waiting = {
+            "server MB": resident_bytes(server.process.pid) // 10**6,
+            "nats-server MB": resident_bytes(nats) // 10**6,
+            "journal MB": stored_bytes(server, "HANZO_P0") // 10**6,
+            "checkpoints MB": stored_bytes(server, "HANZO_P0_CHECKPOINTS") // 10**6,
+        }
+        print(f"{messages} wait, filled at {filled.messages_per_second:,.0f} a second: {waiting}", flush=True)
+        drained = await load(server, "drain", "backlog", messages)
+        peaks = {"server MB": peak_bytes(server.process.pid) / 1e6, "nats-server MB": peak_bytes(nats) / 1e6}
+    reference = median(run.messages_per_second for run in drains)
+    rates = {
+        "messages/s": round(drained.messages_per_second),
+        "of a short queue/s": round(reference),
+        "filled at/s": round(filled.messages_per_second),
+        "p50 ms": drained.p50_ms,
+        "p99 ms": drained.p99_ms,
+        "short p50 ms": round(median(run.p50_ms for run in drains), 2),
+        "messages": drained.messages,
+        "furthest ahead of one that waited": drained.ahead_max,
+    }
+    memory = {"nats-server at most MB": round(peaks["nats-server MB"]), "while all wait": waiting}
+    ratio = drained.messages_per_second / reference
+    name = f"{messages:,} x 1 KB queued"
+    return [
+        Figure(f"{name}: received in order, to a short queue", ratio, "x", 0.5, details=rates),
+        Figure(f"{name}: memory of the server", peaks["server MB"], "MB", 1000, at_most=True, details=memory),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=10_000_000)
+    parser.add_argument("--short", type=int, default=40_000)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--write", action="store_true", help="write the figures to bench/results")
+    chosen = parser.parse_args()
+    started = time.monotonic()
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if free < chosen.messages * DISK_BYTES_EACH:
+        parser.error(f"{chosen.messages} messages take more than the {free // 10**9} GB that are free")
+    each = CONNECTIONS * BATCH
+    figures = asyncio.run(measure(chosen.messages // each * each, chosen.short // each * each, chosen.rounds))
+    for figure in figures:
+        print(figure.row())
+    if chosen.write:
+        Measured(figures).write("backlog", 0, time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    main()
