@@ -11,7 +11,7 @@ DEPS := $(VENV)/.deps-installed
 CORE := $(VENV)/.core-built
 WHEEL := dist/.wheel-built
 LOGS := target/logs
-TEST_LOGS := $(addprefix $(LOGS)/,rust.log python.log typescript.log go.log conformance.log)
+TEST_LOGS := $(addprefix $(LOGS)/,rust.log python.log typescript.log go.log conformance.log gates.log)
 TYPESCRIPT := sdk/typescript
 TYPESCRIPT_DEPS := $(TYPESCRIPT)/node_modules/.installed
 TYPESCRIPT_BUILT := $(TYPESCRIPT)/build/.built
@@ -24,7 +24,7 @@ PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -nam
 TYPESCRIPT_SOURCES := $(shell cd $(TYPESCRIPT) && find src test conformance examples scripts *.json -type f | sed s,^,$(TYPESCRIPT)/,)
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test example bench bench-peers backlog recovery disk faults scale trim fuzz property schemathesis sim mutants docs format lock clean
+.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test gates gates-renew example bench bench-peers backlog recovery disk faults scale trim fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,8 +35,9 @@ setup: $(CORE) $(TYPESCRIPT_DEPS) ## Set up the development environments of Pyth
 run: $(CORE) ## Start a server on its embedded nats-server (PORT, HANZO_API_KEYS and the other variables apply)
 	$(BIN)/hanzo-queues serve
 
-test: lint test-rust test-python test-typescript test-go conformance wheel-test ## Run every check and every test, and print the counts
+test: lint test-rust test-python test-typescript test-go conformance gates wheel-test ## Run every check and every test, and print the counts
 	@echo "all checks: $$(scripts/count-tests $(TEST_LOGS)), wheel installed and served"
+	@grep '^NOTICE' $(LOGS)/gates.log || true
 	@scripts/count-tests $(TEST_LOGS)
 
 lint: $(CORE) $(TYPESCRIPT_DEPS) ## Check formatting, lints, types and import directions
@@ -74,6 +75,17 @@ build: $(WHEEL) ## Build the wheel into dist/
 
 wheel-test: $(WHEEL) ## Install the wheel alone into a fresh environment, serve, enqueue, receive, ack
 	$(BIN)/python scripts/check_wheel.py dist/*.whl
+
+gates: $(CORE) ## Count what messages cost, and fail when it is more than bench/baselines say (GATES_ARGS=--table prints all)
+	@mkdir -p $(LOGS)
+	@scripts/debian-tool valgrind "the gates of instructions"
+	@scripts/debian-tool strace "the gates of fsyncs"
+	$(BIN)/python -m bench.gates $(GATES_ARGS) 2>&1 | tee $(LOGS)/gates.log
+
+gates-renew: $(CORE) ## Write what messages cost now into bench/baselines, and print what changed
+	@scripts/debian-tool valgrind "the gates of instructions"
+	@scripts/debian-tool strace "the gates of fsyncs"
+	$(BIN)/python -m bench.gates --renew
 
 example: $(CORE) ## Run the webhook example: real input, a killed consumer, a poison message
 	$(BIN)/python -m examples.webhooks
