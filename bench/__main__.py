@@ -1,7 +1,7 @@
 """Measures the figures: `python -m bench [--quick] [--only NAME ...] [--seed N]`.
 
 Prints each and writes bench/results/NAME.json; `python -m bench.report` makes tables and plots of them. Each figure is
-a ratio of medians of the same run, or a rate whose ledger adds up: else the run raises, and nothing is written.
+a ratio of the same run, or a rate, whose ledger adds up: else the run raises, and nothing is written.
 """
 
 from __future__ import annotations

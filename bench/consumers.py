@@ -6,13 +6,13 @@ import random
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
-from statistics import median
 
 from bench.figure import Figure, Scale
 from bench.generator import check_ledger, run_generator
 from bench.measured import Measured
 from bench.peers.contestants import HANZO, HANZO_RELAXED, REDIS, REDIS_RELAXED, Server
 from bench.peers.installed import PYTHON, Missing, environment, program, require
+from bench.peers.rounds import ratio_of_rounds
 
 SCRIPT = Path(__file__).parent / "peers" / "consumers" / "bullmq.js"
 OWN = "Hanzo Queues, Python SDK"
@@ -61,7 +61,7 @@ async def measure(scale: Scale, seed: int) -> Measured:
     figures = [
         Figure(
             f"no-op handlers, SDK, to {peer}, {durability}",
-            median(rates[OWN, durability]) / median(rates[peer, durability]),
+            ratio_of_rounds(rates[OWN, durability], rates[peer, durability]),
             "x",
             *BOUNDS[peer],
         )

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import random
 import sys
-from statistics import median
 
 from bench.figure import Figure, Scale
 from bench.generator import check_ledger, generate
 from bench.measured import Measured
+from bench.peers.rounds import ratio_of_rounds
 from examples.local_server import LocalServer
 from hanzo_queues import AsyncQueues
 
@@ -32,7 +32,7 @@ async def measure(scale: Scale, seed: int) -> Measured:
             for name in order.sample(list(QUEUES), 2):
                 rates[name].append(await one_round(server, name, scale.round_seconds))
                 print(f"features {name}: {rates[name][-1]:,.0f}/s", file=sys.stderr, flush=True)
-    ratio = median(rates["on"]) / median(rates["off"])
+    ratio = ratio_of_rounds(rates["on"], rates["off"])
     rows: list[dict[str, object]] = [
         {"name": f"features {name}", "in and out/s": [round(rate) for rate in found]} for name, found in rates.items()
     ]

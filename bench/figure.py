@@ -21,7 +21,7 @@ class Scale:
 
     @classmethod
     def full(cls) -> Scale:
-        return cls(rounds=5, round_seconds=3, latency_seconds=20, kills=100, messages=30_000, depth=1_000_000)
+        return cls(rounds=5, round_seconds=2, latency_seconds=20, kills=100, messages=15_000, depth=1_000_000)
 
     @classmethod
     def quick(cls) -> Scale:

@@ -31,7 +31,7 @@ Fill = Callable[[int], Awaitable[int]]
 
 async def measure(scale: Scale, seed: int) -> Measured:
     """Each server alone, one after the other: memory does not care for noise."""
-    first, more = scale.messages, scale.depth // 2
+    first, more = 2 * scale.messages, scale.depth // 2
     rows, skipped = [await hanzo(first, more)], {}
     for name, question in (("Redis Streams", redis_streams), ("BullMQ", bullmq)):
         try:

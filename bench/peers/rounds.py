@@ -55,6 +55,11 @@ class Load:
     payload_bytes: int
 
 
+def ratio_of_rounds(rates: Sequence[float], references: Sequence[float]) -> float:
+    """Rates of the same rounds: the median of their ratios."""
+    return median(rate / reference for rate, reference in zip(rates, references, strict=True))
+
+
 @dataclass
 class Comparison:
     """The results by contestant, and who was left out and why."""
@@ -63,11 +68,12 @@ class Comparison:
     skipped: dict[str, str]
 
     def ratio(self, of: Contestant, to: Contestant, *, taking: bool = False) -> float | None:
-        """Of two medians of this run; None when one was left out."""
+        """The median of the ratios of all rounds, so that what slows a round down slows both; None when one was left
+        out."""
         if of not in self.results or to not in self.results:
             return None
-        rates = [self.results[one].take_rate if taking else self.results[one].send_rate for one in (of, to)]
-        return rates[0] / rates[1]
+        pairs = [self.results[one].taken if taking else self.results[one].sent for one in (of, to)]
+        return ratio_of_rounds(*([run.messages_per_second for run in runs] for runs in pairs))
 
 
 async def compare(contestants: Sequence[Contestant], load: Load, scale: Scale, seed: int) -> Comparison:
