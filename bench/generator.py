@@ -59,7 +59,11 @@ async def run_generator(
         for name, value in options.items():
             command += [f"--{name.replace('_', '-')}", str(value)]
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environment)
-        out, _ = await process.communicate()
+        try:
+            out, _ = await process.communicate()
+        finally:
+            if process.returncode is None:  # this run was cancelled
+                process.kill()
         if process.returncode != 0:
             raise RuntimeError(f"{' '.join(command)} failed: {out.decode()}")
         report = json.loads(out)
