@@ -6,14 +6,17 @@ from bench.figure import Figure, Scale
 from bench.generator import LedgerBroken
 from bench.measured import Measured
 from tests.faults.killing import kill_under_load
+from tests.faults.scenes import Embedded
 
 
 async def measure(scale: Scale, seed: int) -> Measured:
     """One run."""
-    ledger, killed = await kill_under_load(scale.kills, seed)
-    faults = ledger.faults()
+    third = scale.kills // 3
+    blows = {"server": third, "nats-server": third, "both": scale.kills - 2 * third}
+    struck = await kill_under_load(Embedded(), blows, seed)
+    faults = struck.ledger.faults()
     if faults:
         raise LedgerBroken(f"seed {seed}: {faults[:5]}")
-    details = {"kills": killed.total(), "acknowledged": len(ledger.acknowledged)}
+    details = {"kills": struck.blows.total(), "acknowledged": len(struck.ledger.acknowledged)}
     figure = Figure("lost, or twice unexplained, over kill -9", 0, "messages", 0, 0, at_most=True, details=details)
     return Measured([figure])

@@ -26,15 +26,22 @@ STOP_SECONDS_MAX = 30.0
 class LocalServer:
     """`with LocalServer() as server:` serves at `server.url`, with the key `server.api_key`."""
 
-    def __init__(self, api_key: str = "your-api-key", environment: dict[str, str] | None = None) -> None:
-        """`environment`: further variables of the server, which win over the ones set here."""
+    def __init__(
+        self,
+        api_key: str = "your-api-key",
+        environment: dict[str, str] | None = None,
+        command: tuple[str, ...] | None = None,
+    ) -> None:
+        """`environment`: further variables of the server, which win over the ones set here. `command`: that runs it,
+        when it is not `hanzo-queues serve`."""
         self.api_key = api_key
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._directory = tempfile.TemporaryDirectory(prefix="hanzo-queues-")
         self.directory = Path(self._directory.name)
         self.log_path = self.directory / "server.log"
-        self._environment = {
+        self._command = command or (str(Path(sys.executable).with_name("hanzo-queues")), "serve")
+        self.environment = {
             **_clean_environment(),
             "HANZO_API_KEYS": api_key,
             "HANZO_DATA_DIR": str(self.directory / "data"),
@@ -51,10 +58,9 @@ class LocalServer:
 
     def spawn(self) -> None:
         """Starts the process without waiting for it."""
-        command = [str(Path(sys.executable).with_name("hanzo-queues")), "serve"]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                command, env=self._environment, stdout=log, stderr=subprocess.STDOUT, cwd=self.directory
+                self._command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, cwd=self.directory
             )
 
     def wait_ready(self) -> None:

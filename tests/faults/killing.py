@@ -1,74 +1,71 @@
-"""Kills a server or its nats-server (-9) at random moments, again and again, under load.
+"""Strikes a scene at random moments, again and again, under load.
 
-The seed decides who is killed and when; the machine decides what that hits. Returns the ledger once everything that was
-enqueued has come out.
+The seed decides in which order the blows fall and when; the machine decides what that hits. At the end everything that
+was enqueued has come out, and the journal is looked at.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import json
 import random
-import signal
+import subprocess
+import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from examples.local_server import LocalServer
 from tests.faults.ledger import Ledger
 from tests.faults.load import Load
+from tests.faults.scenes import Scene
 
-MOMENT_SECONDS_MAX = 1.2
-VICTIMS = ("server", "nats-server", "both")
+PROGRESS_MAX = 50
+"""Enqueues between two blows, at most: a few, and there is no load in which to strike."""
+MOMENT_SECONDS_MAX = 0.1
+DRAIN_S = 180
 
 
-async def kill_under_load(kills: int, seed: int) -> tuple[Ledger, Counter[str]]:
-    """The ledger, and how often each victim was killed."""
+@dataclass
+class Struck:
+    """What came of it. `checkpoints` that verified, and the `first_lsn` that was not trimmed."""
+
+    place: str
+    ledger: Ledger
+    blows: Counter[str]
+    checkpoints: int
+    first_lsn: int
+
+
+async def kill_under_load(scene: Scene, blows: dict[str, int], seed: int) -> Struck:
+    """Each of `blows` as often as it says. Raises AssertionError when the journal is not good at the end."""
     moments = random.Random(seed)
-    killed: Counter[str] = Counter()
-    with LocalServer() as server:
-        async with Load(server.url, server.api_key) as load:
-            for _ in range(kills):
-                await asyncio.sleep(moments.uniform(0.05, MOMENT_SECONDS_MAX))
-                victim = moments.choice(VICTIMS)
-                killed[victim] += 1
-                await asyncio.to_thread(kill, server, victim)
-            await asyncio.wait_for(load.drain(), 120)
-        return load.ledger, killed
+    menu = [blow for blow, count in blows.items() for _ in range(count)]
+    moments.shuffle(menu)
+    async with scene:
+        async with Load(scene.server.url, scene.server.api_key) as load:
+            for number, blow in enumerate(menu):
+                await load.progress(moments.randint(1, PROGRESS_MAX))
+                await asyncio.sleep(moments.uniform(0, MOMENT_SECONDS_MAX))
+                await scene.strike(blow, number)
+            await asyncio.wait_for(load.drain(), DRAIN_S)
+        await asyncio.to_thread(scene.server.stop)
+        checkpoints = await asyncio.to_thread(_verified, scene.server)
+        first_lsn = await asyncio.to_thread(_first_lsn, scene.server)
+    return Struck(type(scene).__name__, load.ledger, Counter(menu), checkpoints, first_lsn)
 
 
-def kill(server: LocalServer, victim: str) -> None:
-    """Kills, starts again what does not start by itself, and returns when the server is ready."""
-    if victim != "server":
-        for child in nats_servers_of(server):
-            os.kill(child, signal.SIGKILL)
-    if victim != "nats-server":
-        server.kill()
-        server.spawn()
-    server.wait_ready()
+def journal(server: LocalServer, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`hanzo-queues journal` beside a server that was stopped."""
+    command = [str(Path(sys.executable).with_name("hanzo-queues")), "journal", *arguments]
+    return subprocess.run(command, env=server.environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-def nats_servers_of(server: LocalServer) -> list[int]:
-    """Process ids of the nats-servers that this server started."""
-    if server.process is None:
-        return []
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            before, _, after = status.read_text().rpartition(")")
-        except OSError:
-            continue  # it ended meanwhile
-        process, _, name = before.partition(" (")
-        parent = int(after.split()[1])
-        if name.startswith("nats-server") and is_descendant(parent, server.process.pid):
-            found.append(int(process))
-    return found
+def _verified(server: LocalServer) -> int:
+    verified = journal(server, "verify")
+    assert verified.returncode == 0, verified.stderr
+    return int(verified.stdout.rsplit(", ", 1)[1].split()[0])
 
 
-def is_descendant(process: int, ancestor: int) -> bool:
-    """Whether `ancestor` is `process` or one of its parents."""
-    while process > 1 and process != ancestor:
-        try:
-            process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            return False
-    return process == ancestor
+def _first_lsn(server: LocalServer) -> int:
+    return int(json.loads(journal(server, "dump").stdout.splitlines()[0])["lsn"])

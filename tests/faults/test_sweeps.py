@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 
 from examples.local_server import LocalServer
-from tests.faults.killing import kill
+from tests.faults.processes import kill
 
 MESSAGES = 3000
 PATIENCE_S = 60
