@@ -24,7 +24,7 @@ PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -nam
 TYPESCRIPT_SOURCES := $(shell cd $(TYPESCRIPT) && find src test conformance examples scripts *.json -type f | sed s,^,$(TYPESCRIPT)/,)
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test gates gates-renew example bench bench-peers backlog recovery disk faults scale trim fuzz property schemathesis sim mutants docs format lock clean
+.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test gates gates-renew example bench bench-peers backlog recovery disk faults crashes scale trim fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,9 +111,12 @@ disk: $(CORE) $(LOAD) ## Pass an hour's worth of messages beside two million del
 	$(BIN)/python -m bench.disk --write $(DISK_ARGS)
 	$(BIN)/python -m bench.report
 
-faults: $(CORE) ## Kill server and nats-server 100 times under load, account for every message; 2,000 slow clients (FAULTS_SEED=n repeats one)
-	FAULTS_KILLS=$${FAULTS_KILLS:-100} SLOW_CLIENTS=2000 $(BIN)/pytest -s --timeout 7200 \
+faults: $(CORE) ## Strike servers and nats-servers 1,000 times under load (FAULTS_KILLS=n), account for every message; 2,000 slow clients
+	FAULTS_KILLS=$${FAULTS_KILLS:-1000} SLOW_CLIENTS=2000 $(BIN)/pytest -s --timeout 14400 \
 		tests/faults/test_ledger.py tests/faults/test_slow_crowd.py
+
+crashes: $(CORE) ## End server or store before, in and after every operation of a workload of 90 messages (CRASH_MESSAGES=30, of each of three)
+	CRASH_MESSAGES=$${CRASH_MESSAGES:-30} $(BIN)/pytest -s --timeout 14400 tests/faults/test_every_crash_point.py
 
 scale: ## Hold ten million delayed messages, a million due in the same second; checkpoints of them; a million behind limited keys
 	SCALE_MESSAGES=10000000 cargo test --release --locked -p engine --test scale --test scale_checkpoints -- --nocapture
