@@ -15,6 +15,7 @@ from collections import OrderedDict
 from hanzo_queues._core import BatchError, Excerpt, Reply, batch_now_ms, verify_batch
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError
 from hanzo_queues.server.read_ahead import ReadAhead
+from hanzo_queues.server.untrusted import untrusted_batch
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +127,9 @@ class Payloads:
             try:
                 verify_batch(batch)
             except BatchError as error:
-                raise JournalCorrupt(f"batch {lsn} can't be trusted, read back for its payloads: {error}") from found
+                raise untrusted_batch(f"{lsn}", error) from found
             logger.warning("batch %d: a replica's copy is damaged (%s); the leader's is not", lsn, found)
             return batch
-        raise JournalCorrupt(f"batch {lsn} is gone") from found
+        raise JournalCorrupt(
+            f"journal batch {lsn} is gone. Nothing was changed. Restore the journal's stream from a backup."
+        ) from found

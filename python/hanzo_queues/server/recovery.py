@@ -22,7 +22,8 @@ from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalFull, WrongLastSequence
 from hanzo_queues.server.payloads import Payloads
-from hanzo_queues.server.restore import restored
+from hanzo_queues.server.restore import NotRestored, restored
+from hanzo_queues.server.untrusted import START_THE_NEWER, untrusted_batch
 
 logger = logging.getLogger(__name__)
 
@@ -105,14 +106,20 @@ async def recover(
 async def _begun(
     new_engine: Callable[[], Engine], journal: Journal, checkpoints: CheckpointStore | None, first: int, last: int
 ) -> Recovered:
-    found = None if checkpoints is None else await restored(new_engine, journal, checkpoints, first, last)
-    if found is not None:
-        return Recovered(*found)
+    why = NotRestored("there is none", is_newer=False)
+    if checkpoints is not None:
+        found = await restored(new_engine, journal, checkpoints, first, last)
+        if not isinstance(found, NotRestored):
+            return Recovered(*found)
+        why = found
     if first > 1:
+        advice = (
+            "Nothing was changed. Restore the stream of the checkpoints from a backup that was made with the "
+            "journal's, or from another replica."
+        )
         raise JournalCorrupt(
             f"the journal begins with batch {first}, because earlier ones were trimmed, and there is no checkpoint "
-            "that could be trusted to begin with. Nothing was changed. Restore the stream of the checkpoints from a "
-            "backup that was made with the journal's, or from another replica."
+            f"that could be trusted to begin with: {why.text}. {START_THE_NEWER if why.is_newer else advice}"
         )
     return Recovered(new_engine(), [])
 
@@ -125,10 +132,7 @@ async def replay(engine: Engine, journal: Journal, keep: Callable[[int, bytes], 
         try:
             engine.replay(sequence, batch)
         except BatchError as error:
-            raise JournalCorrupt(
-                f"journal batch {sequence} of {last} can't be trusted: {error}. "
-                "Nothing was changed. Restore the journal's stream from a backup or another replica."
-            ) from error
+            raise untrusted_batch(f"{sequence} of {last}", error) from error
         keep(sequence, batch)
         if time.monotonic() - reported > PROGRESS_EVERY_S:
             reported = time.monotonic()

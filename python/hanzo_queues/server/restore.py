@@ -13,6 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
 
 from hanzo_queues._core import BatchError, BlockEntry, CheckpointError, Engine, Manifest, Restoration, verify_batch
 from hanzo_queues.server.checkpointer import Kept, fetched
@@ -29,13 +30,26 @@ class CheckpointContradicted(JournalCorrupt):
     """A sound checkpoint and the journal exclude each other."""
 
 
+class CheckpointUnknown(JournalCorrupt):
+    """It has a format of a newer server."""
+
+
+class NotRestored(NamedTuple):
+    """Why there is no checkpoint to begin with: what is wrong with the newest. `is_newer`: a newer server wrote it."""
+
+    text: str
+    is_newer: bool
+
+
 async def restored(
     new_engine: Callable[[], Engine], journal: Journal, store: CheckpointStore, first: int, last: int
-) -> tuple[Engine, list[Kept]] | None:
+) -> tuple[Engine, list[Kept]] | NotRestored:
     """An engine as the newest sound checkpoint has it, of a journal of batches `first` to `last`, and that checkpoint,
-    last, behind the one before it; None: there is none that it reaches back to. Raises CheckpointContradicted,
+    last, behind the one before it; if there is one that it reaches back to. Raises CheckpointContradicted,
     JournalError."""
     found = await store.newest_manifest()
+    why = NotRestored("there is none", is_newer=False)
+    newest = found
     while found is not None:
         sequence, data = found
         try:
@@ -48,8 +62,10 @@ async def restored(
                 "the checkpoint at %d can't be used: %s; trying the one before it, else all of the journal",
                 sequence, error,
             )  # fmt: skip
+            if found == newest:
+                why = NotRestored(str(error), isinstance(error, CheckpointUnknown))
         found = await store.manifest_before(sequence)
-    return None
+    return why
 
 
 async def _before(store: CheckpointStore, sequence: int) -> list[Kept]:
@@ -74,7 +90,8 @@ async def restored_from(
         await _assert_of(manifest, journal, last)
         return await _loaded(new_engine(), manifest, store), manifest
     except CheckpointError as error:
-        raise JournalCorrupt(f"a checkpoint can't be trusted: {error}") from error
+        kind = CheckpointUnknown if error.reason == "version" else JournalCorrupt
+        raise kind(f"a checkpoint can't be trusted: {error}") from error
 
 
 def _assert_reached(manifest: Manifest, first: int) -> None:
@@ -114,7 +131,8 @@ async def _loaded(engine: Engine, manifest: Manifest, store: CheckpointStore) ->
         try:
             restoration.add(data)
         except CheckpointError as error:
-            raise JournalCorrupt(f"its block at {block.extent[0]} can't be trusted: {error}") from error
+            kind = CheckpointUnknown if error.reason == "version" else JournalCorrupt
+            raise kind(f"its block at {block.extent[0]} can't be trusted: {error}") from error
         count += 1
         if time.monotonic() - reported > PROGRESS_EVERY_S:
             reported = time.monotonic()

@@ -25,7 +25,8 @@ pub const MAGIC: [u8; 4] = *b"HZQJ";
 ///
 /// 1. Add one to this number, and keep reading every older version, told apart by the header.
 /// 2. Record tests/golden/batch-v<N>.bin with every variant; leave the older recordings as they are.
-/// 3. Say in CHANGELOG.md that older servers can't read what this one writes: there is no way back.
+/// 3. Record a store of it for the server: HANZO_RECORD=1 pytest tests/faults/test_golden_store.py.
+/// 4. Say in CHANGELOG.md that older servers can't read what this one writes: there is no way back.
 ///
 /// Format 2 only added tags, flags and tagged settings to format 1: what reads the one reads the other.
 pub const FORMAT_VERSION: u16 = 2;

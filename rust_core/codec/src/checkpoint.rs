@@ -31,7 +31,8 @@ pub const MANIFEST_MAGIC: [u8; 4] = *b"HZQM";
 ///
 /// 1. Add one to this number, and keep reading every older version, told apart by the frame.
 /// 2. Record tests/golden/checkpoint-v<N>.bin with every kind of block; leave the older recordings as they are.
-/// 3. Say in CHANGELOG.md that older servers can't read what this one writes. They can still replay a journal that was
+/// 3. Record a store of it for the server: HANZO_RECORD=1 pytest tests/faults/test_golden_store.py.
+/// 4. Say in CHANGELOG.md that older servers can't read what this one writes. They can still replay a journal that was
 ///    never trimmed; of a trimmed one there is no way back.
 pub const FORMAT_VERSION: u16 = 1;
 

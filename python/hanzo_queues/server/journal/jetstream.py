@@ -108,7 +108,10 @@ class JetStreamJournal:
         if batch is None:
             batch = await api.message(sequence)
         if batch is None:
-            raise JournalCorrupt(f"stream {self.stream} has no message {sequence}: it was purged, or lost data")
+            raise JournalCorrupt(
+                f"stream {self.stream} has no message {sequence}: it was purged, or lost data. Nothing was changed. "
+                "Restore the stream from a backup or another replica."
+            )
         return batch
 
     async def purge(self, before_sequence: int) -> None:
