@@ -77,8 +77,8 @@ class Load:
         """Returns when so many enqueues more were acknowledged, or a producer or consumer has ended."""
         until = len(self.ledger.acknowledged) + count
         tasks = self._producers + self._consumers
-        while len(self.ledger.acknowledged) < until and not any(task.done() for task in tasks):
-            await asyncio.sleep(PACE_SECONDS)  # acknowledgements are counted, not told
+        while len(self.ledger.acknowledged) < until and not any(task.done() for task in tasks):  # noqa: ASYNC110 - counted
+            await asyncio.sleep(PACE_SECONDS)
 
     async def drain(self) -> None:
         """Stops producing, and returns when the queue is empty. Raises what ended a producer or consumer."""
@@ -117,7 +117,8 @@ class Load:
                 result = await self._queues.enqueue(QUEUE, payload, dedup_id=dedup_id, ordering_key=ordering_key)
                 break
             except QueuesError as error:
-                assert is_transient(error) or not has_dedup_id, error
+                if not is_transient(error) and has_dedup_id:
+                    raise
                 if error.outcome != "none" and not has_dedup_id:
                     self.ledger.unknown.add(key)
                     return

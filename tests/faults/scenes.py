@@ -33,7 +33,7 @@ CUT_S = (0.5, 7.0)
 FROZEN_S = 3.0
 WRITES_FAIL_S = 0.3
 COMMAND = (sys.executable, "-m", "tests.faults.small_segments")
-ENVIRONMENT = {"HANZO_CHECKPOINT_EVERY": "64KiB", "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = {"HANZO_CHECKPOINT_EVERY": "64KiB", "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "python")])}
 
 
 class Scene(ABC):

@@ -76,7 +76,8 @@ async def recovered(journal: MemoryJournal, checkpoints: MemoryCheckpoints) -> R
 
 async def account(journal: MemoryJournal, checkpoints: MemoryCheckpoints) -> list[Any]:
     """What a server that starts on it answers."""
-    engine, start = await recovered(journal, checkpoints)
+    begun = await recovered(journal, checkpoints)
+    engine, start = begun.engine, begun.start
     assert start is not None
     engine.fence(engine.now_ms, bytes(32))
     batches = journal.store.batches
