@@ -1,4 +1,4 @@
-"""Measures the figures: `python -m bench [--quick] [--only NAME ...] [--seed N]`.
+"""Measures the figures: `python -m bench [--quick] [--only NAME ...] [--rounds N] [--seed N]`.
 
 Prints each and writes bench/results/NAME.json; `python -m bench.report` makes tables and plots of them. Each figure is
 a ratio of the same run, or a rate, whose ledger adds up: else the run raises, and nothing is written.
@@ -11,6 +11,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from bench import batches, consumers, engine, features, kills, queued_memory, sdk_latency, singles
@@ -36,9 +37,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     arguments.add_argument("--quick", action="store_true", help="short rounds: shows that it runs, not how fast")
     arguments.add_argument("--only", nargs="+", choices=QUESTIONS, default=list(QUESTIONS), metavar="NAME")
+    arguments.add_argument("--rounds", type=int, help="of each that is compared; default 5, or 2 with --quick")
     arguments.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="order of the rounds; kills")
     chosen = arguments.parse_args()
     scale = Scale.quick() if chosen.quick else Scale.full()
+    scale = replace(scale, rounds=chosen.rounds or scale.rounds)
     machine = describe_machine()
     print(f"{machine['cores']} cores; fsync of 4 KiB: {machine['fsync_ms']} ms; seed {chosen.seed}\n", flush=True)
     for name in chosen.only:
