@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ class Measured:
         written = {
             "measured": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
             "took_seconds": round(seconds),
-            "machine": {**describe_machine(), "kernel": platform.release()},
+            "machine": {**describe_machine(), "kernel": platform.release(), "load_average": os.getloadavg()},
             "versions": versions(),
             "seed": seed,
             "figures": [figure.json() for figure in self.figures],

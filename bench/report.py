@@ -137,7 +137,9 @@ def contestants(name: str) -> str:
         text += "".join("| " + " | ".join(cell(row.get(column, "")) for column in columns) + " |\n" for row in rows)
     for peer, reason in found["skipped"].items():
         text += f"\n{peer} was left out: {reason}\n"
-    return text + f"\nMeasured {found['measured']}, in {found['took_seconds']} s, seed {found['seed']}.\n"
+    minutes = found["machine"].get("load_average")
+    load = f", load average at the end {minutes[1]:.0f}" if minutes else ""
+    return text + f"\nMeasured {found['measured']}, in {found['took_seconds']} s, seed {found['seed']}{load}.\n"
 
 
 def conditions() -> str:
@@ -145,7 +147,8 @@ def conditions() -> str:
     newest = max(measured().values(), key=lambda found: found["measured"], default=None)
     if newest is None:
         return NOTHING
-    machine = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in newest["machine"].items())
+    facts = {name: value for name, value in newest["machine"].items() if name != "load_average"}
+    machine = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
     versions = ", ".join(f"{name} {version}" for name, version in newest["versions"].items())
     return f"- Machine: {machine}\n- Versions: {versions}\n"
 
