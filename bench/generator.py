@@ -33,7 +33,7 @@ class Run:
     p50_ms: float
     p99_ms: float
     ids: list[str]
-    ahead_max: int  # of stamped messages: how far one came before the first of its sender that was missing
+    ahead_max: int = 0  # of stamped messages: how far one came before the first of its sender that was missing
 
     @property
     def requests_per_second(self) -> float:

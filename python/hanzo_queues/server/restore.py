@@ -54,7 +54,8 @@ async def restored(
         sequence, data = found
         try:
             engine, manifest = await restored_from(new_engine, journal, store, data, first, last)
-            return engine, [*await _before(store, sequence), Kept(sequence, manifest.lsn, manifest.blocks)]
+            start = Kept(sequence, manifest.lsn, manifest.blocks)
+            return engine, [*await _before(store, start), start]
         except CheckpointContradicted:
             raise
         except JournalCorrupt as error:
@@ -68,16 +69,18 @@ async def restored(
     return why
 
 
-async def _before(store: CheckpointStore, sequence: int) -> list[Kept]:
-    """The checkpoint before the manifest at `sequence`; none when it can't be read: nothing but trimming needs it."""
-    found = await store.manifest_before(sequence)
-    if found is None:
-        return []
+async def _before(store: CheckpointStore, start: Kept) -> list[Kept]:
+    """The checkpoint before `start`: its manifest lies right before the parts that came with `start`. None where
+    something else does; nothing but trimming asks for it."""
+    begins = {sequence + parts - 1: sequence for sequence, parts, _ in (block.extent for block in start.blocks)}
+    at = start.sequence - 1
+    while at in begins:
+        at = begins[at] - 1
     try:
-        manifest = Manifest(found[1])
-    except CheckpointError:
+        manifest = Manifest(await store.fetch(at))
+    except (JournalCorrupt, CheckpointError):
         return []
-    return [Kept(found[0], manifest.lsn, manifest.blocks)]
+    return [Kept(at, manifest.lsn, manifest.blocks)]
 
 
 async def restored_from(
