@@ -15,6 +15,7 @@ TEST_LOGS := $(addprefix $(LOGS)/,rust.log python.log typescript.log go.log conf
 TYPESCRIPT := sdk/typescript
 TYPESCRIPT_DEPS := $(TYPESCRIPT)/node_modules/.installed
 TYPESCRIPT_BUILT := $(TYPESCRIPT)/build/.built
+RUNTIMES := target/runtimes
 LOAD := target/release/hanzo-load
 PEERS := target/peers/.installed
 COMPARISONS := singles batches batches-200-bytes consumers memory
@@ -24,7 +25,7 @@ PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -nam
 TYPESCRIPT_SOURCES := $(shell cd $(TYPESCRIPT) && find src test conformance examples scripts *.json -type f | sed s,^,$(TYPESCRIPT)/,)
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance build wheel-test gates gates-renew example bench bench-peers backlog recovery disk faults crashes scale trim fuzz property schemathesis sim mutants docs format lock clean
+.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance runtimes build wheel-test gates gates-renew example bench bench-peers backlog recovery disk faults crashes scale trim fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +66,9 @@ test-typescript: $(CORE) $(TYPESCRIPT_BUILT) ## Run the tests of the TypeScript 
 conformance: $(CORE) $(TYPESCRIPT_BUILT) ## Run all vectors of spec/vectors in all SDKs against one server, and write the parity table
 	@mkdir -p $(LOGS)
 	$(BIN)/python -m tests.conformance 2>&1 | tee $(LOGS)/conformance.log
+
+runtimes: $(CORE) $(TYPESCRIPT_BUILT) $(RUNTIMES)/.installed ## Run all vectors of the TypeScript SDK on Deno and on Bun
+	PATH="$(abspath $(RUNTIMES))/node_modules/.bin:$$PATH" $(BIN)/python -m tests.conformance.runtimes
 
 test-go: $(CORE) ## Run the tests of the Go SDK under the race detector, against a live server
 	@mkdir -p $(LOGS)
@@ -173,6 +177,11 @@ $(TYPESCRIPT_DEPS): $(TYPESCRIPT)/package.json $(TYPESCRIPT)/package-lock.json
 
 $(TYPESCRIPT_BUILT): $(TYPESCRIPT_DEPS) $(TYPESCRIPT_SOURCES)
 	cd $(TYPESCRIPT) && npm run --silent build
+	@touch $@
+
+$(RUNTIMES)/.installed: Makefile
+	mkdir -p $(RUNTIMES)
+	npm install --prefix $(RUNTIMES) --silent --no-audit --no-fund deno@2.9.6 bun@1.4.5
 	@touch $@
 
 $(WHEEL): $(CORE) $(PYTHON_SOURCES) README.md LICENSE

@@ -91,7 +91,7 @@ def typescript_file() -> str:
     for name, (about, _) in ENUMS.items():
         values = " | ".join(f"'{value}'" for value in _enum(name))
         lines += ["", f"/** {about} */", f"export type {name} = {values};"]
-    lines += ["", "/** @internal Of each request, `METHOD path` with `*` for what it names: its operation. */"]
+    lines += ["", "/** Of each request, `METHOD path` with `*` for what it names: its operation. */"]
     lines += ["export const OPERATIONS = {"]
     lines += [f"  '{request}': '{name}'," for request, name in _operations().items()]
     lines += ["} as const;", "", "/** An operation of the API, by its id in openapi.yaml. */"]

@@ -146,7 +146,7 @@ export type SweepState = 'running' | 'done' | 'cancelled' | 'failed';
 /** What stands in a message's way. */
 export type ReasonCode = 'paused' | 'delayed' | 'leased' | 'expired' | 'dead' | 'ordering_key' | 'key_assigned' | 'queue_rate_limit' | 'consumer_rate_limit' | 'key_rate_limit' | 'queue_in_flight' | 'key_in_flight' | 'behind';
 
-/** @internal Of each request, `METHOD path` with `*` for what it names: its operation. */
+/** Of each request, `METHOD path` with `*` for what it names: its operation. */
 export const OPERATIONS = {
   'POST queues': 'createQueue',
   'GET queues': 'listQueues',
