@@ -3,12 +3,14 @@
     python scripts/check_wheel.py dist/hanzo_queues-....whl
 
 Serves with the embedded nats-server, then enqueues, receives and acks through the SDK, with the key that the server
-generated. Exits non-zero at the first thing that fails.
+generated. Checks a user's program with mypy --strict against the types that the wheel brings, and runs it. Exits
+non-zero at the first thing that fails.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -48,6 +50,17 @@ def main(wheel: Path) -> None:
         install = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(lock), str(wheel.resolve())]
         subprocess.run(install, check=True, cwd=directory)
         serve_and_use(directory, python)
+        check_types(directory, python)
+
+
+def check_types(directory: Path, python: Path) -> None:
+    """What a user sees who checks types strictly: the installed package alone, by its py.typed."""
+    program = directory / "typed_user.py"
+    shutil.copy(Path("scripts/typed_user.py"), program)
+    (directory / "mypy.ini").write_text("[mypy]\nstrict = True\nwarn_unreachable = True\n")
+    mypy = [sys.executable, "-m", "mypy", "--python-executable", str(python), "--config-file", "mypy.ini", program.name]
+    subprocess.run(mypy, check=True, cwd=directory)
+    subprocess.run([str(python), program.name], check=True, cwd=directory, timeout=120)
 
 
 def serve_and_use(directory: Path, python: Path) -> None:

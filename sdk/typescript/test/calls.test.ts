@@ -9,7 +9,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { findAccess } from '../src/access.js';
 import { truncated } from '../src/delivery.js';
-import { ApiError, ClientClosed, Queues, ReceiptUnknown, ServerUnreachable } from '../src/index.js';
+import { ApiError, type Called, ClientClosed, Queues, ReceiptUnknown, ServerUnreachable } from '../src/index.js';
 import { Leases } from '../src/leases.js';
 import { retryAfterHeader } from '../src/transport.js';
 import { Broker, message } from './broker.js';
@@ -143,6 +143,31 @@ test('the trace that runs is carried by what is enqueued', async () => {
   await traced.enqueue({ queue: 'q', payload: 1 });
   assert.deepEqual(broker.asked[0]?.body, { payload: 1, traceparent: '00-a-b-01' });
   await client.close();
+});
+
+test('a call that is aborted is told too, and a hook that fails stops nothing', async (context) => {
+  const logged = context.mock.method(console, 'error', () => {});
+  const broker = new Broker();
+  const events: Called[] = [];
+  const client = broker.client({
+    onCall: (called) => {
+      events.push(called);
+      throw new Error('the hook');
+    },
+  });
+  const abort = new AbortController();
+  const receiving = client.receive({ queue: 'a/b', waitTime: 20, signal: abort.signal });
+  await broker.until(() => broker.asked.length === 1);
+  abort.abort(new Error('enough'));
+  await assert.rejects(receiving, /enough/);
+  assert.equal((await client.get('q')).name, 'q');
+  const told = events.map(({ operation, queue, attempts, error }) => [operation, queue, attempts, String(error)]);
+  assert.deepEqual(told, [
+    ['receive', 'a/b', 1, 'Error: enough'],
+    ['getQueue', 'q', 1, 'undefined'],
+  ]);
+  await client.close();
+  assert.equal(logged.mock.callCount(), 2);
 });
 
 test('receipts: the last lease counts, the oldest is forgotten, and never one that may run', () => {
