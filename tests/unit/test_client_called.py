@@ -13,7 +13,6 @@ from hanzo_queues.client.spec import OPERATIONS
 from hanzo_queues.testing import Broker
 from tests.unit.client_stand_in import Asked, StandIn, accepted
 
-
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 

@@ -2,7 +2,7 @@ import { Queues } from '@hanzo/sdk';
 
 const queues = new Queues();
 
-await queues.create({ name: 'emails', config: { maxRetries: 3, deadLetterQueue: 'emails-dead' } });
+await queues.create({ name: 'emails', config: { maxRetries: 3 } });
 await queues.enqueue({ queue: 'emails', payload: { to: 'ada@example.com' } });
 
 const consumer = queues.consume({
