@@ -8,29 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Self, final
 
 __all__ = [
-    "BatchError",
-    "BlockEntry",
-    "CheckpointError",
-    "Command",
-    "Description",
-    "Engine",
-    "EngineBug",
-    "Excerpt",
-    "Invalid",
-    "Manifest",
-    "Parser",
-    "Reply",
-    "Restoration",
-    "Step",
-    "__version__",
-    "batch_now_ms",
-    "describe_batch",
-    "partition_of_message",
-    "step_batch_bytes_min",
-    "step_sweep",
-    "trim_journal",
-    "verify_batch",
-]
+    "BatchError", "BlockEntry", "CheckpointError", "Command", "Description", "Engine", "EngineBug", "Excerpt",
+    "Invalid", "Manifest", "Parser", "Reply", "Restoration", "Step", "__version__", "batch_now_ms", "describe_batch",
+    "partition_of_message", "step_batch_bytes_min", "step_sweep", "trim_journal", "verify_batch",
+]  # fmt: skip
 
 __version__: Final[str]
 
@@ -159,6 +140,11 @@ class Parser:
         reason: str | None = None,
         group: str | None = None,
     ) -> Command: ...
+    def posted(self, data: bytes) -> tuple[Command, str | int, bytes, bytes | None] | None:
+        """What `data` from a socket is, when it is a whole request of a hot path (enqueue, batch, settle, ack) in the
+        plainest way HTTP has: the command, its queue's name or its partition's number, the Authorization header, and
+        X-Request-Id. None for anything else, what is wrong included."""
+
     def queue_of_body(self, body: bytes) -> str:
         """The `name` of a create-queue body: what the router needs. Raises Invalid."""
 
@@ -214,6 +200,10 @@ class Reply:
 
     def excerpt(self, lsn: int, batch: bytes) -> Excerpt:
         """What `render` needs of the batch at `lsn`, which was verified once. Raises BatchError."""
+
+    def answer_bytes(self, created: bytes, ok: bytes, request_id: bytes) -> bytes | None:
+        """The whole HTTP answer of a success that needs no batch; None for any other. `created`, `ok`: its head up to
+        the request's id, of what was created and of the rest. Raises as `render`."""
 
     def render(self, batches: Mapping[int, bytes | Excerpt]) -> bytes:
         """The answer's JSON. `batches` holds at least `lsns`, each verified once, whole or this reply's excerpt;

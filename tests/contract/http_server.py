@@ -51,6 +51,12 @@ class Served:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
+    @property
+    def answering(self) -> int:
+        """How many connections wait for an answer."""
+        connections: Any = self.http.server_state.connections
+        return sum(connection._is_answering() for connection in connections)
+
     async def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, key: bool = True
     ) -> Reply:

@@ -178,7 +178,7 @@ async def test_what_the_drain_cuts_off_is_told(
         first, first_writer = await connected(server, enqueue)
         await journal.appending.wait()
         reader, writer = await connected(server, request_bytes)
-        await until(lambda: len(server.http.server_state.tasks) == 2)
+        await until(lambda: server.answering == 2)
         await server.stop()
         try:
             got = await answer(reader)

@@ -11,11 +11,13 @@ import pytest
 import pytest_asyncio
 
 from hanzo_queues.server.byte_budget import ByteBudget
-from hanzo_queues.server.faults import JournalUnavailable, Overloaded
+from hanzo_queues.server.faults import Fault, JournalUnavailable, Overloaded
+from hanzo_queues.server.inbox import Waiter
 from hanzo_queues.server.journal.base import Journal
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.problems import KINDS
 from hanzo_queues.server.settings import Settings
+from hanzo_queues.server.whole_request import WholeRequests
 from tests.contract.http_server import AUTHORIZED, BATCH_BYTES_MAX, PATIENCE_S, Reply, Served, served, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -220,13 +222,28 @@ async def test_made_request_ids_are_unique(server: Served) -> None:
     assert len({reply.headers["x-request-id"] for reply in replies}) == 20
 
 
-async def test_an_unforeseen_exception_is_logged_and_not_shown(
-    server: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def broken(command: object) -> None:
-        raise RuntimeError("a secret of the inside")
+def go(way: str, error: Exception, server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the partition meets `error`, and requests go this way only."""
 
-    monkeypatch.setattr(server.app.partition, "submit", broken)
+    async def submit(command: object) -> None:
+        raise error
+
+    def submit_for(waiter: Waiter, command: object) -> None:
+        if not isinstance(error, Fault):
+            raise error
+        waiter.set_exception(error)
+
+    monkeypatch.setattr(server.app.partition, "submit", submit)
+    monkeypatch.setattr(server.app.partition, "submit_for", submit_for)
+    if way == "asgi":
+        monkeypatch.setattr(WholeRequests, "take", lambda *_: None)
+
+
+@pytest.mark.parametrize("way", ["whole", "asgi"])
+async def test_an_unforeseen_exception_is_logged_and_not_shown(
+    way: str, server: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    go(way, RuntimeError("a secret of the inside"), server, monkeypatch)
     reply = await server.call("POST", MESSAGES, {"payload": 1}, {"X-Request-Id": "find-me"})
     check_problem(reply, "internal_error")
     assert b"secret" not in reply.text
@@ -242,13 +259,11 @@ async def test_an_unforeseen_exception_is_logged_and_not_shown(
     ],
     ids=lambda fault: fault.code,
 )
+@pytest.mark.parametrize("way", ["whole", "asgi"])
 async def test_a_fault_says_when_to_come_back(
-    server: Served, monkeypatch: pytest.MonkeyPatch, fault: Overloaded | JournalUnavailable
+    way: str, server: Served, monkeypatch: pytest.MonkeyPatch, fault: Overloaded | JournalUnavailable
 ) -> None:
-    async def faulty(command: object) -> None:
-        raise fault
-
-    monkeypatch.setattr(server.app.partition, "submit", faulty)
+    go(way, fault, server, monkeypatch)
     reply = await server.call("POST", MESSAGES, {"payload": 1})
     problem = check_problem(reply, fault.code)
     assert problem["retryAfter"] == fault.retry_after_s

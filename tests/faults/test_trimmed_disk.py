@@ -13,6 +13,7 @@ import pytest
 
 from hanzo_queues._core import Command, Engine, Parser
 from hanzo_queues.server import checkpointer, trimming
+from hanzo_queues.server.answer import Answer
 from hanzo_queues.server.checkpoints.jetstream import JetStreamCheckpoints
 from hanzo_queues.server.data_directory import DataDirectory
 from hanzo_queues.server.embedded_nats import EmbeddedNats
@@ -20,7 +21,7 @@ from hanzo_queues.server.faults import Fault
 from hanzo_queues.server.journal.jetstream import JetStreamJournal
 from hanzo_queues.server.limits_table import LIMITS
 from hanzo_queues.server.nats_connection import NatsEndpoint
-from hanzo_queues.server.partition import Answer, Partition
+from hanzo_queues.server.partition import Partition
 
 pytestmark = pytest.mark.skipif("TRIM_SEGMENT_MB" not in os.environ, reason="takes long: `make trim` runs it")
 

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from hanzo_queues._core import Command, Parser
+from hanzo_queues.server.answer import Answer
 from hanzo_queues.server.faults import PartitionRecovering
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.limits_table import LIMITS
-from hanzo_queues.server.partition import Answer, Partition
+from hanzo_queues.server.partition import Partition
 
 PARSER = Parser(dict(LIMITS), visibility_timeout_ms=30_000, max_retries=3)
 

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from hanzo_queues._core import Command
-from hanzo_queues.server.partition import Answer, Partition
+from hanzo_queues.server.answer import Answer
+from hanzo_queues.server.partition import Partition
 from tests.unit.served_partition import PARSER, GatedJournal, created, enqueue, payloads, ready, serving
 
 # A second token comes long after the test.

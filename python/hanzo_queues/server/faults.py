@@ -50,3 +50,8 @@ class Overloaded(Fault):
 
     code = "overloaded"
     outcome: Outcome = "none"
+
+
+def stopped_before(outcome: Outcome) -> ShuttingDown:
+    """The server stopped before the request was answered."""
+    return ShuttingDown("The server stopped before the request was answered.", outcome=outcome)

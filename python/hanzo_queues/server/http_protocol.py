@@ -16,12 +16,14 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from hanzo_queues.server.faults import stopped_before
 from hanzo_queues.server.limits_table import LIMITS
 from hanzo_queues.server.open_connections import OpenConnections
-from hanzo_queues.server.problems import problem
+from hanzo_queues.server.problems import Header, problem
 from hanzo_queues.server.progress import Progress
 from hanzo_queues.server.request_ids import request_id
 from hanzo_queues.server.whole_answer import answer_bytes
+from hanzo_queues.server.whole_request import WholeRequest, WholeRequests
 
 HEADER_BYTES_MAX = LIMITS["header_bytes_max"]
 HEADERS_MAX = LIMITS["headers_max"]
@@ -33,19 +35,29 @@ PIPELINED_MAX = 16  # with more, reading pauses and a client's end is noticed la
 class HttpProtocol(HttpToolsProtocol):
     """One connection. `cycle` is the newest request; older ones that have no answer yet are `_ahead` of it."""
 
-    def __init__(self, *arguments: Any, open_connections: OpenConnections, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, open_connections: OpenConnections, whole_requests: WholeRequests, **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
         self._open = open_connections
+        self._whole_requests = whole_requests
         self._body_bytes = 0  # of all bodies so far
         self._body = Progress(self.loop, lambda: self._body_bytes, self._body_stalled)
         self._reading = Progress(self.loop, self._bytes_read, self._reader_stalled)
         self._ahead: list[Any] = []
         self._deadline: asyncio.TimerHandle | None = None
+        self._in_message = False  # a part of a request was read, and not all of it
         self._scope_with_head: Any = None
         self._chunk_bytes = 0  # of what came last
         self._head_bytes = 0  # of the chunks since the one in which the unfinished head began
         self._oversized = False
         self._discarding = False
+        self._idle_since = 0.0
+
+    @property
+    def default_headers(self) -> list[Header]:
+        """Of every answer."""
+        return self.server_state.default_headers
 
     # -- the connection
 
@@ -58,6 +70,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_expecting()
+        self._stop_idling()
         self._body.stop()
         self._reading.stop()
         self._open.leave(self)
@@ -66,7 +79,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._discarding:
+        if self._discarding or self._is_whole(data):
             return
         self._chunk_bytes = len(data)
         if self.scope is not self._scope_with_head:
@@ -79,6 +92,23 @@ class HttpProtocol(HttpToolsProtocol):
             self._expect_head()
         if not in_head and self.cycle is not None and self.cycle.more_body:
             self._body.start()
+
+    def cut_off(self) -> None:
+        """The server waits for answers no longer. (Requests that are tasks are cancelled.)"""
+        if isinstance(self.cycle, WholeRequest) and self._is_answering():
+            self.cycle.set_exception(stopped_before("unknown"))
+
+    def _is_whole(self, data: bytes) -> bool:
+        """Whether `data` was a request that needs nothing of what follows here."""
+        if self._in_message or self._is_answering() or self.flow.write_paused or self.transport.is_closing():
+            return False
+        request = self._whole_requests.take(data, self)
+        if request is None:
+            return False
+        self.cycle = request  # type: ignore[assignment]  # what of a cycle is asked here, it has
+        if self._deadline is not None:
+            self._stop_expecting()
+        return True
 
     def discard_rest(self) -> None:
         """Ends the connection after what was written: whatever still comes is thrown away for a while, since a client
@@ -123,7 +153,46 @@ class HttpProtocol(HttpToolsProtocol):
     def _reader_stalled(self) -> None:
         self.abort()
 
+    # -- between requests
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, with one timer for all pauses: to set and cancel one each time costs more than to look again
+        when it rings."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._idle_for(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if self._in_message or self._is_answering():
+            return  # the answer's end sets it again
+        if left > 0:
+            self._idle_for(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _idle_for(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """It goes on, and looks whether there was a pause."""
+
+    def _stop_idling(self) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+
     # -- a request's head
+
+    def on_message_begin(self) -> None:
+        self._in_message = True
+        super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.scope is self._scope_with_head:
@@ -157,6 +226,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._in_message = False
         self._body.stop()
         super().on_message_complete()
 

@@ -9,9 +9,26 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from hanzo_queues._core import Command, Reply
 from hanzo_queues.server.faults import Fault
+
+
+class Waiter(Protocol):
+    """Who waits for a reply: a future, or what needs none. Gets one of both, once; must not raise."""
+
+    def cancelled(self) -> bool:
+        """Nobody waits any more: not carried out, if it was not yet."""
+
+    def done(self) -> bool:
+        """It was told, or nobody waits any more."""
+
+    def set_result(self, reply: Reply, /) -> None:
+        """The reply is durable."""
+
+    def set_exception(self, fault: Fault, /) -> None:
+        """There will be none."""
 
 
 @dataclass(slots=True, eq=False)
@@ -22,7 +39,7 @@ class Request:
     it; it is repeated until a writer carried it out. `doubtful`: it gives back leases that may never have been."""
 
     command: Command
-    reply: asyncio.Future[Reply]
+    reply: Waiter
     queue: str = ""
     wait_until: float = 0.0
     consumer: str = ""

@@ -14,16 +14,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 from hanzo_queues._core import Command, Engine, Excerpt, Reply
+from hanzo_queues.server.answer import Answer, rendered
 from hanzo_queues.server.checkpointer import JOURNAL_BYTES_MIN, Checkpointing
 from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.faults import Fault, JournalUnavailable, Overloaded, PartitionRecovering, ShuttingDown
-from hanzo_queues.server.inbox import Inbox, Request
+from hanzo_queues.server.inbox import Inbox, Request, Waiter
 from hanzo_queues.server.journal.base import (
     AppendUnknown,
     Journal,
@@ -49,17 +49,6 @@ PATIENCE_S = 5.0  # requests wait this long for a writer before they are told to
 RETRY_DELAYS_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 FULL_DELAY_S = 5.0  # a recovery makes no space
 FAILURES_UNTIL_STUCK = 2
-
-
-@dataclass(slots=True)
-class Answer:
-    """A durable reply, rendered. `rejection` is (code, detail) when the rules said no."""
-
-    rejection: tuple[str, str] | None
-    created: bool
-    message_count: int
-    body: bytes
-    reply: Reply
 
 
 class OwnershipLost(Exception):
@@ -126,8 +115,15 @@ class Partition:
 
     async def submit(self, command: Command) -> Answer:
         """Carries out one command, whose `batch_bytes_max` one batch can hold. Durable on return. Raises Fault."""
-        reply = await self._ask(Request(command, _future()))
-        return await self._answer(reply) if reply.lsns else self._rendered(reply, {})
+        return await self.answer(await self._carry_out(command))
+
+    def submit_for(self, waiter: Waiter, command: Command) -> None:
+        """As `submit`, and returns at once: `waiter` gets the durable reply, or the Fault. Raises Fault."""
+        self._ask(Request(command, waiter))
+
+    async def answer(self, reply: Reply) -> Answer:
+        """What a durable reply says. Raises Fault, and then its leases, if any, are given back."""
+        return await self._answer(reply) if reply.lsns else rendered(reply, {})
 
     async def receive(self, queue: str, command: Command, wait_s: float, consumer: str = "") -> Answer:
         """Carries out a receive, waiting up to `wait_s` seconds for a message. `queue` is as the engine wakes it: with
@@ -135,11 +131,13 @@ class Partition:
         nobody will see are given back. Raises Fault."""
         if wait_s > 0 and self._polls.parked >= self._polls_max:
             raise Overloaded("too many receives are waiting", retry_after_s=1.0)
-        request = Request(command, _future(), queue, asyncio.get_running_loop().time() + wait_s, consumer)
+        waiting = _future()
+        request = Request(command, waiting, queue, asyncio.get_running_loop().time() + wait_s, consumer)
+        self._ask(request)
         try:
-            reply = await self._ask(request)
+            reply = await waiting
         except asyncio.CancelledError:
-            self._abandon(request)
+            self._abandon(request, waiting)
             raise
         return await self._answer(reply)
 
@@ -198,16 +196,17 @@ class Partition:
 
     # -- requests in, answers out
 
-    def _ask(self, request: Request) -> asyncio.Future[Reply]:
+    def _ask(self, request: Request) -> None:
         if self.state == "closed":
             raise ShuttingDown("the server stops")
         if len(self._inbox) >= self._requests_max:
             raise Overloaded("too many requests are waiting", retry_after_s=1.0)
         self._inbox.put(request)
-        return request.reply
 
     def _carry_out(self, command: Command) -> asyncio.Future[Reply]:
-        return self._ask(Request(command, _future()))
+        waiting = _future()
+        self._ask(Request(command, waiting))
+        return waiting
 
     async def _start_sweep(self, command: Command) -> Answer:
         if command.ages_ms is not None:
@@ -231,14 +230,10 @@ class Partition:
 
     async def _answer(self, reply: Reply) -> Answer:
         try:
-            return self._rendered(reply, await self._payloads.load(reply))
+            return rendered(reply, await self._payloads.load(reply))
         except BaseException as error:
             self._give_back(reply)
             raise self._unreadable(error) from error
-
-    @staticmethod
-    def _rendered(reply: Reply, batches: Mapping[int, bytes | Excerpt]) -> Answer:
-        return Answer(reply.rejection, reply.created, reply.message_count, reply.render(batches), reply)
 
     def _unreadable(self, error: BaseException) -> BaseException:
         """What a client is told whose answer can't be built: it changed nothing that was not given back."""
@@ -253,12 +248,12 @@ class Partition:
                 return Fault(f"the answer could not be built: {type(error).__name__}: {error}", outcome="none")
         return JournalUnavailable(f"payloads can't be read back: {error}", outcome="none", retry_after_s=1.0)
 
-    def _abandon(self, request: Request) -> None:
+    def _abandon(self, request: Request, waiting: asyncio.Future[Reply]) -> None:
         self._polls.leave(request)
         if not self._polls.has_others(request):
             self._inbox.put_seen(request)
-        if request.reply.done() and not request.reply.cancelled() and request.reply.exception() is None:
-            self._give_back(request.reply.result())
+        if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+            self._give_back(waiting.result())
 
     def _give_back(self, reply: Reply) -> None:
         command = reply.release()

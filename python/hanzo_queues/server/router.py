@@ -25,5 +25,8 @@ class Router:
 
     def partition_of_message(self, message_id: str) -> Partition | None:
         """The partition a message id names; None when this server has no such partition. Raises `Invalid`."""
-        number = partition_of_message(message_id)
+        return self.partition(partition_of_message(message_id))
+
+    def partition(self, number: int) -> Partition | None:
+        """The partition of that number; None when this server does not have it."""
         return self.partitions[number] if number < len(self.partitions) else None

@@ -30,6 +30,7 @@ from hanzo_queues.server.limits_table import LIMITS
 from hanzo_queues.server.open_connections import OpenConnections
 from hanzo_queues.server.settings import Settings
 from hanzo_queues.server.storage import StartRefused, Storage, open_storage
+from hanzo_queues.server.whole_request import WholeRequests
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,9 @@ class HttpServer(uvicorn.Server):
         self.open_connections = OpenConnections(connections_max(), LIMITS["unread_answer_bytes_max"])
         config = uvicorn.Config(
             app.http,
-            http=functools.partial(HttpProtocol, open_connections=self.open_connections),  # type: ignore[arg-type]
+            http=functools.partial(  # type: ignore[arg-type]
+                HttpProtocol, open_connections=self.open_connections, whole_requests=WholeRequests(app.edge)
+            ),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -70,6 +73,9 @@ class HttpServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.stop_parking()
         await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpProtocol):
+                connection.cut_off()
 
 
 def connections_max() -> int:

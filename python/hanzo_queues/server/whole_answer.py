@@ -26,6 +26,7 @@ except ImportError:  # a uvicorn that is different inside
 
 STATUS_LINES = {kind.value: f"HTTP/1.1 {kind.value} {kind.phrase}\r\n".encode() for kind in HTTPStatus}
 CLOSE = (b"connection", b"close")
+REQUEST_ID = b"x-request-id"
 
 
 async def send_whole(send: Send, status: int, headers: tuple[Header, ...], body: bytes, *, last: bool = False) -> bool:
@@ -61,16 +62,19 @@ def answer_bytes(
 def _parts(
     status: int, default_headers: Iterable[Header], headers: tuple[Header, ...], body: bytes, keep_alive: bool
 ) -> list[bytes]:
-    parts = [STATUS_LINES[status]]
-    for name, value in default_headers:
-        parts += (name, b": ", value, b"\r\n")
     # The last one names the request; what stands before it is the same for all answers of a kind.
     name, value = headers[-1]
-    parts += (_lines(headers[:-1]), name, b": ", value)
+    parts = [head_bytes(status, default_headers, headers[:-1], name), value]
     parts.append(b"\r\ncontent-length: %d\r\n" % len(body))
     parts.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
     parts.append(body)
     return parts
+
+
+def head_bytes(status: int, default_headers: Iterable[Header], headers: tuple[Header, ...], last: bytes) -> bytes:
+    """An answer's head up to the value of the header `last`."""
+    lines = b"".join(b"%b: %b\r\n" % header for header in default_headers)
+    return b"%b%b%b%b: " % (STATUS_LINES[status], lines, _lines(headers), last)
 
 
 @lru_cache(256)

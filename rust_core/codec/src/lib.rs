@@ -11,6 +11,7 @@ pub mod chain;
 pub mod checkpoint;
 pub mod envelope;
 pub mod hash;
+pub mod http;
 pub mod id;
 pub mod instant;
 pub mod json;

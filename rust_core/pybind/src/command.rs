@@ -11,14 +11,14 @@ use std::sync::Arc;
 pub struct Command {
     /// Shared with the steps and replies that came of it.
     pub request: Arc<Request>,
-    /// Keeps the payloads' bytes alive; None for a request that brings none.
-    pub body: Option<Py<PyBytes>>,
+    /// Keeps the payloads' bytes alive, and says where among them its body begins; None for a request that brings none.
+    body: Option<(Py<PyBytes>, usize)>,
 }
 
 impl Command {
-    /// A command whose request was read from `body`.
-    pub fn new(request: Request, body: &Bound<'_, PyBytes>) -> Command {
-        let body = (request.blobs.count() > 0).then(|| body.clone().unbind());
+    /// A command whose request was read from `bytes`, from `start` to their end.
+    pub fn new(request: Request, bytes: &Bound<'_, PyBytes>, start: usize) -> Command {
+        let body = (request.blobs.count() > 0).then(|| (bytes.clone().unbind(), start));
         Command {
             request: Arc::new(request),
             body,
@@ -35,7 +35,8 @@ impl Command {
 
     /// The bytes the request's blobs lie in.
     pub fn body_bytes<'py>(&'py self, py: Python<'py>) -> &'py [u8] {
-        self.body.as_ref().map_or(&[], |body| body.as_bytes(py))
+        let body = self.body.as_ref();
+        body.map_or(&[], |(bytes, start)| &bytes.as_bytes(py)[*start..])
     }
 }
 

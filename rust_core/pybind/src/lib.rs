@@ -11,6 +11,7 @@ mod describe;
 mod engine;
 mod errors;
 mod parser;
+mod posted;
 mod reply;
 mod step;
 

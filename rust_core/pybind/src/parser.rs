@@ -2,6 +2,7 @@
 
 use crate::command::Command;
 use crate::errors;
+use crate::posted::{Posted, posted};
 use codec::json::request::{Peek, Receive, Request, Requests};
 use codec::json::{Invalid, Limits};
 use engine::config::QueueConfig;
@@ -36,7 +37,7 @@ fn saturated(value: Option<Saturated>) -> Option<i64> {
 
 fn with_body(body: &Bound<'_, PyBytes>, request: Result<Request, Invalid>) -> PyResult<Command> {
     let request = request.map_err(|invalid| errors::invalid(body.py(), &invalid))?;
-    Ok(Command::new(request, body))
+    Ok(Command::new(request, body, 0))
 }
 
 fn bare(py: Python<'_>, request: Result<Request, Invalid>) -> PyResult<Command> {
@@ -274,6 +275,11 @@ impl Parser {
             reason,
         };
         bare(py, self.requests.peek(queue, peek))
+    }
+
+    /// The request that `data` is, when it is a whole one of a hot path, in the plainest way HTTP has.
+    fn posted<'py>(&self, data: &Bound<'py, PyBytes>) -> Option<Posted<'py>> {
+        posted(&self.requests, data)
     }
 
     /// The `name` of a create-queue body: what the router needs. Raises Invalid.

@@ -90,6 +90,36 @@ impl Reply {
         Ok(PyBytes::new(py, &json))
     }
 
+    /// The whole HTTP answer, when it is a success and needs no batch: `created` or `ok` (the head up to the request's
+    /// id), the id, the rest of the head, and the JSON. None for any other. Raises as `render`.
+    fn answer_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        created: &[u8],
+        ok: &[u8],
+        request_id: &[u8],
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        if self.answer.rejection().is_some() || !self.answer.lsns().is_empty() {
+            return Ok(None);
+        }
+        let json = caught_bug(|| {
+            let json = self.answer.render(&Batches::default());
+            json.map_err(|fault| errors::batch(py, fault))
+        })?;
+        let head = if self.answer.created() { created } else { ok };
+        let length = format!("\r\ncontent-length: {}\r\n\r\n", json.len());
+        let parts = [head, request_id, length.as_bytes(), &json];
+        let bytes = PyBytes::new_with(py, parts.iter().map(|part| part.len()).sum(), |mut out| {
+            for part in parts {
+                let (place, rest) = out.split_at_mut(part.len());
+                place.copy_from_slice(part);
+                out = rest;
+            }
+            Ok(())
+        })?;
+        Ok(Some(bytes))
+    }
+
     /// The sweep this answer is about.
     #[getter]
     fn sweep(&self) -> Option<u64> {

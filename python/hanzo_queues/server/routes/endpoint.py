@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 
 from starlette.types import Receive, Scope, Send
 
+from hanzo_queues.server.answer import Answer
 from hanzo_queues.server.call import Call, ClientGone
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.failures import problem_of
-from hanzo_queues.server.faults import Outcome, ShuttingDown
-from hanzo_queues.server.partition import Answer
+from hanzo_queues.server.faults import Outcome, stopped_before
 from hanzo_queues.server.problems import Header, Refused, problem
 from hanzo_queues.server.query import Parameters, parse_query
 from hanzo_queues.server.request_body import is_unread
 from hanzo_queues.server.request_ids import request_id
-from hanzo_queues.server.whole_answer import send_whole
+from hanzo_queues.server.whole_answer import REQUEST_ID, send_whole
 
 JSON = (b"content-type", b"application/json")
 NO_STORE = (b"cache-control", b"no-store")
@@ -83,11 +83,11 @@ class Endpoint:
                     self._edge.keys.admit(headers.get(b"authorization"))
                 if query := scope["query_string"]:
                     call.query = parse_query(query, operation.query)
-                status, kinds, body = _shape(await operation.verb(self._edge, call), operation, name)
+                status, kinds, body = shape(await operation.verb(self._edge, call), operation, name)
             except (Exception, asyncio.CancelledError) as error:
                 status, kinds, body = _failed(error, scope["method"], call, name)
             last = not call.body_is_read and is_unread(call)
-            sent = await send_whole(send, status, (*kinds, (b"x-request-id", name)), body, last=last)
+            sent = await send_whole(send, status, (*kinds, (REQUEST_ID, name)), body, last=last)
         except ClientGone:
             return
         finally:
@@ -104,7 +104,7 @@ class NotFound:
         call = Call(scope, receive, dict(scope["headers"]))
         name = request_id(call.headers.get(b"x-request-id"))
         failed = problem("route_not_found", f"There is no path {scope['path']!r}.", name.decode())
-        headers = (*failed.headers, (b"x-request-id", name))
+        headers = (*failed.headers, (REQUEST_ID, name))
         await send_whole(send, failed.status, headers, failed.body, last=is_unread(call))
 
 
@@ -115,12 +115,13 @@ def _failed(error: Exception | asyncio.CancelledError, method: str, call: Call, 
     if isinstance(error, asyncio.CancelledError):
         # Only a server that has waited long enough for its requests cancels them.
         outcome: Outcome = "none" if method in READING or is_unread(call) else "unknown"
-        error = ShuttingDown("The server stopped before the request was answered.", outcome=outcome)
+        error = stopped_before(outcome)
     failed = problem_of(error, name.decode())
     return failed.status, failed.headers, failed.body
 
 
-def _shape(answer: Answer | Page, operation: Operation, name: bytes) -> Rendered:
+def shape(answer: Answer | Page, operation: Operation, name: bytes) -> Rendered:
+    """How the request of that name is answered."""
     if isinstance(answer, Page):
         return answer.status, operation.headers, answer.body
     if answer.rejection is None:

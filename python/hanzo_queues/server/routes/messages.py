@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from hanzo_queues.server.answer import Answer
 from hanzo_queues.server.call import Call
 from hanzo_queues.server.edge import Edge
-from hanzo_queues.server.partition import Answer, Partition
+from hanzo_queues.server.partition import Partition
 from hanzo_queues.server.problems import Refused
 from hanzo_queues.server.query import Parameters, text
 from hanzo_queues.server.request_body import read_json_body

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from hanzo_queues.server.answer import Answer
 from hanzo_queues.server.call import Call
 from hanzo_queues.server.edge import Edge
-from hanzo_queues.server.partition import Answer
 from hanzo_queues.server.query import Parameters, text, whole
 from hanzo_queues.server.request_body import read_json_body, read_optional_body
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from hanzo_queues.server.answer import Answer
 from hanzo_queues.server.call import Call, ClientGone
 from hanzo_queues.server.connection import is_gone, while_connected
 from hanzo_queues.server.edge import Edge
-from hanzo_queues.server.partition import Answer
 from hanzo_queues.server.problems import Refused
 from hanzo_queues.server.query import Parameters, seconds, text, whole
 

@@ -1,0 +1,198 @@
+"""A request that comes whole gets the answer that ASGI's way gives it, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from hanzo_queues.server.routes import OPERATIONS
+from hanzo_queues.server.routes.endpoint import Operation
+from hanzo_queues.server.whole_request import WholeRequest, WholeRequests
+from tests.contract.http_server import Served, served, until
+from tests.contract.test_http_connections import AUTH, ENQUEUE, JSON, LIVE, Stuck, answer, connected
+
+HOT = ("/v1/queues/{queue}/messages", "/v1/queues/{queue}/messages/batch", "/v1/queues/{queue}/settle",
+       "/v1/messages/{message}/ack")  # fmt: skip
+ONE = ENQUEUE + AUTH + JSON + b'Content-Length: 13\r\n\r\n{"payload":1}'
+
+
+@asynccontextmanager
+async def counted(
+    monkeypatch: pytest.MonkeyPatch, *, whole: bool = True, journal: Any = None
+) -> AsyncIterator[tuple[Served, list[bytes]]]:
+    """A server with the queue q, and the requests it took whole; with `whole=False` it takes none."""
+    taken: list[bytes] = []
+    take = WholeRequests.take
+
+    def counting(self: WholeRequests, data: bytes, connection: Any) -> WholeRequest | None:
+        request = take(self, data, connection) if whole else None
+        if request is not None:
+            taken.append(data)
+        return request
+
+    monkeypatch.setattr(WholeRequests, "take", counting)
+    async with served(journal=journal) as server:
+        await server.made_queue("q", maxMessages=3)
+        yield server, taken
+        assert server.app.edge.bodies.taken == 0
+
+
+STORY: list[tuple[str, Any, dict[str, str]]] = [
+    ("/v1/queues/q/messages", {"payload": {"a": [1.0, None]}, "dedupId": "d"}, {}),
+    ("/v1/queues/q/messages", {"payload": {"a": [1.0, None]}, "dedupId": "d"}, {}),
+    ("/v1/queues/q/messages", {"payload": 2, "dedupId": "d"}, {}),
+    ("/v1/queues/q/messages/batch", {"messages": [{"payload": 1}, {"payload": 2}, {"payload": 3}]}, {}),
+    ("/v1/queues/q/messages/batch", {"messages": [{"payload": 1}], "atomic": True}, {}),
+    ("/v1/queues/q/messages", {"payload": 4}, {}),
+    ("/v1/queues/absent/messages", {"payload": 1}, {}),
+    ("/v1/queues/q/messages", {"payload": 1, "priority": 300}, {}),
+    ("/v1/queues/q/messages", b"{", {}),
+    ("/v1/queues/q/messages", {"payload": 1}, {"Authorization": "Bearer wrong"}),
+    ("/v1/queues/q/messages", {"payload": 1}, {"Content-Type": "text/plain"}),
+    ("/v1/queues/q/messages", {"payload": 1}, {"X-Request-Id": "not plain"}),
+    ("/v1/queues/q/settle", {"acks": [{"id": "none", "receipt": "none"}]}, {}),
+    ("/v1/messages/none/ack", {"receipt": "none"}, {}),
+]  # fmt: skip
+
+
+async def told(server: Served) -> list[Any]:
+    """Status, headers and JSON of every answer of the story, and of acks of what it enqueued."""
+    told: list[Any] = []
+
+    async def ask(path: str, body: Any, headers: dict[str, str]) -> None:
+        got = await server.call("POST", path, body, {"X-Request-Id": "same", **headers})
+        named = got.headers["x-request-id"] == "same"
+        headers = {**got.headers, "date": "", "x-request-id": str(named)}
+        told.append((path, got.status, headers, {**got.json, "requestId": ""}))
+
+    for path, body, headers in STORY:
+        await ask(path, body, headers)
+    messages = await server.received("q", "?maxMessages=3")
+    first, second, third = ({"id": one["id"], "receipt": one["receipt"]} for one in messages)
+    for _ in range(2):  # the second one finds it done
+        await ask(f"/v1/messages/{first['id']}/ack", {"receipt": first["receipt"], "result": [1]}, {})
+    await ask("/v1/queues/q/messages", {"payload": {"a": [1.0, None]}, "dedupId": "d"}, {})  # tells the result
+    await ask("/v1/queues/q/settle", {"acks": [second, first], "releases": [third]}, {})
+    told[-1][3]["releases"][0].pop("dueAt")
+    return told
+
+
+async def test_both_ways_tell_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with counted(monkeypatch) as (server, taken):
+        whole = await told(server)
+        assert len(taken) == len(STORY) - 5 + 4  # the five that are not plain go the other way, to be told why
+    monkeypatch.undo()
+    async with counted(monkeypatch, whole=False) as (server, taken):
+        assert whole == await told(server)
+        assert taken == []
+
+
+def test_hot_paths_are_answered_alike() -> None:
+    """Else the answer's head would not be that of its path."""
+    for path in HOT:
+        operation = OPERATIONS[path]["POST"]
+        assert operation == Operation(operation.verb)
+
+
+async def test_the_next_request_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes behind one in flight is read in its turn, whatever way it goes."""
+    journal = Stuck()
+    async with counted(monkeypatch, journal=journal) as (server, taken):
+        await server.enqueued("q")
+        journal.goes_on.clear()
+        reader, writer = await connected(server, ONE)
+        await until(lambda: len(taken) == 2)
+        writer.write(LIVE)
+        writer.write(ONE)
+        await server.call("GET", "/health/live")  # by now they were read
+        journal.goes_on.set()
+        assert [(await answer(reader)).status for _ in range(3)] == [201, 200, 201]
+        assert len(taken) == 2
+        writer.write(ONE)
+        assert (await answer(reader)).status == 429  # the queue is full
+        assert len(taken) == 3
+        writer.close()
+
+
+async def test_a_request_cut_in_two_goes_the_other_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when its second part looks like a whole one."""
+    async with counted(monkeypatch) as (server, taken):
+        await server.call("GET", "/v1/queues/q")  # from here on the key is known
+        reader, writer = await connected(server)
+        outer = ENQUEUE + AUTH + JSON + b"Content-Length: %d\r\n\r\n" % len(ONE)
+        writer.write(outer)
+        await server.call("GET", "/health/live")
+        writer.write(ONE)
+        assert (await answer(reader)).status == 400
+        assert taken == []
+        writer.write(ONE)
+        assert (await answer(reader)).status == 201
+        assert len(taken) == 1
+        writer.close()
+
+
+async def test_a_client_that_leaves_is_served_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Stuck()
+    async with counted(monkeypatch, journal=journal) as (server, taken):
+        await server.call("GET", "/v1/queues/q")
+        journal.goes_on.clear()
+        _, writer = await connected(server, ONE)
+        await until(lambda: len(taken) == 1)
+        writer.transport.abort()
+        await until(lambda: server.answering == 0)
+        journal.goes_on.set()
+        assert len(await server.received("q", "?waitTime=5")) == 1
+
+
+async def test_a_key_is_known_after_it_was_let_in_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with counted(monkeypatch) as (server, taken):
+        server.app.edge.keys.admitted.clear()
+        reader, writer = await connected(server, ONE + LIVE)
+        assert [(await answer(reader)).status for _ in range(2)] == [201, 200]
+        assert taken == []
+        wrong = AUTH.replace(b"Bearer ", b"Bearer x")
+        writer.write(ONE.replace(AUTH, wrong))
+        assert (await answer(reader)).status == 401
+        writer.write(ONE)
+        assert (await answer(reader)).status == 201
+        assert len(taken) == 1
+        writer.close()
+
+
+async def test_a_bug_in_an_answer_is_told_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with counted(monkeypatch) as (server, _):
+        await server.enqueued("q")
+
+        def broken(self: WholeRequests, default_headers: Any) -> Any:
+            raise LookupError("a bug")
+
+        monkeypatch.setattr(WholeRequests, "heads", broken)
+        got = await server.call("POST", "/v1/queues/q/messages", {"payload": 1})
+        assert (got.status, got.json["code"]) == (500, "internal_error")
+        monkeypatch.undo()
+        assert (await server.call("POST", "/v1/queues/q/messages", {"payload": 1})).status == 201
+    assert "a bug" in caplog.text
+
+
+async def test_an_idle_connection_is_closed_after_its_last_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One timer serves all pauses: it must neither close a connection that is used nor forget one that is not."""
+    async with counted(monkeypatch) as (server, _):
+        server.http.config.timeout_keep_alive = 0.3  # type: ignore[assignment]
+        loop = asyncio.get_running_loop()
+        reader, writer = await connected(server, LIVE)
+        await answer(reader)
+        began = loop.time()
+        while loop.time() - began < 0.5:
+            writer.write(ONE if loop.time() - began < 0.1 else LIVE)
+            await answer(reader)
+            await asyncio.sleep(0.05)
+        last = loop.time()
+        assert await reader.read() == b""
+        assert 0.2 < loop.time() - last < 5
+        writer.close()
