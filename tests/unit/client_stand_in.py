@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 from hanzo_queues import AsyncQueues
-from hanzo_queues.client.connection import Answer
+from hanzo_queues.client.http_stream import Answer
 from hanzo_queues.client.retry import RetryPolicy
 
 LATER = "2100-01-01T00:00:00.000Z"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hanzo_queues import Handled, Limited, Message, Reject, Retry
-from hanzo_queues.client.connection import Answer
+from hanzo_queues.client.http_stream import Answer
 from tests.unit.client_stand_in import Broker, message, problem, running
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from hanzo_queues import errors
-from hanzo_queues.client.connection import Answer
+from hanzo_queues.client.http_stream import Answer
 from hanzo_queues.client.retry import RetryPolicy
 from hanzo_queues.client.transport import error_of, retry_after_of
 from hanzo_queues.errors import ApiError, OutcomeUnknown, QueuesError, ServerUnreachable

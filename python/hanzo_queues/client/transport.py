@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import orjson
 
 from hanzo_queues.client.called import Called, OnCall, operation_of, tell
-from hanzo_queues.client.connection import Answer
+from hanzo_queues.client.http_stream import Answer
 from hanzo_queues.client.retry import RetryPolicy
 from hanzo_queues.errors import BY_CODE, ApiError, OutcomeUnknown, QueuesError
 

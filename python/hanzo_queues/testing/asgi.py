@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message
 
-from hanzo_queues.client.connection import Answer
+from hanzo_queues.client.http_stream import Answer
 
 
 class Headers(dict[str, str]):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from hanzo_queues.client.connection import Answer
+from hanzo_queues.client.http_stream import Answer
 from hanzo_queues.errors import ServerUnreachable
 from hanzo_queues.testing.in_process import InProcess, line_and_wait
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 import orjson
 
-from hanzo_queues.client.connection import Answer
+from hanzo_queues.client.http_stream import Answer
 from hanzo_queues.server.app import App
 from hanzo_queues.server.auth import ApiKeys
 from hanzo_queues.server.clock import Clock
