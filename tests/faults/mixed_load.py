@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from hanzo_queues._core import Command, Parser
+from hanzo_queues.server.answer import Answer
 from hanzo_queues.server.faults import Fault
 from hanzo_queues.server.limits_table import LIMITS
-from hanzo_queues.server.partition import Answer
 from tests.faults.ledger import Delivery, End, Finding, Ledger, Repeat
 
 PARSER = Parser(dict(LIMITS), visibility_timeout_ms=5_000, max_retries=1000)

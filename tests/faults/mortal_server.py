@@ -13,8 +13,9 @@ from functools import partial
 from typing import Any
 
 from hanzo_queues._core import Command, Engine
+from hanzo_queues.server.answer import Answer
 from hanzo_queues.server.clock import Clock
-from hanzo_queues.server.partition import Answer, Partition
+from hanzo_queues.server.partition import Partition
 from tests.faults.crash_disk import Disk
 from tests.faults.mixed_load import Unanswered
 

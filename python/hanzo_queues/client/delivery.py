@@ -76,6 +76,10 @@ class Outcome:
     result: Any = NOT_GIVEN
 
 
+DONE = Outcome()
+"""The handler returned, and nothing of what it returned is to be kept."""
+
+
 async def settle(
     client: AsyncQueues, delivery: Delivery, outcome: Outcome
 ) -> tuple[HandledAs, BaseException | None]:

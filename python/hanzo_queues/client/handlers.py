@@ -11,11 +11,13 @@ import inspect
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hanzo_queues.client.delivery import Delivery, Handling, Outcome, settle
+from hanzo_queues.client.delivery import DONE, Delivery, Handling, Outcome, settle
 from hanzo_queues.client.keepalive import KeepAlive
-from hanzo_queues.client.models import Message
+from hanzo_queues.client.models import AckResult, Message
 from hanzo_queues.client.registration import Handled, HandledAs, Registration
 from hanzo_queues.client.reports import Reports
 from hanzo_queues.client.retry import RetryPolicy, is_transient
@@ -43,7 +45,7 @@ class Handlers:
         self._is_async = is_async(options.handler)
         self._threads = None if self._is_async else ThreadPoolExecutor(options.bounds[1], "hanzo-queues")
         self._running: set[Handling] = set()
-        self._unsettled: set[asyncio.Task[None]] = set()
+        self._unsettled: set[asyncio.Future[Any]] = set()
         self._policy = RetryPolicy()
         self._leases = KeepAlive[Delivery](visibility_timeout, self._extend, self._lose, self._extension_failed)
         self._keys: dict[str, asyncio.Task[None]] = {}
@@ -101,11 +103,14 @@ class Handlers:
         before = None if key is None else self._keys.get(key)
         running = asyncio.get_running_loop().create_task(self._process(handling, before))
         handling.running = running
-        self._unsettled.add(running)
-        running.add_done_callback(self._unsettled.discard)
+        self._await_settled(running)
         if key is not None:
             self._keys[key] = running
             running.add_done_callback(lambda _: self._keys.pop(key) if self._keys[key] is running else None)
+
+    def _await_settled(self, future: asyncio.Future[Any]) -> None:
+        self._unsettled.add(future)
+        future.add_done_callback(self._unsettled.discard)
 
     async def _process(self, handling: Handling, before: asyncio.Task[None] | None) -> None:
         """`before`: the last call of the same ordering key. The server lets go of a key when its message's lease is
@@ -128,19 +133,23 @@ class Handlers:
             handling.running = None  # from here on nothing interrupts us
             for delivery in deliveries:
                 self._leases.forget(delivery)
+                delivery.handling = None  # they hold each other, which only a collector would notice
             took = time.monotonic() - began
             self._ended = (self._ended[0] + took, self._ended[1] + len(deliveries))
             self._running.discard(handling)
             self._update_room()
         if len(deliveries) == 1:
-            await self._end(deliveries[0], outcomes[0], took)
+            if outcomes[0] is not DONE or not self._ack(deliveries[0], took):
+                await self._end(deliveries[0], outcomes[0], took)
         else:  # at the same time, so that they share a request
             ends = (self._end(*ended, took) for ended in zip(deliveries, outcomes, strict=True))
             await asyncio.gather(*ends)
 
     async def _call(self, handling: Handling) -> Any:
-        messages = [delivery.message for delivery in handling.deliveries]
-        given: Any = messages[0] if self._options.batch_size is None else messages
+        deliveries = handling.deliveries
+        given: Any = deliveries[0].message
+        if self._options.batch_size is not None:
+            given = [delivery.message for delivery in deliveries]
         if self._is_async:
             return await self._options.handler(given)
         loop = asyncio.get_running_loop()
@@ -153,9 +162,9 @@ class Handlers:
         """What a handler that returned says of each of its messages. Raises TypeError."""
         keep = self._options.keep_results
         if self._options.batch_size is None:
-            return [Outcome(result=returned if keep else NOT_GIVEN)]
+            return [Outcome(result=returned) if keep else DONE]
         if returned is None:
-            return [Outcome()] * number
+            return [DONE] * number
         if not isinstance(returned, list | tuple) or len(returned) != number:
             raise TypeError(
                 f"a batch's handler returns None or a list with the outcome of each of its {number} messages, "
@@ -168,15 +177,40 @@ class Handlers:
 
     # Settling
 
+    def _ack(self, delivery: Delivery, took: float) -> bool:
+        """Sends the ack that needs no task to wait for it; False: it is not that simple. Should it fail, it is repeated
+        by one that knows what to do."""
+        message = delivery.message
+        if delivery.ended_by or self._client._leases.is_settled(message):
+            return False
+        try:
+            acking = self._client._acking(message.queue, message.id, message.receipt)
+        except QueuesError:
+            return False
+        acking.add_done_callback(partial(self._acked, delivery, took))
+        self._await_settled(acking)
+        return True
+
+    def _acked(self, delivery: Delivery, took: float, acking: asyncio.Future[AckResult]) -> None:
+        if acking.cancelled() or acking.exception() is not None:
+            self._await_settled(asyncio.get_running_loop().create_task(self._end(delivery, DONE, took)))
+            return
+        self._client._leases.forget(delivery.message.id, delivery.message.receipt)
+        self._tell_handled(delivery, "acked", took, None)
+
     async def _end(self, delivery: Delivery, outcome: Outcome, took: float) -> None:
         ended_as, error = await self._settle(delivery, outcome)
         self._client._leases.unwatch(delivery.message)
         if error is not None and ended_as != "released":
             self._reports.failed(error, delivery.message)
+        self._tell_handled(delivery, ended_as, took, error)
+
+    def _tell_handled(
+        self, delivery: Delivery, ended_as: HandledAs, took: float, error: BaseException | None
+    ) -> None:
         if self._options.on_handled is not None:
-            self._reports.handled(
-                Handled(delivery.message, ended_as, took, len(self._running), self.limit, error)
-            )
+            running = len(self._running)
+            self._reports.handled(Handled(delivery.message, ended_as, took, running, self.limit, error))
 
     async def _settle(self, delivery: Delivery, outcome: Outcome) -> tuple[HandledAs, BaseException | None]:
         """Goes on while the server is away and the lease, extended at a third, must still last: else work that is
@@ -222,17 +256,19 @@ class Handlers:
                 finished.cancel()
             for handling in tuple(self._running):
                 handling.stop()
-            if self._unsettled:
-                await asyncio.wait(self._unsettled, timeout=SETTLE_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_SECONDS):
+                    await _all_of(self._unsettled)
         finally:
             self._leases.close()
             if self._threads is not None:
                 self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-async def _all_of(tasks: set[asyncio.Task[None]]) -> None:
-    """Waits for them, and leaves them alone when cancelled."""
-    await asyncio.wait(tuple(tasks))
+async def _all_of(unsettled: set[asyncio.Future[Any]]) -> None:
+    """Waits for them, and for those that they lead to, and leaves them alone when cancelled."""
+    while unsettled:
+        await asyncio.wait(tuple(unsettled))
 
 
 def call_plain(handler: Any, given: Any) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -107,12 +108,16 @@ class LeaseCalls(Calls):
         queue, message_id, receipt = self._leases.find(message)
         follow_ups = [encode_message(self._traced(one), follow_up=True) for one in enqueue]
         if result is NOT_GIVEN and not follow_ups:
-            entry: Entry[AckResult] = Entry(_lease(message_id, receipt), safe=True, kind="acks")
-            acked = await self._settled(queue, entry)
+            acked = await self._acking(queue, message_id, receipt)
         else:
             acked = await self._ack_alone(message_id, receipt, result, follow_ups)
         self._leases.forget(message_id, receipt)
         return acked
+
+    def _acking(self, queue: str, message_id: str, receipt: str) -> asyncio.Future[AckResult]:
+        """An ack that leaves nothing behind, on its way."""
+        entry: Entry[AckResult] = Entry(_lease(message_id, receipt), safe=True, kind="acks")
+        return self._settled(queue, entry)
 
     async def _ack_alone(self, message_id: str, receipt: str, result: Any, follow_ups: list[bytes]) -> AckResult:
         fields = [encode({"receipt": receipt})[1:-1]]

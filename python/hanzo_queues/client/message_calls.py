@@ -20,6 +20,7 @@ from hanzo_queues.client.spec import DeathReason, DedupUntil, State
 from hanzo_queues.client.wire import (
     Seconds,
     encode_message,
+    encode_payload,
     encode_some,
     join,
     message_target,
@@ -27,6 +28,12 @@ from hanzo_queues.client.wire import (
     with_query,
 )
 from hanzo_queues.errors import BatchAborted, MessageNotFound
+
+FIELDS = (
+    "priority", "delay", "dedup_id", "dedup_until", "ordering_key", "fairness_key", "metadata", "ttl", "max_retries",
+    "traceparent",
+)  # fmt: skip
+PAYLOAD_ALONE = (None,) * len(FIELDS)
 
 
 class MessageCalls(Calls):
@@ -68,22 +75,14 @@ class MessageCalls(Calls):
         Raises QueueNotFound, QueuePaused, QueueFull, DedupMemoryFull, DedupConflict (the id was used with another
         payload), PayloadTooLarge, RequestInvalid, OutcomeUnknown (no dedup_id, and the answer was lost).
         """
-        message = self._traced(
-            {
-                "payload": payload,
-                "priority": priority,
-                "delay": delay,
-                "dedup_id": dedup_id,
-                "dedup_until": dedup_until,
-                "ordering_key": ordering_key,
-                "fairness_key": fairness_key,
-                "metadata": metadata,
-                "ttl": ttl,
-                "max_retries": max_retries,
-                "traceparent": traceparent,
-            }
-        )
-        entry: Entry[EnqueueResult] = Entry(encode_message(message), safe=dedup_id is not None)
+        fields = (
+            priority, delay, dedup_id, dedup_until, ordering_key, fairness_key, metadata, ttl, max_retries, traceparent,
+        )  # fmt: skip
+        if fields == PAYLOAD_ALONE and self._traceparent is None:
+            body = encode_payload(payload)
+        else:
+            body = encode_message(self._traced({"payload": payload, **dict(zip(FIELDS, fields, strict=True))}))
+        entry: Entry[EnqueueResult] = Entry(body, safe=dedup_id is not None)
         return await self._enqueued(queue, entry)
 
     async def enqueue_batch(

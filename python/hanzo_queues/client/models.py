@@ -323,7 +323,14 @@ class AckResult:
 
     @classmethod
     def of(cls, json: Json) -> AckResult:
-        return cls(json["already"], tuple(EnqueueResult.of(result) for result in json.get("enqueued", ())))
+        enqueued = json.get("enqueued")
+        if not enqueued:
+            return ACKED_ALREADY if json["already"] else ACKED
+        return cls(json["already"], tuple(map(EnqueueResult.of, enqueued)))
+
+
+ACKED = AckResult(already=False)
+ACKED_ALREADY = AckResult(already=True)
 
 
 @dataclass(frozen=True, slots=True)
