@@ -26,6 +26,7 @@ from hanzo_queues import AsyncQueues
 CONNECTIONS = 8
 BATCH = 100
 PAYLOAD_BYTES = 1024
+ENVIRONMENT = {"HANZO_PAYLOAD_MEMORY": "64MiB"}
 DISK_BYTES_EACH = 1400  # of a message in the journal, with some room
 
 
@@ -47,7 +48,7 @@ async def short_queue(server: LocalServer, messages: int, rounds: int) -> list[R
 
 async def measure(messages: int, short: int, rounds: int) -> list[Figure]:
     """The figures of one run."""
-    with LocalServer() as server:
+    with LocalServer(environment=ENVIRONMENT) as server:
         assert server.process is not None
         async with AsyncQueues(server.api_key, url=server.url) as queues:
             await queues.create("short")
