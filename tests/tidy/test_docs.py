@@ -7,8 +7,10 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
+import orjson
 import pytest
 
+from hanzo_queues.server.routes.openapi import openapi_json
 from scripts.generate_reference import PAGES
 from scripts.generate_sdk import FILES
 from tests.conformance.vectors import KINDS, vectors_of
@@ -80,6 +82,17 @@ def test_every_setting_is_documented() -> None:
     variables = set(re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PORT|HOST)"', settings))
     assert {"NATS_URL", "PORT", "MAX_BATCH_SIZE"} <= variables
     assert {variable for variable in variables if f"`{variable}`" not in page} == set()
+
+
+def test_every_queue_setting_is_documented_with_its_default() -> None:
+    """The settings of spec/openapi.yaml, against the same page."""
+    settings = orjson.loads(openapi_json())["components"]["schemas"]["QueueConfig"]["properties"]
+    page = (ROOT / "docs/reference/configuration.md").read_text().partition("## Queue settings")[2]
+    rows = dict(re.findall(r"^\| `(\w+)` \| `?(.*?)`? \|", page, re.MULTILINE))
+    assert rows
+    assert set(rows) == set(settings)
+    plain = {name: setting["default"] for name, setting in settings.items() if "default" in setting}
+    assert {name: orjson.loads(rows[name]) for name in plain} == plain
 
 
 def test_every_adr_is_listed() -> None:
