@@ -29,6 +29,13 @@ def body_of(message: dict[str, Any]) -> bytes:
 def check_message(message: Message, said: dict[str, Any], more: dict[str, Any]) -> None:
     """`said` shows the message, and `more`."""
     known = message.known
+    failed = {
+        "lastError": message.error,
+        "firstFailureAt": instant(message.first_failure_ms),
+        "lastFailureAt": instant(message.last_failure_ms),
+    }
+    if message.state == "dead":
+        failed = dict.fromkeys(failed)
     expected = {
         "id": known.id,
         "queue": message.queue.name,
@@ -40,6 +47,7 @@ def check_message(message: Message, said: dict[str, Any], more: dict[str, Any]) 
         "expiresAt": instant(message.expires_at_ms),
         "metadata": known.fields.get("metadata", {}),
         **{name: known.fields.get(name) for name in ("dedupId", "orderingKey", "fairnessKey")},
+        **failed,
         **more,
     }
     wrong = {name: (said.get(name), value) for name, value in expected.items() if said.get(name) != value}

@@ -16,6 +16,10 @@ LIMITS: dict[str, int] = {
 }
 
 
+def receipt_body(message: Any, **fields: Any) -> bytes:
+    return json.dumps({"receipt": message["receipt"], **fields}).encode()
+
+
 def new_parser(**limits: int) -> Parser:
     return Parser(LIMITS | limits, visibility_timeout_ms=30_000, max_retries=3)
 

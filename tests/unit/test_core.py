@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from typing import Any
 
 import pytest
 
 from hanzo_queues import _core
 from hanzo_queues._core import BatchError, Engine, Invalid, Parser, partition_of_message, verify_batch
 from tests.tidy.sources import ROOT
-from tests.unit.core_journal import LIMITS, NOW, NOW_MS, CoreJournal
+from tests.unit.core_journal import LIMITS, NOW, NOW_MS, CoreJournal, receipt_body
 
 
 @pytest.fixture
@@ -19,10 +18,6 @@ def core() -> CoreJournal:
     core = CoreJournal()
     core.create("orders")
     return core
-
-
-def receipt_body(message: Any, **fields: Any) -> bytes:
-    return json.dumps({"receipt": message["receipt"], **fields}).encode()
 
 
 def webhooks() -> list[bytes]:
@@ -61,28 +56,6 @@ def test_ack_is_idempotent(core: CoreJournal) -> None:
     assert core.ask(command) == {"state": "acked", "already": True}
     assert core.engine.message_count == 0
     assert core.refused(core.parser.get_message(message["id"])) == "message_not_found"
-
-
-def test_a_rejected_message_carries_its_history(core: CoreJournal) -> None:
-    core.create("mails", deadLetterQueue="mails-dlq")
-    core.enqueue("mails", "x", traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
-    (message,) = core.receive("mails")
-    nack = core.parser.nack(message["id"], receipt_body(message, error="b\u00f6se\n", reject=True))
-    result = core.ask(nack)
-    assert result["state"] == "deadLettered"
-    (dead,) = core.ask(core.parser.peek("mails-dlq", state=None, after=None, limit=None))["messages"]
-    assert (dead["id"], dead["state"], dead["readyAt"]) == (result["deadLetterId"], "ready", NOW)
-    assert dead["deadLetter"] == {
-        "reason": "rejected",
-        "error": "b\u00f6se\n",
-        "sourceQueue": "mails",
-        "sourceId": message["id"],
-        "deliveries": 1,
-        "attempts": 1,
-        "firstFailureAt": NOW,
-        "lastFailureAt": NOW,
-    }
-    assert dead["traceparent"] == message["traceparent"]
 
 
 def test_settle_answers_each_entry_in_its_place(core: CoreJournal) -> None:

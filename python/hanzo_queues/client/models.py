@@ -188,6 +188,11 @@ class Message:
     ordering_key: str | None
     fairness_key: str | None
     traceparent: str | None
+    last_error: str | None
+    """What the last failed attempt left, if any did."""
+    first_failure_at: datetime | None
+    """None: it has not failed since it is here."""
+    last_failure_at: datetime | None
     dead_letter: DeadLetter | None
     """Present when this is a dead letter."""
 
@@ -211,6 +216,9 @@ class Message:
             get("orderingKey"),
             get("fairnessKey"),
             get("traceparent"),
+            get("lastError"),
+            instant_or_none(get("firstFailureAt")),
+            instant_or_none(get("lastFailureAt")),
             None if dead_letter is None else DeadLetter.of(dead_letter),
         )
 
@@ -253,6 +261,11 @@ class MessageView:
     ordering_key: str | None
     fairness_key: str | None
     traceparent: str | None
+    last_error: str | None
+    """What the last failed attempt left, if any did. Of a dead message, `dead_letter` tells."""
+    first_failure_at: datetime | None
+    """None: it has not failed since it is here, or is dead."""
+    last_failure_at: datetime | None
     dead_letter: DeadLetter | None
     groups: Mapping[str, Stage]
     """Its state in each consumer group, where there are further ones; the other fields are those of the first group
@@ -278,6 +291,9 @@ class MessageView:
             get("orderingKey"),
             get("fairnessKey"),
             get("traceparent"),
+            get("lastError"),
+            instant_or_none(get("firstFailureAt")),
+            instant_or_none(get("lastFailureAt")),
             None if dead_letter is None else DeadLetter.of(dead_letter),
             get("groups", {}),
         )

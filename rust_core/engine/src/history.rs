@@ -7,16 +7,7 @@ use crate::checkpoint::Tracked;
 use crate::ids::{Location, MessageId};
 use crate::message::{Flag, Message};
 use crate::record::DeathReason;
-use crate::reply::DeadLetter;
-
-/// A message's failed attempts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Failures {
-    pub first_ms: u64,
-    pub last_ms: u64,
-    /// The last error that had a text.
-    pub error: Location,
-}
+use crate::reply::{DeadLetter, Failures};
 
 /// How a message died.
 #[derive(Clone, Debug)]

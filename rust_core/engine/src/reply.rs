@@ -2,10 +2,14 @@
 
 mod acked;
 mod explanation;
+mod failures;
+mod limited;
 mod trimming;
 
 pub use acked::{AckRefusal, Acked};
 pub use explanation::{Explanation, Reason};
+pub use failures::Failures;
+pub use limited::{Limited, LimitedBy};
 pub use trimming::{Survivor, Trimming};
 
 use crate::config::QueueConfig;
@@ -209,32 +213,10 @@ pub struct Delivered {
     pub expires_at_ms: u64,
     /// Where its envelope lies. The batch's `now` is when the message was accepted.
     pub envelope: Location,
+    /// Present when it failed before.
+    pub failures: Option<Box<Failures>>,
     /// Present when the message is a dead letter.
     pub dead_letter: Option<Box<DeadLetter>>,
-}
-
-/// Why nothing was handed out although messages are, or may be, ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limited {
-    /// Which limit.
-    pub by: LimitedBy,
-    /// Milliseconds until a receive can succeed. None: no time does it.
-    pub retry_after_ms: Option<u64>,
-}
-
-/// Which limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LimitedBy {
-    /// The queue is paused.
-    Paused,
-    /// As many messages are leased as may be: the queue's `in_flight_max`.
-    InFlight,
-    /// The queue's `rate_limit`.
-    QueueRateLimit,
-    /// The `consumer_rate_limit`, of the one who asks.
-    Consumer,
-    /// Each message that is ready has a fairness key with no token left, or with as many in flight as may be.
-    Key,
 }
 
 /// Where a nacked message went.
@@ -315,6 +297,8 @@ pub struct MessageView {
     pub expires_at_ms: u64,
     /// Where its envelope lies.
     pub envelope: Location,
+    /// Present when it failed and lives on.
+    pub failures: Option<Box<Failures>>,
     /// Present for a message in state `dead` and for a dead letter.
     pub dead_letter: Option<Box<DeadLetter>>,
     /// The consumer groups that got it and its state in each; None: that one is done with it. Empty when only

@@ -6,7 +6,7 @@ use crate::members::Member;
 use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
 use crate::reply::{
-    DeadLetter, DoneView, GroupView, MemberView, MessageView, QueueView, State as Shown,
+    DeadLetter, DoneView, Failures, GroupView, MemberView, MessageView, QueueView, State as Shown,
 };
 use crate::state::State;
 
@@ -89,6 +89,7 @@ pub(crate) fn message(state: &State, slot: u32) -> MessageView {
         at_ms: at_ms(state, slot),
         expires_at_ms: retired_ms.unwrap_or(message.expires_at_ms()),
         envelope: message.envelope,
+        failures: failures(state, slot, message),
         dead_letter: dead_letter(state, slot, message),
         groups: groups(state, message.number),
     }
@@ -102,12 +103,17 @@ fn at_ms(state: &State, slot: u32) -> u64 {
     lease.unwrap_or(message.at_ms())
 }
 
-/// Bytes of a message that an answer shows: its envelope, and its last error's text when it died.
+/// Bytes of a message that an answer shows: its envelope, and the texts of its last error and of its death's.
 pub(crate) fn answer_bytes(state: &State, slot: u32) -> u64 {
     let message = &state.messages[slot];
     let death = state.history.death(slot, message);
-    let error = death.and_then(|death| death.failures);
-    u64::from(message.envelope.length) + error.map_or(0, |error| u64::from(error.error.length))
+    let errors = [
+        death.and_then(|death| death.failures),
+        living_failures(state, slot, message),
+    ];
+    let errors = errors.into_iter().flatten();
+    u64::from(message.envelope.length)
+        + errors.map(|told| u64::from(told.error.length)).sum::<u64>()
 }
 
 /// True as long as what was taken fits an answer. The first message always does.
@@ -118,6 +124,16 @@ pub(crate) fn fits(state: &State, bytes_max: u64) -> impl FnMut(&u32) -> bool {
         left = rest.unwrap_or(0);
         std::mem::take(&mut first) || rest.is_some()
     }
+}
+
+/// How a message failed that lives on. Of a dead one its death tells.
+pub(crate) fn failures(state: &State, slot: u32, message: &Message) -> Option<Box<Failures>> {
+    living_failures(state, slot, message).map(Box::new)
+}
+
+fn living_failures(state: &State, slot: u32, message: &Message) -> Option<Failures> {
+    let lives = message.place() != Place::Dead;
+    lives.then(|| state.history.failures(slot, message))?
 }
 
 /// How a message died, if it did.

@@ -31,6 +31,11 @@ type Message struct {
 	FairnessKey string    `json:"fairnessKey"`
 	// Traceparent is the W3C trace context of its enqueue, or "".
 	Traceparent string `json:"traceparent"`
+	// LastError is what the last failed attempt left, or "".
+	LastError string `json:"lastError"`
+	// FirstFailureAt and LastFailureAt are zero when it has not failed since it is here.
+	FirstFailureAt time.Time `json:"firstFailureAt"`
+	LastFailureAt  time.Time `json:"lastFailureAt"`
 	// DeadLetter says, of a dead letter, how it died.
 	DeadLetter *DeadLetter `json:"deadLetter"`
 
@@ -103,7 +108,12 @@ type MessageView struct {
 	OrderingKey string          `json:"orderingKey"`
 	FairnessKey string          `json:"fairnessKey"`
 	Traceparent string          `json:"traceparent"`
-	DeadLetter  *DeadLetter     `json:"deadLetter"`
+	// LastError is what the last failed attempt left, or "". Of a dead message, DeadLetter tells.
+	LastError string `json:"lastError"`
+	// FirstFailureAt and LastFailureAt are zero when it has not failed since it is here, or is dead.
+	FirstFailureAt time.Time   `json:"firstFailureAt"`
+	LastFailureAt  time.Time   `json:"lastFailureAt"`
+	DeadLetter     *DeadLetter `json:"deadLetter"`
 	// Groups is its state in each consumer group, where there are further ones; the other fields are those of the first
 	// group that holds it still.
 	Groups map[string]State `json:"groups"`

@@ -125,13 +125,18 @@ export interface MessageFields<Payload = any> {
   fairnessKey: string | undefined;
   /** The W3C trace context that was given with the enqueue. */
   traceparent: string | undefined;
+  /** What the last failed attempt left, if any did. Of a dead message, `deadLetter` tells. */
+  lastError: string | undefined;
+  /** Undefined: it has not failed since it is here, or is dead. */
+  firstFailureAt: Date | undefined;
+  lastFailureAt: Date | undefined;
   /** Present when this is a dead letter. */
   deadLetter: DeadLetter | undefined;
 }
 
 function fieldsOf(json: Json): MessageFields {
   const { id, queue, payload, metadata, priority, deliveries, attempts } = json;
-  const { dedupId, orderingKey, fairnessKey, traceparent, deadLetter } = json;
+  const { dedupId, orderingKey, fairnessKey, traceparent, lastError, deadLetter } = json;
   return {
     id,
     queue,
@@ -146,6 +151,9 @@ function fieldsOf(json: Json): MessageFields {
     orderingKey,
     fairnessKey,
     traceparent,
+    lastError,
+    firstFailureAt: maybeInstant(json.firstFailureAt),
+    lastFailureAt: maybeInstant(json.lastFailureAt),
     deadLetter: deadLetter === undefined ? undefined : deadLetterOf(deadLetter),
   };
 }

@@ -117,8 +117,9 @@ mod tests {
     use super::*;
     use crate::command::Command;
     use crate::config::QueueConfig;
-    use crate::reply::Reply;
+    use crate::reply::{Failures, Reply};
     use crate::twin::{SECOND, Twin, ack, config, message, nack};
+    use crate::view;
 
     fn twin(config: QueueConfig) -> Twin {
         let mut twin = Twin::new();
@@ -202,6 +203,53 @@ mod tests {
             assert!(range.contains(&(due_ms - twin.now_ms)));
             twin.now_ms = due_ms;
         }
+    }
+
+    #[test]
+    fn what_failed_and_lives_tells_how_until_it_dies() {
+        let mut twin = twin(QueueConfig {
+            max_retries: 2,
+            ..config()
+        });
+        let fail = |twin: &mut Twin, lease, error: Option<Blob>| {
+            let step = twin.step(vec![Command::Nack(Nack {
+                error,
+                delay_ms: Some(0),
+                ..nack(lease)
+            })]);
+            (twin.now_ms, step.lsn)
+        };
+        let first = twin.receive("q", 1).remove(0);
+        assert_eq!(first.failures, None);
+        let told = |length| Some(Blob { index: 0, length });
+        let (first_ms, lsn) = fail(&mut twin, first.lease, told(40));
+        let error = crate::ids::Location {
+            lsn,
+            offset: 0,
+            length: 40,
+        };
+        let failures = |last_ms| Failures {
+            first_ms,
+            last_ms,
+            error,
+        };
+        let bytes = |twin: &Twin| view::answer_bytes(twin.live.state(), first.lease.message.slot);
+        assert_eq!(bytes(&twin), 100 + 40, "an answer shows the text");
+        let second = twin.wait(7).receive("q", 1).remove(0);
+        assert_eq!(second.failures.as_deref(), Some(&failures(first_ms)));
+        let (last_ms, _) = fail(&mut twin, second.lease, None);
+        assert!(last_ms > first_ms);
+        let view = twin.message(second.message);
+        assert_eq!(
+            view.failures.as_deref(),
+            Some(&failures(last_ms)),
+            "the last text there was"
+        );
+        let third = twin.receive("q", 1).remove(0);
+        fail(&mut twin, third.lease, told(9));
+        let view = twin.message(third.message);
+        assert_eq!((view.failures, view.dead_letter.is_some()), (None, true));
+        assert_eq!(bytes(&twin), 100 + 9, "of the dead, once");
     }
 
     #[test]

@@ -140,6 +140,7 @@ pub(super) fn deliver(
         leased_until_ms,
         expires_at_ms: message.expires_at_ms(),
         envelope: message.envelope,
+        failures: view::failures(state, id.slot, message),
         dead_letter: view::dead_letter(state, id.slot, message),
     }
 }

@@ -69,7 +69,7 @@ impl Model {
         );
         assert_eq!(found, expected, "what is told again of {delivered:?}");
         self.learn(at, delivered.message);
-        self.check_texts(at, delivered.envelope, delivered.dead_letter.as_deref());
+        self.check_delivered_texts(at, delivered);
     }
 
     /// Something was handed out under this id, if it has one.

@@ -2,7 +2,7 @@
 
 use engine::ids::{Location, MessageId};
 use engine::rejection::Rejection;
-use engine::reply::{DeadLetter, MessageView, Reply, State};
+use engine::reply::{DeadLetter, Delivered, Failures, MessageView, Reply, State};
 
 use super::message::Text;
 use super::{Claim, Message, Model};
@@ -69,7 +69,8 @@ impl Model {
             "queue, state, priority, counters, instants of {id:?}"
         );
         assert_eq!(view.groups, self.groups_of(message), "groups of {id:?}");
-        self.check_texts(at, view.envelope, view.dead_letter.as_deref());
+        let failures = view.failures.as_deref();
+        self.check_texts(at, view.envelope, failures, view.dead_letter.as_deref());
     }
 
     /// The groups that got it and are there still, and its state in each.
@@ -83,11 +84,12 @@ impl Model {
             .collect()
     }
 
-    /// The envelope and how it died.
+    /// The envelope, how it failed and how it died.
     pub(super) fn check_texts(
         &mut self,
         at: usize,
         envelope: Location,
+        failures: Option<&Failures>,
         letter: Option<&DeadLetter>,
     ) {
         let message: Message = self.messages[at].clone();
@@ -98,6 +100,7 @@ impl Model {
                 bytes: message.bytes,
             },
         );
+        self.check_failures(&message, failures);
         let Some(death) = &message.death else {
             return assert_eq!(letter, None, "message {} never died", message.number);
         };
@@ -126,9 +129,35 @@ impl Model {
             let group = &mut death.source_group;
             group.get_or_insert_with(|| letter.source_group.clone());
         }
-        match death.error {
-            Some(text) => self.claim(letter.error, text),
-            None => assert_eq!(letter.error, Location::default(), "no error had a text"),
+        self.claim_error(letter.error, death.error);
+    }
+
+    /// The same of what is handed out.
+    pub(super) fn check_delivered_texts(&mut self, at: usize, delivered: &Delivered) {
+        let failures = delivered.failures.as_deref();
+        self.check_texts(
+            at,
+            delivered.envelope,
+            failures,
+            delivered.dead_letter.as_deref(),
+        );
+    }
+
+    /// What is told of the failures of a message that lives.
+    fn check_failures(&mut self, message: &Message, failures: Option<&Failures>) {
+        let failed = message.first_failure_ms > 0 && message.state != State::Dead;
+        let expected = failed.then_some((message.first_failure_ms, message.last_failure_ms));
+        let found = failures.map(|failures| (failures.first_ms, failures.last_ms));
+        assert_eq!(found, expected, "how message {} failed", message.number);
+        if let Some(failures) = failures {
+            self.claim_error(failures.error, message.error);
+        }
+    }
+
+    fn claim_error(&mut self, location: Location, error: Option<Text>) {
+        match error {
+            Some(text) => self.claim(location, text),
+            None => assert_eq!(location, Location::default(), "no error had a text"),
         }
     }
 

@@ -107,8 +107,10 @@ impl Message {
 
     /// Bytes of it that an answer shows.
     pub fn answer_bytes(&self) -> u64 {
-        let error = self.death.as_ref().and_then(|death| death.error);
-        u64::from(self.bytes) + error.map_or(0, |text| u64::from(text.bytes))
+        let died = self.death.as_ref().and_then(|death| death.error);
+        let failed = self.error.filter(|_| self.state != State::Dead);
+        let errors = [died, failed].into_iter().flatten();
+        u64::from(self.bytes) + errors.map(|text| u64::from(text.bytes)).sum::<u64>()
     }
 }
 

@@ -137,7 +137,7 @@ impl Model {
         );
         self.learn(at, delivered.message);
         self.learn_slot(at, lease.message);
-        self.check_texts(at, delivered.envelope, delivered.dead_letter.as_deref());
+        self.check_delivered_texts(at, delivered);
         self.lease(at, line, until_ms);
         bytes
     }

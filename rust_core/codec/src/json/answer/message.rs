@@ -8,12 +8,17 @@ use crate::envelope::{self, Envelope};
 use crate::json::names;
 use crate::receipt::Claim;
 use engine::ids::{Location, MessageId};
-use engine::reply::{DeadLetter, Delivered, DoneView, Limited, LimitedBy, MessageView, State};
+use engine::reply::{
+    DeadLetter, Delivered, DoneView, Failures, Limited, LimitedBy, MessageView, State,
+};
 
 /// What a message's blobs say.
 struct Contents<'a> {
     envelope: Envelope<'a>,
     enqueued_at_ms: u64,
+    /// The last error of its failed attempts, while it lives.
+    last_error: Option<&'a str>,
+    /// The last error before its death.
     error: Option<&'a str>,
 }
 
@@ -21,23 +26,25 @@ impl<'a> Contents<'a> {
     fn read(
         batches: &Batches<'a>,
         at: Location,
+        failures: Option<&Failures>,
         dead_letter: Option<&DeadLetter>,
     ) -> Result<Self, Fault> {
         let (blob, now_ms) = batches.blob(at)?;
         let envelope = envelope::decode(blob)?;
         let enqueued_at_ms = envelope.accepted_at_ms.unwrap_or(now_ms);
-        let error = match dead_letter
-            .map(|dead| dead.error)
-            .filter(|error| error.lsn > 0)
-        {
-            None => None,
-            Some(at) => Some(text(batches.blob(at)?.0)?),
-        };
         Ok(Contents {
             envelope,
             enqueued_at_ms,
-            error,
+            last_error: error(batches, failures.map(|failed| failed.error))?,
+            error: error(batches, dead_letter.map(|dead| dead.error))?,
         })
+    }
+}
+
+fn error<'a>(batches: &Batches<'a>, at: Option<Location>) -> Result<Option<&'a str>, Fault> {
+    match at.filter(|at| at.lsn > 0) {
+        None => Ok(None),
+        Some(at) => text(batches.blob(at)?.0).map(Some),
     }
 }
 
@@ -54,9 +61,10 @@ pub fn put_received(
     limited: Option<Limited>,
     batches: &Batches<'_>,
 ) -> Result<(), Fault> {
-    let contents = messages
-        .iter()
-        .map(|message| Contents::read(batches, message.envelope, message.dead_letter.as_deref()));
+    let contents = messages.iter().map(|message| {
+        let (failures, letter) = (message.failures.as_deref(), message.dead_letter.as_deref());
+        Contents::read(batches, message.envelope, failures, letter)
+    });
     let contents = contents.collect::<Result<Vec<_>, _>>()?;
     json.object(|json| {
         json.name("messages");
@@ -108,6 +116,7 @@ fn put_delivered(
         put_contents(json, message.priority, contents);
         json.number("deliveries", u64::from(message.lease.delivery));
         json.number("attempts", u64::from(message.attempts));
+        put_failures(json, message.failures.as_deref(), contents);
         json.instant("leasedUntil", message.leased_until_ms);
         put_options(
             json,
@@ -126,8 +135,8 @@ pub fn put_view(
     message: &MessageView,
     batches: &Batches<'_>,
 ) -> Result<(), Fault> {
-    let dead_letter = message.dead_letter.as_deref();
-    let contents = Contents::read(batches, message.envelope, dead_letter)?;
+    let (failures, dead_letter) = (message.failures.as_deref(), message.dead_letter.as_deref());
+    let contents = Contents::read(batches, message.envelope, failures, dead_letter)?;
     let (state, at) = state_names(message.state);
     json.object(|json| {
         json.id("id", context.partition, message.message);
@@ -136,6 +145,7 @@ pub fn put_view(
         put_contents(json, message.priority, &contents);
         json.number("deliveries", u64::from(message.deliveries));
         json.number("attempts", u64::from(message.attempts));
+        put_failures(json, failures, &contents);
         json.instant(at, message.at_ms);
         put_options(json, context, message.expires_at_ms, dead_letter, &contents);
         put_groups(json, &message.groups);
@@ -191,6 +201,18 @@ fn put_contents(json: &mut Json, priority: u8, contents: &Contents<'_>) {
     json.number("priority", u64::from(priority));
     json.raw("metadata", contents.envelope.metadata.unwrap_or(b"{}"));
     json.instant("enqueuedAt", contents.enqueued_at_ms);
+}
+
+/// How it failed, when it did and lives on.
+fn put_failures(json: &mut Json, failures: Option<&Failures>, contents: &Contents<'_>) {
+    let Some(failures) = failures else {
+        return;
+    };
+    if let Some(error) = contents.last_error {
+        json.text("lastError", error);
+    }
+    json.instant("firstFailureAt", failures.first_ms);
+    json.instant("lastFailureAt", failures.last_ms);
 }
 
 /// Fields that are left out when there is nothing to say.

@@ -1,22 +1,23 @@
 //! What rendering an answer takes: batches and memory.
 
 use engine::ids::Location;
-use engine::reply::{Accepted, DeadLetter, Delivered, MessageView, Reply};
+use engine::reply::{Accepted, DeadLetter, Delivered, Failures, MessageView, Reply};
 use engine::sweep::SweepProgress;
 
 /// JSON around a message's payload and metadata: field names, id, receipt, instants.
 const MESSAGE_BYTES: usize = 420;
 
 fn locations(reply: &Reply) -> Vec<Location> {
-    let of = |envelope: Location, dead_letter: &Option<Box<DeadLetter>>| {
-        let error = dead_letter
-            .as_ref()
-            .map(|dead| dead.error)
-            .filter(|error| error.lsn > 0);
-        std::iter::once(envelope).chain(error)
+    let of = |envelope: Location,
+              failures: &Option<Box<Failures>>,
+              dead_letter: &Option<Box<DeadLetter>>| {
+        let failed = failures.as_ref().map(|failures| failures.error);
+        let died = dead_letter.as_ref().map(|dead| dead.error);
+        let errors = failed.into_iter().chain(died).filter(|at| at.lsn > 0);
+        std::iter::once(envelope).chain(errors)
     };
-    let view = |view: &MessageView| of(view.envelope, &view.dead_letter);
-    let delivered = |delivered: &Delivered| of(delivered.envelope, &delivered.dead_letter);
+    let view = |view: &MessageView| of(view.envelope, &view.failures, &view.dead_letter);
+    let delivered = |one: &Delivered| of(one.envelope, &one.failures, &one.dead_letter);
     match reply {
         Reply::Received { messages, .. } => messages.iter().flat_map(delivered).collect(),
         Reply::Message(message) => view(message).collect(),
