@@ -21,6 +21,7 @@ class Members(Moves):
                 ends = sorted((seen_ms + timeout_ms, name) for name, seen_ms in group.members.items())
                 for end_ms, name in ends:
                     if end_ms <= now_ms:
+                        self._fail_lost(group, name)
                         self.leave(group, name)
 
     def next_deadline_ms(self) -> int | None:
@@ -41,6 +42,13 @@ class Members(Moves):
             for candidates in group.owners.values():
                 candidates.add(consumer)
         group.members[consumer] = self.now_ms
+
+    def _fail_lost(self, group: Queue, consumer: str) -> None:
+        """What it holds whose session is over, and what was handed out in vain before: a failed attempt."""
+        held = [message for message in group.in_state("leased") if message.holder == consumer]
+        for message in sorted(held, key=lambda message: message.known.number):
+            if message.deliveries - message.attempts > 1:
+                self._fire(message)
 
     def leave(self, group: Queue, consumer: str) -> int:
         """How many leases it had: they are ready again, before others."""

@@ -31,6 +31,8 @@ pub(crate) struct Member {
     pub seen_ms: u64,
     /// As `sessions` knows it: not after the end of its session. Volatile.
     pub session_ms: u64,
+    /// Its session is over, and of what it holds the slots before this one were looked at. Volatile.
+    pub lost_before: u32,
     /// A message of its keys became ready in this step. Not part of the state.
     pub woken: bool,
 }
@@ -96,6 +98,7 @@ impl Members {
             hash: hash(consumer),
             seen_ms: now_ms,
             session_ms: 0,
+            lost_before: 0,
             woken: false,
         };
         let earlier = self.members.insert(name, member);
@@ -213,6 +216,7 @@ impl Members {
                 hash: _,
                 seen_ms: _,
                 session_ms: _,
+                lost_before: _,
                 woken: _,
             } = member;
             fold(format!("{name} {joined_at_ms} {list} {leases:?}").as_bytes());

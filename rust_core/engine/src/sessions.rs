@@ -37,7 +37,7 @@ impl State {
         let (now_ms, queue) = (self.cursor.now_ms, self.queues.get_mut(number));
         let timeout_ms = queue.config.session_timeout_ms;
         if let Some(member) = queue.members.find_mut(consumer) {
-            member.seen_ms = now_ms;
+            (member.seen_ms, member.lost_before) = (now_ms, 0);
             if now_ms.saturating_add(timeout_ms) < member.session_ms {
                 self.rank_session(number, consumer);
             }
@@ -48,7 +48,7 @@ impl State {
     pub fn see_until(&mut self, number: QueueNumber, consumer: &str, until_ms: u64) {
         let queue = self.queues.get_mut(number);
         if let Some(member) = queue.members.find_mut(consumer) {
-            member.seen_ms = member.seen_ms.max(until_ms);
+            (member.seen_ms, member.lost_before) = (member.seen_ms.max(until_ms), 0);
         }
     }
 

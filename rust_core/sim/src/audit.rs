@@ -48,6 +48,8 @@ struct Audit {
     windows: BTreeMap<(u32, u128), u64>,
     /// When each message's result is forgotten.
     results: BTreeMap<u64, u64>,
+    /// Who held what failed before its lease's end: their sessions end in this batch.
+    lost: BTreeSet<Box<str>>,
 }
 
 /// Panics at what must not be. Returns how many ownerships there were.
@@ -59,6 +61,7 @@ pub(crate) fn check(batches: &[Stored]) -> u64 {
         assert!(batch.header.now_ms >= audit.now_ms, "time goes back");
         audit.now_ms = batch.header.now_ms;
         batch.records.iter().for_each(|record| audit.enter(record));
+        assert!(audit.lost.is_empty(), "a lease ends early, and nobody left");
     }
     audit.dispatched.values().for_each(Dispatched::check);
     audit.epoch
@@ -146,9 +149,10 @@ impl Audit {
                 ..
             } => {
                 let until_ms = self.end_lease(*message);
-                let early = *cause == FailureCause::LeaseEnded && until_ms > self.now_ms;
-                assert!(!early, "a lease ends early");
                 self.entry(*message).due_ms = *due_ms;
+                if *cause == FailureCause::LeaseEnded && until_ms > self.now_ms {
+                    self.lose(*message);
+                }
             }
             Record::Released { message, .. } => {
                 self.end_lease(*message);
@@ -202,6 +206,15 @@ impl Audit {
             }
             _ => {}
         }
+    }
+
+    /// A lease ends early by itself: its holder is lost, and it is not the first one of its message.
+    fn lose(&mut self, id: MessageId) {
+        let entry = self.entry(id);
+        assert!(!entry.holder.is_empty(), "a lease of nobody's ends early");
+        assert!(entry.deliveries > 1, "a first lease ends early");
+        let holder = entry.holder.clone();
+        self.lost.insert(holder);
     }
 
     fn entry(&mut self, id: MessageId) -> &mut Entry {
@@ -314,6 +327,7 @@ impl Audit {
     /// What it held nobody holds any more, though its lease lasts.
     fn leave(&mut self, queue: u32, consumer: &str) {
         assert!(!consumer.is_empty(), "nobody leaves");
+        self.lost.remove(consumer);
         let here = self.entries.values_mut().filter(|entry| {
             let is_held = entry.leased_until_ms.is_some();
             is_held && entry.queue == Some(queue) && *entry.holder == *consumer

@@ -61,6 +61,7 @@ pub const TABLE: &[Transition] = &[
     ("none", "leave", "left"),
     ("none", "leave", "is none"),
     ("none", "session", "ended"),
+    ("leased", "session", "failed"),
     ("leased", "leave", "ready"),
     ("none", "get", "done"),
     ("none", "enqueue again", "result"),

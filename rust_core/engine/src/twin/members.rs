@@ -317,3 +317,72 @@ fn a_queue_s_settings_may_end_sessions_soon() {
     twin.wait(SECOND).step(vec![]);
     assert_eq!(members(&mut twin), []);
 }
+
+/// A queue whose members' sessions are over long before their leases.
+fn of_short_sessions(max_retries: u32) -> Twin {
+    let mut twin = Twin::new();
+    let config = QueueConfig {
+        session_timeout_ms: SECOND,
+        max_retries,
+        ..config()
+    };
+    twin.create("q", config);
+    twin
+}
+
+#[test]
+fn what_ends_its_consumers_dies_and_what_they_held_once_comes_back_free_of_charge() {
+    let mut twin = of_short_sessions(1);
+    enqueue(&mut twin, vec![message()]);
+    let killer = received(&mut twin, "a")[0].lease.message;
+    enqueue(&mut twin, vec![message()]);
+    twin.wait(SECOND);
+    assert_eq!(received(&mut twin, "b").len(), 2);
+    let counts = |twin: &mut Twin| (twin.message(killer).attempts, twin.queue("q").counts);
+    assert_eq!(counts(&mut twin).0, 0, "the first time is free");
+    let step = twin.wait(SECOND).step(vec![]);
+    assert_eq!(step.records.len(), 3, "failed, left, returned");
+    let (attempts, there) = counts(&mut twin);
+    assert_eq!((attempts, there.ready, there.delayed), (1, 1, 1));
+    assert_eq!(received(&mut twin, "c")[0].attempts, 0, "the other one");
+    twin.now_ms = twin.message(killer).at_ms;
+    assert_eq!(received(&mut twin, "d")[0].attempts, 1);
+    twin.wait(SECOND).step(vec![]);
+    let view = twin.message(killer);
+    assert_eq!((view.deliveries, view.attempts), (3, 2));
+    let death = view.dead_letter.expect("dead");
+    assert_eq!(death.reason, crate::record::DeathReason::LeaseEnded);
+}
+
+#[test]
+fn who_leaves_fails_nothing_however_often() {
+    let mut twin = of_short_sessions(0);
+    enqueue(&mut twin, vec![message()]);
+    for _ in 0..4 {
+        assert_eq!(received(&mut twin, "a").len(), 1);
+        assert_eq!(leave(&mut twin, "a"), 1);
+    }
+    assert_eq!(received(&mut twin, "a")[0].attempts, 0);
+}
+
+#[test]
+fn what_many_leases_were_for_is_looked_at_in_bounded_parts() {
+    let mut twin = of_short_sessions(9);
+    let most = PER_STEP_MAX as usize;
+    for _ in 0..2 {
+        enqueue(&mut twin, vec![message(); most]);
+    }
+    let take_all =
+        |twin: &mut Twin, name: &str| -> usize { (0..5).map(|_| received(twin, name).len()).sum() };
+    assert_eq!(take_all(&mut twin, "a"), 2 * most);
+    leave(&mut twin, "a");
+    while twin.step(vec![]).next_deadline_ms == Some(twin.now_ms) {}
+    assert_eq!(take_all(&mut twin, "b"), 2 * most);
+    // A step has room for some two thousand failures.
+    let step = twin.wait(SECOND).step(vec![]);
+    assert!((most / 2..=most).contains(&step.records.len()));
+    assert!(
+        step.next_deadline_ms
+            .is_some_and(|at_ms| at_ms <= twin.now_ms)
+    );
+}

@@ -1,8 +1,13 @@
 //! What the verbs of members share: who asks becomes a member, and keys follow a change of members.
+//!
+//! What a member held whose session ends comes back free of charge, since it may not have been begun. Once: what was
+//! handed out in vain before may be what ends its consumers, so that is a failed attempt, as a lease that ends is.
 
+use super::timers;
 use crate::batch::Batch;
 use crate::budget::{Budget, MEMBER_LEFT_BYTES_MAX, REASSIGNED_BYTES_MAX, RETURNED_BYTES_MAX};
 use crate::ids::QueueNumber;
+use crate::message::Message;
 use crate::queue::Queue;
 use crate::record::Record;
 use crate::rejection::Rejection;
@@ -18,6 +23,9 @@ const RETURNED_AT_ONCE_MAX: u32 = 512;
 
 /// And in a step.
 const RETURNED_PER_STEP_MAX: u32 = 2048;
+
+/// Leases of members whose sessions are over that are looked at in a step, before the members leave.
+const LOST_PER_STEP_MAX: u32 = 2048;
 
 /// Members whose sessions turn out to last longer than was noted, in a step.
 const RANKED_PER_STEP_MAX: u32 = 1024;
@@ -117,7 +125,7 @@ pub(super) fn reassign_due(batch: &mut Batch, budget: &mut Budget) {
 
 /// Members that were not seen for their session's time leave.
 pub(super) fn end_sessions(batch: &mut Batch, budget: &mut Budget) {
-    let mut left = RANKED_PER_STEP_MAX;
+    let (mut left, mut lost) = (RANKED_PER_STEP_MAX, LOST_PER_STEP_MAX);
     while let Some((first_ms, number, consumer)) = batch.state().sessions.first().cloned() {
         let now_ms = batch.now_ms;
         if first_ms > now_ms {
@@ -132,9 +140,47 @@ pub(super) fn end_sessions(batch: &mut Batch, budget: &mut Budget) {
             batch.change_volatile(|state| state.rank_session(number, &consumer));
             continue;
         }
-        if !budget.take(MEMBER_LEFT_BYTES_MAX) {
+        if !fail_lost(batch, budget, number, &consumer, &mut lost)
+            || !budget.take(MEMBER_LEFT_BYTES_MAX)
+        {
             return;
         }
         leave(batch, number, &consumer);
     }
+}
+
+/// False: what the member holds is not looked at to its end in this step.
+fn fail_lost(
+    batch: &mut Batch,
+    budget: &mut Budget,
+    number: QueueNumber,
+    consumer: &str,
+    left: &mut u32,
+) -> bool {
+    let state = batch.state();
+    let member = state.queues.get(number).members.find(consumer);
+    let member = member.expect("a session is a member's");
+    let slots = member.leases.range(member.lost_before..);
+    let mut slots: Vec<u32> = slots.take(*left as usize).copied().collect();
+    let looked_at = slots.len() as u32;
+    let before = slots.last().map_or(member.lost_before, |last| last + 1);
+    slots.retain(|&slot| in_vain(&state.messages[slot]));
+    slots.sort_unstable_by_key(|&slot| state.messages[slot].number);
+    for slot in slots {
+        if !timers::fire(batch, slot, budget) {
+            return false;
+        }
+    }
+    *left -= looked_at;
+    batch.change_volatile(|state| {
+        let members = &mut state.queues.get_mut(number).members;
+        let member = members.find_mut(consumer).expect("it is there");
+        member.lost_before = before;
+    });
+    *left > 0
+}
+
+/// Whether a message was handed out before without a failed attempt having come of it.
+fn in_vain(message: &Message) -> bool {
+    message.deliveries - u32::from(message.attempts) > 1
 }

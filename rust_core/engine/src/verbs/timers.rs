@@ -82,7 +82,7 @@ fn bounded(count: u64, max: u32) -> u32 {
 }
 
 /// False: the budget doesn't allow it in this step.
-fn fire(batch: &mut Batch, slot: u32, budget: &mut Budget) -> bool {
+pub(super) fn fire(batch: &mut Batch, slot: u32, budget: &mut Budget) -> bool {
     let state = batch.state();
     let message = &state.messages[slot];
     let queue = state.queues.get(message.queue);

@@ -192,8 +192,25 @@ impl Model {
             };
             let at = over.iter().position(is_it);
             let (queue, group, name) = over.swap_remove(at.expect("its session is over"));
+            self.fail_lost(self.queues[queue].groups[group].home, &name);
             self.leave_group(queue, group, &name);
             self.saw(None, "session", "ended");
+        }
+    }
+
+    /// Of what it held whose session ended, what was handed out in vain before failed now, the older first.
+    fn fail_lost(&mut self, home: u32, consumer: &str) {
+        let in_vain = |message: &&Message| {
+            let is_held = message.home == home && message.holder.as_deref() == Some(consumer);
+            is_held && message.deliveries - message.attempts > 1
+        };
+        let lost = self.messages.iter().filter(in_vain);
+        let mut lost: Vec<u64> = lost.map(|message| message.number).collect();
+        lost.sort_unstable();
+        for number in lost {
+            let at = self.position(number, home).expect("it is held");
+            self.saw(Some(State::Leased), "session", "failed");
+            self.fire(at);
         }
     }
 

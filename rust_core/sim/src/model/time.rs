@@ -40,7 +40,7 @@ impl Model {
         *of_record.unwrap_or(&copies[0])
     }
 
-    fn fire(&mut self, at: usize) {
+    pub(super) fn fire(&mut self, at: usize) {
         let state = self.messages[at].state;
         let number = self.messages[at].number;
         let reason = match state == State::Leased && self.is_last_attempt(at) {
