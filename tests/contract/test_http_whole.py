@@ -106,11 +106,12 @@ async def test_the_next_request_waits_for_its_turn(monkeypatch: pytest.MonkeyPat
         journal.goes_on.clear()
         reader, writer = await connected(server, ONE)
         await until(lambda: len(taken) == 2)
-        writer.write(LIVE)
-        writer.write(ONE)
-        await server.call("GET", "/health/live")  # by now they were read
+        for behind in (ONE, LIVE):
+            writer.write(behind)
+            await server.call("GET", "/health/live")  # by now it was read
         journal.goes_on.set()
-        assert [(await answer(reader)).status for _ in range(3)] == [201, 200, 201]
+        assert len(taken) == 2
+        assert [(await answer(reader)).status for _ in range(3)] == [201, 201, 200]
         assert len(taken) == 2
         writer.write(ONE)
         assert (await answer(reader)).status == 429  # the queue is full
@@ -132,6 +133,18 @@ async def test_a_request_cut_in_two_goes_the_other_way(monkeypatch: pytest.Monke
         writer.write(ONE)
         assert (await answer(reader)).status == 201
         assert len(taken) == 1
+        writer.close()
+
+
+async def test_a_head_cut_in_two_goes_the_other_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its second part is a whole request, and yet the value of a header and what follows."""
+    async with counted(monkeypatch) as (server, taken):
+        await server.call("GET", "/v1/queues/q")
+        reader, writer = await connected(server, ENQUEUE + b"X-Other: ")
+        await server.call("GET", "/health/live")  # by now it was read
+        writer.write(ONE)
+        assert (await answer(reader)).status == 201
+        assert taken == []
         writer.close()
 
 
