@@ -25,7 +25,7 @@ PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -nam
 TYPESCRIPT_SOURCES := $(shell cd $(TYPESCRIPT) && find src test conformance examples scripts *.json -type f | sed s,^,$(TYPESCRIPT)/,)
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance runtimes build wheel-test gates gates-renew example bench bench-peers backlog recovery disk faults crashes scale trim fuzz property schemathesis sim mutants docs format lock clean
+.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance runtimes build wheel-test gates gates-renew example bench bench-peers backlog recovery disk faults crashes damage scale trim fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,6 +121,9 @@ faults: $(CORE) ## Strike servers and nats-servers 1,000 times under load (FAULT
 
 crashes: $(CORE) ## End server or store before, in and after every operation of a workload of 90 messages (CRASH_MESSAGES=30, of each of three)
 	CRASH_MESSAGES=$${CRASH_MESSAGES:-30} $(BIN)/pytest -s --timeout 14400 tests/faults/test_every_crash_point.py
+
+damage: $(CORE) ## Damage a nats-server's store in every known way (DAMAGE_CASES=10 of each, DAMAGE_SEED=n): right, or refused
+	DAMAGE_CASES=$${DAMAGE_CASES:-10} $(BIN)/pytest -s --timeout 14400 tests/faults/test_damaged_store.py
 
 scale: ## Hold ten million delayed messages, a million due in the same second; checkpoints of them; a million behind limited keys
 	SCALE_MESSAGES=10000000 cargo test --release --locked -p engine --test scale --test scale_checkpoints -- --nocapture

@@ -9,8 +9,8 @@ from typing import Final, Self, final
 
 __all__ = [
     "BatchError", "BlockEntry", "CheckpointError", "Command", "Description", "Engine", "EngineBug", "Excerpt",
-    "Invalid", "Manifest", "Parser", "Reply", "Restoration", "Step", "__version__", "batch_now_ms", "describe_batch",
-    "partition_of_message", "step_batch_bytes_min", "step_sweep", "trim_journal", "verify_batch",
+    "Invalid", "Manifest", "Parser", "Reply", "Restoration", "Step", "__version__", "batch_link", "batch_now_ms",
+    "describe_batch", "partition_of_message", "step_batch_bytes_min", "step_sweep", "trim_journal", "verify_batch",
 ]  # fmt: skip
 
 __version__: Final[str]
@@ -336,6 +336,8 @@ class Engine:
     @property
     def oldest_live_lsn(self) -> int:
         """The LSN of the first batch that is needed for its blobs, as if all that was stepped were durable."""
+    def first_needed_lsn(self) -> int:
+        """The same, exactly: looks at every message."""
     @property
     def live_bytes(self) -> int:
         """The bytes of the blobs that are needed, as above."""
@@ -371,6 +373,9 @@ class Engine:
 
 def step_batch_bytes_min() -> int:
     """Bytes a step may add to its commands' `batch_bytes_max` (frame, timers)."""
+
+def batch_link(batch: bytes) -> tuple[int, int, bytes, bytes]:
+    """LSN, epoch, hash of the batch before it and its own hash, which is right. Raises BatchError."""
 
 def describe_batch(batch: bytes) -> Description:
     """What `batch` says, whatever stands before it in the journal. Raises BatchError."""

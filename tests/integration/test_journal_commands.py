@@ -12,6 +12,7 @@ import pytest
 
 from examples.local_server import LocalServer
 from hanzo_queues import Queues
+from hanzo_queues.errors import QueuesError
 
 MESSAGES = 20
 
@@ -104,3 +105,26 @@ def test_batches_are_counted_from_one() -> None:
         refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert (refused.returncode, refused.stdout) == (2, "")
         assert f"'{given}' is not the number of a batch: the first one is 1" in refused.stderr
+
+
+def test_a_damaged_batch_before_the_last_checkpoint_is_found_and_named_by_repair() -> None:
+    """A start does not read it: it holds payloads that are read when they are asked for."""
+    with LocalServer(environment={"HANZO_CHECKPOINT_EVERY": "64KiB"}) as server:
+        with Queues(server.api_key, url=server.url) as queues:
+            queues.create("mails")
+            for number in range(4 * MESSAGES):
+                queues.enqueue("mails", {"number": number, "text": "x" * 4000})
+        server.stop()
+        assert journal(server, "verify").returncode == 0
+        (block,) = (server.directory / "data").rglob("HANZO_P0/msgs/*.blk")
+        content = bytearray(block.read_bytes())
+        content[content.index(b'{"number":3,') + 20] ^= 1
+        block.write_bytes(content)
+        for command in ("verify", "repair"):
+            looked = journal(server, command)
+            assert (looked.returncode, "good" in looked.stdout) == (1, False), looked.stdout
+            assert "Restore" in looked.stderr
+        server.start()
+        with Queues(server.api_key, url=server.url, retries_max=0) as queues, pytest.raises(QueuesError):
+            queues.receive("mails", max_messages=10)
+        assert "Restore the stream from a backup" in server.log()

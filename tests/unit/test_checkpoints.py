@@ -58,6 +58,15 @@ class Kept(CoreJournal):
                 self.checkpointer.durable(lsn, len(batch))
         await self.checkpointer.take()
 
+    async def empty(self) -> None:
+        """Nothing of what was before is needed: neither messages, nor the checkpoints of then."""
+        self.ask(self.parser.purge_queue("mail"))
+        while self.engine.message_count > 0:
+            self.keep(self.engine.step(self.now_ms, []))
+        await self.take()
+        self.enqueue("mail", "one")
+        await self.take()
+
     async def flush(self) -> None:
         for lsn, batch in self.batches.items():
             if lsn > self.journal.store.last_sequence:
@@ -108,13 +117,23 @@ async def test_only_what_changed_is_written_and_what_nothing_needs_goes(kept: Ke
 
 
 async def test_the_journal_may_be_trimmed_up_to_the_horizon(kept: Kept) -> None:
-    await kept.flush()
+    await kept.empty()
     await kept.journal.purge(kept.horizons[-1])
     await kept.recovered()
     del kept.store.parts[max(kept.store.manifests)]
     start = (await kept.recovered()).start
     assert start is not None
     assert start.lsn == kept.horizons[-1]
+
+
+async def test_a_journal_that_lost_what_is_needed_of_its_beginning_is_refused(kept: Kept) -> None:
+    await kept.flush()
+    needed = kept.engine.first_needed_lsn()
+    await kept.journal.purge(needed)
+    await kept.recovered()
+    await kept.journal.purge(needed + 1)
+    with pytest.raises(JournalCorrupt, match=f"from batch {needed} on: its beginning is lost"):
+        await kept.recovered()
 
 
 @pytest.mark.parametrize("damage", ["changed block", "missing block", "changed manifest", "missing manifest"])
@@ -291,8 +310,7 @@ async def test_a_journal_trimmed_while_it_is_replayed_is_begun_anew(kept: Kept) 
     """As by another owner, who has also taken a newer checkpoint."""
     await kept.flush()
     older = dict(kept.store.parts), set(kept.store.manifests)
-    kept.work(2)
-    await kept.take()
+    await kept.empty()
     kept.enqueue("mail", "last")
     await kept.flush()
     newer = dict(kept.store.parts), set(kept.store.manifests)

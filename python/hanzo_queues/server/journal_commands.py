@@ -19,12 +19,14 @@ import orjson
 
 from hanzo_queues._core import BatchError, CheckpointError, Description, Engine, Manifest, describe_batch
 from hanzo_queues.server.checkpointer import byte_count_of
-from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError
+from hanzo_queues.server.journal.base import Journal, JournalError
+from hanzo_queues.server.journal_chain import assert_chained
 from hanzo_queues.server.nats_process import STORE_DIRECTORY
 from hanzo_queues.server.recovery import recover
 from hanzo_queues.server.restore import restored_from
 from hanzo_queues.server.settings import Settings
 from hanzo_queues.server.storage import OWN_PARTITION, StartRefused, Storage, open_storage
+from hanzo_queues.server.untrusted import untrusted_batch
 
 logger = logging.getLogger(__name__)
 
@@ -74,10 +76,13 @@ async def verify(storage: Storage) -> None:
         byte_count += len(batch)
 
     await open_both(storage)
-    checkpoints = await _verified_checkpoints(storage)
-    # From the first batch where there is one; then the chain leads to every checkpoint, too.
+    checkpoints = await verified_checkpoints(storage)
+    await assert_chained(journal, seen)  # those before the last checkpoint too: they hold payloads
+    # From the first batch where there is one; then the chain leads to every checkpoint.
     whole = await journal.first_sequence() == 1
-    recovered = await recover(partial(Engine, OWN_PARTITION), journal, seen, None if whole else store)
+    recovered = await recover(
+        partial(Engine, OWN_PARTITION), journal, lambda lsn, batch: None, None if whole else store
+    )
     engine = recovered.engine
     print(
         f"good: {batch_count} batches of {byte_count} bytes, epoch {engine.epoch}, "
@@ -85,7 +90,8 @@ async def verify(storage: Storage) -> None:
     )
 
 
-async def _verified_checkpoints(storage: Storage) -> int:
+async def verified_checkpoints(storage: Storage) -> int:
+    """How many are kept, each read whole. Raises JournalCorrupt with the first that can't be trusted."""
     journal, store = storage.journal, storage.checkpoints
     first, last = await journal.first_sequence(), await journal.last_sequence()
     found = await store.newest_manifest()
@@ -143,7 +149,7 @@ def dump(first: int, last: int | None, records: bool) -> Look:
             try:
                 described = describe_batch(batch)
             except BatchError as error:
-                raise JournalCorrupt(f"journal batch {sequence} of {newest} can't be trusted: {error}") from error
+                raise untrusted_batch(f"{sequence} of {newest}", error) from error
             print(orjson.dumps(_line(described, len(batch), records)).decode())
 
     return dump_journal

@@ -16,7 +16,8 @@ from pathlib import Path
 from hanzo_queues._core import Engine
 from hanzo_queues.server.checkpointer import Checkpointer
 from hanzo_queues.server.journal.base import JournalCorrupt
-from hanzo_queues.server.journal_commands import Look, open_both
+from hanzo_queues.server.journal_chain import assert_chained
+from hanzo_queues.server.journal_commands import Look, open_both, verified_checkpoints
 from hanzo_queues.server.recovery import Recovered, recover
 from hanzo_queues.server.restore import CheckpointContradicted
 from hanzo_queues.server.storage import MARK_FILE, OWN_PARTITION, Storage
@@ -38,13 +39,22 @@ def repair(accept_loss: bool) -> Look:
                 f"{error} To go on with the journal as it is, and lose what it lacks: `hanzo-queues journal repair "
                 "--accept-loss`."
             ) from error
-        start = recovered.start
-        newest = await storage.checkpoints.newest_manifest()
-        if newest is not None and start is not None and start.sequence == newest[0]:
-            return print(f"nothing to repair: the checkpoint of batch {start.lsn} is sound, and the journal behind it")
-        await _take_anew(storage, recovered)
+        is_sound = recovered.start is not None and await _are_sound(storage)
+        if not is_sound:
+            await _take_anew(storage, recovered)
+        await assert_chained(storage.journal)
+        if is_sound:
+            print(f"nothing to repair: journal and checkpoints are sound up to batch {recovered.engine.lsn}")
 
     return repair_journal
+
+
+async def _are_sound(storage: Storage) -> bool:
+    """All checkpoints that are kept: the one before the last is for when that is damaged."""
+    try:
+        return await verified_checkpoints(storage) > 0
+    except JournalCorrupt:
+        return False
 
 
 async def _take_anew(storage: Storage, recovered: Recovered) -> None:

@@ -96,11 +96,22 @@ async def recover(
         try:
             recovered = await _begun(new_engine, journal, checkpoints, first, last)
             await replay(recovered.engine, journal, keep, last)
+            _assert_begins_early_enough(recovered.engine, first)
             return recovered
         except JournalCorrupt:
             if await journal.first_sequence() <= first:
                 raise
             logger.warning("the journal was trimmed by another owner meanwhile; starting over")
+
+
+def _assert_begins_early_enough(engine: Engine, first: int) -> None:
+    """What a trim takes away nobody needs. So a journal that lacks what is needed lost its beginning otherwise."""
+    if first > 1 and engine.first_needed_lsn() < first:
+        raise JournalCorrupt(
+            f"the journal begins with batch {first}, but messages that wait have their payloads in earlier ones, from "
+            f"batch {engine.first_needed_lsn()} on: its beginning is lost. Nothing was changed. Restore the journal's "
+            "stream from a backup or another replica."
+        )
 
 
 async def _begun(

@@ -128,6 +128,11 @@ impl Partition {
         self.state.live.live_bytes()
     }
 
+    /// The first batch that a blob is needed of, and none before: looks at every message.
+    pub fn first_needed_lsn(&self) -> u64 {
+        self.state.first_needed_lsn()
+    }
+
     /// The last batch, of a step or a replay, takes so many bytes in the journal.
     pub fn journaled(&mut self, bytes: u64) {
         self.state.live.journaled(bytes);

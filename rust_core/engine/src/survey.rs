@@ -133,6 +133,17 @@ impl State {
         oldest_lsn.min(self.lsn)
     }
 
+    /// The first batch that the state refers to; the one after the last if it refers to none. Looks at all of it.
+    pub fn first_needed_lsn(&self) -> u64 {
+        let mut first = self.lsn + 1;
+        self.locations(|at, _| {
+            if at.lsn > 0 {
+                first = first.min(at.lsn);
+            }
+        });
+        first
+    }
+
     /// Those that the message in `slot` refers to.
     pub fn slot_locations(&self, slot: u32, mut each: impl FnMut(Part, Location, bool)) {
         let message = &self.messages[slot];

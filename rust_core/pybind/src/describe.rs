@@ -4,6 +4,7 @@ use crate::errors;
 use codec::batch::{Batch, View};
 use engine::record::Record;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 /// What a batch says.
 #[pyclass(frozen, get_all, module = "hanzo_queues._core")]
@@ -30,6 +31,18 @@ pub fn describe_batch(py: Python<'_>, batch: &[u8]) -> PyResult<Description> {
         now_ms: decoded.header.now_ms,
         records: decoded.records.iter().map(text).collect(),
     })
+}
+
+/// LSN, epoch, hash of the batch before and its own hash, which is right. Raises BatchError.
+#[pyfunction]
+pub fn batch_link<'py>(
+    py: Python<'py>,
+    batch: &[u8],
+) -> PyResult<(u64, u64, Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    let opened = View::open(batch).and_then(|view| Ok((view.header, view.hash()?)));
+    let (header, hash) = opened.map_err(|fault| errors::batch(py, fault))?;
+    let previous = PyBytes::new(py, &header.previous);
+    Ok((header.lsn, header.epoch, previous, PyBytes::new(py, &hash)))
 }
 
 /// The secret that signs receipts is nobody's to read.

@@ -255,6 +255,11 @@ impl Engine {
         self.partition.oldest_live_lsn()
     }
 
+    /// The same, exactly: looks at every message.
+    fn first_needed_lsn(&self) -> u64 {
+        self.partition.first_needed_lsn()
+    }
+
     #[getter]
     fn live_bytes(&self) -> u64 {
         self.partition.live_bytes()

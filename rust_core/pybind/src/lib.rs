@@ -27,7 +27,7 @@ mod _core {
     #[pymodule_export]
     use super::command::{Command, step_sweep, trim_journal};
     #[pymodule_export]
-    use super::describe::{Description, describe_batch};
+    use super::describe::{Description, batch_link, describe_batch};
     #[pymodule_export]
     use super::engine::{Engine, batch_now_ms, step_batch_bytes_min, verify_batch};
     #[pymodule_export]

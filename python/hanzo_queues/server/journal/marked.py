@@ -25,6 +25,10 @@ WRITTEN_EVERY_S = 1.0
 HASH_BYTES = 16
 """A batch ends with the hash of everything before it."""
 
+ADVICE = (
+    "Restore the journal's stream from a newer backup or another replica. If what is lost is lost, or another journal "
+    "is meant, go on with it as it is: `hanzo-queues journal repair --accept-loss`."
+)
 MARK = re.compile(r"batch (\d{1,20}) hash ([0-9a-f]{32})\n")
 
 
@@ -53,7 +57,7 @@ class MarkedJournal:
         if last < self._sequence:
             raise JournalCorrupt(
                 f"the journal ends with batch {last}, but batch {self._sequence} was acknowledged: its end is lost. "
-                f"Nothing was changed. {self._advice()}"
+                f"Nothing was changed. {ADVICE}"
             )
         return last
 
@@ -79,7 +83,7 @@ class MarkedJournal:
             if sequence == self._sequence and batch[-HASH_BYTES:].hex() != self._hash:
                 raise JournalCorrupt(
                     f"journal batch {sequence} is not the one that was acknowledged: another was written in its place. "
-                    f"Nothing was changed. {self._advice()}"
+                    f"Nothing was changed. {ADVICE}"
                 )
             yield sequence, batch
 
@@ -116,12 +120,6 @@ class MarkedJournal:
             self._written = self._sequence
         except OSError as error:
             logger.warning("the journal's mark can't be written to %s: %s", self._path, error.strerror or error)
-
-    def _advice(self) -> str:
-        return (
-            "Restore the journal's stream from a newer backup or another replica. If what is lost is lost, or another "
-            f"journal is meant, remove {self._path} and start again: the journal is then taken as it is."
-        )
 
 
 def _read_mark(path: Path) -> tuple[int, str]:
