@@ -5,7 +5,8 @@
             '----------------- until there is no more to do -----  write those again at the end, and ask again
 
 What a purge takes away is dead in every later state too, so it is safe whoever owns the partition meanwhile. A step is
-bounded and waits for its turn like any request, and a move leaves the others three times the time it took itself.
+bounded and waits for its turn like any request, and a move leaves the others three times the time it took itself, as
+long as the journal is within its bound.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_S = 5.0
 REST_FACTOR = 3
+HURRY_BYTES = 32 * 1024 * 1024  # of the journal beyond twice what is needed: half of what it may have
 
 
 class Trimmer:
@@ -94,21 +96,22 @@ class Trimmer:
     async def _trim(self) -> None:
         first = await self._journal.first_sequence()
         while self._horizon > 0:
-            reply = await self._ask(trim_journal(first, await self._journal.byte_count(), self._horizon))
+            byte_count = await self._journal.byte_count()
+            reply = await self._ask(trim_journal(first, byte_count, self._horizon))
             assert reply.trimming is not None
-            oldest_lsn, _, again = reply.trimming
+            oldest_lsn, live_bytes, again = reply.trimming
             first = await self._purge(first, oldest_lsn)
             if not again:
                 return
             if reply.lsns:
-                await self._move(reply)
+                await self._move(reply, 0 if byte_count > 2 * live_bytes + HURRY_BYTES else REST_FACTOR)
 
-    async def _move(self, reply: Reply) -> None:
+    async def _move(self, reply: Reply, rest_factor: int) -> None:
         started = time.monotonic()
         command = reply.moves(await self._load(reply))
         assert command is not None
         await self._ask(command)
-        await asyncio.sleep((time.monotonic() - started) * REST_FACTOR)
+        await asyncio.sleep((time.monotonic() - started) * rest_factor)
 
     async def _purge(self, first: int, oldest_lsn: int) -> int:
         """The first sequence from here on."""
