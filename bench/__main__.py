@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
+import signal
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -40,6 +41,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, help="of each that is compared; default 5, or 2 with --quick")
     arguments.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="order of the rounds; kills")
     chosen = arguments.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped then, too
     scale = Scale.quick() if chosen.quick else Scale.full()
     scale = replace(scale, rounds=chosen.rounds or scale.rounds)
     machine = describe_machine()
