@@ -18,6 +18,10 @@ from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
 from hanzo_queues.server.journal.base import AppendUnknown, JournalError, WrongLastSequence
 from hanzo_queues.server.journal.memory import MemoryJournal, MemoryStore
 
+TURNS = {"append": 25}
+"""Of the loop, that an operation takes; others take `TURNS_OTHERS`. An append to the journal is slower than those of a
+checkpoint, so that several are in flight, and what does not wait for them is too early."""
+TURNS_OTHERS = 4
 PART_BYTES_MAX = 400
 """Small, so that blocks have several parts."""
 
@@ -81,7 +85,8 @@ class Disk:
         await self._carry_out(mount, name, act, half, JournalError)
 
     async def _carry_out(self, mount: int, name: str, act: Act, in_part: Act, error: type[JournalError]) -> None:
-        await asyncio.sleep(0)
+        for _ in range(TURNS.get(name, TURNS_OTHERS)):
+            await asyncio.sleep(0)
         if mount != self._mounts or self.crashed.is_set():
             await _never()
         crash = self._crashes.get(len(self.operations))

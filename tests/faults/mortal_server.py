@@ -73,7 +73,8 @@ class MortalServer:
             ended.cancel()
             if not answering.done():
                 answering.cancel()
-        if crashed.is_set():
+        was_answered = answering.done() and not answering.cancelled() and answering.exception() is None
+        if crashed.is_set() and not was_answered:
             raise Unanswered
         return answering.result()
 
