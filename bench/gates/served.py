@@ -39,6 +39,7 @@ VISIBILITY_TIMEOUT_MS = 12 * 3600 * 1000  # no lease ends while a measured proce
 IDLE_S = 3600  # nor a connection
 STORE_BYTES_MAX = 1 << 30
 START_TIMEOUT_S = 60
+TURNS_TO_WAIT = 16  # of the loop, more than a receive needs until it waits
 LENGTH = b"content-length: "
 
 
@@ -118,14 +119,20 @@ class Crowd:
         """Writes to all connections so far."""
         return sum(connection.writes for connection in self.connections)
 
-    async def round(self, meter: Meter, requests: Sequence[bytes]) -> list[bytes]:
-        """Every connection sends one of `requests`, as many as those are; returns the bodies of the answers."""
-        asked = self.connections[: len(requests)]
+    async def round(self, meter: Meter, requests: Sequence[bytes], waiting: Sequence[bytes] = ()) -> list[bytes]:
+        """Each of `waiting` is sent by a connection; when they all wait, each of `requests` is sent by another one.
+        Returns the bodies of the answers, in this order."""
+        waits = self.connections[: len(waiting)]
+        asks = self.connections[len(waiting) :][: len(requests)]
         meter.resume()
-        for answered in [connection.ask(request) for connection, request in zip(asked, requests, strict=True)]:
+        answers = [connection.ask(request) for connection, request in zip(waits, waiting, strict=True)]
+        for _ in range(TURNS_TO_WAIT if waiting else 0):
+            await asyncio.sleep(0)
+        answers += [connection.ask(request) for connection, request in zip(asks, requests, strict=True)]
+        for answered in answers:
             await answered
         meter.pause()
-        return [connection.body() for connection in asked]
+        return [connection.body() for connection in (*waits, *asks)]
 
 
 class Served:

@@ -60,8 +60,8 @@ class Loads:
         self._meter.end(name)
         self.messages[name] = messages
 
-    async def _ask(self, requests: Sequence[bytes]) -> list[Any]:
-        return [json.loads(body) for body in await self._served.crowd.round(self._meter, requests)]
+    async def _ask(self, requests: Sequence[bytes], waiting: Sequence[bytes] = ()) -> list[Any]:
+        return [json.loads(body) for body in await self._served.crowd.round(self._meter, requests, waiting)]
 
     async def _noop(self) -> None:
         for _ in range(self._rounds):
@@ -103,8 +103,7 @@ class Loads:
         """Receives wait on some connections; enqueues on others wake each of them."""
         poll = request("GET", f"{MESSAGES}?maxMessages=1&waitTime=20")
         for _ in range(self._rounds):
-            requests = [poll] * POLLERS + [ENQUEUE] * POLLERS
-            answers = await self._ask(requests)
+            answers = await self._ask([ENQUEUE] * POLLERS, [poll] * POLLERS)
             woken += [message for answer in answers[:POLLERS] for message in answer["messages"]]
         assert len(woken) == POLLERS * self._rounds, "every waiting receive gets a message"
 
