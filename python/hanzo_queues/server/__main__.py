@@ -108,6 +108,8 @@ def _verify(environ: dict[str, str], _: argparse.Namespace) -> int:
 def _dump(environ: dict[str, str], chosen: argparse.Namespace) -> int:
     from hanzo_queues.server import journal_commands
 
+    if chosen.checkpoints:
+        return journal_commands.run(journal_commands.dump_checkpoints, _settings(environ, "warning"))
     dump = journal_commands.dump(chosen.first, chosen.last, chosen.records)
     return journal_commands.run(dump, _settings(environ, "warning"))
 
