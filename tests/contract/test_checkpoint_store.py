@@ -48,6 +48,8 @@ async def test_a_new_store_is_empty(store: CheckpointStore) -> None:
 async def test_parts_and_manifests_come_back(store: CheckpointStore) -> None:
     await filled(store)
     assert await store.fetch(2) == b"2" * 100_000
+    with pytest.raises(JournalCorrupt):
+        await store.fetch(0)  # what lies before the first checkpoint
     assert await store.newest_manifest() == (5, b"manifest 5")
     assert await store.manifest_before(5) == (3, b"manifest 3")
     assert await store.manifest_before(3) is None

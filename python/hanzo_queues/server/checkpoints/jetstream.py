@@ -69,7 +69,7 @@ class JetStreamCheckpoints(JetStreamJournal):
     async def fetch(self, sequence: int) -> bytes:
         """As the leader has it."""
         await self._connected()
-        part = await self._api().message(sequence)
+        part = await self._api().message(sequence) if sequence > 0 else None  # JetStream: a bad request
         if part is None:
             raise JournalCorrupt(f"stream {self.stream} has no message {sequence}: it was purged, or lost data")
         return part
