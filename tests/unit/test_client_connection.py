@@ -6,11 +6,13 @@ import asyncio
 import shutil
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from examples.local_server import free_port
 from hanzo_queues import AsyncQueues, errors
@@ -278,3 +280,73 @@ async def test_tls_names_the_server_and_checks_it(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     assert await exchange(url) == b"first"
     server.close()
+
+
+def test_a_server_that_refuses_before_it_is_asked_leaves_no_doubt() -> None:
+    refusal = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    tries = 30
+
+    def refuse(listener: socket.socket) -> None:
+        for _ in range(tries):
+            accepted, _ = listener.accept()
+            accepted.sendall(refusal)
+            accepted.shutdown(socket.SHUT_WR)
+
+    async def ask(url: str) -> list[str]:
+        outcomes: list[str] = []
+        for _ in range(tries):
+            try:
+                await exchange(url)
+            except errors.ServerUnreachable as error:
+                outcomes.append(error.outcome)
+        return outcomes
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=refuse, args=(listener,), daemon=True).start()
+        outcomes = uvloop.run(ask(f"http://127.0.0.1:{listener.getsockname()[1]}"))
+    assert set(outcomes) <= {"none"}
+
+
+async def test_more_than_an_answer_ends_the_connection_that_brought_it() -> None:
+    surplus = OK.replace(b"messages", b"surpluss")
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK + surplus[:-3])
+        await reader.read(1)
+        writer.write(surplus[-3:])
+
+    async with serving(serve) as url:
+        connection = Connection(find_access(url, "key"), "test")
+        answers = [(await connection.exchange("GET", "/v1/queues", None, 5)).body for _ in range(2)]
+        await connection.close()
+    assert answers == [b'{"messages": null}'] * 2
+
+
+async def test_a_connection_that_comes_about_after_the_close_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.read(1):
+            asked.set()
+
+    async with serving(serve) as url:
+        connection = Connection(find_access(url, "key"), "test")
+        loop = asyncio.get_running_loop()
+        connect, connecting, closed = loop.create_connection, asyncio.Event(), asyncio.Event()
+
+        async def slowly(*arguments: object, **options: object) -> object:
+            made = await connect(*arguments, **options)  # type: ignore[call-overload]
+            connecting.set()
+            await closed.wait()
+            return made
+
+        monkeypatch.setattr(loop, "create_connection", slowly)
+        exchanging = asyncio.create_task(connection.exchange("GET", "/v1/queues", None, 5))
+        await connecting.wait()
+        await connection.close()
+        closed.set()
+        with pytest.raises(errors.ServerUnreachable) as raised:
+            await exchanging
+    assert raised.value.outcome == "none"
+    assert not asked.is_set()

@@ -94,7 +94,7 @@ class Connection:
 
     async def _connected(self) -> HttpStream:
         """Tries one address after the other. Raises OSError."""
-        loop = asyncio.get_running_loop()
+        loop, places = asyncio.get_running_loop(), self._places
         found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         failed: OSError = OSError(f"{self._host} has no address")
         for _, _, _, _, (address, port, *_) in found:
@@ -107,6 +107,11 @@ class Connection:
                         ssl=self._tls,
                         server_hostname=self._host if self._tls else None,
                     )
+                if not stream.reusable:
+                    raise ConnectionResetError("the server closed it before anything was asked")
+                if self._places is not places:
+                    stream.close()
+                    raise ConnectionAbortedError("the client was closed")
                 self._open.add(stream)
                 return stream
             except OSError as error:  # TimeoutError is one
@@ -131,6 +136,7 @@ class Connection:
 
     async def close(self) -> None:
         streams = tuple(self._open)
+        self.abandon()  # what is being connected is not used either
         for stream in streams:
             stream.close()
         if streams:

@@ -79,7 +79,14 @@ class HttpStream(asyncio.Protocol):
         self._fail(error or ConnectionResetError("the server closed it"))
         self._on_lost(self)
 
+    def eof_received(self) -> None:
+        self.reusable = False  # the transport closes itself
+
     # What the parser finds
+
+    def on_message_begin(self) -> None:
+        if self._answer is None:  # more than the answer came
+            self.close()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers[name.decode("latin-1").title()] = value.decode("latin-1")
