@@ -30,11 +30,6 @@ logger = logging.getLogger(__name__)
 PROGRESS_EVERY_S = 2.0
 
 
-async def no_room(_engine: Engine) -> bool:
-    """There is nothing that could go."""
-    return False
-
-
 class Recovered(NamedTuple):
     """An engine, and the checkpoint it began with, behind the one before that: as far as there are any."""
 
@@ -47,17 +42,22 @@ class Recovered(NamedTuple):
         return self.kept[-1] if self.kept else None
 
 
+async def no_room(_recovered: Recovered) -> bool:
+    """There is nothing that could go."""
+    return False
+
+
 async def take_over(
     new_engine: Callable[[], Engine],
     journal: Journal,
     payloads: Payloads,
     clock: Clock,
-    make_room: Callable[[Engine], Awaitable[bool]] = no_room,
+    make_room: Callable[[Recovered], Awaitable[bool]] = no_room,
     checkpoints: CheckpointStore | None = None,
 ) -> Recovered:
-    """An engine that holds the journal's whole state and owns it. `make_room` purges what an engine that has replayed
-    the journal doesn't need, when there is no room for the fence. Raises JournalError (retry: the outcome of the
-    fence is open and the next call settles it) and JournalCorrupt (don't)."""
+    """An engine that holds the journal's whole state and owns it. `make_room` purges what neither it nor a recovery
+    needs, when there is no room for the fence. Raises JournalError (retry: the outcome of the fence is open and the next
+    call settles it) and JournalCorrupt (don't)."""
     while True:
         payloads.clear()
         recovered = await recover(new_engine, journal, payloads.put, checkpoints)
@@ -66,7 +66,7 @@ async def take_over(
         fence = engine.fence(clock.now_ms(), secrets.token_bytes(32))
         assert fence.batch is not None
         try:
-            await _append(journal, fence.batch, fence.lsn - 1, partial(make_room, engine))
+            await _append(journal, fence.batch, fence.lsn - 1, partial(make_room, recovered))
         except WrongLastSequence as refused:
             logger.warning("the journal grew during take-over (%s); replaying", refused)
             continue

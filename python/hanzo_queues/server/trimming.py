@@ -16,10 +16,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from hanzo_queues._core import Command, Engine, Excerpt, Reply, trim_journal
+from hanzo_queues._core import Command, Excerpt, Reply, trim_journal
 from hanzo_queues.server.faults import ShuttingDown
 from hanzo_queues.server.journal.base import Journal
 from hanzo_queues.server.payloads import Payloads
+from hanzo_queues.server.recovery import Recovered
 
 logger = logging.getLogger(__name__)
 
@@ -72,11 +73,13 @@ class Trimmer:
             self._driving.cancel()
             self._driving = None
 
-    async def make_room(self, engine: Engine) -> bool:
-        """Purges what an engine that replayed the journal no longer needs, when there is no room to write with. Whether
-        there was any. Raises JournalError."""
+    async def make_room(self, recovered: Recovered) -> bool:
+        """Purges what neither an engine that replayed the journal nor a recovery needs any more, when there is no room
+        to write with. Whether there was any. Raises JournalError."""
+        if len(recovered.kept) == 2:
+            self.reached(recovered.kept[0].lsn)
         first = await self._journal.first_sequence()
-        return await self._purge(first, engine.oldest_live_lsn) > first
+        return await self._purge(first, recovered.engine.oldest_live_lsn) > first
 
     async def _drive(self) -> None:
         while True:
