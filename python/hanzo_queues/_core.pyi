@@ -53,6 +53,10 @@ class Command:
     def is_update(self) -> bool:
         """It changes a queue's settings."""
 
+    @property
+    def is_enqueue(self) -> bool:
+        """It brings messages, one or a batch. (An ack that enqueues is none.)"""
+
     def seen(self) -> Command | None:
         """For a receive of a member of a group: the command that tells that its poll has ended."""
 
@@ -140,10 +144,10 @@ class Parser:
         reason: str | None = None,
         group: str | None = None,
     ) -> Command: ...
-    def posted(self, data: bytes) -> tuple[Command, str | int, bytes, bytes | None] | None:
+    def posted(self, data: bytes, admitted: set[bytes]) -> tuple[Command, str | int, bytes | None] | None:
         """What `data` from a socket is, when it is a whole request of a hot path (enqueue, batch, settle, ack) in the
-        plainest way HTTP has: the command, its queue's name or its partition's number, the Authorization header, and
-        X-Request-Id. None for anything else, what is wrong included."""
+        plainest way HTTP has, whose Authorization header is one of `admitted`: the command, its queue's name or its
+        partition's number, and X-Request-Id. None for anything else, what is wrong included."""
 
     def queue_of_body(self, body: bytes) -> str:
         """The `name` of a create-queue body: what the router needs. Raises Invalid."""

@@ -287,16 +287,19 @@ class Served:
 
 
 @asynccontextmanager
-async def served(disk: Disk) -> AsyncIterator[Served]:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+async def served(disk: Disk, *, one_request_each: bool = True) -> AsyncIterator[Served]:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=one_request_each)) as session:
         served = Served(disk, session)
         with served.server:
             assert (await served.ask("POST", "/queues", {"name": "q"}))[0] == 201
             yield served
 
 
-async def test_a_server_that_filled_its_disk_is_emptied_by_its_consumers_and_goes_on(disk: Disk) -> None:
-    async with served(disk) as server:
+@pytest.mark.parametrize("one_request_each", [True, False], ids=["asgi", "whole"])
+async def test_a_server_that_filled_its_disk_is_emptied_by_its_consumers_and_goes_on(
+    disk: Disk, one_request_each: bool
+) -> None:
+    async with served(disk, one_request_each=one_request_each) as server:
         accepted = await server.enqueue_until_refused()
         assert len(accepted) > 300
         assert disk.free_bytes < 2 * reserve_bytes(disk.path), "the disk is the limit, no guess"

@@ -56,7 +56,7 @@ class App:
         checkpoints: CheckpointStore | None = None,
         clock: Clock | None = None,
         ownership: OwnershipLease | None = None,
-        admit: Callable[[int], None] = anywhere,
+        admit: Callable[[int, int], None] = anywhere,
         on_stuck: Callable[[], Awaitable[None]] = only_wait,
         on_failed: Callable[[str], None] = logger.critical,
         on_serving: Callable[[], None] = lambda: None,

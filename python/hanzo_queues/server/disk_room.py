@@ -29,13 +29,14 @@ class DiskRoom:
         self._left = 0
         self._looked_at = -LOOK_EVERY_S
 
-    def admit(self, byte_count: int) -> None:
-        """Returns when a request that may cause `byte_count` journal bytes leaves consumers what they need. Raises
-        JournalUnavailable: it was not carried out."""
+    def admit(self, byte_count: int, in_flight_bytes: int) -> None:
+        """Returns when a request that may cause `byte_count` journal bytes leaves consumers what they need, after the
+        `in_flight_bytes` of all that was let in and may not be written yet. Raises JournalUnavailable: it was not
+        carried out."""
         now = time.monotonic()
         if now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
-            self._left = self._spare_bytes()
+            self._left = self._spare_bytes() - in_flight_bytes
         if byte_count > self._left:
             raise JournalUnavailable(
                 "the disk is full: there is no room for more messages. What is queued is still delivered",
@@ -52,5 +53,5 @@ class DiskRoom:
             return KEPT_BYTES_MAX
 
 
-def anywhere(_byte_count: int) -> None:
+def anywhere(_byte_count: int, _in_flight_bytes: int) -> None:
     """A cluster's disks are not known: its refusals are."""

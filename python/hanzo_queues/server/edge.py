@@ -18,10 +18,11 @@ from hanzo_queues.server.router import Router
 
 
 class Edge:
-    """The server, as routes see it. `admit` raises a Fault when the disk has no room for messages of so many bytes."""
+    """The server, as routes see it. `admit` raises a Fault when the disk has no room for messages of so many bytes,
+    beside those of the bodies in flight."""
 
     def __init__(
-        self, router: Router, keys: ApiKeys, limits: Mapping[str, int], admit: Callable[[int], None] = anywhere
+        self, router: Router, keys: ApiKeys, limits: Mapping[str, int], admit: Callable[[int, int], None] = anywhere
     ) -> None:
         self.router = router
         self.keys = keys
@@ -50,16 +51,14 @@ class Edge:
         self._parser = parser
 
     def fitting(self, command: Command) -> Command:
-        """`command`, when one journal batch can hold what it causes. Raises Refused (`request_too_large`)."""
+        """`command`, when one journal batch can hold what it causes and, if it brings messages, the disk has room for
+        them. Raises Refused (`request_too_large`), JournalUnavailable."""
         if command.batch_bytes_max > self._command_bytes_max:
             raise Refused(
                 "request_too_large",
                 f"The request needs {command.batch_bytes_max} bytes of a journal batch, which holds "
                 f"{self._command_bytes_max}.",
             )
-        return command
-
-    def admitted(self, command: Command) -> Command:
-        """`command`, which brings messages, when it is `fitting` and the disk has room. Raises JournalUnavailable."""
-        self._admit(self.fitting(command).batch_bytes_max)
+        if command.is_enqueue:
+            self._admit(command.batch_bytes_max, self.bodies.taken)
         return command

@@ -95,8 +95,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def cut_off(self) -> None:
         """The server waits for answers no longer. (Requests that are tasks are cancelled.)"""
-        if isinstance(self.cycle, WholeRequest) and self._is_answering():
-            self.cycle.set_exception(stopped_before("unknown"))
+        for cycle in (*self._ahead, self.cycle):
+            if isinstance(cycle, WholeRequest) and not cycle.done():
+                cycle.keep_alive = False  # and nothing behind it is begun
+                cycle.set_exception(stopped_before("unknown"))
 
     def _is_whole(self, data: bytes) -> bool:
         """Whether `data` was a request that needs nothing of what follows here."""

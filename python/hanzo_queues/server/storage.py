@@ -40,7 +40,7 @@ class Storage:
     journal: MarkedJournal
     checkpoints: CheckpointStore
     ownership: OwnershipLease | None
-    admit: Callable[[int], None]
+    admit: Callable[[int, int], None]
     on_stuck: Callable[[], Awaitable[None]]
     place: str
 

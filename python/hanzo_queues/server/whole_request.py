@@ -122,6 +122,8 @@ class WholeRequest:
         self._complete(answer_bytes(status, self._connection.default_headers, named, body, self.keep_alive))
 
     def _complete(self, answer: bytes) -> None:
+        if self.response_complete:  # it was cut off meanwhile
+            return
         self.response_complete = True
         self._requests.edge.bodies.give_back(self._body_bytes)
         connection = self._connection
@@ -146,12 +148,12 @@ class WholeRequests:
         be answering no other, and have read no part of one."""
         edge = self.edge
         try:
-            posted = edge.parser.posted(data)
+            posted = edge.parser.posted(data, edge.keys.admitted)
             if posted is None:
                 return None
-            command, owner, authorization, sent = posted
+            command, owner, sent = posted
             size = len(data)
-            if authorization not in edge.keys.admitted or size > edge.request_bytes_max:
+            if size > edge.request_bytes_max:
                 return None
             router = edge.router
             partition = router.partition_of_queue(owner) if isinstance(owner, str) else router.partition(owner)

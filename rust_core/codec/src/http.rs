@@ -118,11 +118,22 @@ fn target(line: &[u8]) -> Option<&str> {
 /// Name and value of `name: value`, without white space around the value.
 fn header(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().position(|byte| *byte == b':')?;
-    let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+    let (name, value) = (&line[..colon], trimmed(&line[colon + 1..]));
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let is_value = |byte: &u8| matches!(byte, b' '..=b'~');
     let plain = !name.is_empty() && name.iter().all(is_name) && value.iter().all(is_value);
     plain.then_some((name, value))
+}
+
+/// Without the white space that HTTP allows around a value: spaces and tabs, nothing else.
+fn trimmed(value: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let begin = value.iter().position(|byte| !blank(byte));
+    let end = value.iter().rposition(|byte| !blank(byte));
+    match (begin, end) {
+        (Some(begin), Some(end)) => &value[begin..=end],
+        _ => &[],
+    }
 }
 
 fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
@@ -204,6 +215,10 @@ mod tests {
             " folded: value\r\n",
             "bare: a\nb: c\r\n",
             "bare: a\rb\r\n",
+            "bare:\nTransfer-Encoding: chunked\r\n",
+            "bare: \n Transfer-Encoding: chunked\r\n",
+            "bare: a\n\r\n",
+            "feed:\x0cy\r\n",
             "nul: \0\r\n",
             "latin: \u{e4}\r\n",
         ];

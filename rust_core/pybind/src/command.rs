@@ -81,6 +81,12 @@ impl Command {
         self.request.is_update()
     }
 
+    /// Whether it is an enqueue, of one message or a batch.
+    #[getter]
+    fn is_enqueue(&self) -> bool {
+        self.request.is_enqueue()
+    }
+
     /// For a receive of a member: the command that tells that its poll has ended.
     fn seen(&self) -> Option<Command> {
         seen(&self.request.ask).map(Command::bare)

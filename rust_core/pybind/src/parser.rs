@@ -1,5 +1,6 @@
 //! Requests from Python: path, query and body in, a command out.
 
+use crate::bug::caught_bug;
 use crate::command::Command;
 use crate::errors;
 use crate::posted::{Posted, posted};
@@ -8,7 +9,7 @@ use codec::json::{Invalid, Limits};
 use engine::config::QueueConfig;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt, PyMapping};
+use pyo3::types::{PyBytes, PyInt, PyMapping, PySet};
 
 /// Turns requests into commands.
 #[pyclass(frozen, module = "hanzo_queues._core")]
@@ -277,9 +278,14 @@ impl Parser {
         bare(py, self.requests.peek(queue, peek))
     }
 
-    /// The request that `data` is, when it is a whole one of a hot path, in the plainest way HTTP has.
-    fn posted<'py>(&self, data: &Bound<'py, PyBytes>) -> Option<Posted<'py>> {
-        posted(&self.requests, data)
+    /// The request that `data` is, when it is a whole one of a hot path, in the plainest way HTTP has, from somebody who
+    /// was let in before.
+    fn posted<'py>(
+        &self,
+        data: &Bound<'py, PyBytes>,
+        admitted: &Bound<'py, PySet>,
+    ) -> PyResult<Option<Posted<'py>>> {
+        caught_bug(|| posted(&self.requests, data, admitted))
     }
 
     /// The `name` of a create-queue body: what the router needs. Raises Invalid.

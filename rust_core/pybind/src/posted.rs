@@ -1,11 +1,12 @@
-//! From the bytes a socket gave to a command, without a stop in between: for the hot paths, when all is plain.
+//! From the bytes a socket gave to a command, without a stop in between: for the hot paths, when all is plain and the
+//! key is one that was let in before. Nobody else has a body parsed here.
 
 use crate::command::Command;
 use codec::http::Post;
 use codec::json::request::{Request, Requests};
 use codec::json::{Invalid, partition_of_message};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PySet};
 
 /// Whose request it is, before it is known whether they have it.
 #[derive(IntoPyObject)]
@@ -16,26 +17,30 @@ pub enum Owner {
     Partition(u16),
 }
 
-/// The command, whose it is, the Authorization header, and X-Request-Id.
-pub type Posted<'py> = (
-    Command,
-    Owner,
-    Bound<'py, PyBytes>,
-    Option<Bound<'py, PyBytes>>,
-);
+/// The command, whose it is, and X-Request-Id.
+pub type Posted<'py> = (Command, Owner, Option<Bound<'py, PyBytes>>);
 
-/// The request that `bytes` are; None for any that the general path must look at: it may be wrong.
-pub fn posted<'py>(requests: &Requests, bytes: &Bound<'py, PyBytes>) -> Option<Posted<'py>> {
+/// The request that `bytes` are, if its Authorization header is one of `admitted`; None for any that the general path
+/// must look at: it may be wrong.
+pub fn posted<'py>(
+    requests: &Requests,
+    bytes: &Bound<'py, PyBytes>,
+    admitted: &Bound<'py, PySet>,
+) -> PyResult<Option<Posted<'py>>> {
     let data = bytes.as_bytes();
-    let post = Post::whole(data)?;
-    let (owner, request) = request_of(requests, post.target, &data[post.body.clone()])?;
+    let Some(post) = Post::whole(data) else {
+        return Ok(None);
+    };
     let new_bytes = |value| PyBytes::new(bytes.py(), value);
-    Some((
-        Command::new(request.ok()?, bytes, post.body.start),
-        owner,
-        new_bytes(post.authorization),
-        post.request_id.map(new_bytes),
-    ))
+    if !admitted.contains(new_bytes(post.authorization))? {
+        return Ok(None);
+    }
+    let parsed = request_of(requests, post.target, &data[post.body.clone()]);
+    let Some((owner, Ok(request))) = parsed else {
+        return Ok(None);
+    };
+    let command = Command::new(request, bytes, post.body.start);
+    Ok(Some((command, owner, post.request_id.map(new_bytes))))
 }
 
 type Parsed = (Owner, Result<Request, Invalid>);

@@ -12,11 +12,11 @@ async def enqueue(edge: Edge, call: Call) -> Answer:
     """POST /v1/queues/{queue}/messages"""
     queue = call.path["queue"]
     command = edge.parser.enqueue(queue, await read_json_body(edge, call))
-    return await edge.router.partition_of_queue(queue).submit(edge.admitted(command))
+    return await edge.router.partition_of_queue(queue).submit(edge.fitting(command))
 
 
 async def enqueue_batch(edge: Edge, call: Call) -> Answer:
     """POST /v1/queues/{queue}/messages/batch"""
     queue = call.path["queue"]
     command = edge.parser.enqueue_batch(queue, await read_json_body(edge, call))
-    return await edge.router.partition_of_queue(queue).submit(edge.admitted(command))
+    return await edge.router.partition_of_queue(queue).submit(edge.fitting(command))

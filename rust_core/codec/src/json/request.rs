@@ -120,6 +120,14 @@ impl Request {
         matches!(self.ask, Ask::Plain(Command::UpdateQueue { .. }))
     }
 
+    /// Whether it is there to bring messages. (An ack may bring some, too; but it takes one away.)
+    pub fn is_enqueue(&self) -> bool {
+        matches!(
+            self.ask,
+            Ask::EnqueueOne(_) | Ask::Plain(Command::Enqueue { .. })
+        )
+    }
+
     fn plain(command: Command, batch_bytes_max: usize) -> Self {
         Request {
             ask: Ask::Plain(command),
