@@ -56,8 +56,8 @@ async def take_over(
     checkpoints: CheckpointStore | None = None,
 ) -> Recovered:
     """An engine that holds the journal's whole state and owns it. `make_room` purges what neither it nor a recovery
-    needs, when there is no room for the fence. Raises JournalError (retry: the outcome of the fence is open and the next
-    call settles it) and JournalCorrupt (don't)."""
+    needs, when there is no room for the fence. Raises JournalError (retry: the outcome of the fence is open and the
+    next call settles it) and JournalCorrupt (don't)."""
     while True:
         payloads.clear()
         recovered = await recover(new_engine, journal, payloads.put, checkpoints)
