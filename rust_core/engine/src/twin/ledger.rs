@@ -22,8 +22,8 @@ struct Entry {
     came_with: Option<u64>,
     /// Not before.
     due_ms: u64,
-    /// The lease on it, and its end.
-    lease: Option<(LeaseId, u64)>,
+    /// The lease on it, its end, and whether it may fail before: with its member's session, not for the first time.
+    lease: Option<(LeaseId, u64, bool)>,
     /// Since when.
     dead: Option<u64>,
     /// The queue it died in first, since it was accepted or redriven.
@@ -113,6 +113,7 @@ impl Ledger {
                         delivery,
                     },
                     *until_ms,
+                    !consumer.is_empty(),
                 );
                 self.check_member(message, consumer);
             }),
@@ -185,9 +186,10 @@ impl Ledger {
             } => {
                 let now_ms = self.now_ms;
                 let entry = self.entry(*message);
-                let (_, until_ms) = entry.lease.take().expect("retried without a lease");
+                let (_, until_ms, may_be_lost) =
+                    entry.lease.take().expect("retried without a lease");
                 assert!(
-                    *cause == FailureCause::Nack || until_ms <= now_ms,
+                    *cause == FailureCause::Nack || until_ms <= now_ms || may_be_lost,
                     "a lease ended early"
                 );
                 entry.due_ms = *due_ms;
@@ -309,7 +311,7 @@ impl Ledger {
         self.messages.push(id);
     }
 
-    fn lease(&mut self, lease: LeaseId, until_ms: u64) {
+    fn lease(&mut self, lease: LeaseId, until_ms: u64, by_member: bool) {
         let (number, group) = self.key(lease.message);
         let entry = &self.entries[&(number, group)];
         assert!(
@@ -335,7 +337,8 @@ impl Ledger {
                 "delivered before an older message of its key"
             );
         }
-        self.entry(lease.message).lease = Some((lease, until_ms));
+        let may_be_lost = by_member && lease.delivery > 1;
+        self.entry(lease.message).lease = Some((lease, until_ms, may_be_lost));
         assert!(!self.leases.contains(&lease), "a lease is given twice");
         self.leases.push(lease);
     }

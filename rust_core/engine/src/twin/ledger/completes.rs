@@ -23,7 +23,7 @@ impl Ledger {
 
     /// The message is done: its lease was held until now.
     pub(super) fn done(&mut self, id: MessageId, group: GroupNumber) {
-        let (lease, _) = self.take(id).lease.expect("acked without a lease");
+        let (lease, ..) = self.take(id).lease.expect("acked without a lease");
         assert_eq!(lease.group, group, "acked for another group");
         let awaited = self.awaited.take();
         assert!(awaited.is_none_or(|of| of == id), "another one is acked");
