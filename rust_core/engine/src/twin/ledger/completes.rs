@@ -23,10 +23,23 @@ impl Ledger {
 
     /// The message is done: its lease was held until now.
     pub(super) fn done(&mut self, id: MessageId, group: GroupNumber) {
+        let (_, of) = self.key(id);
         let (lease, ..) = self.take(id).lease.expect("acked without a lease");
         assert_eq!(lease.group, group, "acked for another group");
         let awaited = self.awaited.take();
         assert!(awaited.is_none_or(|of| of == id), "another one is acked");
+        if let Some(queue) = self.overfull.take() {
+            let groups = self.all_groups(queue);
+            let stays = |group: &u32| self.entries.contains_key(&(id.number, *group));
+            assert!(
+                awaited.is_some(),
+                "accepted though full, and none follows up"
+            );
+            assert!(
+                groups.contains(&of) && !groups.iter().any(stays),
+                "an ack that makes no room"
+            );
+        }
     }
 
     pub(super) fn keep_result(&mut self, id: MessageId, expires_at_ms: u64) {
@@ -42,6 +55,7 @@ impl Ledger {
     /// After the records of a step. What was accepted was told, and nothing else was.
     pub(super) fn check_completes(&mut self, commands: &[Command], step: &Step) {
         assert_eq!(self.awaited, None, "messages follow an ack that never was");
+        assert_eq!(self.overfull, None, "accepted though full");
         let is_accepted = |record: &&Record| matches!(record, Record::Enqueued(_));
         let accepted = step.records.iter().filter(is_accepted).count();
         let told: usize = step.replies.iter().map(told).sum();
