@@ -18,6 +18,7 @@ TYPESCRIPT_BUILT := $(TYPESCRIPT)/build/.built
 RUNTIMES := target/runtimes
 LOAD := target/release/hanzo-load
 PEERS := target/peers/.installed
+MUTANTS_TOOLS := target/mutants
 COMPARISONS := singles batches batches-200-bytes consumers memory
 
 RUST_SOURCES := $(shell find rust_core -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
@@ -145,8 +146,8 @@ fuzz: ## Fuzz every decoder (a nightly toolchain is needed; FUZZ_SECONDS=60 for 
 sim: ## Simulate clusters from fresh seeds, held against a model (SIM_SECONDS=60; SEED=n repeats one, shrunk)
 	cargo run --release --locked --quiet -p sim -- $(if $(SEED),--seed $(SEED),$${SIM_SECONDS:-60})
 
-mutants: ## Change the engine in many small ways and see that a test notices each (MUTANTS_ARGS="-f '*/rate.rs'")
-	scripts/mutants $${MUTANTS_ARGS:-}
+mutants: $(MUTANTS_TOOLS)/.installed ## Change the engine in 2,900 small ways and see that a test notices each: hours (MUTANTS="dedup verbs/ack")
+	$(MUTANTS_TOOLS)/venv/bin/python -m scripts.mutants $(MUTANTS)
 
 docs: $(CORE) ## Renew the reference pages and the parts of the SDKs made of spec/, and the pages and plots made of bench/results
 	$(BIN)/python scripts/generate_reference.py
@@ -194,6 +195,10 @@ $(WHEEL): $(CORE) $(PYTHON_SOURCES) README.md LICENSE
 
 $(LOAD): $(LOAD_SOURCES)
 	cargo build --release --locked --quiet -p hanzo-load
+
+$(MUTANTS_TOOLS)/.installed: scripts/setup-mutants scripts/mutants/requirements.txt
+	scripts/setup-mutants $(MUTANTS_TOOLS) $(PYTHON)
+	@touch $@
 
 $(PEERS): scripts/setup-peers bench/peers/requirements.txt bench/peers/package-lock.json
 	scripts/setup-peers target/peers $(PYTHON)
