@@ -94,6 +94,25 @@ async def test_a_dead_message_goes_when_it_was_kept_long_enough(server: Served) 
             pass
 
 
+async def test_a_dead_letter_goes_when_its_queue_kept_it_long_enough(server: Served) -> None:
+    letters = await server.made_queue(next(names), deadRetention=3600)
+    queue = await server.made_queue(next(names), maxRetries=0, deadLetterQueue=letters)
+    source = await server.enqueued(queue)
+    (message,) = await server.received(queue)
+    nacked = await server.call("POST", f"/v1/messages/{source}/nack", {"receipt": message["receipt"]})
+    letter = f"/v1/messages/{nacked.json['deadLetterId']}"
+    there = (await server.call("GET", letter)).json
+    assert (there["state"], there["expiresAt"] > there["readyAt"]) == ("ready", True)
+    (held,) = await server.received(letters)
+    assert held["expiresAt"] == there["expiresAt"]
+    await server.call("PATCH", f"/v1/queues/{letters}", {"config": {"deadRetention": 0.001}})
+    assert (await server.call("GET", letter)).json["state"] == "leased"
+    await server.call("POST", f"{letter}/release", {"receipt": held["receipt"]})
+    async with asyncio.timeout(PATIENCE_S):
+        while (await server.call("GET", letter)).status != 404:
+            pass
+
+
 async def test_queues_are_listed_by_prefix(server: Served) -> None:
     for name in ("mail.in", "mail.out", "mailbox"):
         await server.made_queue(name)

@@ -46,6 +46,22 @@ def test_the_clock_stands_still_until_it_is_moved(broker: Broker, queues: Queues
         Broker(now=datetime(2026, 1, 1))
 
 
+def test_dead_letters_are_kept_as_long_as_their_queue_says(broker: Broker, queues: Queues) -> None:
+    queues.create("dead", {"dead_retention": 14 * 86_400})
+    queues.create("q", {"dead_letter_queue": "dead", "max_retries": 0})
+    for number in range(2):
+        queues.enqueue("q", number)
+        [message] = queues.receive("q")
+        queues.nack(message)
+        broker.advance(86_400)
+    assert [letter.payload for letter in broker.dead_letters("q")] == [0, 1]
+    broker.advance(12 * 86_400)
+    assert [letter.payload for letter in broker.dead_letters("q")] == [1]
+    queues.update("dead", {"dead_retention": None})
+    broker.advance(400 * 86_400)
+    assert [letter.payload for letter in queues.peek("dead")] == [1]
+
+
 def test_a_clock_may_run(broker: Broker) -> None:
     with Broker(now=BEGIN, running_clock=True) as running:
         before = running.now

@@ -23,6 +23,7 @@ class Members(Moves):
                     if end_ms <= now_ms:
                         self._fail_lost(group, name)
                         self.leave(group, name)
+        self.retire()
 
     def next_deadline_ms(self) -> int | None:
         groups = [group for queue in self.queues.values() for group in queue.groups()]

@@ -26,14 +26,20 @@ class Moves:
     def tick(self, now_ms: int) -> None:
         """Everything due happens: the dead are taken away, then the earliest first."""
         self.now_ms = now_ms
-        for message in self._due():
-            if message.state == "dead":
-                self._remove(message)
+        self.retire()
         while due := self._due():
             self._fire(min(due, key=lambda message: (message.deadline_ms(), message.known.number)))
 
+    def retire(self) -> None:
+        """What was dead for long enough is gone, and so is a dead letter that nobody holds."""
+        for message in self._messages():
+            retires_ms = message.retires_ms()
+            if retires_ms is not None and retires_ms <= self.now_ms and message.state != "leased":
+                self._remove(message)
+
     def next_deadline_ms(self) -> int | None:
-        ends = [message.deadline_ms() for message in self._messages()]
+        free = [message for message in self._messages() if message.state != "leased"]
+        ends = [message.deadline_ms() for message in self._messages()] + [message.retires_ms() for message in free]
         return min((end for end in ends if end is not None), default=None)
 
     def fence(self) -> None:

@@ -127,12 +127,18 @@ class Message:
     def deadline_ms(self) -> int | None:
         """When time changes it by itself. While it is leased its time to live waits."""
         if self.state == "dead":
-            kept = self.queue.config["deadRetention"]
-            return None if kept is None else self.at_ms + ms(kept)
+            return self.retires_ms()
         ends = [self.at_ms] if self.state in ("delayed", "leased") else []
         if self.expires_at_ms is not None and self.state in ("ready", "blocked", "delayed"):
             ends.append(self.expires_at_ms)
         return min(ends, default=None)
+
+    def retires_ms(self) -> int | None:
+        """When it is gone that is dead, or a dead letter; while a consumer holds one it waits."""
+        kept = self.queue.config["deadRetention"]
+        if kept is None or self.death is None:
+            return None
+        return self.death.at_ms + ms(kept)
 
     def in_lane(self) -> tuple[int, str | None, bool]:
         """Ready messages that share it are first in, first out."""
@@ -153,7 +159,7 @@ class Message:
 
     def gone_at_ms(self) -> int | None:
         """What is shown as its expiry."""
-        return (self.deadline_ms() if self.state == "dead" else None) or self.expires_at_ms
+        return self.retires_ms() or self.expires_at_ms
 
     def is_last_attempt(self) -> bool:
         retries: int = self.queue.config["maxRetries"] if self.max_retries is None else self.max_retries

@@ -136,7 +136,7 @@ class QueueConfig:
     ttl: float | None = None
     """Time to live of a message whose enqueue names none. None: for ever."""
     dead_retention: float | None = None
-    """How long a message stays in state "dead". None: for ever."""
+    """How long a message stays in state "dead", and a dead letter in this queue, since its death. None: for ever."""
     result_retention: float = 86400
     """How long the result of an ack is kept. 0: not at all."""
     session_timeout: float = 30

@@ -6,7 +6,8 @@ use codec::record::{self, bound};
 use codec::varint::{Malformed, Reader};
 use engine::budget::{
     DEAD_LETTER_QUEUE_BYTES_MAX, FIRED_BYTES_MAX, FORGOTTEN_BYTES_MAX, MEMBER_LEFT_BYTES_MAX,
-    REAPED_BYTES_MAX, REASSIGNED_BYTES_MAX, RETIRED_BYTES_MAX, RETURNED_BYTES_MAX,
+    REAPED_BYTES_MAX, REASSIGNED_BYTES_MAX, RETIRED_BYTES_MAX, RETIRED_LETTER_BYTES_MAX,
+    RETURNED_BYTES_MAX,
 };
 use engine::config::{Backoff, QueueConfig, Scheduling};
 use engine::ids::QueueNumber;
@@ -43,6 +44,7 @@ fn bytes_max(record: &Record) -> usize {
         Record::Returned { .. } => RETURNED_BYTES_MAX as usize,
         Record::QueueDeleted { .. } => bound::QUEUE_DELETED,
         Record::Retired { .. } => RETIRED_BYTES_MAX as usize,
+        Record::Deleted { .. } => RETIRED_LETTER_BYTES_MAX as usize,
         Record::Reaped { .. } => REAPED_BYTES_MAX as usize,
         Record::Forgotten { .. } => FORGOTTEN_BYTES_MAX as usize,
         Record::Enqueued(_) => bound::ENQUEUED,

@@ -29,6 +29,9 @@ pub const FORGOTTEN_BYTES_MAX: u32 = 11;
 /// Cost of one `Retired`.
 pub const RETIRED_BYTES_MAX: u32 = 11;
 
+/// Cost of one `Deleted`, of a dead letter whose time is over.
+pub const RETIRED_LETTER_BYTES_MAX: u32 = 16;
+
 /// Cost of one `Reassigned`.
 pub const REASSIGNED_BYTES_MAX: u32 = 11;
 

@@ -38,7 +38,7 @@ pub(crate) struct Queue {
     pub dead: List,
     /// Its ordering keys that blocked messages wait behind.
     pub blocked: Chain,
-    /// As `retention` knows it: when the first dead message goes.
+    /// As `retention` knows it: when the first dead message or dead letter goes.
     pub retires_ms: Option<u64>,
     pub limiter: Limiter,
     /// Not part of the state.

@@ -336,10 +336,10 @@ impl State {
         }
         match place {
             Place::Ready => self.wake_for(slot),
-            Place::Dead => self.rank_dead(self.messages[slot].queue),
             Place::Leased => self.lease_begins(slot),
             _ => {}
         }
+        self.note_dead(slot);
     }
 
     pub fn unlink(&mut self, slot: u32) {
@@ -362,17 +362,14 @@ impl State {
             }
             Place::Free => unreachable!("a free slot is in no queue's list"),
         }
-        match place {
-            Place::Leased => {
-                self.queues.get_mut(number).members.let_go(slot);
-                self.lease_ends(slot);
-                if is_capped {
-                    self.wake(number);
-                }
+        if place == Place::Leased {
+            self.queues.get_mut(number).members.let_go(slot);
+            self.lease_ends(slot);
+            if is_capped {
+                self.wake(number);
             }
-            Place::Dead => self.rank_dead(number),
-            _ => {}
         }
+        self.drop_dead(slot);
     }
 
     fn read(&self, slot: u32) -> (Place, u32) {

@@ -77,8 +77,6 @@ pub(crate) fn done(state: &State, id: MessageId, now_ms: u64) -> Option<DoneView
 pub(crate) fn message(state: &State, slot: u32) -> MessageView {
     let message = &state.messages[slot];
     let queue = state.queues.get(message.queue);
-    let is_dead = message.place() == Place::Dead;
-    let retired_ms = queue.retired_ms(message.at_ms()).filter(|_| is_dead);
     MessageView {
         message: state.copies.known_as(state.messages.id(slot)),
         queue: (*queue.name).into(),
@@ -87,7 +85,7 @@ pub(crate) fn message(state: &State, slot: u32) -> MessageView {
         deliveries: message.deliveries,
         attempts: u32::from(message.attempts),
         at_ms: at_ms(state, slot),
-        expires_at_ms: retired_ms.unwrap_or(message.expires_at_ms()),
+        expires_at_ms: state.ends_ms(slot),
         envelope: message.envelope,
         failures: failures(state, slot, message),
         dead_letter: dead_letter(state, slot, message),

@@ -153,6 +153,8 @@ pub const TABLE: &[Transition] = &[
     ("blocked", "peek", "nothing"),
     ("dead", "retire", "gone"),
     ("none", "sweep", "begun"),
+    ("ready", "retire", "gone"),
+    ("delayed", "retire", "gone"),
     ("none", "sweep", "waits"),
     ("none", "sweep", "cancelled"),
     ("none", "sweep", "ended"),

@@ -34,7 +34,7 @@ type Config struct {
 	Delay Seconds
 	// TTL is the time to live of a message whose enqueue names none.
 	TTL Seconds
-	// DeadRetention: how long a message stays in state "dead".
+	// DeadRetention: how long a message stays in state "dead", and a dead letter in this queue, since its death.
 	DeadRetention Seconds
 	// ResultRetention: how long the result of an ack is kept.
 	ResultRetention Seconds

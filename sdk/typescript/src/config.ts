@@ -65,7 +65,7 @@ export interface QueueConfig {
   delay: number;
   /** Time to live of a message whose enqueue names none. null, the default: for ever. */
   ttl: number | null;
-  /** How long a message stays in state 'dead'. null, the default: for ever. */
+  /** How long a message stays in state 'dead', and a dead letter in this queue, since its death. null, the default: for ever. */
   deadRetention: number | null;
   /** How long the result of an ack is kept. Default 86400, 0: not at all. */
   resultRetention: number;

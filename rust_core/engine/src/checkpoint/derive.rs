@@ -140,6 +140,7 @@ fn message(
             .deadlines
             .set(slot, message.number, message.deadline_ms());
     }
+    state.note_dead(slot);
     let list = state.list_of(slot);
     let queue = state.queues.get_mut(message.queue);
     *queue.count_mut(place) += 1;

@@ -1,21 +1,31 @@
-//! Retention: messages that have been dead for as long as their queue keeps them are taken away, in bounded parts.
+//! Retention: messages that have been dead for as long as their queue keeps them are taken away, in bounded parts. So are
+//! dead letters, counted from the death that brought them; one that somebody holds waits until its lease is over.
 
 use crate::batch::Batch;
-use crate::budget::{Budget, RETIRED_BYTES_MAX};
+use crate::budget::{Budget, RETIRED_BYTES_MAX, RETIRED_LETTER_BYTES_MAX};
 use crate::record::Record;
 
 /// Messages that go in one step.
-const RETIRED_PER_STEP_MAX: u32 = 1024;
+pub(super) const RETIRED_PER_STEP_MAX: u32 = 1024;
 
-pub(super) fn run(batch: &mut Batch, budget: &mut Budget) {
-    let mut left = RETIRED_PER_STEP_MAX;
+/// As many as are `left` of a step's.
+pub(super) fn run(batch: &mut Batch, budget: &mut Budget, left: &mut u32) {
     while let Some((retires_ms, queue)) = batch.state().retention.first() {
-        if retires_ms > batch.now_ms || left == 0 || !budget.take(RETIRED_BYTES_MAX) {
+        if retires_ms > batch.now_ms || *left == 0 {
             return;
         }
-        let count = batch.state().retired(queue, batch.now_ms, left);
-        left -= count;
-        batch.commit(Record::Retired { queue, count });
+        let (count, bytes, record) = match batch.state().retired_letter(queue, batch.now_ms) {
+            Some(message) => (1, RETIRED_LETTER_BYTES_MAX, Record::Deleted { message }),
+            None => {
+                let count = batch.state().retired(queue, batch.now_ms, *left);
+                (count, RETIRED_BYTES_MAX, Record::Retired { queue, count })
+            }
+        };
+        if !budget.take(bytes) {
+            return;
+        }
+        *left -= count;
+        batch.commit(record);
     }
 }
 
@@ -26,6 +36,7 @@ mod tests {
     use crate::command::{Command, ConfigPatch, NewMessage};
     use crate::config::QueueConfig;
     use crate::ids::MessageId;
+    use crate::rejection::Rejection;
     use crate::reply::{Nacked, Reply};
     use crate::twin::{SECOND, Twin, config, message};
 
@@ -45,11 +56,15 @@ mod tests {
     }
 
     fn retain(dead_retention_ms: u64) -> Command {
+        retain_in("q", dead_retention_ms)
+    }
+
+    fn retain_in(name: &str, dead_retention_ms: u64) -> Command {
         let patch = ConfigPatch {
             dead_retention_ms: Some(dead_retention_ms),
             ..ConfigPatch::default()
         };
-        let name = "q".into();
+        let name = name.into();
         Command::UpdateQueue { name, patch }
     }
 
@@ -137,5 +152,133 @@ mod tests {
         let step = twin.wait(SECOND).step(vec![]);
         assert_eq!(step.records.len() as u32, timers, "one less is due");
         assert_eq!(step.next_deadline_ms, Some(twin.now_ms));
+    }
+
+    /// A dead letter in `letters`, which keeps them for ten seconds.
+    fn lettered(twin: &mut Twin) -> MessageId {
+        twin.create("letters", fragile(10 * SECOND));
+        let config = QueueConfig {
+            dead_letter_queue: Some("letters".into()),
+            ..fragile(SECOND)
+        };
+        twin.create("q", config);
+        letter(twin)
+    }
+
+    fn letter(twin: &mut Twin) -> MessageId {
+        twin.enqueue("q", message());
+        let lease = twin.receive("q", 1)[0].lease;
+        match twin.nack(lease, None) {
+            Nacked::DeadLettered { message } => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn is_gone(twin: &mut Twin, message: MessageId) -> bool {
+        let reply = twin.ask(Command::GetMessage { message });
+        matches!(reply, Reply::Rejected(Rejection::MessageNotFound))
+    }
+
+    #[test]
+    fn a_dead_letter_goes_when_its_queue_has_kept_it_long_enough() {
+        let mut twin = Twin::new();
+        let first = lettered(&mut twin);
+        let died_ms = twin.now_ms;
+        let second = letter(twin.wait(SECOND));
+        let other = twin.enqueue("letters", message()).message;
+        assert_eq!(twin.message(first).expires_at_ms, died_ms + 10 * SECOND);
+        let step = twin.wait(9 * SECOND - 1).step(vec![]);
+        assert_eq!(step.next_deadline_ms, Some(died_ms + 10 * SECOND));
+        assert_eq!(twin.queue("letters").counts.ready, 3);
+        let step = twin.wait(1).step(vec![]);
+        assert_eq!(step.records, [Record::Deleted { message: first }]);
+        assert_eq!(step.next_deadline_ms, Some(died_ms + 11 * SECOND));
+        twin.wait(SECOND).step(vec![]);
+        assert!(is_gone(&mut twin, first) && is_gone(&mut twin, second));
+        assert_eq!(twin.step(vec![]).next_deadline_ms, None);
+        assert_eq!(twin.receive("letters", 9)[0].lease.message, other);
+    }
+
+    #[test]
+    fn a_dead_letter_that_is_held_goes_when_it_comes_back_and_to_nobody_else() {
+        let mut twin = Twin::new();
+        let first = lettered(&mut twin);
+        let second = letter(&mut twin);
+        let ends_ms = twin.now_ms + 10 * SECOND;
+        let leases = twin.wait(9 * SECOND).receive("letters", 2);
+        assert_eq!(leases[0].expires_at_ms, ends_ms);
+        twin.wait(5 * SECOND).step(vec![]);
+        assert_eq!(twin.queue("letters").counts.leased, 2);
+        let release = Command::Release(crate::command::Release {
+            lease: leases[0].lease,
+            delay_ms: Some(0),
+        });
+        let step = twin.step(vec![release, crate::twin::receive("letters", 1)]);
+        assert!(
+            matches!(&step.replies[1], Reply::Received { messages, .. } if messages.is_empty())
+        );
+        assert_eq!(step.next_deadline_ms, Some(ends_ms), "it is due");
+        twin.step(vec![]);
+        assert!(is_gone(&mut twin, first));
+        twin.ask(retain_in("letters", 0));
+        twin.ask(Command::UpdateQueue {
+            name: "letters".into(),
+            patch: ConfigPatch {
+                max_retries: Some(1),
+                ..ConfigPatch::default()
+            },
+        });
+        twin.ask(retain_in("letters", 10 * SECOND));
+        let step = twin.wait(30 * SECOND).step(vec![]);
+        assert_eq!(step.records.len(), 2, "its lease ended, and it is gone");
+        assert!(is_gone(&mut twin, second));
+    }
+
+    #[test]
+    fn a_dead_letter_that_dies_again_is_kept_anew_and_one_that_lives_again_is_none() {
+        let mut twin = Twin::new();
+        let again = lettered(&mut twin);
+        let lease = twin.wait(9 * SECOND).receive("letters", 1)[0].lease;
+        assert_eq!(twin.nack(lease, None), Nacked::Dead);
+        let expires_at_ms = twin.now_ms + 10 * SECOND;
+        assert_eq!(twin.message(again).expires_at_ms, expires_at_ms);
+        twin.wait(SECOND).step(vec![]);
+        assert!(!is_gone(&mut twin, again));
+        letter(&mut twin);
+        let tally = twin.sweep("letters", crate::twin::sweeps::redrive()).tally;
+        assert_eq!(tally.moved, 2);
+        assert_eq!(twin.step(vec![]).next_deadline_ms, None);
+        twin.wait(100 * SECOND).step(vec![]);
+        assert_eq!(twin.queue("q").counts.ready, 2);
+    }
+
+    #[test]
+    fn a_changed_retention_is_true_of_letters_that_are_there_and_many_go_in_bounded_parts() {
+        let mut twin = Twin::new();
+        lettered(&mut twin);
+        twin.ask(retain_in("letters", 0));
+        let patch = ConfigPatch {
+            ttl_ms: Some(SECOND),
+            ..ConfigPatch::default()
+        };
+        let name = "q".into();
+        twin.ask(Command::UpdateQueue { name, patch });
+        let count = u64::from(RETIRED_PER_STEP_MAX) + 5;
+        let messages = vec![message(); count as usize];
+        let (queue, atomic) = ("q".into(), false);
+        twin.step(vec![Command::Enqueue {
+            queue,
+            messages,
+            atomic,
+        }]);
+        twin.wait(SECOND).step(vec![]);
+        assert_eq!(twin.queue("letters").counts.ready, count + 1);
+        twin.wait(60 * SECOND);
+        twin.step(vec![retain_in("letters", SECOND)]);
+        let step = twin.step(vec![]);
+        assert_eq!(step.records.len() as u32, RETIRED_PER_STEP_MAX);
+        twin.step(vec![]);
+        assert_eq!(twin.live.message_count(), 0);
+        assert_eq!(twin.step(vec![]).next_deadline_ms, None);
     }
 }

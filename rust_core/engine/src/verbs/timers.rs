@@ -25,12 +25,15 @@ const DISARMED_PER_STEP_MAX: u32 = 2048;
 
 pub(crate) fn run(batch: &mut Batch, budget: &mut Budget) {
     reap(batch, budget);
-    retention::run(batch, budget);
+    let mut retired = retention::RETIRED_PER_STEP_MAX;
+    retention::run(batch, budget, &mut retired);
     membership::return_due(batch, budget);
     membership::reassign_due(batch, budget);
     // A lease that ended by itself is a failed attempt, also when its holder's session is over by now.
     if fire_due(batch, budget) {
         membership::end_sessions(batch, budget);
+        // Dead letters that came back just now may have been kept for long enough.
+        retention::run(batch, budget, &mut retired);
     }
 }
 

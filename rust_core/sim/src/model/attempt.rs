@@ -55,7 +55,7 @@ impl Model {
         let message = &self.messages[at];
         let expected = (
             (message.priority, message.attempts),
-            (message.held_since_ms, message.at_ms, message.expires_at_ms),
+            (message.held_since_ms, message.at_ms, self.ends_ms(message)),
             self.told(delivered.lease),
         );
         let found = (

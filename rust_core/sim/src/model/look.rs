@@ -50,7 +50,7 @@ impl Model {
     pub(super) fn check_view(&mut self, at: usize, view: &MessageView) {
         self.learn(at, view.message);
         let message = &self.messages[at];
-        let goes_ms = self.retires_ms(message).unwrap_or(message.expires_at_ms);
+        let goes_ms = self.ends_ms(message);
         let expected = (
             &self.queue_of(message).name,
             (message.state, message.priority),

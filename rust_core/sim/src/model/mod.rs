@@ -18,6 +18,7 @@ mod peek;
 mod queue;
 mod receive;
 mod redrive;
+mod retention;
 mod settle;
 mod sweep;
 mod time;
@@ -130,6 +131,7 @@ impl Model {
         self.retire();
         self.fire_timers();
         self.end_sessions();
+        self.retire();
         assert_eq!(commands.len(), step.replies.len(), "one reply a command");
         for (command, reply) in commands.iter().zip(&step.replies) {
             self.check(command, reply);

@@ -121,7 +121,7 @@ impl Model {
             message.priority,
             message.at_ms,
             until_ms,
-            message.expires_at_ms,
+            self.ends_ms(message),
         );
         let found = (
             delivered.priority,
@@ -201,8 +201,7 @@ impl Model {
             return limit(LimitedBy::Consumer, Some(wait_ms));
         }
         let next = self.next_in_line(line);
-        let may_go =
-            |message: &Message| self.is_ready_for(line, message) && !message.is_expired(now_ms);
+        let may_go = |message: &Message| self.is_ready_for(line, message) && !self.is_over(message);
         if !self.messages.iter().any(may_go) {
             return None;
         }
@@ -212,8 +211,7 @@ impl Model {
         }
         let fits = |&at: &usize| is_first || self.messages[at].answer_bytes() <= bytes_left;
         // One that came back after its time was over ends a receive: its timer is due.
-        let is_over =
-            |message: &Message| self.is_ready_for(line, message) && message.is_expired(now_ms);
+        let is_over = |message: &Message| self.is_ready_for(line, message) && self.is_over(message);
         let is_ended = self.messages.iter().any(is_over);
         let is_free = next.iter().all(fits) && !is_ended;
         assert!(!is_free, "messages are ready and none is delivered");
@@ -266,9 +264,11 @@ impl Model {
     /// oldest lane; whether those count that have to wait is left open, and whose turn it is among lanes.
     fn next_in_line(&self, line: Line) -> Vec<usize> {
         let queue = &self.queues[line.queue];
-        let waiting = self.messages.iter().enumerate().filter(|(_, message)| {
-            self.is_ready_for(line, message) && !message.is_expired(self.now_ms)
-        });
+        let waiting = self
+            .messages
+            .iter()
+            .enumerate()
+            .filter(|(_, message)| self.is_ready_for(line, message) && !self.is_over(message));
         let waiting: Vec<(usize, &Message)> = waiting.collect();
         let is_first = |&&(_, message): &&(usize, &Message)| {
             let same = |other: &&(usize, &Message)| other.1.lane() == message.lane();

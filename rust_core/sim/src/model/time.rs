@@ -82,31 +82,6 @@ impl Model {
         self.saw(Some(State::Leased), "lease end", super::look::name(state));
     }
 
-    /// When a dead message is gone.
-    pub(super) fn retires_ms(&self, message: &Message) -> Option<u64> {
-        let retention_ms = self.queue_of(message).config.dead_retention_ms;
-        let is_kept = message.state != State::Dead || retention_ms == 0;
-        (!is_kept).then_some(message.at_ms + retention_ms)
-    }
-
-    /// Messages that were dead for long enough are gone.
-    pub(super) fn retire(&mut self) {
-        let now_ms = self.now_ms;
-        let is_over = |message: &Message| {
-            self.retires_ms(message)
-                .is_some_and(|at_ms| at_ms <= now_ms)
-        };
-        let over: Vec<usize> = (0..self.messages.len())
-            .rev()
-            .filter(|&at| is_over(&self.messages[at]))
-            .collect();
-        for at in over {
-            self.gone.push(self.messages[at].token);
-            self.remove(at);
-            self.saw(Some(State::Dead), "retire", "gone");
-        }
-    }
-
     /// Whether one more failure is one too many.
     pub(super) fn is_last_attempt(&self, at: usize) -> bool {
         let message = &self.messages[at];
@@ -363,12 +338,9 @@ impl Model {
 
     /// The next step must come in time, and a step that is due must do something.
     pub(super) fn check_deadline(&self, step: &Step) {
-        let retires = |message: &&Message| message.state == State::Dead;
-        let retires = self
-            .messages
-            .iter()
-            .filter(retires)
-            .filter_map(|message| self.retires_ms(message));
+        let free = |message: &&Message| message.state != State::Leased;
+        let free = self.messages.iter().filter(free);
+        let retires = free.filter_map(|message| self.retires_ms(message));
         let timers = self.messages.iter().filter_map(Message::deadline_ms);
         let ends = |queue: &Queue| {
             let timeout_ms = queue.config.session_timeout_ms;
