@@ -32,7 +32,7 @@ LIMITS = (
 """Those that a client meets. The values are the server's defaults: the server decides."""
 
 ENUMS: dict[str, tuple[str, str]] = {
-    "State": ("The state of a message.", "components/schemas/Explanation/properties/state"),
+    "State": ("The state of a message.", "components/schemas/Message/allOf/1/properties/state"),
     "Stage": ("The state of a message, or that it is done.", "components/schemas/Accepted/properties/state"),
     "DeathReason": ("Why a message died.", "paths//v1/queues/{queue}/peek/get/parameters/3/schema"),
     "DedupUntil": ("How long a dedup id is held.", "components/schemas/NewMessage/properties/dedupUntil"),

@@ -258,6 +258,24 @@ async def test_a_message_explains_why_it_waits(server: Served) -> None:
     assert dead["reasons"] == [{"code": "dead", "reason": "rejected"}]
 
 
+async def test_a_message_that_is_done_explains_that_while_its_result_is_kept(server: Served) -> None:
+    queue = await server.made_queue(next(names))
+    kept, plain = [await server.enqueued(queue) for _ in range(2)]
+    for message, body in zip(await server.received(queue, "?maxMessages=2"), ({"result": 7}, {}), strict=True):
+        await server.call("POST", f"/v1/messages/{message['id']}/ack", {"receipt": message["receipt"], **body})
+    seen = (await server.call("GET", f"/v1/messages/{kept}")).json
+    result = {"doneAt": seen["doneAt"], "resultExpiresAt": seen["resultExpiresAt"]}
+    assert await explained(server, kept) == {
+        "id": kept,
+        "queue": queue,
+        "group": "default",
+        "state": "done",
+        "deliverable": False,
+        "reasons": [{"code": "done", **result}],
+    }
+    assert (await server.call("GET", f"/v1/messages/{plain}/explain")).json["code"] == "message_not_found"
+
+
 async def test_an_explanation_tells_of_members_and_fairness_keys(server: Served) -> None:
     config = {"fairness": {"maxInFlight": 1}, "consumerRateLimit": {"requests": 1, "per": "day", "burst": 2}}
     queue = await server.made_queue(next(names), **config)

@@ -98,13 +98,22 @@ class Looking:
                 told = (reply.json["doneAt"], reply.json["resultExpiresAt"])
                 assert told == (instant(kept.done_at_ms), instant(kept.expires_at_ms))
                 self.check_kept(kept, reply.json)
+                self.check_done(kept, identity)
             else:
                 self.expect_code(reply, "message_not_found")
+                self.expect_code(self.ask("GET", f"/v1/messages/{identity}/explain"), "message_not_found")
         self.check_hashes()
 
     def check_kept(self, kept: Result | None, said: dict[str, Any]) -> None:
         assert ("result" in said) == (kept is not None), (said, kept)
         assert kept is None or said["result"] == orjson.loads(kept.text)
+
+    def check_done(self, kept: Result, identity: str) -> None:
+        said = self.ask("GET", f"/v1/messages/{identity}/explain").json
+        assert (said["queue"], said["state"], said["deliverable"]) == (kept.queue.name, "done", False), said
+        [reason] = said["reasons"]
+        told = (reason["code"], reason["doneAt"], reason["resultExpiresAt"])
+        assert told == ("done", instant(kept.done_at_ms), instant(kept.expires_at_ms)), said
 
     def check_hashes(self) -> None:
         serving, replayed = self.server.hashes()

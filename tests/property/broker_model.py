@@ -108,7 +108,7 @@ class Broker(Management):
     def _limit_of(self, queue: Queue, consumer: str, ready: list[Message]) -> tuple[str | None, int | None]:
         limits, now_ms = queue.limits, self.now_ms
         if not ready:
-            return None, None
+            return ("keyAssigned" if queue.in_state("ready") else None), None
         if not queue.leases_left():
             return "inFlight", None
         if wait_ms := limits.wait_ms("rateLimit", "", now_ms):

@@ -100,7 +100,7 @@ class Receiving(Enqueuing):
             said_ms = round(reply.json["retryAfter"] * 1000) if "retryAfter" in reply.json else None
             assert (reply.json.get("limitedBy"), said_ms) in why, (reply, why)
             why = {(reply.json.get("limitedBy"), said_ms)}
-        if len(leased) < count and {by for by, _ in why} <= {None, "key"}:
+        if len(leased) < count and {by for by, _ in why} <= {None, "key", "keyAssigned"}:
             self.model.is_over(queue, consumer)
         return leased
 

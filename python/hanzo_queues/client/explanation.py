@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from hanzo_queues.client.models import Json, instant_or_none
-from hanzo_queues.client.spec import State
+from hanzo_queues.client.spec import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Reason:
     """One thing that stands in a message's way. What a reason does not have is None."""
 
     code: str
-    """"paused", "delayed", "leased", "expired", "dead", "ordering_key", "key_assigned", "queue_rate_limit",
+    """"paused", "delayed", "leased", "expired", "dead", "done", "ordering_key", "key_assigned", "queue_rate_limit",
     "consumer_rate_limit", "key_rate_limit", "queue_in_flight", "key_in_flight" or "behind"."""
     detail: str
     """A sentence for people."""
@@ -32,6 +32,10 @@ class Reason:
     """Of "leased": the id of the consumer that holds it, if it gave one."""
     ahead: int | None
     """Of "behind": how many messages go first; None when they are too many to count."""
+    done_at: datetime | None
+    """Of "done": when it was acked. This and the next are None when the group left no result that is kept."""
+    result_expires_at: datetime | None
+    """Of "done": until when its result is kept."""
     fields: Mapping[str, Any]
     """All that the server said, by its names."""
 
@@ -47,6 +51,8 @@ class Reason:
             json.get("member"),
             json.get("consumer"),
             ahead if isinstance(ahead, int) else None,
+            instant_or_none(json.get("doneAt")),
+            instant_or_none(json.get("resultExpiresAt")),
             json,
         )
 
@@ -59,7 +65,7 @@ class Explanation:
     queue: str
     group: str
     """The consumer group this is about."""
-    state: State
+    state: Stage
     deliverable: bool
     """Nothing but messages ahead of it: a receive that takes enough gets it now."""
     reasons: tuple[Reason, ...]

@@ -154,7 +154,8 @@ class MessageCalls(Calls):
     async def explain(
         self, message_id: str, *, consumer_group: str | None = None, consumer_id: str | None = None
     ) -> Explanation:
-        """Says why a message is not being delivered now: all that stands in its way.
+        """Says why a message is not being delivered now: all that stands in its way. One that is done says so ("done")
+        while its result is kept, or another group holds it still.
 
         consumer_group  the group it is asked for; default the first that holds the message, "default" before others
         consumer_id     the consumer it is asked for; default whoever asks, or the member its ordering key sticks to

@@ -225,8 +225,9 @@ class Message:
 
 class Received(list[Message]):
     """The messages of one receive. When something held others back, `limited_by` names it ("paused", "queue",
-    "consumer", "key" or "inFlight"), and `retry_after` says in how many seconds a receive can succeed, where that is a
-    matter of time; else both are None."""
+    "consumer", "key", "inFlight" or "keyAssigned": all that is ready has ordering keys that stick to other members of
+    the group), and `retry_after` says in how many seconds a receive can succeed, where that is a matter of time; else
+    both are None."""
 
     limited_by: str | None = None
     retry_after: float | None = None

@@ -107,6 +107,7 @@ LimitedBy = Literal[
     "queue",
     "consumer",
     "key",
+    "keyAssigned",
 ]
 """What holds messages back."""
 
@@ -154,6 +155,7 @@ ReasonCode = Literal[
     "leased",
     "expired",
     "dead",
+    "done",
     "ordering_key",
     "key_assigned",
     "queue_rate_limit",

@@ -7,7 +7,7 @@ mod limited;
 mod trimming;
 
 pub use acked::{AckRefusal, Acked};
-pub use explanation::{Explanation, Reason};
+pub use explanation::{Explanation, KeptResult, Reason};
 pub use failures::Failures;
 pub use limited::{Limited, LimitedBy};
 pub use trimming::{Survivor, Trimming};

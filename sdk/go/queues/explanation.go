@@ -36,6 +36,10 @@ type Reason struct {
 	Reason DeathReason `json:"reason"`
 	// Ahead: of "behind", how many messages go first; 0 when they are too many to count.
 	Ahead int `json:"ahead"`
+	// DoneAt and ResultExpiresAt: of "done", when it was acked and until when its result is kept; zero when the group
+	// left none that is kept.
+	DoneAt          time.Time `json:"doneAt"`
+	ResultExpiresAt time.Time `json:"resultExpiresAt"`
 }
 
 // UnmarshalJSON reads it as the server writes it: Ahead may be a text.

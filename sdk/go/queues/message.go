@@ -160,7 +160,8 @@ func (r *EntryResult) UnmarshalJSON(text []byte) error {
 // Received is the messages of one receive.
 type Received struct {
 	Messages []*Message `json:"messages"`
-	// LimitedBy names what held others back: "paused", "queue", "consumer", "key" or "inFlight". Else "".
+	// LimitedBy names what held others back: "paused", "queue", "consumer", "key", "inFlight" or "keyAssigned" (all that is
+	// ready has ordering keys that stick to other members of the group). Else "".
 	LimitedBy LimitedBy `json:"limitedBy"`
 	// RetryAfter says when a receive can succeed, where that is a matter of time. Else 0.
 	RetryAfter Seconds `json:"retryAfter"`

@@ -45,8 +45,8 @@ type ExplainParams struct {
 	ConsumerID string
 }
 
-// Explain says why a message is not being delivered now: all that stands in its way. Errors: ErrMessageNotFound,
-// ErrGroupNotFound.
+// Explain says why a message is not being delivered now: all that stands in its way. One that is done says so ("done")
+// while its result is kept, or another group holds it still. Errors: ErrMessageNotFound, ErrGroupNotFound.
 func (c *Client) Explain(ctx context.Context, id string, params ExplainParams) (*Explanation, error) {
 	var q query
 	q.string("consumerGroup", params.ConsumerGroup)

@@ -201,11 +201,12 @@ type LimitedBy string
 
 // Values of LimitedBy.
 const (
-	LimitedByPaused   LimitedBy = "paused"
-	LimitedByInFlight LimitedBy = "inFlight"
-	LimitedByQueue    LimitedBy = "queue"
-	LimitedByConsumer LimitedBy = "consumer"
-	LimitedByKey      LimitedBy = "key"
+	LimitedByPaused      LimitedBy = "paused"
+	LimitedByInFlight    LimitedBy = "inFlight"
+	LimitedByQueue       LimitedBy = "queue"
+	LimitedByConsumer    LimitedBy = "consumer"
+	LimitedByKey         LimitedBy = "key"
+	LimitedByKeyAssigned LimitedBy = "keyAssigned"
 )
 
 // Period: the period of a rate.
@@ -261,6 +262,7 @@ const (
 	ReasonCodeLeased            ReasonCode = "leased"
 	ReasonCodeExpired           ReasonCode = "expired"
 	ReasonCodeDead              ReasonCode = "dead"
+	ReasonCodeDone              ReasonCode = "done"
 	ReasonCodeOrderingKey       ReasonCode = "ordering_key"
 	ReasonCodeKeyAssigned       ReasonCode = "key_assigned"
 	ReasonCodeQueueRateLimit    ReasonCode = "queue_rate_limit"

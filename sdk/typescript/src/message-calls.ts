@@ -142,7 +142,10 @@ export class MessageCalls extends QueueCalls {
     return { messages: json.messages.map(viewOf), next: json.next ?? undefined };
   }
 
-  /** Says why a message is not being delivered now: all that stands in its way. Throws `message_not_found`. */
+  /**
+   * Says why a message is not being delivered now: all that stands in its way. One that is done says so ('done') while its
+   * result is kept, or another group holds it still. Throws `message_not_found`, `group_not_found`.
+   */
   async explain(messageId: string, { consumerGroup, consumerId, signal }: ExplainOptions = {}): Promise<Explanation> {
     const target = messageTarget(messageId, '/explain', { consumerGroup, consumerId });
     return explanationOf(await this.call({ method: 'GET', target, safe: true, signal }));

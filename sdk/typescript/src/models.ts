@@ -183,7 +183,7 @@ export function messageOf(json: Json): Message {
 // biome-ignore lint/suspicious/noExplicitAny: as in MessageFields.
 export interface Received<Payload = any> {
   messages: Message<Payload>[];
-  /** What held others back, when something did. */
+  /** What held others back, when something did. 'keyAssigned': the ordering keys of all that is ready stick to others. */
   limitedBy: LimitedBy | undefined;
   /** In how many seconds a receive can succeed, where that is a matter of time. */
   retryAfter: number | undefined;
@@ -293,6 +293,9 @@ export interface Reason {
   consumer: string | undefined;
   /** Of 'behind': how many messages go first; undefined for more than 1000. */
   ahead: number | undefined;
+  /** Of 'done': when it was acked, and until when its result is kept; undefined when the group left none that is kept. */
+  doneAt: Date | undefined;
+  resultExpiresAt: Date | undefined;
 }
 
 /** All that keeps a message from being delivered to the next receive. */
@@ -301,7 +304,7 @@ export interface Explanation {
   queue: string;
   /** The consumer group this is about. */
   group: string;
-  state: State;
+  state: Stage;
   /** Nothing but messages ahead of it: a receive that takes enough gets it now. */
   deliverable: boolean;
   reasons: Reason[];
@@ -315,7 +318,9 @@ export function explanationOf(json: Json): Explanation {
 function reasonOf(json: Json): Reason {
   const { code, detail, retryAfter, behind, member, consumer } = json;
   const ahead = typeof json.ahead === 'number' ? json.ahead : undefined;
-  return { code, detail, until: maybeInstant(json.until), retryAfter, behind, member, consumer, ahead };
+  const [until, doneAt] = [maybeInstant(json.until), maybeInstant(json.doneAt)];
+  const resultExpiresAt = maybeInstant(json.resultExpiresAt);
+  return { code, detail, until, retryAfter, behind, member, consumer, ahead, doneAt, resultExpiresAt };
 }
 
 /** An RFC 3339 instant. */

@@ -126,7 +126,7 @@ export type DeathReason = 'retriesExhausted' | 'leaseEnded' | 'expired' | 'rejec
 export type DedupUntil = 'window' | 'done';
 
 /** What holds messages back. */
-export type LimitedBy = 'paused' | 'inFlight' | 'queue' | 'consumer' | 'key';
+export type LimitedBy = 'paused' | 'inFlight' | 'queue' | 'consumer' | 'key' | 'keyAssigned';
 
 /** The period of a rate. */
 export type Period = 'second' | 'minute' | 'hour' | 'day';
@@ -144,7 +144,7 @@ export type ReleaseState = 'ready' | 'delayed' | 'settled';
 export type SweepState = 'running' | 'done' | 'cancelled' | 'failed';
 
 /** What stands in a message's way. */
-export type ReasonCode = 'paused' | 'delayed' | 'leased' | 'expired' | 'dead' | 'ordering_key' | 'key_assigned' | 'queue_rate_limit' | 'consumer_rate_limit' | 'key_rate_limit' | 'queue_in_flight' | 'key_in_flight' | 'behind';
+export type ReasonCode = 'paused' | 'delayed' | 'leased' | 'expired' | 'dead' | 'done' | 'ordering_key' | 'key_assigned' | 'queue_rate_limit' | 'consumer_rate_limit' | 'key_rate_limit' | 'queue_in_flight' | 'key_in_flight' | 'behind';
 
 /** Of each request, `METHOD path` with `*` for what it names: its operation. */
 export const OPERATIONS = {

@@ -13,8 +13,8 @@ pub struct Explanation {
     pub queue: Box<str>,
     /// The consumer group this is about.
     pub group: Box<str>,
-    /// Its state there.
-    pub state: State,
+    /// Its state there; None: it is done.
+    pub state: Option<State>,
     /// All that stands in its way, what lasts first.
     pub reasons: Vec<Reason>,
 }
@@ -27,7 +27,7 @@ impl Explanation {
             Reason::KeyAssigned { elsewhere, .. } => !elsewhere,
             _ => false,
         };
-        self.state == State::Ready && self.reasons.iter().all(lets_through)
+        self.state == Some(State::Ready) && self.reasons.iter().all(lets_through)
     }
 }
 
@@ -54,6 +54,11 @@ pub enum Reason {
     Dead {
         /// Why.
         reason: DeathReason,
+    },
+    /// The group is done with it.
+    Done {
+        /// When its result was kept, and until when that is; None: none is.
+        result: Option<KeptResult>,
     },
     /// It waits for an earlier message of its ordering key.
     OrderingKey {
@@ -95,4 +100,13 @@ pub enum Reason {
         /// There are more than that.
         more: bool,
     },
+}
+
+/// Of a result that is kept: instants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptResult {
+    /// When the message was acked.
+    pub done_at_ms: u64,
+    /// When the result is forgotten.
+    pub expires_at_ms: u64,
 }

@@ -22,4 +22,6 @@ pub enum LimitedBy {
     Consumer,
     /// Each message that is ready has a fairness key with no token left, or with as many in flight as may be.
     Key,
+    /// Each message that is ready has an ordering key that sticks to another member of the group.
+    KeyAssigned,
 }

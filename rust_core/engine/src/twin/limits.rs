@@ -1,6 +1,7 @@
 //! Limits on dispatch: of a key's messages in flight, of the rates of keys and consumers. What is limited waits
 //! without being looked at, others go on, and an empty receive says what held it back.
 
+use super::members::{heartbeat, poll};
 use super::turns::{fairness, key, many, of_key};
 use super::{SECOND, Twin, ack, config, limit, message, nack, receive};
 use crate::command::{Command, ConfigPatch, GiveBack, Nack, NewMessage};
@@ -300,4 +301,33 @@ fn after_a_takeover_the_limiters_of_keys_and_consumers_are_empty() {
         limited(LimitedBy::Key, Some(50))
     );
     assert_eq!(twin.wait(50).receive("q", 9).len(), 1);
+}
+
+#[test]
+fn what_sticks_to_another_member_is_said_to_who_gets_nothing() {
+    let mut twin = Twin::new();
+    twin.create("q", config());
+    assert_eq!(received(twin.ask(poll("a", 1))), []);
+    let sticky = NewMessage {
+        ordering_key: Some(1),
+        ..message()
+    };
+    twin.enqueue("q", sticky.clone());
+    let assigned = limited(LimitedBy::KeyAssigned, None);
+    assert_eq!(twin.ask(poll("", 1)), assigned, "of nobody");
+    assert_eq!(received(twin.ask(poll("a", 1))).len(), 1);
+    let reply = twin.ask(poll("", 1));
+    let is_empty = matches!(reply, Reply::Received { limited: None, .. });
+    assert!(is_empty, "none is ready: {reply:?}");
+    // More keys than are assigned at once.
+    let mut twin = Twin::new();
+    twin.create("q", config());
+    let many = (0..5000).map(|key| NewMessage {
+        ordering_key: Some(key),
+        ..message()
+    });
+    super::members::enqueue(&mut twin, many.collect());
+    let step = twin.step(vec![heartbeat("a"), poll("a", 1000), poll("a", 1)]);
+    let moving = limited(LimitedBy::KeyAssigned, Some(1));
+    assert_eq!(step.replies[2], moving, "some may be its own in a moment");
 }

@@ -1,15 +1,18 @@
 //! explain: why a message is not being delivered now. It looks at all that a receive looks at, and tells each thing
-//! that stands in the message's way, also those that would follow when the first one is gone.
+//! that stands in the message's way, also those that would follow when the first one is gone. Of one that is done it tells
+//! that, as long as a group holds it still or its result is kept.
 
 use super::line::Order;
 use crate::command::AHEAD_MAX;
+use crate::copies::Copied;
 use crate::dispatch::held_until_ms;
 use crate::ids::MessageId;
 use crate::lanes::UNTIL_DONE;
 use crate::message::{Message, NONE, Place};
 use crate::queue::Queue;
 use crate::rejection::Rejection;
-use crate::reply::{Explanation, Reason, Reply};
+use crate::reply::{Explanation, KeptResult, Reason, Reply};
+use crate::results::Done;
 use crate::state::State;
 use crate::view;
 
@@ -20,7 +23,9 @@ pub(super) fn run(
     consumer: Option<&str>,
     now_ms: u64,
 ) -> Result<Reply, Rejection> {
-    let slot = copy(state, id, group)?;
+    let Some(slot) = copy(state, id, group)? else {
+        return done(state, id, group, now_ms).map(Reply::Explained);
+    };
     let message = &state.messages[slot];
     let queue = state.queues.get(message.queue);
     let case = Case {
@@ -34,21 +39,61 @@ pub(super) fn run(
         message: id,
         queue: (*queue.name).into(),
         group: (*queue.group.name).into(),
-        state: view::shown(message.place()),
+        state: Some(view::shown(message.place())),
         reasons: case.reasons(consumer),
     }))
 }
 
-/// The group's copy of the message.
-fn copy(state: &State, id: MessageId, group: Option<&str>) -> Result<u32, Rejection> {
-    let known = state.known(id).ok_or(Rejection::MessageNotFound)?;
-    let Some(group) = group else { return Ok(known) };
+/// The group's copy of the message; None: it holds none.
+fn copy(state: &State, id: MessageId, group: Option<&str>) -> Result<Option<u32>, Rejection> {
+    let Some((known, group)) = state.known(id).zip(group) else {
+        return Ok(state.known(id));
+    };
     let name = &state.queues.get(state.messages[known].queue).name;
     let queue = state.queues.group(name, group)?;
     let of_group = |id: &MessageId| state.messages[id.slot].queue == queue.number;
     let copies = state.copies_of(id);
-    let copy = copies.into_iter().find(of_group);
-    copy.map(|id| id.slot).ok_or(Rejection::MessageNotFound)
+    Ok(copies.into_iter().find(of_group).map(|id| id.slot))
+}
+
+/// Of a message that the group is done with, or all are.
+fn done(
+    state: &State,
+    id: MessageId,
+    group: Option<&str>,
+    now_ms: u64,
+) -> Result<Explanation, Rejection> {
+    let result = state.results.find(id, now_ms);
+    let number = match state.known(id) {
+        Some(slot) => state.queues.get(state.messages[slot].queue).group.source,
+        None => result.ok_or(Rejection::MessageNotFound)?.queue,
+    };
+    let source = state.queues.try_get(number).filter(|queue| !queue.deleted);
+    let source = source.ok_or(Rejection::MessageNotFound)?;
+    let left = |done: &&Done| {
+        let mut groups = state.queues.groups_of(source);
+        groups.find(|queue| queue.group.number == done.group)
+    };
+    let queue = match group {
+        Some(group) => state.queues.group(&source.name, group)?,
+        None => result.as_ref().and_then(left).unwrap_or(source),
+    };
+    let got_it = |copied: &Copied| copied.copies.iter().any(|copy| copy.queue == queue.number);
+    if state.known(id).is_some() && !state.copies.of(id).is_some_and(got_it) {
+        return Err(Rejection::MessageNotFound);
+    }
+    let result = result.filter(|done| done.group == queue.group.number);
+    let result = result.map(|done| KeptResult {
+        done_at_ms: done.done_at_ms,
+        expires_at_ms: done.expires_at_ms,
+    });
+    Ok(Explanation {
+        message: id,
+        queue: (*queue.name).into(),
+        group: (*queue.group.name).into(),
+        state: None,
+        reasons: vec![Reason::Done { result }],
+    })
 }
 
 /// One copy of a message, and where it is.

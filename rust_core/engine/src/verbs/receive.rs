@@ -145,10 +145,19 @@ pub(super) fn deliver(
     }
 }
 
+/// Nothing of what is ready is this consumer's. What is being assigned anew may be in a moment.
+fn assigned(queue: &Queue) -> Option<Limited> {
+    let moves = queue.lists.retired() > 0;
+    (queue.counts.ready > 0).then_some(Limited {
+        by: LimitedBy::KeyAssigned,
+        retry_after_ms: moves.then_some(GO_ON_AFTER_MS),
+    })
+}
+
 /// Why a queue with ready messages hands out none.
 fn limited(queue: &Queue, consumer: &str, now_ms: u64, front: Front) -> Option<Limited> {
     if queue.ready_for(consumer) == 0 {
-        return None;
+        return assigned(queue);
     }
     if queue.leases_left() == 0 {
         return Some(Limited {

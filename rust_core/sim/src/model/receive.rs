@@ -177,8 +177,11 @@ impl Model {
             .messages
             .iter()
             .filter(|message| self.is_ready_for(line, message));
-        if left == 0 || ready.count() == 0 {
+        if left == 0 {
             return None;
+        }
+        if ready.count() == 0 {
+            return self.all_stick_to_others(group.home);
         }
         if self.leases_left(queue, group.home) == 0 {
             self.saw(Some(State::Ready), "receive", "as many as may be");
@@ -217,6 +220,15 @@ impl Model {
         assert!(!is_free, "messages are ready and none is delivered");
         self.saw(Some(State::Ready), "receive", "does not fit");
         None
+    }
+
+    /// Nothing is ready for whoever asks: of others there may be something.
+    fn all_stick_to_others(&self, home: u32) -> Option<Limited> {
+        if self.count(home, State::Ready) == 0 {
+            return None;
+        }
+        self.saw(Some(State::Ready), "receive", "of others");
+        limit(LimitedBy::KeyAssigned, None)
     }
 
     /// Ready in its group, and of no key that sticks to somebody else.

@@ -13,7 +13,7 @@ pub fn put(json: &mut Json, context: &Context, explanation: &Explanation) {
         json.id("id", context.partition, explanation.message);
         json.text("queue", &explanation.queue);
         json.text("group", &explanation.group);
-        json.plain("state", state_name(explanation.state));
+        json.plain("state", explanation.state.map_or(b"done", state_name));
         json.boolean("deliverable", explanation.is_deliverable());
         json.name("reasons");
         json.array(|json| {
@@ -36,6 +36,7 @@ fn code(reason: &Reason) -> &'static str {
         Reason::Leased { .. } => "leased",
         Reason::Expired => "expired",
         Reason::Dead { .. } => "dead",
+        Reason::Done { .. } => "done",
         Reason::OrderingKey { .. } => "ordering_key",
         Reason::QueueRateLimit { .. } => "queue_rate_limit",
         Reason::ConsumerRateLimit { .. } => "consumer_rate_limit",
@@ -61,6 +62,12 @@ fn put_fields(json: &mut Json, context: &Context, reason: &Reason) {
             }
         }
         Reason::Dead { reason } => json.text("reason", names::death_reason_name(reason)),
+        Reason::Done { result } => {
+            if let Some(result) = result {
+                json.instant("doneAt", result.done_at_ms);
+                json.instant("resultExpiresAt", result.expires_at_ms);
+            }
+        }
         Reason::OrderingKey { behind, state } => {
             json.id("behind", context.partition, behind);
             json.plain("state", state_name(state));
@@ -95,6 +102,13 @@ fn detail(context: &Context, reason: &Reason) -> String {
         Reason::Dead { reason } => {
             let reason = names::death_reason_name(reason);
             format!("it is dead ({reason}): redrive it, or delete it")
+        }
+        Reason::Done { result: None } => "this consumer group is done with it".into(),
+        Reason::Done {
+            result: Some(result),
+        } => {
+            let (at, until) = (instant(result.done_at_ms), instant(result.expires_at_ms));
+            format!("it was done at {at}; its result is kept until {until}")
         }
         Reason::OrderingKey { behind, state } => {
             let behind = id::encode(context.partition, behind);

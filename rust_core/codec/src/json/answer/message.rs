@@ -90,6 +90,7 @@ fn limit_name(by: LimitedBy) -> &'static [u8] {
         LimitedBy::QueueRateLimit => b"queue",
         LimitedBy::Consumer => b"consumer",
         LimitedBy::Key => b"key",
+        LimitedBy::KeyAssigned => b"keyAssigned",
     }
 }
 

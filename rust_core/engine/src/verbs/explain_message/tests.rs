@@ -144,22 +144,15 @@ fn each_group_s_copy_has_its_own_reasons() {
     let id = twin.enqueue("q", message()).message;
     let lease = twin.receive("q", 1)[0].lease;
     let held = explain(&mut twin, id, None);
-    assert_eq!((&*held.group, held.state), ("default", Shown::Leased));
+    assert_eq!((&*held.group, held.state), ("default", Some(Shown::Leased)));
     let free = explain(&mut twin, id, Some("audit"));
     assert_eq!((&*free.group, free.reasons.len()), ("audit", 0));
     twin.ask(ack(lease));
     let left = explain(&mut twin, id, None);
     assert_eq!((&*left.group, left.message), ("audit", id));
-    let ask = |group: &str| Command::ExplainMessage {
-        message: id,
-        group: Some(group.into()),
-        consumer: None,
-    };
-    let done = twin.ask(ask("default"));
-    assert_eq!(done, Reply::Rejected(Rejection::MessageNotFound));
     let (queue, group) = ("q".into(), "nobody".into());
-    let missing = Rejection::GroupNotFound { queue, group };
-    assert_eq!(twin.ask(ask("nobody")), Reply::Rejected(missing));
+    let missing = Reply::Rejected(Rejection::GroupNotFound { queue, group });
+    assert_eq!(ask_of(&mut twin, id, Some("nobody")), missing);
 }
 
 fn receive_as(twin: &mut Twin, consumer: &str, count: u32) -> Vec<MessageId> {
@@ -288,4 +281,86 @@ fn a_key_of_a_member_is_for_nobody_else() {
     let other = ask(Some("other"));
     assert_eq!(other.reasons, [assigned(true)]);
     assert!(!other.is_deliverable());
+}
+
+fn ask_of(twin: &mut Twin, message: MessageId, group: Option<&str>) -> Reply {
+    let group = group.map(Into::into);
+    twin.ask(Command::ExplainMessage {
+        message,
+        group,
+        consumer: None,
+    })
+}
+
+/// Acks the message of a group, and keeps a result.
+fn done_by(twin: &mut Twin, group: &str) -> u64 {
+    let lease = twin.receive_for("q", group, 1)[0].lease;
+    let result = Some(crate::command::Blob {
+        index: 0,
+        length: 5,
+    });
+    twin.ask(Command::Complete(Box::new(crate::command::Complete {
+        lease,
+        result,
+        enqueue: vec![],
+    })));
+    twin.now_ms
+}
+
+#[test]
+fn a_message_that_is_done_says_so_while_its_result_is_kept() {
+    let mut twin = Twin::new();
+    let config = QueueConfig {
+        result_retention_ms: 5 * SECOND,
+        ..config()
+    };
+    twin.create("q", config);
+    let id = twin.enqueue("q", message()).message;
+    let done_at_ms = done_by(&mut twin, "default");
+    let result = Some(KeptResult {
+        done_at_ms,
+        expires_at_ms: done_at_ms + 5 * SECOND,
+    });
+    twin.wait(5 * SECOND - 1);
+    for group in [None, Some("default")] {
+        let done = explain(&mut twin, id, group);
+        assert_eq!((&*done.queue, &*done.group), ("q", "default"));
+        assert_eq!((done.state, done.is_deliverable()), (None, false));
+        assert_eq!(done.reasons, [Reason::Done { result }]);
+    }
+    let no_group = Rejection::GroupNotFound {
+        queue: "q".into(),
+        group: "audit".into(),
+    };
+    let reply = ask_of(&mut twin, id, Some("audit"));
+    assert_eq!(reply, Reply::Rejected(no_group));
+    let gone = Reply::Rejected(Rejection::MessageNotFound);
+    assert_eq!(ask_of(twin.wait(1), id, None), gone);
+    let id = twin.enqueue("q", message()).message;
+    done_by(&mut twin, "default");
+    twin.ask(Command::DeleteQueue { name: "q".into() });
+    assert_eq!(ask_of(&mut twin, id, None), gone, "with its queue");
+}
+
+#[test]
+fn a_group_that_is_done_says_so_while_others_hold_the_message() {
+    let mut twin = Twin::new();
+    twin.create("q", config());
+    twin.create_group("q", "audit");
+    let id = twin.enqueue("q", message()).message;
+    let lease = twin.receive("q", 1)[0].lease;
+    twin.ask(ack(lease));
+    let done = explain(&mut twin, id, Some("default"));
+    assert_eq!(done.reasons, [Reason::Done { result: None }]);
+    assert_eq!(explain(&mut twin, id, Some("audit")).reasons, []);
+    twin.create_group("q", "late");
+    let never = ask_of(&mut twin, id, Some("late"));
+    assert_eq!(never, Reply::Rejected(Rejection::MessageNotFound));
+    let done_at_ms = done_by(&mut twin, "audit");
+    let by_audit = explain(&mut twin, id, None);
+    assert_eq!(&*by_audit.group, "audit", "whose result is kept");
+    let told = |one: &Reason| matches!(one, Reason::Done { result: Some(kept) } if kept.done_at_ms == done_at_ms);
+    assert!(told(&by_audit.reasons[0]));
+    let done = explain(&mut twin, id, Some("default"));
+    assert_eq!(done.reasons, [Reason::Done { result: None }]);
 }
