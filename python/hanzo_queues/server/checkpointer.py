@@ -28,6 +28,7 @@ Result = TypeVar("Result")
 
 JOURNAL_BYTES_MIN = 16 * 1024 * 1024  # what two bring, and half of that again, fits in a segment of 64 MiB
 JOURNAL_BYTES_PER_BYTE = 4  # of the journal at least, for each byte of blocks that a checkpoint is likely to write
+TOLD_BETWEEN = 4  # times that the horizon is told between two, at least: so trimming keeps pace
 BLOCK_BYTES_GUESS = 16 * 1024  # before any was written
 APPENDS_MAX = 2
 RETRY_S = 10.0
@@ -55,8 +56,8 @@ class Deposed(Exception):
 class Checkpointer:
     """The checkpoints of one writer's engine. `kept`: what the engine was restored from, behind the checkpoint before
     it, as far as there are any. `on_horizon` is told the LSN of the checkpoint before the last: batches before that one
-    no start needs, but those with payloads that still live; after each checkpoint, and whenever as much of the journal
-    became dead as lies between two. `journal_bytes_min`: of the journal, between checkpoints."""
+    no start needs, but those with payloads that still live; after each checkpoint, and some times between two: whenever
+    a part of what lies between two became dead. `journal_bytes_min`: of the journal, between checkpoints."""
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class Checkpointer:
         self._journal_bytes += byte_count
         self._needed_bytes += byte_count
         self._moved.set()
-        if self._needed_bytes - self._engine.live_bytes >= self._journal_bytes_min:
+        if self._needed_bytes - self._engine.live_bytes >= self._journal_bytes_min // TOLD_BETWEEN:
             self._tell_horizon()
 
     @property
@@ -98,6 +99,10 @@ class Checkpointer:
         """Until it is cancelled, or another owner writes checkpoints."""
         while True:
             await self._until_due()
+            if not self._store.has_room(self._bytes_expected()):
+                logger.warning("the disk has no room for a checkpoint: it is taken when there is")
+                await asyncio.sleep(RETRY_S)
+                continue
             try:
                 await self.take()
             except Deposed as deposed:
@@ -153,9 +158,13 @@ class Checkpointer:
     def _is_due(self) -> bool:
         if self._journal_bytes < self._journal_bytes_min:
             return False
+        return self._journal_bytes >= JOURNAL_BYTES_PER_BYTE * self._bytes_expected()
+
+    def _bytes_expected(self) -> int:
+        """What a checkpoint writes that begins now, about."""
         blocks = self._directory.values()
         mean = byte_count_of(blocks) / len(blocks) if blocks else BLOCK_BYTES_GUESS
-        return self._journal_bytes >= JOURNAL_BYTES_PER_BYTE * mean * self._engine.changed_blocks()
+        return int(mean * self._engine.changed_blocks())
 
     async def _last_sequence(self) -> int:
         """Where to append. What comes between this and the last append is refused by its expected sequence."""
@@ -189,6 +198,8 @@ class Checkpointer:
                 kind, index, data = block
                 directory.pop((kind, index), None)
                 if data is not None:
+                    if not self._store.has_room(len(data)):
+                        raise JournalError("the disk has no room for the rest of it")
                     parts = _parts(data, self._store.part_bytes_max)
                     entry = directory[kind, index] = BlockEntry(data, last + 1, len(parts))
                     written.append(entry)
@@ -233,7 +244,6 @@ class Checkpointer:
             for place, block in self._directory.items():
                 if block.extent[0] <= middle:
                     self._engine.rewrite_block(*place)
-
 
     def _tell_horizon(self) -> None:
         self._needed_bytes = self._engine.live_bytes

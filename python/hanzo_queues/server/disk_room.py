@@ -1,11 +1,11 @@
 """Room for messages on the disk of an embedded nats-server. The last of it is kept for their consumers.
 
-    room for all -> for all but enqueues -> for nothing
+    room for all -> for all but enqueues -> nor for checkpoints -> for nothing
                         '- acks, checkpoints and trimming make room again
 
 An append that finds no room ends the writer, and another begins with an append: then nothing is served. So what brings
-messages is refused a little earlier; receives, acks and whatever else is small go on with what is left. Knows nothing
-of what is stored, only what the disk has free.
+messages is refused a little earlier, and a checkpoint waits that would take most of what is left then; receives, acks
+and whatever else is small go on. Knows nothing of what is stored, only what the disk has free.
 """
 
 from __future__ import annotations
@@ -45,9 +45,13 @@ class DiskRoom:
             )
         self._left -= byte_count
 
-    def _spare_bytes(self) -> int:
+    def has_for_checkpoint(self, byte_count: int) -> bool:
+        """Whether so much of a checkpoint leaves consumers half of what is kept for them."""
+        return byte_count <= self._spare_bytes(kept_share=KEPT_SHARE * 2)
+
+    def _spare_bytes(self, kept_share: int = KEPT_SHARE) -> int:
         try:
-            kept = min(KEPT_BYTES_MAX, disk_bytes(self._store) // KEPT_SHARE)
+            kept = min(KEPT_BYTES_MAX * KEPT_SHARE // kept_share, disk_bytes(self._store) // kept_share)
             return spare_bytes(self._store) - kept
         except OSError:  # whoever writes there says what is wrong
             return KEPT_BYTES_MAX

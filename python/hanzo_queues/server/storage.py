@@ -68,7 +68,9 @@ async def _embedded(settings: Settings, directory: DataDirectory, stack: AsyncEx
     endpoint = NatsEndpoint((nats.url,), nats.token)
     journal = _journal(endpoint, settings, directory)
     room = DiskRoom(nats.store_path)
-    checkpoints = _checkpoints(endpoint, settings)
+    checkpoints = JetStreamCheckpoints(
+        endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas, has_room=room.has_for_checkpoint
+    )
     return Storage(directory, journal, checkpoints, None, room.admit, nats.restart, f"data in {settings.data_dir}")
 
 
@@ -79,17 +81,13 @@ def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: Asy
     )
     stack.push_async_callback(ownership.close)
     journal = _journal(endpoint, settings, directory)
-    checkpoints = _checkpoints(endpoint, settings)
+    checkpoints = JetStreamCheckpoints(endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas)
     return Storage(directory, journal, checkpoints, ownership, anywhere, only_wait, f"journal on {endpoint}")
 
 
 def _journal(endpoint: NatsEndpoint, settings: Settings, directory: DataDirectory) -> MarkedJournal:
     journal = JetStreamJournal(endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas)
     return MarkedJournal(journal, directory.path / MARK_FILE)
-
-
-def _checkpoints(endpoint: NatsEndpoint, settings: Settings) -> CheckpointStore:
-    return JetStreamCheckpoints(endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas)
 
 
 async def only_wait() -> None:

@@ -26,6 +26,9 @@ class CheckpointStore(Protocol):
     def part_bytes_max(self) -> int:
         """The largest part or manifest that is accepted, in bytes. Known after `open`."""
 
+    def has_room(self, byte_count: int) -> bool:
+        """Whether so many bytes may be written now. As far as it is known: an append may still find no room."""
+
     async def open(self) -> None:
         """Makes the store if there is none, asserts its settings if there is. Raises JournalError."""
 
