@@ -227,9 +227,9 @@ class Reply:
         Raises as `render`."""
 
     @property
-    def trimming(self) -> tuple[int, int, bool] | None:
-        """After a `trim_journal`: the LSN of the first batch that is needed for its blobs, the bytes of all blobs that
-        are needed, and whether to ask again: it is still looking, or named what to move. None for every other reply."""
+    def trimming(self) -> tuple[int, bool] | None:
+        """After a `trim_journal`: the LSN of the first batch that is needed for its blobs, and whether to ask again: it
+        is still looking, or there may be more to move than it names. None for every other reply."""
 
     def moves(self, batches: Mapping[int, bytes | Excerpt]) -> Command | None:
         """The command that writes again, at the journal's end, what is needed and in the way; None when this reply

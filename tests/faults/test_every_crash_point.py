@@ -16,7 +16,7 @@ from functools import partial
 import pytest
 
 from hanzo_queues._core import Engine, describe_batch
-from hanzo_queues.server import checkpointer, trimming
+from hanzo_queues.server import checkpointer
 from hanzo_queues.server.recovery import recover
 from tests.faults.crash_disk import CrashPoint, Disk, Side, Victim
 from tests.faults.mixed_load import MixedLoad
@@ -34,7 +34,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints, trimming and moves of a workload of a few kilobytes."""
     monkeypatch.setattr(checkpointer, "JOURNAL_BYTES_PER_BYTE", 0)
     monkeypatch.setattr(checkpointer, "WASTE_BYTES_MAX", 0)
-    monkeypatch.setattr(trimming, "REST_FACTOR", 0)  # of true time
 
 
 def outlived(crashes: tuple[CrashPoint, ...]) -> Disk:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from hanzo_queues._core import Command, Engine
-from hanzo_queues.server import checkpointer, trimming
+from hanzo_queues.server import checkpointer
 from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
 from hanzo_queues.server.journal.base import JournalCorrupt
 from hanzo_queues.server.journal.memory import MemoryJournal
@@ -58,7 +58,6 @@ def newest() -> Path:
     """The recording in the formats of today."""
     with pytest.MonkeyPatch.context() as patch, asyncio.Runner(loop_factory=UnhurriedLoop) as runner:
         patch.setattr(checkpointer, "JOURNAL_BYTES_PER_BYTE", 0)
-        patch.setattr(trimming, "REST_FACTOR", 0)
         disk = runner.run(left_behind())
     batch = disk.journal_store.batches[disk.journal_store.last_sequence]
     manifest = disk.checkpoints.parts[max(disk.checkpoints.manifests & disk.checkpoints.parts.keys())]

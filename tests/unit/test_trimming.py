@@ -314,6 +314,26 @@ async def test_checkpoints_of_the_default_interval_keep_the_journal_small_betwee
         assert most <= segment_bytes, (most, segment_bytes)
 
 
+async def test_moves_keep_pace_with_traffic_that_does_not_wait_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpointer, "BLOCK_BYTES_GUESS", 64)  # as above
+    segment_bytes, text, delayed = 8 << 20, "x" * 10_000, 1600
+    journal, most = MemoryJournal(), 0
+    async with serving(
+        journal, new_engine=partial(Engine, 0, segment_bytes=segment_bytes), checkpoints=MemoryCheckpoints(),
+        checkpoint_bytes=segment_bytes // 4, payload_memory_bytes=1,
+    ) as partition:  # fmt: skip
+        await created(partition, "later")
+        for _ in range(delayed // 50):
+            await asyncio.gather(*(partition.submit(enqueue(text, "later", delay=DAYS_S)) for _ in range(50)))
+        for _ in range(4 * delayed // 50):
+            await asyncio.gather(*(partition.submit(enqueue(text)) for _ in range(50)))
+            held = await taken(partition, 50)
+            await settle(partition, "mail", acks=[{"id": one["id"], "receipt": one["receipt"]} for one in held])
+            most = max(most, await journal.byte_count() - 2 * delayed * len(text))
+        assert await journal.first_sequence() > delayed // 50
+        assert most <= segment_bytes, (most, segment_bytes)
+
+
 async def drained_quietly(partition: Partition, journal: MemoryJournal) -> None:
     """What is queued is received and acked, which writes little; nothing else comes."""
     while held := await taken(partition, 10):

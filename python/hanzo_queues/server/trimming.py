@@ -5,15 +5,14 @@
             '----------------- until there is no more to do -----  write those again at the end, and ask again
 
 What a purge takes away is dead in every later state too, so it is safe whoever owns the partition meanwhile. A step is
-bounded and waits for its turn like any request, and a move leaves the others three times the time it took itself, as
-long as the journal is within its bound.
+bounded and waits for its turn like any request. The engine says when moves are due: as many bytes as others write.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 
 from hanzo_queues._core import Command, Excerpt, Reply, trim_journal
@@ -25,8 +24,7 @@ from hanzo_queues.server.recovery import Recovered
 logger = logging.getLogger(__name__)
 
 RETRY_S = 5.0
-REST_FACTOR = 3
-HURRY_BYTES = 32 * 1024 * 1024  # of the journal beyond twice what is needed: half of what it may have
+PAGES_MAX = 3  # of what is to be moved: one is written again while others are read
 
 
 class Trimmer:
@@ -98,23 +96,34 @@ class Trimmer:
 
     async def _trim(self) -> None:
         first = await self._journal.first_sequence()
-        while self._horizon > 0:
-            byte_count = await self._journal.byte_count()
-            reply = await self._ask(trim_journal(first, byte_count, self._horizon))
-            assert reply.trimming is not None
-            oldest_lsn, live_bytes, again = reply.trimming
-            first = await self._purge(first, oldest_lsn)
-            if not again:
-                return
-            if reply.lsns:
-                await self._move(reply, 0 if byte_count > 2 * live_bytes + HURRY_BYTES else REST_FACTOR)
+        pages: deque[asyncio.Task[None]] = deque()
+        try:
+            while self._horizon > 0:
+                byte_count = await self._journal.byte_count()
+                is_last = not pages
+                reply = await self._ask(trim_journal(first, byte_count, self._horizon))
+                assert reply.trimming is not None
+                oldest_lsn, again = reply.trimming
+                if reply.lsns:
+                    pages.append(asyncio.create_task(self._move(reply, pages[-1] if pages else None)))
+                first = await self._purge(first, oldest_lsn)
+                if not again and is_last:
+                    return
+                while len(pages) >= PAGES_MAX or (pages and not again):
+                    await pages.popleft()
+        finally:
+            for page in pages:
+                page.cancel()
+            await asyncio.gather(*pages, return_exceptions=True)
 
-    async def _move(self, reply: Reply, rest_factor: int) -> None:
-        started = time.monotonic()
-        command = reply.moves(await self._load(reply))
+    async def _move(self, reply: Reply, earlier: asyncio.Task[None] | None) -> None:
+        """Reads at once, and writes when the page before it was written."""
+        found = await self._load(reply)
+        if earlier is not None:
+            await earlier
+        command = reply.moves(found)
         assert command is not None
         await self._ask(command)
-        await asyncio.sleep((time.monotonic() - started) * rest_factor)
 
     async def _purge(self, first: int, oldest_lsn: int) -> int:
         """The first sequence from here on."""

@@ -11,6 +11,15 @@ use crate::ids::Location;
 /// Ranges that a restored state's batches are divided into.
 const RESTORED_RANGES: u64 = 1024;
 
+/// The journal may take twice what is needed and so many ranges: a segment.
+const SPARE_RANGES: u64 = 4;
+
+/// Of those, what may come until moves free anything: what was written since the checkpoint before the last.
+const AHEAD_RANGES: u64 = 2;
+
+/// A move writes so much more than it moves, about: its record, and when an envelope was accepted.
+const MOVED_BYTES: u64 = 32;
+
 /// Batches that follow each other, up to the next range's first.
 #[derive(Clone, Copy, Debug)]
 struct Range {
@@ -30,18 +39,10 @@ pub(crate) struct Live {
     range_bytes: u64,
 }
 
-/// What lies in a part of the journal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Extent {
-    pub bytes: u64,
-    pub live_bytes: u64,
-}
-
-impl Extent {
-    /// Moving what is live frees more than it costs, and more than a little.
-    pub fn is_worth_moving(&self, range_bytes: u64) -> bool {
-        let dead = self.bytes.saturating_sub(self.live_bytes);
-        dead > self.live_bytes / 2 + range_bytes
+impl Range {
+    /// What moving all that is referred to here writes, at most.
+    fn moved_bytes(&self) -> u64 {
+        self.live_bytes + MOVED_BYTES * self.references
     }
 }
 
@@ -71,10 +72,6 @@ impl Live {
         live.restored = live.ranges.len();
         live.open(lsn.saturating_add(1));
         live
-    }
-
-    pub fn range_bytes(&self) -> u64 {
-        self.range_bytes
     }
 
     fn open(&mut self, first_lsn: u64) {
@@ -155,17 +152,30 @@ impl Live {
         oldest.map(|range| range.first_lsn)
     }
 
-    /// What lies in ranges that end at `lsn` or before.
-    pub fn until(&self, lsn: u64) -> Extent {
-        let mut extent = Extent::default();
+    /// Whether what is needed must be moved out of the journal's way, range by range before `lsn`, a byte for each that
+    /// others write, for the journal to stay within its bound. Later would be too late at that pace; sooner would move
+    /// what may be gone by then.
+    pub fn is_due(&self, lsn: u64) -> bool {
+        let bytes: u64 = self.ranges.iter().map(|range| range.bytes).sum();
+        let kept: u64 = self.ranges.iter().map(Range::moved_bytes).sum();
+        let ahead = AHEAD_RANGES * self.range_bytes;
+        if bytes <= kept + ahead {
+            return false; // what is here is needed, nearly all of it
+        }
+        let bound = 2 * self.live_bytes() + SPARE_RANGES * self.range_bytes;
+        let (mut to_move, mut freed) = (0, 0);
         for (range, next) in self.ranges.iter().zip(self.ranges.iter().skip(1)) {
-            if next.first_lsn > lsn.saturating_add(1) {
+            if next.first_lsn > lsn {
                 break;
             }
-            extent.bytes += range.bytes;
-            extent.live_bytes += range.live_bytes;
+            to_move += range.moved_bytes();
+            // More than may be written until what lies before this range is gone.
+            if range.references > 0 && bytes + ahead + to_move > bound + freed {
+                return true;
+            }
+            freed += range.bytes.saturating_sub(range.moved_bytes());
         }
-        extent
+        false
     }
 
     pub fn live_bytes(&self) -> u64 {
@@ -219,11 +229,51 @@ mod tests {
         live.drop(at(1, 40), true);
         live.drop(at(2, 40), true);
         assert_eq!(live.oldest_lsn(), Some(3));
-        let extent = |bytes, live_bytes| Extent { bytes, live_bytes };
-        assert_eq!(live.until(3), extent(120, 0));
-        assert_eq!(live.until(4), extent(240, 80));
         live.kept(3, 240);
-        assert_eq!(live.until(4), extent(120, 80));
+        assert_eq!(live.counts(), [(2, 80), (2, 80)]);
+    }
+
+    /// Batches of 10,000 bytes, one a range, of which so much each is needed.
+    fn filled(needed: &[u32]) -> Live {
+        let mut live = Live::new(10_000);
+        for (lsn, &length) in (1..).zip(needed) {
+            live.begin(lsn);
+            live.journaled(10_000);
+            if length > 0 {
+                live.take(at(lsn, length), true);
+            }
+        }
+        live.begin(needed.len() as u64 + 1);
+        live
+    }
+
+    #[test]
+    fn moves_are_due_when_they_can_keep_pace_with_what_others_write_and_not_sooner() {
+        let all = u64::MAX;
+        let mostly = [9_900; 20];
+        assert!(!filled(&mostly).is_due(all), "little is dead");
+        let dead = |count| [&mostly[..], &[0; 9][..count]].concat();
+        assert!(!filled(&dead(1)).is_due(all));
+        // Bytes as many as those that are needed may come until the bound: moving those takes as long.
+        assert!(filled(&dead(2)).is_due(all));
+        assert!(
+            !filled(&[1, 0]).is_due(all),
+            "a little is moved quickly, so it can wait"
+        );
+        assert!(filled(&[1, 0, 0]).is_due(all));
+        assert!(!filled(&[1, 0, 0]).is_due(1), "it can't go yet");
+        assert!(!filled(&[0; 5]).is_due(all), "there is nothing to move");
+    }
+
+    #[test]
+    fn small_blobs_are_not_moved_again_and_again_for_what_moving_them_costs() {
+        let mut live = Live::new(10_000);
+        for lsn in 1..=100 {
+            live.begin(lsn);
+            (0..250).for_each(|_| live.take(at(lsn, 10), true));
+            live.journaled(250 * 42);
+        }
+        assert!(!live.is_due(u64::MAX));
     }
 
     #[test]
@@ -242,6 +292,7 @@ mod tests {
                 .take(live.restored)
                 .all(|range| range.bytes == 12)
         );
-        assert_eq!(live.until(u64::MAX).bytes, 2048 * 3);
+        let bytes: u64 = live.ranges.iter().map(|range| range.bytes).sum();
+        assert_eq!(bytes, 2048 * 3 + 50);
     }
 }

@@ -10,15 +10,15 @@ use crate::reply::Survivor;
 use crate::state::State;
 
 /// Survivors that one pass finds.
-const FOUND_MAX: usize = 1 << 16;
+const FOUND_MAX: usize = 1 << 17;
 
 /// Slots, or results, looked at in one step: well below a millisecond.
 const LOOKED_AT_MAX: u32 = 1 << 13;
 
 /// Survivors of one page, the batches they lie in, which are read whole, and their bytes.
-pub(crate) const PAGE_MAX: usize = 256;
+const PAGE_MAX: usize = 1024;
 const PAGE_BATCHES_MAX: usize = 16;
-const PAGE_BYTES_MAX: u64 = 1 << 19;
+const PAGE_BYTES_MAX: u64 = 1 << 20;
 
 /// See the module.
 pub(crate) struct Survey {
@@ -92,8 +92,18 @@ impl Survey {
         if self.found.len() > FOUND_MAX {
             let ((lsn, _), _) = self.found.pop_last().expect("it was just filled");
             self.before_lsn = lsn;
-            self.found.retain(|&(other, _), _| other < lsn);
+            self.found.split_off(&(lsn, 0));
         }
+    }
+
+    /// All it looked for was found, and handed out.
+    pub fn is_over(&self) -> bool {
+        self.looked && self.found.is_empty()
+    }
+
+    /// What lies before this batch is not all looked for: another one finds more.
+    pub fn is_of_before(&self, lsn: u64) -> bool {
+        self.before_lsn < lsn
     }
 
     /// The next ones, in order; none: that was all.
@@ -193,5 +203,34 @@ impl State {
     pub fn hold_errors(&mut self, slot: u32) {
         let errors = self.errors(slot);
         errors.into_iter().for_each(|at| self.live.take(at, true));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_ones_are_kept_in_whichever_order_they_are_seen() {
+        let count = 2 * FOUND_MAX as u64;
+        let all = |lsns: &mut dyn Iterator<Item = u64>| {
+            let mut survey = Survey::new(u64::MAX);
+            for lsn in lsns {
+                let message = MessageId {
+                    number: lsn,
+                    slot: 0,
+                };
+                let at = Location {
+                    lsn,
+                    offset: 60,
+                    length: 9,
+                };
+                survey.see(Part::Envelope, message, at);
+            }
+            survey.found.keys().map(|&(lsn, _)| lsn).collect::<Vec<_>>()
+        };
+        let first: Vec<u64> = (1..=FOUND_MAX as u64).collect();
+        assert_eq!(all(&mut (1..=count)), first);
+        assert_eq!(all(&mut (1..=count).rev()), first);
     }
 }

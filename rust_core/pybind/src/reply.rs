@@ -146,13 +146,11 @@ impl Reply {
         Ok(Command::bare(step_sweep(sweep, choice)))
     }
 
-    /// After a `trim_journal`: the first batch that is needed for its blobs, the bytes of all that are needed, and
-    /// whether to ask again.
+    /// After a `trim_journal`: the first batch that is needed for its blobs, and whether to ask again.
     #[getter]
-    fn trimming(&self) -> Option<(u64, u64, bool)> {
+    fn trimming(&self) -> Option<(u64, bool)> {
         let trimming = self.answer.trimming()?;
-        let again = trimming.more || !trimming.found.is_empty();
-        Some((trimming.oldest_live_lsn, trimming.live_bytes, again))
+        Some((trimming.oldest_live_lsn, trimming.more))
     }
 
     /// The command that writes again what is in the journal's way; None when this names nothing. Raises as `render`.

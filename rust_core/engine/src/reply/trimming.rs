@@ -18,10 +18,8 @@ pub struct Survivor {
 pub struct Trimming {
     /// No blob before this batch is needed.
     pub oldest_live_lsn: u64,
-    /// Blobs that are needed, in all.
-    pub live_bytes: u64,
-    /// It is still looking: ask again.
+    /// There may be more to move: ask again.
     pub more: bool,
-    /// To be moved, in order of where they lie; ask again when they were.
+    /// To be moved, in order of where they lie.
     pub found: Vec<Survivor>,
 }

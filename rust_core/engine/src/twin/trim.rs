@@ -85,17 +85,22 @@ fn assert_needed(twin: &Twin, oldest_lsn: u64) {
 mod tests {
     use super::*;
     use crate::command::Ack;
+    use crate::ids::LeaseId;
     use crate::twin::{SECOND, message};
 
     /// One in `every` stays; the rest is acked at once.
-    fn traffic(twin: &mut Twin, rounds: u64, every: u64) {
+    fn traffic(twin: &mut Twin, rounds: u64, every: u64) -> Vec<LeaseId> {
+        let mut stay = Vec::new();
         for round in 0..rounds {
             twin.enqueue("q", message());
             let held = twin.receive("q", 1)[0].lease;
             if round % every > 0 {
                 twin.ask(Command::Ack(Ack { lease: held }));
+            } else {
+                stay.push(held);
             }
         }
+        stay
     }
 
     fn queue() -> Twin {
@@ -108,13 +113,24 @@ mod tests {
         twin
     }
 
+    /// Asks until something is found.
+    fn page(twin: &mut Twin, horizon_lsn: u64) -> Trimming {
+        loop {
+            let trimming = ask(twin, horizon_lsn, &mut Twin::step);
+            if !trimming.found.is_empty() {
+                return trimming;
+            }
+            assert!(trimming.more);
+        }
+    }
+
     #[test]
     fn the_journal_stays_within_what_is_needed_however_long_it_goes_on() {
         let mut twin = queue();
         for _ in 0..20 {
             traffic(&mut twin, 60, 20);
             trim(&mut twin, 1, &mut Twin::step);
-            let live = ask(&mut twin, 0, &mut Twin::step).live_bytes;
+            let live = twin.live.live_bytes();
             assert!(
                 twin.journal.bytes() <= 2 * live + 1600,
                 "{} of {live}",
@@ -129,10 +145,7 @@ mod tests {
         let mut twin = queue();
         traffic(&mut twin, 40, 10);
         let horizon_lsn = twin.live.lsn();
-        let mut trimming = ask(&mut twin, horizon_lsn, &mut Twin::step);
-        while trimming.more {
-            trimming = ask(&mut twin, horizon_lsn, &mut Twin::step);
-        }
+        let trimming = page(&mut twin, horizon_lsn);
         let moves: Vec<Move> = trimming.found.into_iter().map(moved).collect();
         assert!(moves.len() > 1);
         let again = moves.clone();
@@ -140,5 +153,23 @@ mod tests {
         assert_eq!(twin.ask(Command::Move { moves }), Reply::Moved { count });
         let moves = again;
         assert_eq!(twin.ask(Command::Move { moves }), Reply::Moved { count: 0 });
+    }
+
+    #[test]
+    fn a_page_names_nothing_that_went_since_it_was_found() {
+        let mut twin = queue();
+        let stay = traffic(&mut twin, 40, 10);
+        let horizon_lsn = twin.live.lsn();
+        assert!(
+            ask(&mut twin, horizon_lsn, &mut Twin::step).more,
+            "it looks"
+        );
+        for &lease in &stay[..2] {
+            twin.ask(Command::Ack(Ack { lease }));
+        }
+        let trimming = page(&mut twin, horizon_lsn);
+        let found: Vec<_> = trimming.found.iter().map(|one| one.message).collect();
+        assert_eq!(found, [stay[2].message, stay[3].message]);
+        assert!(trimming.more);
     }
 }

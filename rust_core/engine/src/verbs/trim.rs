@@ -13,34 +13,26 @@ use crate::survey::Survey;
 pub(super) fn run(batch: &mut Batch, trim: Trim) -> Reply {
     batch.change_volatile(|state| {
         state.live.kept(trim.first_lsn, trim.journal_bytes);
-        let survey = state
-            .survey
-            .take()
-            .or_else(|| begin(state, trim.horizon_lsn));
         let (mut found, mut more) = (Vec::new(), false);
-        if let Some(mut survey) = survey {
+        if state.live.is_due(trim.horizon_lsn) {
+            let survey = state.survey.take();
+            let mut survey = survey.unwrap_or_else(|| Survey::new(trim.horizon_lsn));
             more = survey.look(state);
             if !more {
                 found = survey.page();
+                more = !found.is_empty() || survey.is_of_before(trim.horizon_lsn);
             }
-            if more || !found.is_empty() {
+            if !survey.is_over() {
                 state.survey = Some(survey);
             }
+            found.retain(|&survivor| lies_there(state, survivor));
         }
         Reply::Trimming(Trimming {
             oldest_live_lsn: state.oldest_live_lsn(),
-            live_bytes: state.live.live_bytes(),
             more,
             found,
         })
     })
-}
-
-/// Everything up to the horizon is looked for when it is worth moving.
-fn begin(state: &State, horizon_lsn: u64) -> Option<Survey> {
-    let extent = state.live.until(horizon_lsn);
-    let worth = extent.is_worth_moving(state.live.range_bytes());
-    worth.then(|| Survey::new(horizon_lsn))
 }
 
 pub(super) fn move_all(batch: &mut Batch, moves: Vec<Move>) -> Reply {
