@@ -25,6 +25,7 @@ class CountingJournal(MemoryJournal):
         super().__init__()
         self.fetches: list[int] = []
         self.runs: list[tuple[int, int]] = []
+        self.run_bytes: list[int] = []
         self.failure: Exception | None = None
         self.damaged = 0
 
@@ -34,10 +35,12 @@ class CountingJournal(MemoryJournal):
 
     async def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
         self.runs.append((first_sequence, last_sequence))
+        self.run_bytes.append(0)
         for sequence in range(first_sequence, last_sequence + 1):
             batch = await super().fetch(sequence)
             if self.failure is not None and sequence % 3 == 0:
                 raise self.failure
+            self.run_bytes[-1] += len(batch)
             yield sequence, batch[:-1] + b"?" if sequence == self.damaged else batch
 
 
@@ -114,6 +117,26 @@ async def test_what_may_not_be_durable_yet_is_not_read(backlog: Backlog) -> None
     end = backlog.engine.lsn
     assert await all_of(backlog) == list(range(MESSAGES))
     assert max(last for _, last in backlog.journal.runs) == end - 4
+
+
+async def test_nothing_is_read_ahead_before_it_is_known_how_large_batches_are(backlog: Backlog) -> None:
+    await backlog.received(9)  # one answer that needs many: nothing of them was read yet
+    assert backlog.journal.runs == []
+    assert len(backlog.journal.fetches) == 9
+    await backlog.received(1)
+    assert backlog.journal.runs
+
+
+async def test_a_run_ends_early_where_batches_are_larger_than_those_before() -> None:
+    backlog = Backlog()
+    large = "x" * (MEMORY_BYTES // 32)
+    for number in range(40):
+        backlog.enqueue("mail", [number, large])
+    await backlog.open()
+    assert len(await all_of(backlog)) == MESSAGES + 40
+    at_once = MEMORY_BYTES // 8
+    most = max(backlog.journal.run_bytes)
+    assert at_once < most < at_once + 2 * len(large), "a run came to the large ones, and went on to one of them"
 
 
 async def test_without_memory_for_it_nothing_is_read_ahead(backlog: Backlog) -> None:

@@ -38,7 +38,7 @@ class ReadAhead:
         self._runs: set[asyncio.Task[None]] = set()
         self._last = -SKIPPED_MAX  # that was wanted and had to be read
         self._mark = self._end = 0  # when a batch from the one to the other is wanted, the next run begins
-        self._batch_bytes = 1
+        self._batch_bytes = 0  # of the batch that was read last; nothing is read ahead before one was
 
     def wanted(self, lsn: int, durable_lsn: int) -> asyncio.Future[bytes | None] | None:
         """For each batch that an answer needs: what brings it, if a run does; that gives None when it failed.
@@ -60,7 +60,7 @@ class ReadAhead:
         self._batch_bytes = len(batch)
 
     def _begin(self, first: int, durable_lsn: int) -> None:
-        count = min(BATCHES_MAX, self._bytes_max // self._batch_bytes)
+        count = min(BATCHES_MAX, self._bytes_max // self._batch_bytes) if self._batch_bytes else 0
         end = min(first + count, durable_lsn + 1)
         taken = (lsn for lsn in range(first, end) if lsn in self._held or lsn in self._coming)
         end = next(taken, end)
@@ -75,12 +75,16 @@ class ReadAhead:
         run.add_done_callback(self._runs.discard)
 
     async def _run(self, first: int, last: int) -> None:
+        left = self._bytes_max
         try:
             async for lsn, batch in self._journal.read(first, last):
                 verify_batch(batch)
                 self._arrived(lsn, batch)
                 self._batch_bytes = len(batch)
                 self._coming.pop(lsn).set_result(batch)
+                left -= len(batch)
+                if left <= 0:
+                    break  # they are larger here than before
         except (JournalError, BatchError) as error:
             logger.debug("batches %d to %d could not be read ahead: %s", first, last, error)
         finally:
