@@ -12,6 +12,8 @@ from hanzo_queues._core import BatchError, batch_link
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt
 from hanzo_queues.server.untrusted import untrusted_batch
 
+VOID_MAX = 8  # batches of deposed owners before a fence: two have four in flight each (docs/adr/0005)
+
 
 async def assert_chained(journal: Journal, seen: Callable[[int, bytes], None] = lambda lsn, batch: None) -> None:
     """Reads every batch there is; `seen` is given each. Raises JournalCorrupt with the first that can't be trusted."""
@@ -46,8 +48,8 @@ class Links:
         self._passed_over = self._count > 1 and epoch < self._epoch + self._passed_over
         if self._passed_over:
             return
-        # The first one may be a deposed owner's itself: then its successor is of a later epoch.
-        is_free = self._count == 1 or (self._count == 2 and epoch > self._epoch)
+        # The first ones may be deposed owners' themselves: then their successor is of a later epoch.
+        is_free = self._count == 1 or (self._count <= 1 + VOID_MAX and epoch > self._epoch)
         if previous != self._hash and not is_free:
             raise _broken(f"batch {sequence} does not follow the batch before it")
         self._epoch, self._hash = epoch, own
