@@ -62,6 +62,9 @@ class Disk:
         with self._ballast.open("ab") as file:
             os.posix_fallocate(file.fileno(), 0, self._ballast.stat().st_size + self.free_bytes - leave_bytes)
 
+    def shrink(self, by_bytes: int) -> None:
+        os.truncate(self._ballast, self._ballast.stat().st_size - by_bytes)
+
     def clear(self) -> None:
         self._ballast.unlink()
 
@@ -145,6 +148,16 @@ async def test_a_full_disk_refuses_cleanly_and_takes_again_what_becomes_free(dis
         assert await append_again(journal) == count + 1
         assert nats.process_id == process, "no restart was needed"
         await assert_whole(journal, count + 1)
+
+
+async def test_what_others_free_is_the_store_s_also_when_it_is_less_than_what_is_kept_for_consumers(disk: Disk) -> None:
+    disk.fill(leave_bytes=10_000_000)
+    async with embedded(disk) as (nats, journal):
+        process = nats.process_id
+        count, _ = await append_until_refused(journal)
+        disk.shrink(reserve_bytes(disk.path) // 8)
+        assert await append_again(journal) == count + 1
+        assert nats.process_id == process
 
 
 async def test_a_store_of_most_of_the_disk_goes_on_after_a_restart(disk: Disk) -> None:

@@ -31,6 +31,7 @@ START_POLL_S_MAX = 0.25
 START_ATTEMPTS_MAX = 3  # each on another port, when somebody took it in between
 SILENT_PROBES_MAX = 2
 RESTART_DELAYS_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
+LIMIT_STEPS = 16  # in the reserve: its limit lags behind the disk by less than what is kept for consumers (disk_room)
 TOKEN_FILE = "nats-token"
 
 
@@ -206,7 +207,7 @@ class EmbeddedNats:
         while True:
             await asyncio.sleep(self._disk_every_s)
             try:
-                step = reserve_bytes(process.store_path) // 4
+                step = reserve_bytes(process.store_path) // LIMIT_STEPS
                 room = await asyncio.to_thread(store_bytes_max, process.store_path)
                 if room >= self._store_bytes_max + step and self._answering.is_set():
                     await self._configure(process)
