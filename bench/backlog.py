@@ -98,10 +98,7 @@ def main() -> None:
         parser.error(f"{chosen.messages} messages take more than the {free // 10**9} GB that are free")
     each = CONNECTIONS * BATCH
     figures = asyncio.run(measure(chosen.messages // each * each, chosen.short // each * each, chosen.rounds))
-    for figure in figures:
-        print(figure.row())
-    if chosen.write:
-        Measured(figures).write("backlog", 0, time.monotonic() - started)
+    Measured(figures).tell("backlog", started, write=chosen.write)
 
 
 if __name__ == "__main__":

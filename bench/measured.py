@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,13 @@ class Measured:
     figures: list[Figure]
     contestants: list[dict[str, Any]] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+
+    def tell(self, name: str, started: float, *, write: bool) -> None:
+        """Prints the figures of a run without a seed that began at `started` (monotonic); writes its file, or not."""
+        for figure in self.figures:
+            print(figure.row())
+        if write:
+            self.write(name, 0, time.monotonic() - started)
 
     def write(self, name: str, seed: int, seconds: float) -> None:
         """Writes the file of this run."""

@@ -167,10 +167,7 @@ def main() -> None:
     each = CONNECTIONS * FILL
     passed = chosen.passed // (CONNECTIONS * BATCH) * CONNECTIONS * BATCH
     figures = asyncio.run(measure(chosen.messages // each * each, chosen.singles, passed, chosen.payload_bytes))
-    for figure in figures:
-        print(figure.row())
-    if chosen.write:
-        Measured(figures).write("recovery", 0, time.monotonic() - started)
+    Measured(figures).tell("recovery", started, write=chosen.write)
 
 
 if __name__ == "__main__":

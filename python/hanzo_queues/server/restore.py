@@ -93,8 +93,12 @@ async def restored_from(
         await _assert_of(manifest, journal, last)
         return await _loaded(new_engine(), manifest, store), manifest
     except CheckpointError as error:
-        kind = CheckpointUnknown if error.reason == "version" else JournalCorrupt
-        raise kind(f"a checkpoint can't be trusted: {error}") from error
+        raise _untrusted("a checkpoint", error) from error
+
+
+def _untrusted(what: str, error: CheckpointError) -> JournalCorrupt:
+    kind = CheckpointUnknown if error.reason == "version" else JournalCorrupt
+    return kind(f"{what} can't be trusted: {error}")
 
 
 def _assert_reached(manifest: Manifest, first: int) -> None:
@@ -134,8 +138,7 @@ async def _loaded(engine: Engine, manifest: Manifest, store: CheckpointStore) ->
         try:
             restoration.add(data)
         except CheckpointError as error:
-            kind = CheckpointUnknown if error.reason == "version" else JournalCorrupt
-            raise kind(f"its block at {block.extent[0]} can't be trusted: {error}") from error
+            raise _untrusted(f"its block at {block.extent[0]}", error) from error
         count += 1
         if time.monotonic() - reported > PROGRESS_EVERY_S:
             reported = time.monotonic()
