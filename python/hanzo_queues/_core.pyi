@@ -10,7 +10,8 @@ from typing import Final, Self, final
 __all__ = [
     "BatchError", "BlockEntry", "CheckpointError", "Command", "Description", "Engine", "EngineBug", "Excerpt",
     "Invalid", "Manifest", "Parser", "Reply", "Restoration", "Step", "__version__", "batch_link", "batch_now_ms",
-    "describe_batch", "partition_of_message", "step_batch_bytes_min", "step_sweep", "trim_journal", "verify_batch",
+    "describe_batch", "drop_lost", "partition_of_message", "step_batch_bytes_min", "step_sweep", "trim_journal",
+    "verify_batch",
 ]  # fmt: skip
 
 __version__: Final[str]
@@ -223,17 +224,14 @@ class Reply:
         """After a step of a sweep: milliseconds until the next one; None when the sweep is over."""
 
     def next_step(self, sweep: int, batches: Mapping[int, bytes | Excerpt]) -> Command:
-        """The next step of `sweep` after this one. `batches` holds at least `lsns`: what of them matches is chosen.
-        Raises as `render`."""
+        """The next step of `sweep`: what matches of `batches`, at least `lsns`, is chosen. Raises as `render`."""
 
     @property
     def trimming(self) -> tuple[int, bool] | None:
-        """After a `trim_journal`: the LSN of the first batch that is needed for its blobs, and whether to ask again: it
-        is still looking, or there may be more to move than it names. None for every other reply."""
+        """After a `trim_journal`: the LSN of the first batch that is needed for its blobs, and whether to ask again."""
 
     def moves(self, batches: Mapping[int, bytes | Excerpt]) -> Command | None:
-        """The command that writes again, at the journal's end, what is needed and in the way; None when this reply
-        names nothing. What is gone by then is passed over. Raises as `render`."""
+        """What writes again, at the journal's end, what is in the way; None when this names nothing. As `render`."""
 
     def release(self) -> Command | None:
         """For a receive that leased messages: the command that gives them back, no attempt counted."""
@@ -391,9 +389,12 @@ def batch_now_ms(batch: bytes) -> int:
     """The instant a batch was decided at. Raises BatchError."""
 
 def trim_journal(first_lsn: int, journal_bytes: int, horizon_lsn: int) -> Command:
-    """Asks what of the journal may go, which begins with `first_lsn` and takes `journal_bytes`. Batches before
-    `horizon_lsn` are not needed for their records, as a checkpoint holds what came of them; 0: all are needed. Changes
-    nothing."""
+    """Asks what of the journal may go, which begins with `first_lsn` and takes `journal_bytes`; changes nothing. Before
+    `horizon_lsn` no records are needed, as a checkpoint holds what came of them; 0: all are."""
+
+def drop_lost(before_lsn: int, from_slot: int) -> Command:
+    """Takes away a part of what refers to lost batches, those before `before_lsn`: messages, results, texts of errors.
+    The reply's JSON has `messages` (ids), counts of `errors` and `results`, and `nextSlot` as long as there is more."""
 
 def step_sweep(sweep: int) -> Command:
     """The next step of a sweep: bounded, safe to repeat, and safe to ask of one that is over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 
 from examples.local_server import LocalServer
 from hanzo_queues import Queues
+from hanzo_queues.server.settings import Settings
+from hanzo_queues.server.storage import open_storage
 
 PAYLOAD = "x" * 2000
 COUNT = 400
@@ -182,3 +185,30 @@ def test_an_older_backup_of_both_is_refused_until_its_loss_is_accepted(server: L
     assert journal(server, "repair", "--accept-loss").returncode == 0
     server.start()
     assert take(server, COUNT) == list(range(COUNT))
+
+
+async def _purge(directory: Path, before: int) -> None:
+    async with open_storage(Settings(data_dir=directory)) as storage:
+        await storage.journal.open()
+        await storage.journal.purge(before)
+        await storage.journal.close()
+
+
+def test_a_journal_that_lost_its_beginning_is_refused_until_its_loss_is_accepted(server: LocalServer) -> None:
+    with Queues(server.api_key, url=server.url) as queues:
+        held = queues.receive("mails", max_messages=1)
+        ids = [message.id for message in held]
+    server.stop()
+    lost = COUNT // 2
+    asyncio.run(_purge(server.directory / "data", lost + 3))  # behind its foundation and the queue, a batch each
+    assert "its beginning is lost" in refused(server)
+    assert "--accept-loss" in journal(server, "repair").stderr
+    repaired = journal(server, "repair", "--accept-loss")
+    assert repaired.returncode == 0, repaired.stderr
+    assert f"{lost} messages whose payloads lay before it are gone" in repaired.stdout
+    (told,) = (server.directory / "data").rglob("lost-messages")
+    assert set(ids) < set(told.read_text().split())
+    assert len(told.read_text().split()) == lost
+    assert journal(server, "verify").returncode == 0
+    server.start()
+    assert take(server, COUNT - lost) == list(range(lost, COUNT))

@@ -58,9 +58,9 @@ def _add_journal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     dump.add_argument("--records", action="store_true", help="print what each batch holds, in words")
     dump.add_argument("--checkpoints", action="store_true", help="print the checkpoints instead of batches")
     dump.set_defaults(run=_dump)
-    repair = looks.add_parser("repair", help="replace damaged checkpoints; never changes the journal itself")
+    repair = looks.add_parser("repair", help="replace damaged checkpoints; never changes a batch of the journal")
     repair.add_argument(
-        "--accept-loss", action="store_true", help="go on with a journal that lost its end, or another one, as it is"
+        "--accept-loss", action="store_true", help="go on with a journal that lost its end or beginning, or another one"
     )
     repair.set_defaults(run=_repair)
     for look in (verify, dump, repair):

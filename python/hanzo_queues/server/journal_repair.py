@@ -2,14 +2,14 @@
 
     recovers, as a start does -> damaged checkpoints are replaced by a new one
     checkpoints contradict the journal -> with --accept-loss: they are saved, taken away, and made anew of the journal
+    the journal's beginning is lost    -> with --accept-loss: what refers to it goes, by batches behind the others
 
-The journal itself is never changed: a damaged batch can't be made up, and what follows it can't be trusted without it.
+Of the journal no batch is ever changed: a damaged one can't be made up, and what follows can't be trusted without it.
 Whatever is taken away was written to a file before.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,17 +18,20 @@ from hanzo_queues.server.checkpointer import Checkpointer
 from hanzo_queues.server.journal.base import JournalCorrupt
 from hanzo_queues.server.journal_chain import assert_chained
 from hanzo_queues.server.journal_commands import Look, open_both, verified_checkpoints
+from hanzo_queues.server.lost_beginning import drop_what_was_lost, kept_path
 from hanzo_queues.server.recovery import Recovered, recover
 from hanzo_queues.server.restore import CheckpointContradicted
 from hanzo_queues.server.storage import MARK_FILE, OWN_PARTITION, Storage
 
 
 def repair(accept_loss: bool) -> Look:
-    """The command. `accept_loss`: what checkpoints and marks say of batches that are not there any more is given up."""
+    """The command. `accept_loss`: what checkpoints, marks and messages say of batches that are not there any more is
+    given up."""
 
     async def repair_journal(storage: Storage) -> None:
         if accept_loss:
             await _forget_what_was_lost(storage)
+            await drop_what_was_lost(storage)
         await open_both(storage)
         try:
             recovered = await recover(
@@ -71,7 +74,7 @@ async def _take_anew(storage: Storage, recovered: Recovered) -> None:
 
 async def _forget_what_was_lost(storage: Storage) -> None:
     mark = storage.directory.path / MARK_FILE
-    kept_at = storage.directory.path / f"repair-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    kept_at = kept_path(storage)
     if mark.exists():
         kept_at.mkdir(exist_ok=True)
         mark.rename(kept_at / MARK_FILE)
@@ -81,7 +84,7 @@ async def _forget_what_was_lost(storage: Storage) -> None:
     journal, store = storage.journal, storage.checkpoints
     last, first = await journal.last_sequence(), await journal.first_sequence()
     try:
-        await recover(partial(Engine, OWN_PARTITION), journal, lambda lsn, batch: None, store)
+        await recover(partial(Engine, OWN_PARTITION), journal, lambda lsn, batch: None, store, lost_beginning=True)
     except CheckpointContradicted:
         if first > 1:
             raise JournalCorrupt(

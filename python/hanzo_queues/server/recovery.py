@@ -89,14 +89,18 @@ async def recover(
     journal: Journal,
     keep: Callable[[int, bytes], None],
     checkpoints: CheckpointStore | None = None,
+    *,
+    lost_beginning: bool = False,
 ) -> Recovered:
-    """An engine at the journal's end; `keep` is given each batch replayed. Raises JournalError, JournalCorrupt."""
+    """An engine at the journal's end; `keep` is given each batch replayed. `lost_beginning`: it may refer to batches
+    that the journal has lost. Raises JournalError, JournalCorrupt."""
     while True:
         first, last = await journal.first_sequence(), await journal.last_sequence()
         try:
             recovered = await _begun(new_engine, journal, checkpoints, first, last)
             await replay(recovered.engine, journal, keep, last)
-            _assert_begins_early_enough(recovered.engine, first)
+            if not lost_beginning:
+                _assert_begins_early_enough(recovered.engine, first)
             return recovered
         except JournalCorrupt:
             if await journal.first_sequence() <= first:
@@ -110,7 +114,8 @@ def _assert_begins_early_enough(engine: Engine, first: int) -> None:
         raise JournalCorrupt(
             f"the journal begins with batch {first}, but messages that wait have their payloads in earlier ones, from "
             f"batch {engine.first_needed_lsn()} on: its beginning is lost. Nothing was changed. Restore the journal's "
-            "stream from a backup or another replica."
+            "stream from a backup or another replica; or, if what is lost is lost, go on without those messages: "
+            "`hanzo-queues journal repair --accept-loss`."
         )
 
 

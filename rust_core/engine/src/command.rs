@@ -8,7 +8,7 @@ mod trim;
 pub use config_patch::ConfigPatch;
 pub use lease::{Ack, Complete, Extend, FollowUp, GiveBack, Nack, Release};
 pub use peek::{PeekFilter, PeekState};
-pub use trim::{Move, Trim};
+pub use trim::{DropLost, Move, Trim};
 
 /// Messages ahead of one that an explanation counts; of more it says that there are more.
 pub(crate) const AHEAD_MAX: u32 = 1000;
@@ -310,6 +310,9 @@ pub enum Command {
         /// In order.
         moves: Vec<Move>,
     },
+    /// Take away what refers to batches that the journal lost, a part of it. Asked by whoever repairs it, one after the
+    /// other.
+    DropLost(DropLost),
     /// One step of a sweep. Asked by whoever drives it, one after the other.
     StepSweep {
         /// The sweep.
@@ -342,7 +345,7 @@ impl Command {
             }
             Command::Peek { limit, filter, .. } => filter.looked_at_max(*limit as usize),
             Command::ExplainMessage { .. } => AHEAD_MAX as usize,
-            Command::Trim(_) => 1024,
+            Command::Trim(_) | Command::DropLost(_) => 1024,
             Command::Move { moves } => moves.len(),
             Command::StepSweep { .. } => 4 * SWEEP_CHUNK_MAX,
             Command::StartSweep(_) | Command::GetSweep { .. } | Command::CancelSweep { .. } => 1,

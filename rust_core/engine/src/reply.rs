@@ -10,7 +10,7 @@ pub use acked::{AckRefusal, Acked};
 pub use explanation::{Explanation, KeptResult, Reason};
 pub use failures::Failures;
 pub use limited::{Limited, LimitedBy};
-pub use trimming::{Survivor, Trimming};
+pub use trimming::{Dropped, Survivor, Trimming};
 
 use crate::config::QueueConfig;
 use crate::ids::{LeaseId, Location, MessageId};
@@ -30,6 +30,8 @@ pub enum Reply {
     },
     /// What can go of the journal.
     Trimming(Trimming),
+    /// What was taken away because the journal lost it.
+    Dropped(Dropped),
     /// So many were written again; what was gone was passed over.
     Moved {
         /// Blobs.

@@ -76,6 +76,15 @@ impl Results {
         Some(count)
     }
 
+    /// How many came up to the last of those that are `lost`.
+    pub fn up_to_last(&self, lost: impl Fn(Location) -> bool) -> u32 {
+        let numbers = self.order.iter().map(|&(_, number)| number);
+        let found = numbers
+            .map(|number| self.done.get(number).expect("it is in order"))
+            .rposition(|done| lost(done.result));
+        found.map_or(0, |index| index as u32 + 1)
+    }
+
     /// Whether the group `default` left a result that is kept: no other group's takes its place.
     pub fn has_default_s(&self, id: MessageId, now_ms: u64) -> bool {
         let done = self.find(id, now_ms);

@@ -56,6 +56,12 @@ pub fn trim_journal(first_lsn: u64, journal_bytes: u64, horizon_lsn: u64) -> Com
     }))
 }
 
+/// What refers to batches that the journal lost goes, a part of it.
+#[pyfunction]
+pub fn drop_lost(before_lsn: u64, from_slot: u32) -> Command {
+    Command::bare(codec::json::request::drop_lost(before_lsn, from_slot))
+}
+
 #[pymethods]
 impl Command {
     /// Upper bound of the journal bytes this command can cause.

@@ -25,7 +25,7 @@ mod _core {
     #[pymodule_export]
     use super::checkpoint::{BlockEntry, Manifest, Restoration};
     #[pymodule_export]
-    use super::command::{Command, step_sweep, trim_journal};
+    use super::command::{Command, drop_lost, step_sweep, trim_journal};
     #[pymodule_export]
     use super::describe::{Description, batch_link, describe_batch};
     #[pymodule_export]

@@ -295,6 +295,7 @@ impl Answer {
             (Reply::Sweeps { sweeps, more }, _) => {
                 sweep::put_page(json, &self.context, sweeps, *more)
             }
+            (Reply::Dropped(dropped), _) => trimming::put_dropped(json, &self.context, dropped),
             // Nobody is told but who drives it.
             (Reply::SweepStepped(_) | Reply::Trimming(_) | Reply::Moved { .. }, _) => {
                 json.object(|_| {})

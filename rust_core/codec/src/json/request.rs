@@ -24,7 +24,7 @@ pub use group::seen;
 pub use read::Peek;
 pub use receive::Receive;
 pub use sweep::step_sweep;
-pub use trim::trim;
+pub use trim::{drop_lost, trim};
 
 use super::limits::Limits;
 use crate::blob::Blobs;

@@ -14,6 +14,17 @@ pub struct Trim {
     pub horizon_lsn: u64,
 }
 
+/// See [`Command::DropLost`](super::Command::DropLost).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DropLost {
+    /// Earlier batches are lost.
+    pub before_lsn: u64,
+    /// Where the step before this one stopped; 0: the first one.
+    pub from_slot: u32,
+    /// What an error says whose text is lost.
+    pub text: Blob,
+}
+
 /// See [`Command::Move`](super::Command::Move).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Move {

@@ -23,3 +23,16 @@ pub struct Trimming {
     /// To be moved, in order of where they lie.
     pub found: Vec<Survivor>,
 }
+
+/// What was taken away because the journal lost it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Messages, each copy that a group had of one.
+    pub messages: Vec<MessageId>,
+    /// Errors whose text is lost.
+    pub errors: u64,
+    /// Results of messages that are done.
+    pub results: u32,
+    /// Where to go on; None: that was all.
+    pub next_slot: Option<u32>,
+}

@@ -13,6 +13,7 @@ mod death;
 mod delete_group;
 mod delete_message;
 mod delete_queue;
+mod drop_lost;
 mod duplicate;
 mod enqueue;
 mod explain_message;
@@ -164,6 +165,7 @@ fn answer_about_queues(batch: &mut Batch, command: Command) -> Result<Reply, Rej
         )),
         Command::CancelSweep { sweep, kept_ms } => get_sweep::cancel(batch, sweep, kept_ms),
         Command::Trim(trim) => Ok(trim::run(batch, trim)),
+        Command::DropLost(drop) => Ok(drop_lost::run(batch, drop)),
         Command::Move { moves } => Ok(trim::move_all(batch, moves)),
         Command::StepSweep { sweep, choice } => {
             Ok(Reply::SweepStepped(step_sweep::run(batch, sweep, choice)))

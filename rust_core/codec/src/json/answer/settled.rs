@@ -21,6 +21,7 @@ pub fn put(json: &mut Json, context: &Context, reply: &Reply) {
         Reply::Rejected(refused) => rejection::put(json, refused),
         Reply::QueueCreated { .. }
         | Reply::Trimming(_)
+        | Reply::Dropped(_)
         | Reply::Moved { .. }
         | Reply::Queue(_)
         | Reply::QueueDeleted { .. }

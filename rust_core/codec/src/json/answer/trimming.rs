@@ -1,6 +1,9 @@
-//! What was found to be in the journal's way, with its bytes: the command that writes it again.
+//! What was found to be in the journal's way, with its bytes: the command that writes it again; and what was taken away
+//! because the journal lost it.
 
+use super::Context;
 use super::batches::Batches;
+use super::write::Json;
 use crate::batch::Fault;
 use crate::blob::Blobs;
 use crate::envelope;
@@ -8,7 +11,7 @@ use crate::json::request::{Ask, Request};
 use crate::record::bound;
 use engine::command::{Command, Move};
 use engine::ids::Part;
-use engine::reply::Trimming;
+use engine::reply::{Dropped, Trimming};
 
 /// Of an envelope, when it was accepted comes with it.
 pub fn moves(trimming: &Trimming, batches: &Batches<'_>) -> Result<Request, Fault> {
@@ -29,4 +32,20 @@ pub fn moves(trimming: &Trimming, batches: &Batches<'_>) -> Result<Request, Faul
         ask: Ask::Plain(Command::Move { moves }),
         blobs,
     })
+}
+
+/// For whoever repairs a journal.
+pub fn put_dropped(json: &mut Json, context: &Context, dropped: &Dropped) {
+    json.object(|json| {
+        json.name("messages");
+        json.array(|json| {
+            let ids = dropped.messages.iter();
+            ids.for_each(|&id| json.id_item(context.partition, id));
+        });
+        json.number("errors", dropped.errors);
+        json.number("results", u64::from(dropped.results));
+        if let Some(slot) = dropped.next_slot {
+            json.number("nextSlot", u64::from(slot));
+        }
+    });
 }

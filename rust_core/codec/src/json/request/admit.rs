@@ -165,6 +165,7 @@ fn plain(command: &Command, blobs_before: u32) -> Admitted {
                 one.blob.index += blobs_before;
             }
         }
+        Command::DropLost(drop) => drop.text.index += blobs_before,
         _ => {}
     }
     Admitted::Whole(command)
