@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hanzo_queues._core import Command, trim_journal
+import pytest
+
+from hanzo_queues._core import Command, step_batch_bytes_min, trim_journal
 from tests.unit.core_journal import CoreJournal
 
 STAYS = "stays" * 20
@@ -41,3 +43,17 @@ def test_what_is_moved_keeps_its_bytes_in_a_step_that_brings_others() -> None:
     stayed = [[number, STAYS] for number in range(3)]
     assert sorted(str(one["payload"]) for one in shown) == sorted(map(str, [*stayed, "fails", "beside", "beside"]))
     assert core.replayed().state_hash() == core.engine.state_hash()
+
+
+@pytest.mark.parametrize("payload_bytes", [10, 1000, 100_000])
+def test_what_is_moved_at_once_fits_into_the_smallest_batch_that_a_nats_server_takes(payload_bytes: int) -> None:
+    core = CoreJournal(segment_bytes=4000)
+    core.create("mails")
+    for _ in range(1100 if payload_bytes < 10_000 else 20):
+        core.enqueue("mails", "x" * payload_bytes, delay=9000)
+    core.enqueue("mails", "goes" * 2000)
+    (held,) = core.receive("mails", 1)
+    core.ask(core.parser.ack(held["id"], b'{"receipt": "%b"}' % held["receipt"].encode()))
+    command = moving(core)
+    assert command.batch_bytes_max + step_batch_bytes_min() < 1_000_000 - 1000
+    assert command.messages_max > 3

@@ -15,10 +15,11 @@ const FOUND_MAX: usize = 1 << 17;
 /// Slots, or results, looked at in one step: well below a millisecond.
 const LOOKED_AT_MAX: u32 = 1 << 13;
 
-/// Survivors of one page, the batches they lie in, which are read whole, and their bytes.
+/// Survivors of one page, the batches they lie in, which are read whole, and their bytes: with its records it must fit
+/// into a batch, for which a nats-server has a megabyte at the least.
 const PAGE_MAX: usize = 1024;
 const PAGE_BATCHES_MAX: usize = 16;
-const PAGE_BYTES_MAX: u64 = 1 << 20;
+const PAGE_BYTES_MAX: u64 = 1 << 19;
 
 /// See the module.
 pub(crate) struct Survey {
