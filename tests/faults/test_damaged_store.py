@@ -41,6 +41,7 @@ MESSAGES = 600
 KEPT_EVERY = 6
 FILL = "x" * 40_000
 PATIENCE_S = 60.0
+CONFIG = {"config": {"dedupWindow": 86_400}}  # longer than a run takes
 WHAT_TO_DO = ("estore ", "--accept-loss", "tart the newer")
 
 
@@ -67,7 +68,7 @@ async def _fill(kept: Kept) -> None:
             if kept.segment_bytes > 1 << 30:
                 partition.trimmer.stop()
             for name in ("waits", "passes") if part == 0 else ():
-                await _ask(partition, PARSER.create_queue(json.dumps({"name": name}).encode()))
+                await _ask(partition, PARSER.create_queue(json.dumps({"name": name, **CONFIG}).encode()))
             for number in range(MESSAGES // 2 * part, MESSAGES // 2 * (part + 1)):
                 await _enqueue(partition, "passes" if number % KEPT_EVERY else "waits", number)
                 if number % KEPT_EVERY:
