@@ -152,7 +152,7 @@ fn key(queue: QueueNumber, hash: u128) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::MessageId;
+    use crate::ids::{GROUP_DEFAULT, MessageId};
 
     const QUEUE: QueueNumber = QueueNumber(1);
 
@@ -174,6 +174,26 @@ mod tests {
         assert!(attempts.find(QUEUE, 8, 1000).is_empty());
         attempts.put(QUEUE, 8, 1000 + ATTEMPT_MS, &leases(1));
         assert_eq!((attempts.by_serial.len(), attempts.leases), (1, 1));
+    }
+
+    #[test]
+    fn each_lease_has_its_own_count_of_repetitions_and_the_oldest_messages_lose_theirs() {
+        let lease = |number, slot, delivery| LeaseId {
+            message: MessageId { number, slot },
+            group: GROUP_DEFAULT,
+            delivery,
+        };
+        let mut attempts = Attempts::new();
+        attempts.tell(lease(1, 1, 1));
+        attempts.tell(lease(1, 1, 1));
+        let others = [lease(2, 1, 1), lease(1, 2, 1), lease(1, 1, 2)];
+        assert_eq!(attempts.told(lease(1, 1, 1)), 2);
+        assert_eq!(others.map(|other| attempts.told(other)), [0; 3]);
+        (2..=TOLD_MAX as u64).for_each(|number| attempts.tell(lease(number, 0, 1)));
+        assert_eq!(attempts.told(lease(1, 1, 1)), 2);
+        attempts.tell(lease(u64::MAX, 0, 1));
+        assert_eq!(attempts.told(lease(1, 1, 1)), 0);
+        assert_eq!(attempts.told(lease(2, 0, 1)), 1);
     }
 
     #[test]

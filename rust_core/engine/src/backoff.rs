@@ -32,6 +32,7 @@ fn grown_ms(backoff: Backoff, attempts: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     const BACKOFF: Backoff = Backoff {
         initial_ms: 1000,
@@ -72,6 +73,20 @@ mod tests {
         assert!(delays.iter().all(|delay| (800..=1000).contains(delay)));
         assert!(delays.iter().min() < Some(&820) && delays.iter().max() > Some(&980));
         assert_eq!(delay_ms(backoff, 5, 1), delays[4]);
+    }
+
+    #[test]
+    fn messages_that_failed_together_do_not_come_back_together() {
+        let backoff = Backoff {
+            initial_ms: 600_000,
+            jitter_permille: 1000,
+            ..BACKOFF
+        };
+        for attempts in 1..=3 {
+            let delays = (1..=1000).map(|number| delay_ms(backoff, number, attempts));
+            assert!(delays.collect::<BTreeSet<_>>().len() > 990);
+        }
+        assert_ne!(delay_ms(backoff, 1, 1), delay_ms(backoff, 1, 2));
     }
 
     #[test]

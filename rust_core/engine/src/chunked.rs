@@ -83,4 +83,18 @@ mod tests {
         array.push(7);
         assert_eq!(array[0], 7);
     }
+
+    #[test]
+    fn a_length_that_swings_around_a_chunk_s_border_allocates_nothing() {
+        let mut array = Chunked::new();
+        (0..=CHUNK).for_each(|i| array.push(i));
+        let second: *const usize = &array[CHUNK];
+        for _ in 0..CHUNK {
+            array.pop();
+            array.push(7);
+            assert!(std::ptr::eq(second, &array.chunks[1][0]));
+            array.pop();
+        }
+        assert_eq!((array.len(), array.chunks.len()), (1, 2));
+    }
 }

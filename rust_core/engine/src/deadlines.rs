@@ -201,6 +201,22 @@ mod tests {
         assert_eq!(deadlines.first(), Some((5, 1)));
     }
 
+    #[test]
+    fn a_checkpoint_takes_what_was_there_when_it_began_and_keeps_no_more_than_it_awaits() {
+        let mut deadlines = Deadlines::new();
+        (0..4).for_each(|slot| deadlines.set(slot, 1, Some(10)));
+        deadlines.begin(3);
+        for deadline_ms in [Some(20), None] {
+            (0..4).for_each(|slot| deadlines.set(slot, 1, deadline_ms));
+        }
+        let then = |deadlines: &Deadlines| [0, 1, 2, 3].map(|slot| deadlines.then(slot));
+        assert_eq!(then(&deadlines), [Some(10), Some(10), Some(10), None]);
+        deadlines.taken(2);
+        deadlines.set(1, 1, Some(30));
+        deadlines.set(1, 1, Some(40));
+        assert_eq!(deadlines.kept, BTreeMap::from([(2, 10)]));
+    }
+
     proptest! {
         #[test]
         fn agrees_with_a_sorted_map(ops in prop::collection::vec((0_u32..40, prop::option::of(0_u64..50)), 1..300)) {
