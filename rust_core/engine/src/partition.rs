@@ -6,7 +6,7 @@ use crate::budget::Budget;
 use crate::checkpoint::{Block, Head, Kind};
 use crate::command::Command;
 use crate::config::Settings;
-use crate::ids::PartitionNumber;
+use crate::ids::{MessageId, PartitionNumber, QueueNumber};
 use crate::queue::Queue;
 use crate::record::Record;
 use crate::reply::Reply;
@@ -168,6 +168,14 @@ impl Partition {
     /// groups hold a copy.
     pub fn message_count(&self) -> u64 {
         self.state.messages.count() - self.state.copies.extra()
+    }
+
+    /// Every copy held, by its own slot, and the number of its group's queue: for who checks an engine and can't know
+    /// in which slot a copy lies. Looks at every slot.
+    pub fn copies(&self) -> impl Iterator<Item = (MessageId, QueueNumber)> {
+        let messages = &self.state.messages;
+        let ids = (0..messages.slots()).map(|slot| messages.id(slot));
+        ids.filter_map(|id| Some((id, messages.find(id)?.queue)))
     }
 
     /// Queues that can be named.

@@ -66,6 +66,9 @@ impl World {
             .collect();
         let own = questions.iter().filter(|question| question.own);
         own.for_each(|question| self.ledger.gives_back(&question.command, &owner.model));
+        if first.is_some() {
+            owner.model.learn_copies(owner.chain.partition.copies());
+        }
         let step = owner.chain.partition.step(now_ms, commands.clone());
         self.note(&(at, now_ms, &step.replies));
         let claims = owner.model.step(now_ms, &commands, &step);

@@ -28,7 +28,7 @@ use std::rc::Rc;
 use engine::Step;
 use engine::command::Command;
 use engine::config::Settings;
-use engine::ids::{LeaseId, Location, MessageId};
+use engine::ids::{LeaseId, Location, MessageId, QueueNumber};
 use engine::record::{FailureCause, Record};
 use engine::rejection::Rejection;
 use engine::reply::{Reply, State};
@@ -359,6 +359,19 @@ impl Model {
                 .any(|other| other.slot == Some(id.slot));
             assert!(!other, "two messages lie in slot {}", id.slot);
             self.messages[at].slot = Some(id.slot);
+        }
+    }
+
+    /// Before a sweep's step: it names copies by slots that no reply told of.
+    pub fn learn_copies(&mut self, copies: impl Iterator<Item = (MessageId, QueueNumber)>) {
+        for (id, shadow) in copies {
+            let mut groups = self.queues.iter().flat_map(|queue| &queue.groups);
+            let home = groups.find(|group| group.shadow == shadow.0);
+            // What a purge left behind is nobody's.
+            let at = home.and_then(|group| self.position(id.number, group.home));
+            if let Some(at) = at {
+                self.learn_slot(at, id);
+            }
         }
     }
 

@@ -255,11 +255,9 @@ impl Model {
         };
         let is_it = |message: &Message| {
             let same = message.number == id.number && self.is_business(sweep, message);
-            same && message.slot.is_none_or(|slot| slot == id.slot) && goes_there(message)
+            same && message.slot == Some(id.slot) && goes_there(message)
         };
-        let known = |message: &&Message| message.slot == Some(id.slot);
-        let mut all = self.messages.iter().filter(|message| is_it(message));
-        let message = all.clone().find(known).or(all.next());
+        let message = self.messages.iter().find(|message| is_it(message));
         let message = message.unwrap_or_else(|| panic!("{id:?} is no business of the sweep's"));
         let at = self
             .position(message.number, message.home)
