@@ -58,3 +58,33 @@ def test_a_batch_that_follows_another_one_is_found() -> None:
     for first in range(1, len(journal.batches)):
         with pytest.raises(JournalCorrupt, match="does not follow"):
             journal.linked(first)
+
+
+def owned_anew(core: CoreJournal) -> bytes:
+    """The fence of its next owner."""
+    return bytes_of(core.keep(core.engine.fence(core.now_ms, bytes(32))))
+
+
+def test_where_the_beginning_is_there_a_new_owner_follows_what_counts() -> None:
+    core, other = CoreJournal(), CoreJournal()
+    core.create("orders")
+    other.create("letters")
+    links = Links(3)
+    links.add(1, core.batches[1])
+    links.add(2, core.batches[2])
+    with pytest.raises(JournalCorrupt, match="batch 3 does not follow"):
+        links.add(3, owned_anew(other))
+
+
+def test_where_it_was_trimmed_so_does_whoever_comes_behind_one_that_did() -> None:
+    core, other = CoreJournal(), CoreJournal()
+    core.create("orders")
+    other.create("letters")
+    owned_anew(core)
+    owned_anew(other)
+    forged = owned_anew(other)
+    links = Links(4)
+    links.add(2, core.batches[2])
+    links.add(3, core.batches[3])
+    with pytest.raises(JournalCorrupt, match="batch 4 does not follow"):
+        links.add(4, forged)

@@ -35,6 +35,7 @@ class Links:
         self._epoch = 0
         self._hash = b""
         self._passed_over = False
+        self._is_known = False  # which of the first batches count
 
     def add(self, sequence: int, batch: bytes) -> None:
         """The next one."""
@@ -48,9 +49,13 @@ class Links:
         self._passed_over = self._count > 1 and epoch < self._epoch + self._passed_over
         if self._passed_over:
             return
-        # The first ones may be deposed owners' themselves: then their successor is of a later epoch.
-        is_free = self._count == 1 or (self._count <= 1 + VOID_MAX and epoch > self._epoch)
-        if previous != self._hash and not is_free:
+        # The first ones of what was trimmed may be deposed owners' themselves: then their successor is of a later epoch.
+        rises = self._count > 1 and epoch > self._epoch
+        if self._count == 1:
+            self._is_known = sequence == 1
+        elif previous == self._hash:
+            self._is_known = self._is_known or rises  # nobody begins behind a deposed owner's
+        elif self._is_known or not rises or self._count > 1 + VOID_MAX:
             raise _broken(f"batch {sequence} does not follow the batch before it")
         self._epoch, self._hash = epoch, own
 
