@@ -61,8 +61,10 @@ def tally(sweep: dict[str, Any]) -> tuple[int, int, int, int]:
 
 async def test_dead_letters_begin_anew_in_the_queue_they_died_in(server: Served, queue: str) -> None:
     ids = [await die(server, queue, payload={"n": n}, metadata={"tenant": "a"}, priority=7) for n in range(250)]
-    sweep = await redriven(server, f"{queue}-dead")
-    assert tally(sweep) == (250, 250, 0, 0)
+    begins = await begun(server, f"{queue}-dead", "redrive", {})
+    assert begins["total"] == 250
+    sweep = await ended(server, begins)
+    assert (tally(sweep), sweep["total"]) == ((250, 250, 0, 0), 250)
     assert (sweep["state"], sweep["action"], sweep["queue"]) == ("done", "redrive", f"{queue}-dead")
     came: list[dict[str, Any]] = []
     while batch := await server.received(queue, "?maxMessages=100"):

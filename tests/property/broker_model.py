@@ -85,6 +85,7 @@ class Broker(Management):
         known = self._new(
             queue, entry["payload"], {name: value for name, value in entry.items() if name in SHOWN}, self.now_ms,
             priority=entry.get("priority", 1), key=entry.get("orderingKey"), max_retries=entry.get("maxRetries"),
+            backoff=entry.get("backoff"),
             expires_at_ms=None if ttl is None else self.now_ms + ms(ttl), lane=entry.get("fairnessKey"),
         )  # fmt: skip
         if self._remembers(queue, entry):

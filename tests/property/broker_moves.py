@@ -98,7 +98,7 @@ class Moves:
 
     def _backoff_ms(self, message: Message) -> int:
         """Of a message whose failure was counted. Jitter is not modelled: compare queues without."""
-        backoff = message.queue.config["backoff"]
+        backoff = message.backoff or message.queue.config["backoff"]
         assert backoff["jitter"] == 0
         return ms(min(backoff["max"], backoff["initial"] * backoff["multiplier"] ** (message.attempts - 1)))
 

@@ -111,6 +111,7 @@ class Message:
     lane: str | None = None
     expires_at_ms: int | None = None
     max_retries: int | None = None
+    backoff: dict[str, float] | None = None
     state: str = ""
     at_ms: int = 0
     deliveries: int = 0

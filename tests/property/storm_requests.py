@@ -91,7 +91,7 @@ class Requests:
         return {"payload": self.one(PAYLOADS)} | self.fields(
             priority=self.whole, delay=self.seconds, dedupId=KEYS, orderingKey=KEYS, fairnessKey=KEYS,
             metadata=({}, {"tenant": "a"}, {"tenant": "b", "x": [None]}), ttl=self.seconds, maxRetries=(0, 1, 1000),
-            dedupUntil=("window", "done"),
+            dedupUntil=("window", "done"), backoff=({"initial": 0, "max": 0}, {"initial": 1, "jitter": 1}),
         )  # fmt: skip
 
     def config(self) -> dict[str, Any]:

@@ -79,6 +79,7 @@ fields = optional(
     metadata=({}, {"tenant": "\u00fc", "n": [1, {}]}),
     ttl=(0.001, 2, 315_360_000),
     maxRetries=(0, 2),
+    backoff=BACKOFFS,
 )
 messages = st.tuples(fields, st.sampled_from(PAYLOADS)).map(lambda drawn: {"payload": drawn[1], **drawn[0]})
 results = st.none() | st.sampled_from(PAYLOADS)

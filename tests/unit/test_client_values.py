@@ -145,6 +145,8 @@ def test_what_json_cannot_hold_is_refused_with_a_way_out(payload: Any, says: str
 def test_a_message_of_a_batch_is_checked_by_name() -> None:
     with pytest.raises(ValueError, match="no field 'dedupId'"):
         encode_message({"payload": 1, "dedupId": "x"})
+    with pytest.raises(ValueError, match="backoff has no key 'inital': did you mean 'initial'"):
+        encode_message({"payload": 1, "backoff": {"inital": 1}})
     with pytest.raises(ValueError, match="needs a payload"):
         encode_message({"priority": 1})
 

@@ -52,6 +52,9 @@ def faults(parse: Callable[[], object]) -> dict[str, str]:
         ('{"payload":1,"ttl":0}', "/ttl", "0.001 to 315360000"),
         ('{"payload":1,"ttl":0.0001}', "/ttl", "0.001 to 315360000"),
         ('{"payload":1,"maxRetries":1001}', "/maxRetries", "0 to 1000"),
+        ('{"payload":1,"backoff":5}', "/backoff", "an object; found a number"),
+        ('{"payload":1,"backoff":{"initial":2,"max":1}}', "/backoff/max", "must not be less than initial"),
+        ('{"payload":1,"backoff":{"factor":2}}', "/backoff/factor", ""),
         ('{"payload":1,"dedupId":""}', "/dedupId", "must not be empty"),
         ('{"payload":1,"dedupId":7}', "/dedupId", "must be a string; found a number"),
         ('{"payload":1,"orderingKey":"%s"}' % ("k" * 257), "/orderingKey", "has 257 bytes; at most 256"),
@@ -238,7 +241,7 @@ def test_pages_are_bounded() -> None:
     "body",
     [
         {"payload": None, "priority": None, "delay": None, "metadata": None, "dedupId": None},
-        {"payload": 1, "priority": 3.0, "delay": 0.001, "ttl": 315360000, "maxRetries": 0},
+        {"payload": 1, "priority": 3.0, "delay": 0.001, "ttl": 315360000, "maxRetries": 0, "backoff": {}},
         {"payload": [[1]] * 500, "traceparent": TRACEPARENT, "dedupId": "\u00e9" * 128},
     ],
 )

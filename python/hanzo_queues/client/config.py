@@ -14,6 +14,7 @@ from typing import Any, Literal
 Names = dict[str, "tuple[str, Names] | str"]
 
 RATE_LIMIT: Names = {"requests": "requests", "per": "per", "burst": "burst"}
+BACKOFF: Names = {"initial": "initial", "multiplier": "multiplier", "max": "max", "jitter": "jitter"}
 
 # Python name -> wire name, with the names inside it for a nested one.
 NAMES: Names = {
@@ -28,10 +29,7 @@ NAMES: Names = {
     "max_messages": "maxMessages",
     "max_in_flight": "maxInFlight",
     "scheduling": ("scheduling", {"mode": "mode", "aging_seconds": "agingSeconds"}),
-    "backoff": (
-        "backoff",
-        {"initial": "initial", "multiplier": "multiplier", "max": "max", "jitter": "jitter"},
-    ),
+    "backoff": ("backoff", BACKOFF),
     "dedup_window": "dedupWindow",
     "delay": "delay",
     "ttl": "ttl",

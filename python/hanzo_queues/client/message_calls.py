@@ -31,7 +31,7 @@ from hanzo_queues.errors import BatchAborted, MessageNotFound
 
 FIELDS = (
     "priority", "delay", "dedup_id", "dedup_until", "ordering_key", "fairness_key", "metadata", "ttl", "max_retries",
-    "traceparent",
+    "backoff", "traceparent",
 )  # fmt: skip
 PAYLOAD_ALONE = (None,) * len(FIELDS)
 
@@ -53,6 +53,7 @@ class MessageCalls(Calls):
         metadata: Mapping[str, Any] | None = None,
         ttl: Seconds | None = None,
         max_retries: int | None = None,
+        backoff: Mapping[str, Any] | None = None,
         traceparent: str | None = None,
     ) -> EnqueueResult:
         """Stores one message; when this returns, it is durable. Concurrent calls share requests.
@@ -69,6 +70,8 @@ class MessageCalls(Calls):
         metadata      a JSON object kept beside the payload
         ttl           seconds after which it is a dead letter; default the queue's
         max_retries   deliveries that may follow a failed first one; default the queue's
+        backoff       the delay after a failed attempt: initial, multiplier, max and jitter, as in a queue's config;
+                      what is left out is as in a new queue. Default: the queue's
         traceparent   the W3C trace context this is part of; the handler finds it in the message. Default: what the
                       client's `traceparent` says
 
@@ -76,7 +79,8 @@ class MessageCalls(Calls):
         payload), PayloadTooLarge, RequestInvalid, OutcomeUnknown (no dedup_id, and the answer was lost).
         """
         fields = (
-            priority, delay, dedup_id, dedup_until, ordering_key, fairness_key, metadata, ttl, max_retries, traceparent,
+            priority, delay, dedup_id, dedup_until, ordering_key, fairness_key, metadata, ttl, max_retries, backoff,
+            traceparent,
         )  # fmt: skip
         if fields == PAYLOAD_ALONE and self._traceparent is None:
             body = encode_payload(payload)

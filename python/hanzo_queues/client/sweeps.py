@@ -62,6 +62,9 @@ class Sweep:
     """For a change: what it sets, as on the wire."""
     state: Literal["running", "done", "cancelled", "failed"]
     dry_run: bool
+    total: int | None
+    """Messages it could concern when it began, at most: those in the state it is about, or the `ids`. `matched` stays
+    below it where a filter asks for more. None: the server did not count them."""
     matched: int
     """Messages that matched and were there when their turn came."""
     moved: int
@@ -94,6 +97,7 @@ class Sweep:
             json["action"],
             json["state"],
             get("dryRun", False),
+            get("total"),
             json["matched"],
             json["moved"],
             json["skipped"],

@@ -14,6 +14,8 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
+from hanzo_queues.client.config import BACKOFF, to_wire
+
 Seconds = float | timedelta
 """A duration: seconds (fractions allowed), or a timedelta."""
 
@@ -31,6 +33,7 @@ MESSAGE_NAMES = {
     "metadata": "metadata",
     "ttl": "ttl",
     "max_retries": "maxRetries",
+    "backoff": "backoff",
     "traceparent": "traceparent",
 }
 FOLLOW_UP_NAMES = {"queue": "queue", **MESSAGE_NAMES}
@@ -67,12 +70,14 @@ def _refuse(value: object) -> object:
 def encode_message(fields: Mapping[str, Any], *, follow_up: bool = False) -> bytes:
     """One message to enqueue, a `follow_up` with its queue; keys as in Python. Raises TypeError and ValueError."""
     names = FOLLOW_UP_NAMES if follow_up else MESSAGE_NAMES
-    wire = {}
+    wire: dict[str, object] = {}
     for key, value in fields.items():
         name = names.get(key)
         if name is None:
             raise ValueError(f"a message has no field {key!r}. Known: {', '.join(names)}")
-        if value is not None or key == "payload":
+        if key == "backoff" and value is not None:
+            wire[name] = to_wire(value, BACKOFF, key)
+        elif value is not None or key == "payload":
             wire[name] = value if key == "payload" else _finite(key, value)
     if "payload" not in wire:
         raise ValueError("a message needs a payload (it may be None)")

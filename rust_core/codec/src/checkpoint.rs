@@ -34,7 +34,9 @@ pub const MANIFEST_MAGIC: [u8; 4] = *b"HZQM";
 /// 3. Record a store of it for the server: HANZO_RECORD=1 pytest tests/faults/test_golden_store.py.
 /// 4. Say in CHANGELOG.md that older servers can't read what this one writes. They can still replay a journal that was
 ///    never trimmed; of a trimmed one there is no way back.
-pub const FORMAT_VERSION: u16 = 1;
+///
+/// Format 2 added a kind of block to format 1, and a field to sweeps.
+pub const FORMAT_VERSION: u16 = 2;
 
 /// The oldest it reads.
 pub const FORMAT_VERSION_OLDEST: u16 = 1;

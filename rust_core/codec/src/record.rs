@@ -18,6 +18,7 @@ pub use decode::decode;
 pub use encode::encode;
 
 // Parts of records that checkpoints keep as well: a change to one changes both formats.
+pub(crate) use config::{backoff as read_backoff, put_backoff as write_backoff};
 pub(crate) use config::{decode as read_config, encode as write_config};
 pub(crate) use decode::{message as read_message, reason as read_death_reason};
 pub(crate) use encode::{put_message as write_message, reason_code as write_death_reason};

@@ -74,6 +74,7 @@ fn enqueued(number: u64, blob_bytes: u32) -> engine::record::Enqueued {
         ordering_key: None,
         fairness_key: None,
         max_retries: None,
+        backoff: None,
         blob_bytes,
     }
 }

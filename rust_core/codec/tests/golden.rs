@@ -125,6 +125,12 @@ fn enqueued(blob_bytes: usize) -> [Record; 2] {
         ordering_key: Some(u64::MAX),
         fairness_key: Some(5),
         max_retries: Some(9),
+        backoff: Some(Backoff {
+            initial_ms: 250,
+            multiplier_permille: 1500,
+            max_ms: 60_000,
+            jitter_permille: 0,
+        }),
         blob_bytes: blob_bytes as u32,
     };
     let bare = Enqueued {
@@ -134,6 +140,7 @@ fn enqueued(blob_bytes: usize) -> [Record; 2] {
         ordering_key: None,
         fairness_key: None,
         max_retries: None,
+        backoff: None,
         blob_bytes: 6,
         ..full
     };

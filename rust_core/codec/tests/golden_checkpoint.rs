@@ -8,6 +8,7 @@ use checkpointed::{LSN, blocks, manifest};
 use codec::checkpoint::{
     FORMAT_VERSION, FORMAT_VERSION_OLDEST, Fault, Manifest, decode_block, encode_block,
 };
+use engine::checkpoint::{Block, Image};
 use std::path::PathBuf;
 
 fn path(version: u16) -> PathBuf {
@@ -38,6 +39,16 @@ fn parts(mut bytes: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
+/// As a format had it: what came later is not in it.
+fn block_of(version: u16, mut block: Block) -> Block {
+    if let (1, Image::Sweeps(sweeps)) = (version, &mut block.image) {
+        sweeps
+            .iter_mut()
+            .for_each(|(_, sweep)| sweep.view.total = None);
+    }
+    block
+}
+
 #[test]
 fn every_version_loads() {
     if std::env::var_os("HANZO_RECORD").is_some() && !path(FORMAT_VERSION).exists() {
@@ -51,7 +62,7 @@ fn every_version_loads() {
         assert_eq!((read.head, read.batch_hash), (manifest().head, [7; 16]));
         assert_eq!(read.directory.len(), blocks.len());
         for (bytes, block) in blocks.iter().zip(checkpointed::blocks()) {
-            assert_eq!(decode_block(bytes), Ok((block, LSN)));
+            assert_eq!(decode_block(bytes), Ok((block_of(version, block), LSN)));
         }
     }
 }
@@ -69,7 +80,7 @@ fn a_newer_one_is_refused_politely() {
     assert_eq!(fault, Fault::Version { found: 9 });
     assert_eq!(
         fault.to_string(),
-        "it has format 9, written by a newer server; this one reads formats up to 1"
+        "it has format 9, written by a newer server; this one reads formats up to 2"
     );
 }
 
@@ -94,7 +105,7 @@ fn every_flipped_bit_is_found() {
 
 #[test]
 fn a_queued_message_takes_few_bytes() {
-    use engine::checkpoint::{Block, Image, MessageImage};
+    use engine::checkpoint::MessageImage;
     let Image::Messages(messages) = &blocks()[0].image else {
         unreachable!("messages come first")
     };

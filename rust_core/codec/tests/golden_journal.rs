@@ -11,7 +11,7 @@ use engine::command::{
     Ack, Blob, Command, ConfigPatch, Extend, GiveBack, Nack, NewMessage, PeekFilter, PeekState,
     StartSweep,
 };
-use engine::config::{QueueConfig, RateLimit};
+use engine::config::{Backoff, QueueConfig, RateLimit};
 use engine::record::Paused;
 use engine::reply::{Delivered, Reply};
 use engine::sweep::{SweepAction, SweepFilter, SweepPlan};
@@ -48,6 +48,7 @@ fn written() -> Writer {
         ordering_key: Some(5),
         delay_ms,
         max_retries: Some(0),
+        backoff: Some(Backoff::DEFAULT),
         ..message()
     };
     let expiring = NewMessage {

@@ -47,7 +47,7 @@ fn bytes_max(record: &Record) -> usize {
         Record::Deleted { .. } => RETIRED_LETTER_BYTES_MAX as usize,
         Record::Reaped { .. } => REAPED_BYTES_MAX as usize,
         Record::Forgotten { .. } => FORGOTTEN_BYTES_MAX as usize,
-        Record::Enqueued(_) => bound::ENQUEUED,
+        Record::Enqueued(one) => bound::ENQUEUED + one.backoff.map_or(0, |_| bound::BACKOFF),
         Record::Leased {
             consumer, messages, ..
         } => bound::leased(consumer.len(), messages.len()),
@@ -132,7 +132,7 @@ fn unknown_tags_and_flags_are_refused() {
         let read = record::decode(&mut Reader::new(&[tag, 1, 1, 1, 1, 1]));
         assert_eq!(read, Err(Malformed("a record has an unknown tag")));
     }
-    let enqueued = [7, 0x20, 1, 1, 1, 1, 1, 1, 1, 1];
+    let enqueued = [7, 0x40, 1, 1, 1, 1, 1, 1, 1, 1];
     assert_eq!(
         record::decode(&mut Reader::new(&enqueued)),
         Err(Malformed("an enqueue has an unknown flag"))

@@ -94,6 +94,7 @@ fn enqueue(count: u64) -> Command {
         ordering_key: None,
         fairness_key: None,
         max_retries: None,
+        backoff: None,
         blob,
     };
     Command::Enqueue {

@@ -13,7 +13,7 @@ pub use trim::{DropLost, Move, Trim};
 /// Messages ahead of one that an explanation counts; of more it says that there are more.
 pub(crate) const AHEAD_MAX: u32 = 1000;
 
-use crate::config::QueueConfig;
+use crate::config::{Backoff, QueueConfig};
 use crate::ids::MessageId;
 use crate::record::Paused;
 use crate::sweep::SWEEP_CHUNK_MAX;
@@ -57,6 +57,8 @@ pub struct NewMessage {
     pub fairness_key: Option<u64>,
     /// Replaces the queue's `max_retries`.
     pub max_retries: Option<u32>,
+    /// Replaces the queue's backoff.
+    pub backoff: Option<Backoff>,
     /// Payload, metadata and keys, as the codec laid them out.
     pub blob: Blob,
 }

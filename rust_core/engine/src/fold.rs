@@ -79,6 +79,7 @@ impl State {
             dedup,
             deleted,
             woken: _,
+            letters: _,
             woken_all: _,
         } = queue;
         let facts = (
@@ -161,7 +162,8 @@ impl State {
 #[cfg(test)]
 mod tests {
     use crate::command::NewMessage;
-    use crate::config::QueueConfig;
+    use crate::config::{Backoff, QueueConfig};
+    use crate::history::OwnRetries;
     use crate::ids::{MessageId, QueueNumber};
     use crate::message::Flag;
     use crate::record::DedupEntry;
@@ -202,7 +204,15 @@ mod tests {
         twin
     }
 
-    fn changes() -> [(&'static str, Change); 18] {
+    /// In the table alone.
+    fn own_retries(state: &mut State, max: Option<u32>, backoff: Option<Backoff>) {
+        let message = &mut state.messages[2];
+        let own = OwnRetries { max, backoff };
+        state.history.set_own_retries(2, message, own);
+        message.set(Flag::OwnRetries, false);
+    }
+
+    fn changes() -> [(&'static str, Change); 19] {
         [
             ("limiter", |state| {
                 let queue = state.queues.get_mut(QUEUE);
@@ -234,10 +244,9 @@ mod tests {
                 state.history.fail(0, message, 5, None);
                 message.attempts -= 1;
             }),
-            ("own retries", |state| {
-                let message = &mut state.messages[2];
-                state.history.set_retries_max(2, message, 7);
-                message.set(Flag::OwnRetries, false);
+            ("own retries", |state| own_retries(state, Some(7), None)),
+            ("own backoff", |state| {
+                own_retries(state, None, Some(Backoff::DEFAULT));
             }),
             ("expiry", |state| state.messages[0].set_expiry(1)),
             ("lease's end", |state| {

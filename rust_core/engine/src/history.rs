@@ -1,9 +1,10 @@
-//! What only some messages have: an own `max_retries`, failures, a death. Kept beside the index, by slot, so
+//! What only some messages have: retries of their own, failures, a death. Kept beside the index, by slot, so
 //! that the others pay nothing; a flag in the message says whether to look here.
 
 use std::sync::Arc;
 
 use crate::checkpoint::Tracked;
+use crate::config::Backoff;
 use crate::ids::{Location, MessageId};
 use crate::message::{Flag, Message};
 use crate::record::DeathReason;
@@ -56,25 +57,53 @@ impl Death {
     }
 }
 
+/// What of how it is retried a message has of its own, in place of its queue's settings.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OwnRetries {
+    pub max: Option<u32>,
+    pub backoff: Option<Backoff>,
+}
+
 const FLAGGED: &str = "a message's flag says that there is more of it";
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct History {
     pub retries_max: Tracked<u32>,
+    pub backoffs: Tracked<Backoff>,
     pub failures: Tracked<Failures>,
     pub deaths: Tracked<Death>,
 }
 
 impl History {
-    pub fn retries_max(&self, slot: u32, message: &Message) -> Option<u32> {
-        let own = message.has(Flag::OwnRetries);
-        own.then(|| *self.retries_max.get(slot.into()).expect(FLAGGED))
+    /// Those it came with.
+    pub fn own_retries(&self, slot: u32, message: &Message) -> OwnRetries {
+        if !message.has(Flag::OwnRetries) {
+            return OwnRetries::default();
+        }
+        OwnRetries {
+            max: self.retries_max.get(slot.into()).copied(),
+            backoff: self.backoffs.get(slot.into()).copied(),
+        }
     }
 
-    pub fn set_retries_max(&mut self, slot: u32, message: &mut Message, retries_max: u32) {
-        message.set(Flag::OwnRetries, true);
-        self.retries_max.insert(slot.into(), retries_max);
+    /// Those that hold now: a dead letter's rest until it lives again, since where it lies it is another's business.
+    pub fn retries(&self, slot: u32, message: &Message) -> OwnRetries {
+        match self.death(slot, message) {
+            Some(death) if !death.over => OwnRetries::default(),
+            _ => self.own_retries(slot, message),
+        }
+    }
+
+    pub fn set_own_retries(&mut self, slot: u32, message: &mut Message, own: OwnRetries) {
+        if let Some(max) = own.max {
+            message.set(Flag::OwnRetries, true);
+            self.retries_max.insert(slot.into(), max);
+        }
+        if let Some(backoff) = own.backoff {
+            message.set(Flag::OwnRetries, true);
+            self.backoffs.insert(slot.into(), backoff);
+        }
     }
 
     pub fn failures(&self, slot: u32, message: &Message) -> Option<Failures> {
@@ -121,9 +150,7 @@ impl History {
 
     /// What a new copy of the message in slot `from` has of it: its own retries, its death.
     pub fn copy(&mut self, from: u32, original: &Message, slot: u32, message: &mut Message) {
-        if let Some(retries_max) = self.retries_max(from, original) {
-            self.set_retries_max(slot, message, retries_max);
-        }
+        self.set_own_retries(slot, message, self.own_retries(from, original));
         if let Some(death) = self.death(from, original).cloned() {
             self.set_death(slot, message, death);
         }
@@ -133,6 +160,7 @@ impl History {
     pub fn forget(&mut self, slot: u32, message: &Message) {
         if message.has(Flag::OwnRetries) {
             self.retries_max.remove(slot.into());
+            self.backoffs.remove(slot.into());
         }
         if message.has(Flag::Failed) {
             self.failures.remove(slot.into());
@@ -144,6 +172,9 @@ impl History {
 
     pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
         self.retries_max
+            .iter()
+            .for_each(|entry| fold(format!("{entry:?}").as_bytes()));
+        self.backoffs
             .iter()
             .for_each(|entry| fold(format!("{entry:?}").as_bytes()));
         self.failures
@@ -163,10 +194,10 @@ impl History {
             let slots = (0..slab.slots()).filter(move |&slot| slab[slot].has(flag));
             slots.map(u64::from)
         };
-        assert!(
-            flagged(Flag::OwnRetries).eq(self.retries_max.iter().map(|(slot, _)| slot)),
-            "own retries"
-        );
+        let max = self.retries_max.iter().map(|(slot, _)| slot);
+        let own = max.chain(self.backoffs.iter().map(|(slot, _)| slot));
+        let own: std::collections::BTreeSet<u64> = own.collect();
+        assert!(flagged(Flag::OwnRetries).eq(own), "own retries");
         assert!(
             flagged(Flag::Failed).eq(self.failures.iter().map(|(slot, _)| slot)),
             "failures"

@@ -1,5 +1,5 @@
 //! A message's index entry: one cache line. The payload, keys and texts lie in the journal; what only few
-//! messages need (an own `max_retries`, failures, a death) lies in `history`, and a flag says so.
+//! messages need (retries of their own, failures, a death) lies in `history`, and a flag says so.
 
 use crate::ids::{Location, QueueNumber};
 
@@ -34,7 +34,7 @@ const PLACE_MASK: u8 = 0b111;
 pub(crate) enum Flag {
     /// Its last lease was ended by a nack or a release, so that may be repeated.
     Returned = 1 << 3,
-    /// It has a `max_retries` of its own.
+    /// It has a `max_retries` or a backoff of its own.
     OwnRetries = 1 << 4,
     /// It has failed before.
     Failed = 1 << 5,

@@ -36,6 +36,8 @@ pub(crate) struct Queue {
     pub delayed: List,
     pub leased: List,
     pub dead: List,
+    /// Dead letters that nobody holds, and that are not dead here too. Follows from its messages.
+    pub letters: u64,
     /// Its ordering keys that blocked messages wait behind.
     pub blocked: Chain,
     /// As `retention` knows it: when the first dead message or dead letter goes.
@@ -75,6 +77,7 @@ impl Queue {
             delayed: List::EMPTY,
             leased: List::EMPTY,
             dead: List::EMPTY,
+            letters: 0,
             blocked: Chain::EMPTY,
             retires_ms: None,
             limiter: Limiter::default(),

@@ -6,7 +6,7 @@ mod dedup_entry;
 
 pub use dedup_entry::DedupEntry;
 
-use crate::config::QueueConfig;
+use crate::config::{Backoff, QueueConfig};
 use crate::ids::{GroupNumber, Location, MessageId, Part, QueueNumber};
 use crate::sweep::{SweepEnd, SweepPlan, SweepTally};
 
@@ -337,6 +337,8 @@ pub struct Enqueued {
     pub fairness_key: Option<u64>,
     /// Replaces the queue's `max_retries`.
     pub max_retries: Option<u32>,
+    /// Replaces the queue's backoff.
+    pub backoff: Option<Backoff>,
     /// Length of its blob.
     pub blob_bytes: u32,
 }

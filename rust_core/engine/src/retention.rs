@@ -67,6 +67,9 @@ impl State {
         let (place, key) = (message.place(), (message.queue, message.number, slot));
         let waits = place != Place::Leased && self.letter_since_ms(slot).is_some();
         let came = waits && self.retention.letters.insert(key);
+        if came {
+            self.queues.get_mut(key.0).letters += 1;
+        }
         if came || place == Place::Dead {
             self.rank_dead(key.0);
         }
@@ -77,6 +80,9 @@ impl State {
         let message = &self.messages[slot];
         let (place, key) = (message.place(), (message.queue, message.number, slot));
         let went = message.has(Flag::Died) && self.retention.letters.remove(&key);
+        if went {
+            self.queues.get_mut(key.0).letters -= 1;
+        }
         if went || place == Place::Dead {
             self.rank_dead(key.0);
         }
@@ -139,6 +145,10 @@ impl Retention {
         let letters = (0..slab.slots()).filter(is_letter);
         let letters = letters.map(|slot| (slab[slot].queue, slab[slot].number, slot));
         assert_eq!(self.letters, letters.collect(), "dead letters");
+        for queue in state.queues.iter() {
+            let of_queue = self.letters.iter().filter(|(of, ..)| *of == queue.number);
+            assert_eq!(queue.letters, of_queue.count() as u64, "a queue's letters");
+        }
         let mut ranked = BTreeSet::new();
         for queue in state.queues.iter().filter(|queue| !queue.deleted) {
             let goes = |slot: &u32| {

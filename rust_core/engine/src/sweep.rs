@@ -165,6 +165,9 @@ pub struct SweepView {
     pub queue: Box<str>,
     /// What it was asked. Filter and ids of an ended one are forgotten.
     pub plan: SweepPlan,
+    /// Messages it could concern when it began, at most: those in the state it is about that nobody held, or those it
+    /// lists. None: it began before that was counted.
+    pub total: Option<u64>,
     /// What it did until now.
     pub tally: SweepTally,
     /// An instant.

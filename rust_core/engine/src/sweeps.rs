@@ -21,6 +21,8 @@ pub(crate) struct Sweep {
     pub created_at_ms: u64,
     /// The last message number given when it began: what came later is not its business.
     pub numbered: u64,
+    /// Messages it could concern then, at most. None: it began before they were counted.
+    pub total: Option<u64>,
     /// Messages up to this number had their turn.
     pub cursor: u64,
     pub tally: SweepTally,
@@ -38,6 +40,7 @@ impl Sweep {
             number: self.number,
             queue: (*self.queue_name).into(),
             plan: self.plan.clone(),
+            total: self.total,
             tally: self.tally,
             created_at_ms: self.created_at_ms,
             ended: self.ended,
@@ -299,6 +302,7 @@ impl Sweeps {
                 plan: _,
                 created_at_ms: _,
                 numbered,
+                total: _,
                 cursor,
                 tally: _,
                 sample: _,

@@ -53,6 +53,7 @@ fn message() -> NewMessage {
         ordering_key: None,
         fairness_key: Some(1),
         max_retries: None,
+        backoff: None,
         blob: Blob {
             index: 0,
             length: 1024,

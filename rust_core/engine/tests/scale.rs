@@ -37,6 +37,7 @@ fn message(delay_ms: u64) -> NewMessage {
         ordering_key: None,
         fairness_key: None,
         max_retries: None,
+        backoff: None,
         blob: Blob {
             index: 0,
             length: 1024,

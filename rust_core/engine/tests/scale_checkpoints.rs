@@ -56,6 +56,7 @@ fn message(number: u64) -> NewMessage {
         ordering_key: (tenth == 3).then_some(number % 9973),
         fairness_key: None,
         max_retries: None,
+        backoff: None,
         blob: Blob {
             index: 0,
             length: 1024,

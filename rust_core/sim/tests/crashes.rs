@@ -6,7 +6,7 @@ use sim::{plan_of_everything, run};
 
 /// Dies at each point once, on one side of it.
 fn die_everywhere(side: Side) {
-    let plan = plan_of_everything(42);
+    let plan = plan_of_everything(136);
     let report = run::check(&plan).expect("nothing goes wrong");
     let there = report.operations > 300 && report.checkpoints > 10;
     let gone = report.trimmed > 100 && report.purged > 100;

@@ -78,13 +78,19 @@ func (g given) config() Config {
 			Mode: SchedulingMode(scheduling.text("mode")), AgingSeconds: scheduling.seconds("agingSeconds"),
 		}
 	}
-	if backoff := config.inside("backoff"); backoff != nil {
-		made.Backoff = &Backoff{
-			Initial: backoff.seconds("initial"), Multiplier: backoff.float("multiplier"), Max: backoff.seconds("max"),
-			Jitter: backoff.float("jitter"),
-		}
-	}
+	made.Backoff = config.backoff()
 	return made
+}
+
+func (g given) backoff() *Backoff {
+	backoff := g.inside("backoff")
+	if backoff == nil {
+		return nil
+	}
+	return &Backoff{
+		Initial: backoff.seconds("initial"), Multiplier: backoff.float("multiplier"), Max: backoff.seconds("max"),
+		Jitter: backoff.float("jitter"),
+	}
 }
 
 func (g given) limit(name string) *RateLimit {
@@ -104,7 +110,7 @@ func (g given) enqueueParams() EnqueueParams {
 		Queue: g.text("queue"), Payload: g["payload"], Priority: g.int("priority"), Delay: g.seconds("delay"),
 		DedupID: g.text("dedupId"), DedupUntil: DedupUntil(g.text("dedupUntil")), OrderingKey: g.text("orderingKey"),
 		FairnessKey: g.text("fairnessKey"), TTL: g.seconds("ttl"), MaxRetries: g.int("maxRetries"),
-		Traceparent: g.text("traceparent"),
+		Backoff: g.backoff(), Traceparent: g.text("traceparent"),
 	}
 	if metadata := g.inside("metadata"); metadata != nil {
 		params.Metadata = metadata

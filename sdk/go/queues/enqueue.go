@@ -32,6 +32,8 @@ type EnqueueParams struct {
 	TTL Seconds
 	// MaxRetries: deliveries that may follow a failed first one; default the queue's. None: no retry.
 	MaxRetries int
+	// Backoff is the delay after a failed attempt; what is left at 0 is as in a new queue. Default the queue's.
+	Backoff *Backoff
 	// Traceparent is a W3C trace context for the handler; default that of the context.
 	Traceparent string
 }
@@ -117,6 +119,9 @@ func (p EnqueueParams) wire(traceparent string, followUp bool) (json.RawMessage,
 	}
 	o.seconds("ttl", p.TTL)
 	o.integer("maxRetries", p.MaxRetries)
+	if p.Backoff != nil {
+		o.nested("backoff", p.Backoff.wire)
+	}
 	o.string("traceparent", first(p.Traceparent, traceparent))
 	return o.done()
 }

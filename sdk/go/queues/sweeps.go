@@ -83,6 +83,9 @@ type Sweep struct {
 	Action json.RawMessage `json:"action"`
 	State  SweepState      `json:"state"`
 	DryRun bool            `json:"dryRun"`
+	// Total: messages it could concern when it began, at most: those in the state it is about, or the IDs. Matched stays
+	// below it where a filter asks for more. 0 also when the server did not count them.
+	Total int `json:"total"`
 	// Matched: messages that matched and were there when their turn came.
 	Matched int `json:"matched"`
 	// Moved: those it was done to.

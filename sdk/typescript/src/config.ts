@@ -1,7 +1,7 @@
 /** A queue's settings. An unknown key is an error: a misspelt setting must never be silence. */
 
 import type { Period, SchedulingMode } from './spec.js';
-import { checkNames, type Json } from './wire.js';
+import { BACKOFF_NAMES, checkNames, type Json } from './wire.js';
 
 /** So many `requests` per `per`, with `burst` at once after a pause. On dispatch, retries count too. */
 export interface RateLimit {
@@ -95,7 +95,7 @@ const NAMES: Record<keyof QueueConfig, readonly string[]> = {
   maxMessages: [],
   maxInFlight: [],
   scheduling: ['mode', 'agingSeconds'],
-  backoff: ['initial', 'multiplier', 'max', 'jitter'],
+  backoff: BACKOFF_NAMES,
   dedupWindow: [],
   delay: [],
   ttl: [],

@@ -2,6 +2,7 @@
 
 import type { CallOptions } from './calls.js';
 import { Entry } from './coalescer.js';
+import type { Backoff } from './config.js';
 import { ApiError } from './errors.js';
 import {
   type DoneMessage,
@@ -44,6 +45,8 @@ export interface NewMessage {
   ttl?: number | undefined;
   /** Deliveries that may follow a failed first one. Default: the queue's. */
   maxRetries?: number | undefined;
+  /** The delay after a failed attempt; what is left out is as in a new queue. Default: the queue's. */
+  backoff?: Partial<Backoff> | undefined;
   /** The W3C trace context this is part of; the handler finds it in the message. */
   traceparent?: string | undefined;
 }

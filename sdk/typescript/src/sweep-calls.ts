@@ -73,6 +73,11 @@ export interface Sweep {
   action: 'redrive' | 'cancel' | { delay?: number; priority?: number };
   state: SweepState;
   dryRun: boolean;
+  /**
+   * Messages it could concern when it began, at most: those in the state it is about, or the `ids`. `matched` stays below it
+   * where a filter asks for more. Undefined: the server did not count them.
+   */
+  total: number | undefined;
   /** Messages that matched and were there when their turn came. */
   matched: number;
   /** Those it was done to. */
@@ -178,9 +183,9 @@ export class SweepCalls extends GroupCalls {
 }
 
 function sweepOf(json: Json): Sweep {
-  const { id, queue, action, state, matched, moved, skipped, failed, error, destination } = json;
+  const { id, queue, action, state, total, matched, moved, skipped, failed, error, destination } = json;
   const { dryRun = false, failures = {}, sample = [] } = json;
-  const counts = { matched, moved, skipped, failed, failures };
+  const counts = { total, matched, moved, skipped, failed, failures };
   const ended = { createdAt: instant(json.createdAt), endedAt: maybeInstant(json.endedAt) };
   return { id, queue, action, state, dryRun, ...counts, ...ended, error, sample, destination };
 }

@@ -60,9 +60,12 @@ const MESSAGE_NAMES = [
   'metadata',
   'ttl',
   'maxRetries',
+  'backoff',
   'traceparent',
 ];
 const FOLLOW_UP_NAMES = ['queue', ...MESSAGE_NAMES];
+/** What a backoff has, of a queue or of a message. */
+export const BACKOFF_NAMES = ['initial', 'multiplier', 'max', 'jitter'];
 
 /** One message to enqueue, as JSON. Throws TypeError and RangeError. */
 export function encodeMessage(message: object): string {
@@ -78,6 +81,7 @@ export function encodeFollowUp(message: object): string {
 function encodeFields(message: object, names: readonly string[]): string {
   const { payload, ...rest } = message as Record<string, unknown>;
   checkNames(rest, names, 'a message');
+  if (typeof rest.backoff === 'object' && rest.backoff !== null) checkNames(rest.backoff, BACKOFF_NAMES, 'backoff');
   if (payload === undefined) throw new TypeError('a message needs a payload (it may be null)');
   // A payload that is a number no JSON has becomes null, as everywhere in it.
   return encode({ payload, ...given(rest) });

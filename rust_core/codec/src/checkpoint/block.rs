@@ -4,6 +4,7 @@ use super::fault::Fault;
 use super::manifest::Entry;
 use super::{BLOCK_MAGIC, array, frame, map, queue};
 use crate::hash::BatchHash;
+use crate::record::{read_backoff, write_backoff};
 use crate::varint::{Malformed, Reader};
 use engine::checkpoint::{Block, Image, Kind};
 
@@ -23,6 +24,7 @@ pub fn encode(block: &Block, lsn: u64) -> (Vec<u8>, BatchHash) {
             map::put_followed(out, followed)
         }),
         Image::Retries(entries) => map::put(&mut out, entries, map::put_retries),
+        Image::Backoffs(entries) => map::put(&mut out, entries, write_backoff),
         Image::Failures(entries) => map::put(&mut out, entries, map::put_failures),
         Image::Deaths(entries) => map::put(&mut out, entries, map::put_death),
         Image::Copies(entries) => map::put(&mut out, entries, map::put_copies),
@@ -45,9 +47,9 @@ pub fn kind(number: u8) -> Result<Kind, Malformed> {
 
 /// Reads a block, and the LSN of the checkpoint it was written with.
 pub fn decode(bytes: &[u8]) -> Result<(Block, u64), Fault> {
-    let (mut reader, _) = frame::open(bytes, BLOCK_MAGIC)?;
+    let (version, mut reader, _) = frame::open(bytes, BLOCK_MAGIC)?;
     let (kind, index, lsn) = header(&mut reader)?;
-    let image = image(kind, &mut reader)?;
+    let image = image(kind, version, &mut reader)?;
     reader.end()?;
     Ok((Block { index, image }, lsn))
 }
@@ -63,7 +65,7 @@ fn header(reader: &mut Reader<'_>) -> Result<(Kind, u64, u64), Malformed> {
 
 /// What a directory says of a block that is stored there, in so many parts.
 pub fn entry(bytes: &[u8], sequence: u64, parts: u32) -> Result<Entry, Fault> {
-    let (mut reader, hash) = frame::open(bytes, BLOCK_MAGIC)?;
+    let (_, mut reader, hash) = frame::open(bytes, BLOCK_MAGIC)?;
     let (kind, index, _) = header(&mut reader)?;
     Ok(Entry {
         kind,
@@ -75,7 +77,7 @@ pub fn entry(bytes: &[u8], sequence: u64, parts: u32) -> Result<Entry, Fault> {
     })
 }
 
-fn image(kind: Kind, reader: &mut Reader<'_>) -> Result<Image, Malformed> {
+fn image(kind: Kind, version: u16, reader: &mut Reader<'_>) -> Result<Image, Malformed> {
     Ok(match kind {
         Kind::Messages => Image::Messages(array::messages(reader)?),
         Kind::Keys => Image::Keys(array::keys(reader)?),
@@ -84,12 +86,14 @@ fn image(kind: Kind, reader: &mut Reader<'_>) -> Result<Image, Malformed> {
         Kind::Settled => Image::Settled(array::settled(reader)?),
         Kind::Followed => Image::Followed(map::read(reader, map::followed)?),
         Kind::Retries => Image::Retries(map::read(reader, |reader| reader.u32())?),
+        Kind::Backoffs => Image::Backoffs(map::read(reader, read_backoff)?),
         Kind::Failures => Image::Failures(map::read(reader, map::failures)?),
         Kind::Deaths => Image::Deaths(map::read(reader, map::death)?),
         Kind::Copies => Image::Copies(map::read(reader, map::copies)?),
         Kind::Results => Image::Results(map::read(reader, map::result)?),
         Kind::Attempts => Image::Attempts(map::read(reader, map::attempt)?),
         Kind::Queues => Image::Queues(map::read(reader, queue::queue)?),
+        Kind::Sweeps if version == 1 => Image::Sweeps(map::read(reader, queue::sweep_of_1)?),
         Kind::Sweeps => Image::Sweeps(map::read(reader, queue::sweep)?),
     })
 }

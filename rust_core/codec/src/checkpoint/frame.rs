@@ -17,8 +17,8 @@ pub fn seal(out: &mut Vec<u8>) -> BatchHash {
     hash
 }
 
-/// The content, proven, behind magic and version; and the hash.
-pub fn open(bytes: &[u8], magic: [u8; 4]) -> Result<(Reader<'_>, BatchHash), Fault> {
+/// The version; the content behind it, proven; and the hash.
+pub fn open(bytes: &[u8], magic: [u8; 4]) -> Result<(u16, Reader<'_>, BatchHash), Fault> {
     if bytes.len() < magic.len() + 2 {
         return Err(Fault::Truncated);
     }
@@ -38,5 +38,5 @@ pub fn open(bytes: &[u8], magic: [u8; 4]) -> Result<(Reader<'_>, BatchHash), Fau
     if hash != trailer {
         return Err(Fault::Hash);
     }
-    Ok((Reader::new(&body[6..]), hash))
+    Ok((found, Reader::new(&body[6..]), hash))
 }

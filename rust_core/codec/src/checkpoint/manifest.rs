@@ -67,7 +67,7 @@ impl Manifest {
 
     /// Reads one.
     pub fn decode(bytes: &[u8]) -> Result<Manifest, Fault> {
-        let (mut reader, _) = frame::open(bytes, MANIFEST_MAGIC)?;
+        let (_, mut reader, _) = frame::open(bytes, MANIFEST_MAGIC)?;
         if reader.array()? != [0, 0] {
             return Err(Fault::Malformed("a reserved byte is set"));
         }

@@ -90,10 +90,21 @@ pub fn put_sweep(out: &mut Vec<u8>, sweep: &SweepImage) {
     write_sweep_view(out, &sweep.view);
     put(out, u64::from(sweep.queue.0));
     put_all(out, [sweep.numbered, sweep.cursor, sweep.next_at_ms]);
+    put_flag(out, sweep.view.total.is_some());
+    sweep.view.total.iter().for_each(|total| put(out, *total));
 }
 
 /// Reads a sweep.
 pub fn sweep(reader: &mut Reader<'_>) -> Result<SweepImage, Malformed> {
+    let mut sweep = sweep_of_1(reader)?;
+    if flag(reader)? {
+        sweep.view.total = Some(reader.u64()?);
+    }
+    Ok(sweep)
+}
+
+/// Reads one as format 1 had it: how many messages it could concern was not counted.
+pub fn sweep_of_1(reader: &mut Reader<'_>) -> Result<SweepImage, Malformed> {
     Ok(SweepImage {
         view: read_sweep_view(reader)?,
         queue: QueueNumber(reader.u32()?),

@@ -10,6 +10,8 @@ const FLAGS: usize = 1;
 const PRIORITY: usize = 2;
 const CODE: usize = 1;
 const MESSAGE: usize = NUMBER + U32;
+/// A backoff, of a queue or of a message.
+pub const BACKOFF: usize = U64 + U32 + U64 + U16;
 
 const fn text(bytes: usize) -> usize {
     U32 + bytes
@@ -17,9 +19,8 @@ const fn text(bytes: usize) -> usize {
 
 const fn config(name_bytes_max: usize) -> usize {
     let rate_limit = U32 + U64 + U32;
-    let backoff = U64 + U32 + U64 + U16;
     let tagged = U32 + 3 * (TAG + rate_limit) + 5 * (TAG + U64) + TAG + U32 + U32;
-    FLAGS + U32 + U64 + text(name_bytes_max) + rate_limit + U64 + backoff + 3 * U64 + tagged
+    FLAGS + U32 + U64 + text(name_bytes_max) + rate_limit + U64 + BACKOFF + 3 * U64 + tagged
 }
 
 /// `weights` fairness keys of a queue's settings, whose texts have `key_bytes_max` bytes at most.
@@ -58,7 +59,7 @@ pub const fn member(consumer_bytes: usize) -> usize {
 const MEMBERS_CHANGED: usize =
     (engine::budget::RETURNED_BYTES_MAX + engine::budget::REASSIGNED_BYTES_MAX) as usize;
 
-/// `Enqueued`, without its blob.
+/// `Enqueued`, without its blob and a backoff of its own.
 pub const ENQUEUED: usize =
     TAG + FLAGS + MESSAGE + U32 + PRIORITY + 2 * U64 + U32 + (24 + U64) + 16 + U32;
 

@@ -34,7 +34,17 @@ pub fn encode(out: &mut Vec<u8>, config: &QueueConfig) {
     if let Scheduling::Fair { aging_ms } = config.scheduling {
         put(out, aging_ms);
     }
-    let backoff = &config.backoff;
+    put_backoff(out, &config.backoff);
+    for field in [config.dedup_window_ms, config.delay_ms, config.ttl_ms] {
+        put(out, field);
+    }
+    if tagged::are_any(config) {
+        tagged::encode(out, config);
+    }
+}
+
+/// Appends a backoff.
+pub fn put_backoff(out: &mut Vec<u8>, backoff: &Backoff) {
     let jitter = u64::from(backoff.jitter_permille);
     for field in [
         backoff.initial_ms,
@@ -43,12 +53,6 @@ pub fn encode(out: &mut Vec<u8>, config: &QueueConfig) {
         jitter,
     ] {
         put(out, field);
-    }
-    for field in [config.dedup_window_ms, config.delay_ms, config.ttl_ms] {
-        put(out, field);
-    }
-    if tagged::are_any(config) {
-        tagged::encode(out, config);
     }
 }
 
@@ -108,7 +112,8 @@ fn rate_limit(reader: &mut Reader<'_>) -> Result<RateLimit, Malformed> {
     })
 }
 
-fn backoff(reader: &mut Reader<'_>) -> Result<Backoff, Malformed> {
+/// Reads what [`put_backoff`] wrote.
+pub fn backoff(reader: &mut Reader<'_>) -> Result<Backoff, Malformed> {
     Ok(Backoff {
         initial_ms: reader.u64()?,
         multiplier_permille: reader.u32()?,

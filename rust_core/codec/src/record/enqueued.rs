@@ -1,5 +1,6 @@
 //! The bytes of the commonest record: a set of flags says which optional fields follow.
 
+use super::config;
 use super::decode::{message, priority, queue};
 use super::encode::put_message;
 use crate::varint::{Malformed, Reader, put};
@@ -11,7 +12,9 @@ const FAIRNESS_KEY: u8 = 4;
 const MAX_RETRIES: u8 = 8;
 /// Its dedup id is held until it is done; there is no instant then.
 const UNTIL_DONE: u8 = 16;
-const FLAGS: u8 = DEDUP | ORDERING_KEY | FAIRNESS_KEY | MAX_RETRIES | UNTIL_DONE;
+/// Came with format 3.
+const BACKOFF: u8 = 32;
+const FLAGS: u8 = DEDUP | ORDERING_KEY | FAIRNESS_KEY | MAX_RETRIES | UNTIL_DONE | BACKOFF;
 
 fn flags(record: &Enqueued) -> u8 {
     let flag = |present: bool, bit: u8| if present { bit } else { 0 };
@@ -21,6 +24,7 @@ fn flags(record: &Enqueued) -> u8 {
         | flag(record.ordering_key.is_some(), ORDERING_KEY)
         | flag(record.fairness_key.is_some(), FAIRNESS_KEY)
         | flag(record.max_retries.is_some(), MAX_RETRIES)
+        | flag(record.backoff.is_some(), BACKOFF)
 }
 
 /// Appends the fields after the tag.
@@ -51,6 +55,9 @@ pub fn encode(out: &mut Vec<u8>, record: &Enqueued) {
     }
     if let Some(max_retries) = record.max_retries {
         put(out, u64::from(max_retries));
+    }
+    if let Some(backoff) = &record.backoff {
+        config::put_backoff(out, backoff);
     }
 }
 
@@ -88,6 +95,11 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<Enqueued, Malformed> {
         },
         max_retries: if has(MAX_RETRIES) {
             Some(reader.u32()?)
+        } else {
+            None
+        },
+        backoff: if has(BACKOFF) {
+            Some(config::backoff(reader)?)
         } else {
             None
         },

@@ -2,7 +2,7 @@
 
 use codec::checkpoint::{Entry, Manifest, encode_block};
 use engine::checkpoint::*;
-use engine::config::QueueConfig;
+use engine::config::{Backoff, QueueConfig};
 use engine::ids::{GroupNumber, Location, MessageId, PartitionNumber, QueueNumber};
 use engine::record::{DeathReason, Followed, Lease, Paused};
 use engine::reply::State;
@@ -124,6 +124,7 @@ fn queue() -> QueueImage {
 }
 
 fn sweep(ended: bool) -> SweepImage {
+    let total = ended.then_some(1 << 40);
     SweepImage {
         view: SweepView {
             number: 1,
@@ -145,6 +146,7 @@ fn sweep(ended: bool) -> SweepImage {
                 }),
                 dry_run: true,
             },
+            total,
             tally: SweepTally {
                 matched: 4,
                 moved: 2,
@@ -159,6 +161,15 @@ fn sweep(ended: bool) -> SweepImage {
         numbered: 100,
         cursor: 50,
         next_at_ms: NOW_MS,
+    }
+}
+
+fn backoff() -> Backoff {
+    Backoff {
+        initial_ms: 250,
+        multiplier_permille: 1500,
+        max_ms: u64::MAX,
+        jitter_permille: 1000,
     }
 }
 
@@ -245,6 +256,7 @@ pub fn blocks() -> Vec<Block> {
         )]),
         Image::Queues(vec![(2, queue())]),
         Image::Sweeps(vec![(1, sweep(true)), (2, sweep(false))]),
+        Image::Backoffs(vec![(1, Backoff::DEFAULT), (7, backoff())]),
     ];
     let images = arrays().into_iter().chain(maps);
     let block = |(index, image)| Block {

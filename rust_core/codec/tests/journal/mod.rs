@@ -33,6 +33,7 @@ pub fn message() -> NewMessage {
         ordering_key: None,
         fairness_key: None,
         max_retries: None,
+        backoff: None,
         blob: Blob {
             index: 0,
             length: BLOB.len() as u32,

@@ -100,10 +100,11 @@ prop_compose! {
     pub fn enqueued()(
         message in message(), queue in queue(), priority: u8, due_ms: u64, expires_at_ms: u64,
         dedup in option::of(dedup()), ordering_key: Option<u64>, fairness_key: Option<u64>,
-        max_retries: Option<u32>, blob_bytes: u32,
+        max_retries: Option<u32>, backoff in option::of(backoff()), blob_bytes: u32,
     ) -> Enqueued {
         Enqueued {
-            message, queue, priority, due_ms, expires_at_ms, dedup, ordering_key, fairness_key, max_retries, blob_bytes,
+            message, queue, priority, due_ms, expires_at_ms, dedup, ordering_key, fairness_key, max_retries, backoff,
+            blob_bytes,
         }
     }
 }

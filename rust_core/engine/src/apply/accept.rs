@@ -1,5 +1,6 @@
 //! Applies the acceptance of a message.
 
+use crate::history::OwnRetries;
 use crate::ids::{Location, MESSAGE_NUMBER_MAX, MessageId, QueueNumber};
 use crate::message::{Message, Place};
 use crate::record::Enqueued;
@@ -17,10 +18,11 @@ impl State {
         );
         message.set_expiry(enqueued.expires_at_ms);
         let slot = enqueued.message.slot;
-        if let Some(retries_max) = enqueued.max_retries {
-            self.history
-                .set_retries_max(slot, &mut message, retries_max);
-        }
+        let own = OwnRetries {
+            max: enqueued.max_retries,
+            backoff: enqueued.backoff,
+        };
+        self.history.set_own_retries(slot, &mut message, own);
         self.messages.insert(slot, message);
         if let Some(hash) = enqueued.fairness_key {
             self.join_flow(slot, hash);

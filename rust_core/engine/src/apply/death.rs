@@ -95,6 +95,9 @@ impl State {
         );
         message.set(Flag::Moved, old.has(Flag::Moved));
         self.live.take(old.envelope, true);
+        let own_retries = self.history.own_retries(slot, &old);
+        self.history
+            .set_own_retries(new.slot, &mut message, own_retries);
         self.history.set_death(new.slot, &mut message, death);
         self.messages.insert(new.slot, message);
         self.hold_errors(new.slot);

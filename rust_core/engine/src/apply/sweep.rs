@@ -3,9 +3,11 @@
 use crate::history::Death;
 use crate::ids::{MessageId, QueueNumber};
 use crate::message::{Flag, NONE, Place};
+use crate::queue::Queue;
 use crate::record::Record;
+use crate::reply::{Counts, State as Shown};
 use crate::state::{End, State};
-use crate::sweep::SweepPlan;
+use crate::sweep::{SweepAction, SweepPlan};
 use crate::sweeps::{Scan, Sweep};
 
 impl State {
@@ -46,6 +48,7 @@ impl State {
             plan: plan.clone(),
             created_at_ms: self.cursor.now_ms,
             numbered: self.numbered,
+            total: Some(self.sweep_total(queue, plan)),
             cursor: 0,
             tally: Default::default(),
             sample: Vec::new(),
@@ -54,6 +57,13 @@ impl State {
             scan: Scan::default(),
         };
         self.sweeps.insert(sweep);
+    }
+
+    /// Messages that a sweep may concern at most: what it lists, or what is there in the state it is about.
+    fn sweep_total(&self, number: QueueNumber, plan: &SweepPlan) -> u64 {
+        let groups = self.queues.groups_of(self.queues.get(number));
+        let there = groups.map(|group| concerned(group, plan)).sum();
+        plan.ids.as_ref().map_or(there, |ids| ids.len() as u64)
     }
 
     /// A message begins a new life under a new id: its payload stays where it lies, its counters start anew, and it
@@ -69,16 +79,14 @@ impl State {
         }
         let had_it = self.had(slot, self.queues.get(to));
         let ordering_key = self.ordering_key(slot);
-        let retries_max = self.history.retries_max(slot, &old);
+        let own_retries = self.history.own_retries(slot, &old);
         let death = self.history.death(slot, &old).map(Death::redriven);
         let mut message = self.message(new, to, old.priority, old.envelope);
         message.set_expiry(expires_at_ms);
         message.set(Flag::Moved, old.has(Flag::Moved));
         self.live.take(old.envelope, true);
-        if let Some(retries_max) = retries_max {
-            self.history
-                .set_retries_max(new.slot, &mut message, retries_max);
-        }
+        self.history
+            .set_own_retries(new.slot, &mut message, own_retries);
         if let Some(death) = death {
             self.history.set_death(new.slot, &mut message, death);
         }
@@ -97,5 +105,29 @@ impl State {
             self.copy_to_groups(new.slot);
         }
         self.remove(slot);
+    }
+}
+
+/// What nobody holds of a group's messages in the state that a sweep is about. Of a further group only what is dead is
+/// redriven.
+fn concerned(group: &Queue, plan: &SweepPlan) -> u64 {
+    let Counts {
+        ready,
+        blocked,
+        delayed,
+        leased: _,
+        dead,
+    } = group.counts;
+    let is_redrive = matches!(plan.action, SweepAction::Redrive { .. });
+    let is_whole = !is_redrive || group.group.is_default();
+    match plan.filter.state {
+        Some(Shown::Dead) => dead,
+        None if is_redrive => dead + if is_whole { group.letters } else { 0 },
+        _ if !is_whole => 0,
+        Some(Shown::Ready) => ready,
+        Some(Shown::Blocked) => blocked,
+        Some(Shown::Delayed) => delayed,
+        Some(Shown::Leased) => 0,
+        None => ready + blocked + delayed,
     }
 }

@@ -3,8 +3,9 @@
 
 use super::image::{
     AttemptImage, Block, CopiesImage, DeathImage, DedupIdImage, FailuresImage, FlowImage, Head,
-    Image, KeyImage, Kind, MessageImage, ResultImage, SettledImage,
+    Image, KeyImage, MessageImage, ResultImage, SettledImage,
 };
+use super::kind::Kind;
 use super::paged::BLOCK;
 use crate::attempts::Attempt;
 use crate::copies::Copied;
@@ -30,6 +31,7 @@ macro_rules! each_part {
         each_part!(@one state.settled.ring, $part => $what);
         each_part!(@one state.settled.followed, $part => $what);
         each_part!(@one state.history.retries_max, $part => $what);
+        each_part!(@one state.history.backoffs, $part => $what);
         each_part!(@one state.history.failures, $part => $what);
         each_part!(@one state.history.deaths, $part => $what);
         each_part!(@one state.copies.copied, $part => $what);
@@ -83,6 +85,7 @@ impl State {
             Kind::Settled => self.settled.ring.rewrite(index),
             Kind::Followed => self.settled.followed.rewrite(index),
             Kind::Retries => self.history.retries_max.rewrite(index),
+            Kind::Backoffs => self.history.backoffs.rewrite(index),
             Kind::Failures => self.history.failures.rewrite(index),
             Kind::Deaths => self.history.deaths.rewrite(index),
             Kind::Copies => self.copies.copied.rewrite(index),
@@ -129,6 +132,7 @@ impl State {
                 Image::Followed,
             ),
             Kind::Retries => map(self.history.retries_max.next()?, |max| max, Image::Retries),
+            Kind::Backoffs => map(self.history.backoffs.next()?, |own| own, Image::Backoffs),
             Kind::Failures => map(self.history.failures.next()?, failures, Image::Failures),
             Kind::Deaths => map(self.history.deaths.next()?, death, Image::Deaths),
             Kind::Copies => map(self.copies.copied.next()?, copies, Image::Copies),

@@ -180,7 +180,8 @@ fn message(
 fn has_history(state: &State, slot: u32) -> bool {
     let (message, history) = (&state.messages[slot], &state.history);
     let key = u64::from(slot);
-    message.has(Flag::OwnRetries) == history.retries_max.get(key).is_some()
+    let has_own = history.retries_max.get(key).is_some() || history.backoffs.get(key).is_some();
+    message.has(Flag::OwnRetries) == has_own
         && message.has(Flag::Failed) == history.failures.get(key).is_some()
         && message.has(Flag::Died) == history.deaths.get(key).is_some()
 }

@@ -4,7 +4,8 @@
 //! Slots, links and free chains are kept as they are, because records name slots and the order of lists is part of
 //! the state. Counts, tables, timers and lanes follow from them and are made anew.
 
-use crate::config::QueueConfig;
+use super::kind::Kind;
+use crate::config::{Backoff, QueueConfig};
 use crate::ids::{GroupNumber, Location, MessageId, PartitionNumber, QueueNumber};
 use crate::record::{DeathReason, Followed, Lease, Paused};
 use crate::sweep::SweepView;
@@ -35,6 +36,8 @@ pub enum Image {
     Followed(Vec<(u64, Vec<Followed>)>),
     /// `max_retries` of messages that have their own, by slot.
     Retries(Vec<(u64, u32)>),
+    /// Backoffs of messages that have their own, by slot.
+    Backoffs(Vec<(u64, Backoff)>),
     /// Failed attempts, by slot.
     Failures(Vec<(u64, FailuresImage)>),
     /// Deaths, by slot.
@@ -51,47 +54,6 @@ pub enum Image {
     Sweeps(Vec<(u64, SweepImage)>),
 }
 
-/// The kinds of blocks, each with its number in the byte format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-#[allow(missing_docs, reason = "as the variants of Image")]
-pub enum Kind {
-    Messages = 1,
-    Keys = 2,
-    Flows = 3,
-    DedupIds = 4,
-    Settled = 5,
-    Followed = 6,
-    Retries = 7,
-    Failures = 8,
-    Deaths = 9,
-    Copies = 10,
-    Results = 11,
-    Attempts = 12,
-    Queues = 13,
-    Sweeps = 14,
-}
-
-impl Kind {
-    /// All of them, in order.
-    pub const ALL: [Kind; 14] = [
-        Kind::Messages,
-        Kind::Keys,
-        Kind::Flows,
-        Kind::DedupIds,
-        Kind::Settled,
-        Kind::Followed,
-        Kind::Retries,
-        Kind::Failures,
-        Kind::Deaths,
-        Kind::Copies,
-        Kind::Results,
-        Kind::Attempts,
-        Kind::Queues,
-        Kind::Sweeps,
-    ];
-}
-
 impl Image {
     /// Which kind it is of.
     pub fn kind(&self) -> Kind {
@@ -103,6 +65,7 @@ impl Image {
             Image::Settled(_) => Kind::Settled,
             Image::Followed(_) => Kind::Followed,
             Image::Retries(_) => Kind::Retries,
+            Image::Backoffs(_) => Kind::Backoffs,
             Image::Failures(_) => Kind::Failures,
             Image::Deaths(_) => Kind::Deaths,
             Image::Copies(_) => Kind::Copies,
@@ -123,6 +86,7 @@ impl Image {
             Image::Settled(entries) => entries.is_empty(),
             Image::Followed(entries) => entries.is_empty(),
             Image::Retries(entries) => entries.is_empty(),
+            Image::Backoffs(entries) => entries.is_empty(),
             Image::Failures(entries) => entries.is_empty(),
             Image::Deaths(entries) => entries.is_empty(),
             Image::Copies(entries) => entries.is_empty(),

@@ -40,6 +40,9 @@ pub(super) fn add(state: &mut State, image: Image) -> Result<(), Contradiction> 
         Image::Retries(entries) => entries.into_iter().for_each(|(slot, max)| {
             is_new &= state.history.retries_max.load(slot, max).is_none();
         }),
+        Image::Backoffs(entries) => entries.into_iter().for_each(|(slot, own)| {
+            is_new &= state.history.backoffs.load(slot, own).is_none();
+        }),
         Image::Failures(entries) => entries.into_iter().for_each(|(slot, image)| {
             is_new &= state.history.failures.load(slot, failures(image)).is_none();
         }),
@@ -183,6 +186,7 @@ fn sweep(number: u64, image: SweepImage) -> Sweep {
         plan: view.plan,
         created_at_ms: view.created_at_ms,
         numbered: image.numbered,
+        total: view.total,
         cursor: image.cursor,
         tally: view.tally,
         sample: view.sample,

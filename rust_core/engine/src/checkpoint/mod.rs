@@ -3,6 +3,7 @@
 mod capture;
 mod derive;
 mod image;
+mod kind;
 mod load;
 mod paged;
 mod queues;
@@ -11,10 +12,10 @@ mod tracked;
 
 pub use image::{
     AttemptImage, Block, CopiesImage, DeathImage, DedupIdImage, FailuresImage, FlowImage, Head,
-    Image, KeyImage, Kind, MemberImage, MessageImage, QueueImage, ResultImage, SettledImage,
-    SweepImage,
+    Image, KeyImage, MemberImage, MessageImage, QueueImage, ResultImage, SettledImage, SweepImage,
 };
 
+pub use kind::Kind;
 pub use restore::{Contradiction, Restoration};
 
 pub(crate) use paged::Paged;

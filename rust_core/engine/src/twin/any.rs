@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{config, limit};
 use crate::command::{Blob, ConfigPatch, DedupKey, NewMessage};
-use crate::config::{Fairness, QueueConfig, RateLimit, Scheduling, Weight};
+use crate::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling, Weight};
 
 /// Few, so that they meet.
 pub(super) const QUEUES: [&str; 3] = ["orders", "mails", "letters"];
@@ -72,7 +72,7 @@ pub(super) fn any_config() -> impl Strategy<Value = QueueConfig> {
             dead_retention_ms,
             delay_ms,
             ttl_ms,
-            backoff: crate::config::Backoff {
+            backoff: Backoff {
                 initial_ms: 5,
                 max_ms: 40,
                 ..config().backoff
@@ -110,7 +110,7 @@ pub(super) fn any_message() -> impl Strategy<Value = NewMessage> {
         times,
         dedup,
         (prop::option::of(0_u64..3), prop::option::of(0_u64..4)),
-        prop::option::of(0_u32..3),
+        (prop::option::of(0_u32..3), prop::option::of(1_u64..90)),
         0_u32..50,
     )
         .prop_map(
@@ -119,7 +119,7 @@ pub(super) fn any_message() -> impl Strategy<Value = NewMessage> {
                 (delay_ms, ttl_ms),
                 dedup,
                 (ordering_key, fairness_key),
-                max_retries,
+                (max_retries, backoff_ms),
                 length,
             )| NewMessage {
                 priority: priority * 85,
@@ -129,6 +129,11 @@ pub(super) fn any_message() -> impl Strategy<Value = NewMessage> {
                 ordering_key,
                 fairness_key,
                 max_retries,
+                backoff: backoff_ms.map(|initial_ms| Backoff {
+                    initial_ms,
+                    max_ms: 2 * initial_ms,
+                    ..Backoff::DEFAULT
+                }),
                 blob: Blob {
                     index: length,
                     length,

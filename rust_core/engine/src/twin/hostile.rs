@@ -43,6 +43,7 @@ fn checkpoint() -> (Head, Vec<Block>) {
             fairness_key: Some(number % 3),
             delay_ms: (number % 5 == 4).then_some(1000),
             max_retries: (number % 4 == 0).then_some(0),
+            backoff: (number % 6 == 1).then_some(crate::config::Backoff::DEFAULT),
             ..with_dedup(number.into(), 1)
         };
         twin.enqueue("orders", keyed);

@@ -247,6 +247,7 @@ pub(crate) fn message() -> NewMessage {
         ordering_key: None,
         fairness_key: None,
         max_retries: None,
+        backoff: None,
         blob: Blob {
             index: 0,
             length: 100,

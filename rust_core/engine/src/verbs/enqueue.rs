@@ -113,6 +113,7 @@ fn decide(state: &State, now_ms: u64, queue: &Queue, message: &NewMessage) -> En
         ordering_key: message.ordering_key,
         fairness_key: message.fairness_key,
         max_retries: message.max_retries,
+        backoff: message.backoff,
         blob_bytes: message.blob.length,
     }
 }

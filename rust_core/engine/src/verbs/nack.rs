@@ -66,7 +66,7 @@ fn decide(
     Ok(match reason {
         Some(reason) => Decision::Die(death::decide(state, id, reason, error_bytes)),
         None => {
-            let due_ms = due_ms(message, queue, nack.delay_ms, now_ms);
+            let due_ms = due_ms(state, id.slot, queue, nack.delay_ms, now_ms);
             let (group, cause) = (nack.lease.group, FailureCause::Nack);
             let priority = nack.priority.unwrap_or(message.priority);
             Decision::Retry {
@@ -97,18 +97,24 @@ pub(super) fn is_repeated(state: &State, lease: LeaseId) -> bool {
 /// Whether one more failed attempt uses up the retries.
 pub(super) fn is_last(state: &State, slot: u32, queue: &Queue) -> bool {
     let message = &state.messages[slot];
-    let retries_max = state
-        .history
-        .retries_max(slot, message)
-        .unwrap_or(queue.config.max_retries);
+    let own = state.history.retries(slot, message);
+    let retries_max = own.max.unwrap_or(queue.config.max_retries);
     u32::from(message.attempts) + 1 > retries_max
 }
 
-/// When the next delivery may be: after the delay asked for, or else the queue's backoff.
-pub(super) fn due_ms(message: &Message, queue: &Queue, delay_ms: Option<u64>, now_ms: u64) -> u64 {
+/// When the next delivery may be: after the delay asked for, or else its own backoff, or its queue's.
+pub(super) fn due_ms(
+    state: &State,
+    slot: u32,
+    queue: &Queue,
+    delay_ms: Option<u64>,
+    now_ms: u64,
+) -> u64 {
+    let message = &state.messages[slot];
     let attempts = u32::from(message.attempts) + 1;
-    let delay_ms = delay_ms
-        .unwrap_or_else(|| backoff::delay_ms(queue.config.backoff, message.number, attempts));
+    let own = state.history.retries(slot, message);
+    let backoff = own.backoff.unwrap_or(queue.config.backoff);
+    let delay_ms = delay_ms.unwrap_or_else(|| backoff::delay_ms(backoff, message.number, attempts));
     now_ms.saturating_add(delay_ms)
 }
 
@@ -116,7 +122,7 @@ pub(super) fn due_ms(message: &Message, queue: &Queue, delay_ms: Option<u64>, no
 mod tests {
     use super::*;
     use crate::command::Command;
-    use crate::config::QueueConfig;
+    use crate::config::{Backoff, QueueConfig};
     use crate::reply::{Failures, Reply};
     use crate::twin::{SECOND, Twin, ack, config, message, nack};
     use crate::view;
@@ -170,6 +176,34 @@ mod tests {
         );
         let lease = twin.receive("q", 1)[0].lease;
         assert_eq!(twin.nack(lease, None), Nacked::Dead);
+    }
+
+    #[test]
+    fn the_message_s_own_backoff_goes_first_after_a_nack_and_after_a_lease() {
+        let mut twin = twin(config());
+        let lease = twin.receive("q", 1)[0].lease;
+        twin.ask(ack(lease));
+        let backoff = Some(Backoff {
+            initial_ms: 7,
+            multiplier_permille: 3000,
+            max_ms: 1000,
+            jitter_permille: 0,
+        });
+        let own = crate::command::NewMessage {
+            backoff,
+            ..message()
+        };
+        let id = twin.enqueue("q", own).message;
+        let lease = twin.receive("q", 1)[0].lease;
+        let due_ms = twin.now_ms + 7;
+        assert_eq!(twin.nack(lease, None), Nacked::Retry { due_ms });
+        twin.wait(7).receive("q", 1);
+        twin.wait(30 * SECOND).step(vec![]);
+        assert_eq!(twin.message(id).at_ms, twin.now_ms + 21);
+        let lease = twin.wait(21).receive("q", 1)[0].lease;
+        let due_ms = twin.now_ms + 5;
+        let nacked = twin.nack(lease, Some(5));
+        assert_eq!(nacked, Nacked::Retry { due_ms }, "what a nack names wins");
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn source<'a>(state: &'a State, death: &Death) -> Result<&'a Queue, SweepFailure
 #[cfg(test)]
 mod tests {
     use crate::command::{Command, Nack, NewMessage};
-    use crate::config::QueueConfig;
+    use crate::config::{Backoff, QueueConfig};
     use crate::ids::MessageId;
     use crate::record::DeathReason;
     use crate::rejection::Rejection;
@@ -254,6 +254,41 @@ mod tests {
         );
         assert_eq!((view.tally.moved, view.tally.skipped), (0, 1));
         assert!(matches!(twin.nack(lease, None), Nacked::Retry { .. }));
+    }
+
+    #[test]
+    fn own_retries_rest_in_a_dead_letter_queue_and_hold_again_after_it() {
+        let mut twin = Twin::new();
+        twin.create("q", dying(Some("letters")));
+        let backoff = Backoff {
+            initial_ms: 7,
+            jitter_permille: 0,
+            ..Backoff::DEFAULT
+        };
+        let own = NewMessage {
+            max_retries: Some(1),
+            backoff: Some(backoff),
+            ..message()
+        };
+        twin.enqueue("q", own);
+        let dies = |twin: &mut Twin| {
+            let lease = twin.receive("q", 1)[0].lease;
+            let due_ms = twin.now_ms + 7;
+            assert_eq!(twin.nack(lease, None), Nacked::Retry { due_ms });
+            let lease = twin.wait(7).receive("q", 1)[0].lease;
+            let died = twin.nack(lease, None);
+            assert!(matches!(died, Nacked::DeadLettered { .. }));
+        };
+        dies(&mut twin);
+        for attempts in 1..=2 {
+            let lease = twin.wait(9 * SECOND).receive("letters", 1)[0].lease;
+            let Nacked::Retry { due_ms } = twin.nack(lease, None) else {
+                panic!("attempt {attempts}: the queue's retries hold")
+            };
+            assert!(due_ms >= twin.now_ms + 800, "and its backoff");
+        }
+        redriven(&mut twin, "letters", redrive());
+        dies(&mut twin);
     }
 
     /// A queue with the group `audit`, of which a message died in `audit` alone.

@@ -57,11 +57,12 @@ fn over(state: &State, now_ms: u64, start: &StartSweep) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
-    use crate::command::Command;
+    use crate::command::{Command, Nack, NewMessage};
     use crate::rejection::Rejection;
-    use crate::reply::Reply;
-    use crate::sweep::SweepEnd;
+    use crate::reply::{Reply, State};
+    use crate::sweep::{SweepAction, SweepEnd, SweepFilter, SweepPlan};
     use crate::twin::sweeps::{letters, redrive, start};
+    use crate::twin::{SECOND, Twin, config, message, nack};
 
     #[test]
     fn sweeps_are_bounded_and_ended_ones_are_forgotten() {
@@ -97,5 +98,83 @@ mod tests {
         assert_eq!(twin.ask(Command::GetSweep { sweep, kept_ms }), gone);
         twin.start_sweep("q", redrive());
         assert_eq!(twin.live.state().sweeps.iter().count(), 1);
+    }
+
+    fn total(twin: &mut Twin, queue: &str, plan: SweepPlan) -> Option<u64> {
+        let sweep = twin.start_sweep(queue, plan);
+        let total = twin.get_sweep(sweep).total;
+        let kept_ms = 60_000;
+        twin.ask(Command::CancelSweep { sweep, kept_ms });
+        total
+    }
+
+    fn in_state(state: State, plan: SweepPlan) -> SweepPlan {
+        let state = Some(state);
+        let filter = SweepFilter {
+            state,
+            ..SweepFilter::default()
+        };
+        SweepPlan { filter, ..plan }
+    }
+
+    #[test]
+    fn how_many_it_may_concern_is_known_when_it_begins() {
+        let mut twin = letters(4);
+        let held = twin.receive("letters", 1)[0].lease;
+        twin.enqueue("letters", message());
+        let late = NewMessage {
+            delay_ms: Some(SECOND),
+            ..message()
+        };
+        twin.enqueue("letters", late);
+        assert_eq!(total(&mut twin, "letters", redrive()), Some(3), "no other");
+        let ids = SweepPlan {
+            ids: Some(vec![held.message]),
+            ..redrive()
+        };
+        assert_eq!(total(&mut twin, "letters", ids), Some(1));
+        let cancel = || SweepPlan {
+            action: SweepAction::Cancel,
+            ..redrive()
+        };
+        assert_eq!(total(&mut twin, "letters", cancel()), Some(5));
+        let delayed = in_state(State::Delayed, cancel());
+        assert_eq!(total(&mut twin, "letters", delayed), Some(1));
+        let dead = in_state(State::Dead, redrive());
+        assert_eq!(total(&mut twin, "letters", dead.clone()), Some(0));
+        let reject = Nack {
+            reject: true,
+            ..nack(held)
+        };
+        twin.ask(Command::Nack(reject));
+        assert_eq!(total(&mut twin, "letters", dead), Some(1));
+        assert_eq!(total(&mut twin, "letters", redrive()), Some(4));
+        let view = twin.sweep("letters", redrive());
+        assert_eq!((view.total, view.tally.matched), (Some(4), 4));
+        assert_eq!(total(&mut twin, "letters", redrive()), Some(0));
+    }
+
+    #[test]
+    fn of_further_groups_only_what_is_dead_is_redriven_and_all_is_cancelled() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin.create_group("q", "audit");
+        (0..3).for_each(|_| {
+            twin.enqueue("q", message());
+        });
+        let lease = twin.receive_for("q", "audit", 1)[0].lease;
+        let reject = Nack {
+            reject: true,
+            ..nack(lease)
+        };
+        twin.ask(Command::Nack(reject));
+        assert_eq!(total(&mut twin, "q", redrive()), Some(1));
+        let ready = in_state(State::Ready, redrive());
+        assert_eq!(total(&mut twin, "q", ready), Some(3));
+        let cancel = SweepPlan {
+            action: SweepAction::Cancel,
+            ..redrive()
+        };
+        assert_eq!(total(&mut twin, "q", cancel), Some(5));
     }
 }

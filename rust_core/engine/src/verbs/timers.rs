@@ -9,8 +9,7 @@ use super::nack::{due_ms, is_last};
 use super::retention;
 use crate::batch::Batch;
 use crate::budget::{Budget, FIRED_BYTES_MAX, REAPED_BYTES_MAX};
-use crate::message::{Message, Place};
-use crate::queue::Queue;
+use crate::message::Place;
 use crate::record::{DeathReason, FailureCause, Record};
 use crate::state::State;
 
@@ -88,7 +87,6 @@ fn bounded(count: u64, max: u32) -> u32 {
 pub(super) fn fire(batch: &mut Batch, slot: u32, budget: &mut Budget) -> bool {
     let state = batch.state();
     let message = &state.messages[slot];
-    let queue = state.queues.get(message.queue);
     let id = state.messages.id(slot);
     let death =
         death_reason(state, slot, batch.now_ms).map(|reason| death::decide(state, id, reason, 0));
@@ -98,7 +96,7 @@ pub(super) fn fire(batch: &mut Batch, slot: u32, budget: &mut Budget) -> bool {
     match death {
         Some(death) => death::commit(batch, death),
         None if message.place() == Place::Leased => {
-            let record = lease_ended(message, queue, slot, batch.now_ms);
+            let record = lease_ended(state, slot, batch.now_ms);
             batch.commit(record);
         }
         None => batch.commit(Record::Due { message: id }),
@@ -115,15 +113,14 @@ fn death_reason(state: &State, slot: u32, now_ms: u64) -> Option<DeathReason> {
     message.is_expired(now_ms).then_some(DeathReason::Expired)
 }
 
-fn lease_ended(message: &Message, queue: &Queue, slot: u32, now_ms: u64) -> Record {
+fn lease_ended(state: &State, slot: u32, now_ms: u64) -> Record {
+    let message = &state.messages[slot];
+    let queue = state.queues.get(message.queue);
     Record::Retried {
-        message: crate::ids::MessageId {
-            number: message.number,
-            slot,
-        },
+        message: state.messages.id(slot),
         group: queue.group.number,
         cause: FailureCause::LeaseEnded,
-        due_ms: due_ms(message, queue, None, now_ms),
+        due_ms: due_ms(state, slot, queue, None, now_ms),
         priority: message.priority,
         error_bytes: 0,
     }

@@ -19,10 +19,20 @@ pub(super) fn message(random: &mut Random, style: &Style) -> NewMessage {
         ordering_key: random.maybe(style.keyed, |random| random.below(3)),
         fairness_key: random.maybe(style.fair, |random| random.below(3)),
         max_retries: random.maybe(15, |random| random.below(3) as u32),
+        backoff: random.maybe(15, |random| backoff(random, style)),
         blob: Blob {
             index: 0,
             length: random.within(0, 60) as u32,
         },
+    }
+}
+
+fn backoff(random: &mut Random, style: &Style) -> Backoff {
+    Backoff {
+        initial_ms: style.time_ms(random) - 1,
+        multiplier_permille: random.pick(&[1000, 1500, 2000, 10_000]),
+        max_ms: style.time_ms(random),
+        jitter_permille: random.pick(&[0, 200, 1000]),
     }
 }
 
@@ -58,12 +68,7 @@ pub(super) fn config(random: &mut Random, style: &Style) -> QueueConfig {
             aging_ms: style.time_ms(random) - 1,
         },
     };
-    let backoff = Backoff {
-        initial_ms: style.time_ms(random) - 1,
-        multiplier_permille: random.pick(&[1000, 1500, 2000, 10_000]),
-        max_ms: style.time_ms(random),
-        jitter_permille: random.pick(&[0, 200, 1000]),
-    };
+    let backoff = backoff(random, style);
     let timeout_ms = style.time_ms(random);
     QueueConfig {
         dead_letter_queue: random.maybe(40, |random| random.pick(&QUEUES).into()),

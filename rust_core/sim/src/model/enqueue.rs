@@ -164,6 +164,7 @@ impl Model {
         message.ordering_key = entry.ordering_key;
         message.fairness_key = entry.fairness_key;
         message.max_retries = entry.max_retries;
+        message.backoff = entry.backoff;
         self.place_new(at, due_ms);
         self.saw(None, "enqueue", super::look::name(self.messages[at].state));
         self.copy(at, homes, due_ms);
@@ -233,6 +234,7 @@ impl Model {
             ordering_key: None,
             fairness_key: None,
             max_retries: None,
+            backoff: None,
             line: 0,
             key_line: 0,
             held_since_ms: 0,

@@ -1,5 +1,6 @@
 //! What the model knows of one message.
 
+use engine::config::Backoff;
 use engine::ids::MessageId;
 use engine::record::DeathReason;
 use engine::reply::State;
@@ -27,6 +28,7 @@ pub(crate) struct Message {
     pub ordering_key: Option<u64>,
     pub fairness_key: Option<u64>,
     pub max_retries: Option<u32>,
+    pub backoff: Option<Backoff>,
     /// Its place among those of its state: the smallest is first.
     pub line: i64,
     /// Blocked: the line of the one that was the first to wait behind its key.
@@ -83,6 +85,11 @@ impl Message {
     pub fn lane(&self) -> (u32, u8, Option<u64>, Option<&str>) {
         let list = self.list.as_deref();
         (self.home, self.priority, self.fairness_key, list)
+    }
+
+    /// It died elsewhere, or here: where it lies, that queue's settings hold.
+    pub fn is_letter(&self) -> bool {
+        self.death.as_ref().is_some_and(|death| !death.over)
     }
 
     /// One that its ordering key waits for.

@@ -24,6 +24,7 @@ impl Model {
         message.ordering_key = old.ordering_key.or(key);
         message.fairness_key = old.fairness_key;
         message.max_retries = old.max_retries;
+        message.backoff = old.backoff;
         message.death = old.death.clone();
         if let Some(death) = &mut message.death {
             death.redrives += 1;
@@ -82,6 +83,21 @@ impl Model {
         let queue = &self.queues[queue];
         let death = message.death.as_ref().filter(|death| !death.over);
         death.is_some_and(|death| death.source_queue == queue.name) || queue.has(message.home)
+    }
+
+    /// Whether a message counts when a sweep begins: of those it is about by their state, of which it may touch fewer.
+    pub(super) fn is_of_total(&self, sweep: &Sweep, message: &Message) -> bool {
+        let queue = self.queue_of(message);
+        let is_redrive = matches!(sweep.plan.action, SweepAction::Redrive { .. });
+        let is_dead = message.state == State::Dead;
+        (queue.number, queue.life) == sweep.queue
+            && message.state != State::Leased
+            && (queue.groups[0].home == message.home || !is_redrive || is_dead)
+            && match sweep.plan.filter.state {
+                Some(state) => state == message.state,
+                None if is_redrive => message.is_letter(),
+                None => !is_dead,
+            }
     }
 
     /// Whether a sweep may touch a message now.

@@ -24,6 +24,7 @@ pub(super) struct Sweep {
     pub created_at_ms: u64,
     /// Messages up to here are its business.
     pub numbered: u64,
+    total: u64,
     cursor: u64,
     next_at_ms: u64,
     tally: SweepTally,
@@ -100,6 +101,7 @@ impl Model {
             plan: start.plan.clone(),
             created_at_ms: self.now_ms,
             numbered: self.numbered,
+            total: 0,
             cursor: 0,
             next_at_ms: 0,
             tally: SweepTally::default(),
@@ -115,6 +117,10 @@ impl Model {
         sweep.steady = business
             .map(|message| (message.number, message.home))
             .collect();
+        let there = self.messages.iter();
+        let there = there.filter(|message| self.is_of_total(&sweep, message));
+        let ids = sweep.plan.ids.as_ref().map(Vec::len);
+        sweep.total = ids.unwrap_or(there.count()) as u64;
         let view = sweep.view();
         self.sweeps.push(sweep);
         self.saw(None, "sweep", "begun");
@@ -321,6 +327,7 @@ impl Sweep {
             number: self.number,
             queue: self.name.clone(),
             plan: self.plan.clone(),
+            total: Some(self.total),
             tally: self.tally,
             created_at_ms: self.created_at_ms,
             ended: self.ended,

@@ -85,16 +85,16 @@ impl Model {
     /// Whether one more failure is one too many.
     pub(super) fn is_last_attempt(&self, at: usize) -> bool {
         let message = &self.messages[at];
-        let most = message
-            .max_retries
-            .unwrap_or(self.queue_of(message).config.max_retries);
+        let own = message.max_retries.filter(|_| !message.is_letter());
+        let most = own.unwrap_or(self.queue_of(message).config.max_retries);
         message.attempts + 1 > most
     }
 
     /// The delay grows with the attempts up to a cap, and jitter only shortens it.
     pub(super) fn check_backoff(&self, at: usize, due_ms: u64) {
         let message = &self.messages[at];
-        let backoff = self.queue_of(message).config.backoff;
+        let own = message.backoff.filter(|_| !message.is_letter());
+        let backoff = own.unwrap_or(self.queue_of(message).config.backoff);
         let growth = f64::from(backoff.multiplier_permille) / 1000.0;
         let grown = backoff.initial_ms as f64 * growth.powi(message.attempts as i32);
         let most = grown.min(backoff.max_ms as f64);
@@ -156,6 +156,9 @@ impl Model {
                 .collect();
             self.messages[letter].death = Some(death);
             self.messages[letter].fairness_key = message.fairness_key;
+            // They rest until it is redriven.
+            self.messages[letter].max_retries = message.max_retries;
+            self.messages[letter].backoff = message.backoff;
             self.place(letter, State::Ready, self.now_ms);
             self.copy(letter, homes, self.now_ms);
             self.remove(self.position(message.number, home).expect("it is there"));

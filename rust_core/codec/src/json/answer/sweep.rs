@@ -22,6 +22,9 @@ pub fn put(json: &mut Json, context: &Context, sweep: &SweepView) {
         put_action(json, &plan.action);
         json.plain("state", state_name(sweep));
         json.boolean("dryRun", plan.dry_run);
+        if let Some(total) = sweep.total {
+            json.number("total", total);
+        }
         json.number("matched", tally.matched);
         json.number("moved", tally.moved);
         json.number("skipped", tally.skipped);

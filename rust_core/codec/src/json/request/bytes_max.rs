@@ -3,7 +3,7 @@
 use super::complete::ack_bytes_max;
 use super::{Request, Requests, Settle};
 use crate::record::bound;
-use engine::command::{Command, ConfigPatch, GiveBack};
+use engine::command::{Command, ConfigPatch, GiveBack, NewMessage};
 
 /// Further groups that any version let a queue have: they are there still, whatever the limit is now.
 const GROUPS_EVER_MAX: usize = 32;
@@ -28,9 +28,9 @@ impl Requests {
         self.queue_bytes_max(named.unwrap_or(self.limits.fairness_weights_max as usize))
     }
 
-    /// `messages` messages whose blobs have `blob_bytes` bytes.
-    pub(super) fn enqueue_bytes_max(&self, messages: usize, blob_bytes: usize) -> usize {
-        messages * bound::BROUGHT + blob_bytes
+    /// Messages whose blobs have `blob_bytes` bytes.
+    pub(super) fn enqueue_bytes_max(&self, messages: &[NewMessage], blob_bytes: usize) -> usize {
+        messages.len() * bound::BROUGHT + backoffs_bytes_max(messages.iter()) + blob_bytes
     }
 
     /// A record about each group's copy of one message.
@@ -63,4 +63,10 @@ pub fn receive(consumer_bytes: usize, messages: usize) -> usize {
 pub fn give_back(leases: Vec<GiveBack>) -> Request {
     let bytes = leases.len() * bound::CHANGE;
     Request::plain(Command::GiveBack { leases }, bytes)
+}
+
+/// Of the messages that have a backoff of their own.
+pub(super) fn backoffs_bytes_max<'a>(messages: impl Iterator<Item = &'a NewMessage>) -> usize {
+    let own = messages.filter(|message| message.backoff.is_some());
+    own.count() * bound::BACKOFF
 }

@@ -1,5 +1,6 @@
 //! What an ack brings: a result that is kept, and messages to enqueue in the same step.
 
+use super::bytes_max::backoffs_bytes_max;
 use super::enqueue::{Collector, Message, check_count, check_length};
 use super::settle::{AckBody, ack, read_receipt};
 use super::{Ask, Request, Requests, Signed};
@@ -62,6 +63,8 @@ pub(super) fn ack_bytes_max(complete: &Complete) -> usize {
         0 => 0,
         count => bound::FOLLOWED_UP + count * bound::FOLLOWED,
     };
+    let messages = complete.enqueue.iter().map(|one| &one.message);
+    let follow_ups = follow_ups + backoffs_bytes_max(messages);
     bound::CHANGE + kept + follow_ups
 }
 

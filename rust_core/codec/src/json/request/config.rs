@@ -173,7 +173,8 @@ fn scheduling(raw: &str, aging_ms_max: u64, faults: &mut Faults) -> Option<Sched
     }
 }
 
-fn backoff(raw: &str, limits: &Limits, faults: &mut Faults) -> Option<Backoff> {
+/// A backoff: what it leaves out is as in a new queue.
+pub(super) fn backoff(raw: &str, limits: &Limits, faults: &mut Faults) -> Option<Backoff> {
     let fields = read_raw::<BackoffFields>(raw, faults)?;
     let delay = |raw: &str, faults: &mut Faults| seconds(raw, 0, limits.delay_ms_max, faults);
     let multiplier_permille_max = limits.backoff_multiplier_max.saturating_mul(1000);

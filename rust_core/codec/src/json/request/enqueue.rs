@@ -1,5 +1,6 @@
 //! Messages to accept, one or many.
 
+use super::config::backoff;
 use super::{Ask, Request, Requests};
 use crate::blob::Blobs;
 use crate::envelope::{self, Texts};
@@ -33,6 +34,7 @@ impl Schema for Message {
         "maxRetries",
         "traceparent",
         "dedupUntil",
+        "backoff",
     ];
     const REQUIRED: u32 = 1;
     const NULLABLE: u32 = 1;
@@ -81,6 +83,7 @@ impl<'a, 'de> Collector<'a, 'de> {
         let max_retries = fields.read(8, faults, |raw, faults| {
             integer(raw, 0, limits.max_retries_max, faults)
         });
+        let backoff = fields.read(11, faults, |raw, faults| backoff(raw, limits, faults));
         let mut key = |index| {
             fields.read(index, faults, |raw, faults| {
                 text(raw, limits.key_bytes_max, faults)
@@ -105,6 +108,7 @@ impl<'a, 'de> Collector<'a, 'de> {
             ordering_key: texts.ordering_key.map(hash::key),
             fairness_key: texts.fairness_key.map(hash::key),
             max_retries,
+            backoff,
             blob,
         });
     }
@@ -153,7 +157,7 @@ impl<'a, 'de> Collector<'a, 'de> {
     fn finish(self, ask: impl FnOnce(Vec<NewMessage>) -> Ask) -> Request {
         let batch_bytes_max = self
             .requests
-            .enqueue_bytes_max(self.messages.len(), self.blobs.bytes());
+            .enqueue_bytes_max(&self.messages, self.blobs.bytes());
         Request {
             ask: ask(self.messages),
             blobs: self.blobs,

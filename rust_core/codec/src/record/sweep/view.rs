@@ -1,4 +1,5 @@
-//! The bytes of a sweep as it is seen from outside: what checkpoints keep of it.
+//! The bytes of a sweep as it is seen from outside: what checkpoints keep of it, but for its total, which has a place
+//! of its own there.
 
 use super::*;
 
@@ -28,6 +29,7 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<SweepView, Malformed> {
         number: reader.u64()?,
         queue: text(reader)?,
         plan: plan(reader)?,
+        total: None,
         tally: SweepTally {
             matched: reader.u64()?,
             moved: reader.u64()?,
