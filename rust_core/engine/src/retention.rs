@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::ids::{MessageId, QueueNumber};
-use crate::message::{Flag, Place};
+use crate::message::{Flag, Message, Place};
 use crate::queue::Queue;
 use crate::state::State;
 
@@ -49,14 +49,15 @@ impl State {
     }
 
     /// When the time of the message in `slot` is over: it dies then, or goes. 0: never.
-    pub fn ends_ms(&self, slot: u32) -> u64 {
-        let retires_ms = self.retires_ms(slot);
-        retires_ms.unwrap_or(self.messages[slot].expires_at_ms())
+    pub fn ends_ms(&self, slot: u32, message: &Message) -> u64 {
+        let died = message.has(Flag::Died);
+        let retires_ms = died.then(|| self.retires_ms(slot)).flatten();
+        retires_ms.unwrap_or(message.expires_at_ms())
     }
 
     /// Whether its time is over: it is not handed out any more.
-    pub fn is_over(&self, slot: u32, now_ms: u64) -> bool {
-        let ends_ms = self.ends_ms(slot);
+    pub fn is_over(&self, slot: u32, message: &Message, now_ms: u64) -> bool {
+        let ends_ms = self.ends_ms(slot, message);
         ends_ms != 0 && ends_ms <= now_ms
     }
 
@@ -64,6 +65,9 @@ impl State {
     /// their time.
     pub fn note_dead(&mut self, slot: u32) {
         let message = &self.messages[slot];
+        if !message.has(Flag::Died) {
+            return;
+        }
         let (place, key) = (message.place(), (message.queue, message.number, slot));
         let waits = place != Place::Leased && self.letter_since_ms(slot).is_some();
         let came = waits && self.retention.letters.insert(key);
@@ -78,8 +82,11 @@ impl State {
     /// The message in `slot` left its place.
     pub fn drop_dead(&mut self, slot: u32) {
         let message = &self.messages[slot];
+        if !message.has(Flag::Died) {
+            return;
+        }
         let (place, key) = (message.place(), (message.queue, message.number, slot));
-        let went = message.has(Flag::Died) && self.retention.letters.remove(&key);
+        let went = self.retention.letters.remove(&key);
         if went {
             self.queues.get_mut(key.0).letters -= 1;
         }
@@ -118,7 +125,7 @@ impl State {
     /// The first dead letter of a queue, if it is to go by now.
     pub fn retired_letter(&self, number: QueueNumber, now_ms: u64) -> Option<MessageId> {
         let letter = self.retention.first_letter(number);
-        letter.filter(|letter| self.is_over(letter.slot, now_ms))
+        letter.filter(|letter| self.is_over(letter.slot, &self.messages[letter.slot], now_ms))
     }
 
     /// How many of a queue's messages in state `dead` are to go by now, at most `max`.

@@ -85,7 +85,7 @@ pub(crate) fn message(state: &State, slot: u32) -> MessageView {
         deliveries: message.deliveries,
         attempts: u32::from(message.attempts),
         at_ms: at_ms(state, slot),
-        expires_at_ms: state.ends_ms(slot),
+        expires_at_ms: state.ends_ms(slot, message),
         envelope: message.envelope,
         failures: failures(state, slot, message),
         dead_letter: dead_letter(state, slot, message),

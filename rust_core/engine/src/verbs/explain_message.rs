@@ -138,7 +138,7 @@ impl Case<'_> {
     /// What it waits for by itself.
     fn of_message(&self) -> impl Iterator<Item = Reason> {
         let (place, at_ms) = (self.message.place(), self.message.at_ms());
-        let expired = self.state.is_over(self.slot, self.now_ms);
+        let expired = self.state.is_over(self.slot, self.message, self.now_ms);
         let waits = matches!(place, Place::Delayed | Place::Blocked) && at_ms > self.now_ms;
         let blocked = (place == Place::Blocked).then(|| self.behind_its_key());
         let expired = expired.then_some(Reason::Expired);

@@ -97,7 +97,7 @@ fn lease(batch: &mut Batch, number: QueueNumber, request: Request) -> Reply {
         let message = &state.messages[slot];
         let rest = left.checked_sub(view::answer_bytes(state, slot));
         // An expired one is not passed over: its timer, which had to wait for its turn, is due now.
-        if state.is_over(slot, now_ms) || (rest.is_none() && !messages.is_empty()) {
+        if state.is_over(slot, message, now_ms) || (rest.is_none() && !messages.is_empty()) {
             return None;
         }
         left = rest.unwrap_or(0);
@@ -138,7 +138,7 @@ pub(super) fn deliver(
         ready_since_ms: message.at_ms(),
         told: 0,
         leased_until_ms,
-        expires_at_ms: state.ends_ms(id.slot),
+        expires_at_ms: state.ends_ms(id.slot, message),
         envelope: message.envelope,
         failures: view::failures(state, id.slot, message),
         dead_letter: view::dead_letter(state, id.slot, message),
