@@ -49,7 +49,7 @@ class Links:
         self._passed_over = self._count > 1 and epoch < self._epoch + self._passed_over
         if self._passed_over:
             return
-        # The first ones of what was trimmed may be deposed owners' themselves: then their successor is of a later epoch.
+        # The first ones of what was trimmed may be deposed owners': then their successor is of a later epoch.
         rises = self._count > 1 and epoch > self._epoch
         if self._count == 1:
             self._is_known = sequence == 1
