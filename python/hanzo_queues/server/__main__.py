@@ -117,7 +117,8 @@ def _dump(environ: dict[str, str], chosen: argparse.Namespace) -> int:
 def _repair(environ: dict[str, str], chosen: argparse.Namespace) -> int:
     from hanzo_queues.server import journal_commands, journal_repair
 
-    return journal_commands.run(journal_repair.repair(chosen.accept_loss), _settings(environ, "warning"))
+    settings = _settings(environ, "warning")
+    return journal_commands.run(journal_repair.repair(chosen.accept_loss, settings), settings)
 
 
 def _key(environ: dict[str, str], _: argparse.Namespace) -> int:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 from starlette.types import ASGIApp
 
-from hanzo_queues._core import Engine, Parser, step_batch_bytes_min
+from hanzo_queues._core import Parser, step_batch_bytes_min
 from hanzo_queues.server.auth import ApiKeys
 from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
@@ -24,16 +23,16 @@ from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.faults import Fault, ShuttingDown
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, JournalRefused
 from hanzo_queues.server.limits_table import with_settings, within_batch
+from hanzo_queues.server.own_engine import engine_of
 from hanzo_queues.server.ownership import OwnershipLease
 from hanzo_queues.server.partition import Partition
 from hanzo_queues.server.router import Router
 from hanzo_queues.server.routes import build_routes
 from hanzo_queues.server.settings import Settings
-from hanzo_queues.server.storage import StartRefused, only_wait
+from hanzo_queues.server.storage import OWN_PARTITION, StartRefused, only_wait
 
 logger = logging.getLogger(__name__)
 
-PARTITION = 0  # the only one: docs/adr/0003
 OPEN_RETRY_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 PAYLOAD_BYTES_MAX_LEAST = 1024
 
@@ -70,17 +69,9 @@ class App:
         self._on_failed = on_failed
         self._on_serving = on_serving
         self.partition = Partition(
-            PARTITION,
+            OWN_PARTITION,
             journal,
-            new_engine=partial(
-                Engine,
-                PARTITION,
-                visibility_timeout_ms=settings.visibility_timeout_ms,
-                max_retries=settings.max_retries,
-                queues_max=limits["queues_max"],
-                dedup_memory_bytes=settings.dedup_memory_bytes,
-                results_bytes_max=limits["results_bytes_max"],
-            ),
+            new_engine=engine_of(settings),
             checkpoints=checkpoints,
             checkpoint_bytes=settings.checkpoint_bytes,
             clock=clock,

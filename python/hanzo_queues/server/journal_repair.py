@@ -10,7 +10,9 @@ Whatever is taken away was written to a file before.
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hanzo_queues._core import Engine
@@ -18,38 +20,58 @@ from hanzo_queues.server.checkpointer import Checkpointer
 from hanzo_queues.server.journal.base import JournalCorrupt
 from hanzo_queues.server.journal_chain import assert_chained
 from hanzo_queues.server.journal_commands import Look, open_both, verified_checkpoints
-from hanzo_queues.server.lost_beginning import drop_what_was_lost, kept_path
+from hanzo_queues.server.lost_beginning import drop_what_was_lost
+from hanzo_queues.server.own_engine import engine_of
 from hanzo_queues.server.recovery import Recovered, recover
 from hanzo_queues.server.restore import CheckpointContradicted
-from hanzo_queues.server.storage import MARK_FILE, OWN_PARTITION, Storage
+from hanzo_queues.server.settings import Settings
+from hanzo_queues.server.storage import MARK_FILE, Storage
 
 
-def repair(accept_loss: bool) -> Look:
+def repair(accept_loss: bool, settings: Settings) -> Look:
     """The command. `accept_loss`: what checkpoints, marks and messages say of batches that are not there any more is
     given up."""
+    new_engine = engine_of(settings)
 
     async def repair_journal(storage: Storage) -> None:
-        if accept_loss:
-            await _forget_what_was_lost(storage)
-            await drop_what_was_lost(storage)
+        dropped = accept_loss and await _accept_loss(storage, new_engine)
         await open_both(storage)
         try:
-            recovered = await recover(
-                partial(Engine, OWN_PARTITION), storage.journal, lambda lsn, batch: None, storage.checkpoints
-            )
+            recovered = await recover(new_engine, storage.journal, lambda lsn, batch: None, storage.checkpoints)
         except CheckpointContradicted as error:
             raise JournalCorrupt(
                 f"{error} To go on with the journal as it is, and lose what it lacks: `hanzo-queues journal repair "
                 "--accept-loss`."
             ) from error
         is_sound = recovered.start is not None and await _are_sound(storage)
-        if not is_sound:
+        if dropped or not is_sound:
             await _take_anew(storage, recovered)
         await assert_chained(storage.journal)
-        if is_sound:
+        if is_sound and not dropped:
             print(f"nothing to repair: journal and checkpoints are sound up to batch {recovered.engine.lsn}")
 
     return repair_journal
+
+
+async def _accept_loss(storage: Storage, new_engine: Callable[[], Engine]) -> bool:
+    """Whether messages were taken away."""
+    kept_at = storage.directory.path / f"repair-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    async with _owned(storage):
+        await _forget_what_was_lost(storage, new_engine, kept_at)
+        return await drop_what_was_lost(storage, new_engine, kept_at)
+
+
+@asynccontextmanager
+async def _owned(storage: Storage) -> AsyncIterator[None]:
+    """Begins when no server owns the journal, however long that takes; none does until it ends."""
+    if storage.ownership is None:
+        yield
+        return
+    await storage.ownership.acquire()
+    try:
+        yield
+    finally:
+        await storage.ownership.release()
 
 
 async def _are_sound(storage: Storage) -> bool:
@@ -72,29 +94,31 @@ async def _take_anew(storage: Storage, recovered: Recovered) -> None:
         print("the journal is sound, and too new for a checkpoint")
 
 
-async def _forget_what_was_lost(storage: Storage) -> None:
+async def _forget_what_was_lost(storage: Storage, new_engine: Callable[[], Engine], kept_at: Path) -> None:
     mark = storage.directory.path / MARK_FILE
-    kept_at = kept_path(storage)
     if mark.exists():
-        kept_at.mkdir(exist_ok=True)
-        mark.rename(kept_at / MARK_FILE)
+        mark.rename(_made(kept_at) / MARK_FILE)
         print(f"the mark of how far the journal reached was moved to {kept_at}")
     storage.journal.forget_mark()
     await open_both(storage)
     journal, store = storage.journal, storage.checkpoints
     last, first = await journal.last_sequence(), await journal.first_sequence()
     try:
-        await recover(partial(Engine, OWN_PARTITION), journal, lambda lsn, batch: None, store, lost_beginning=True)
+        await recover(new_engine, journal, lambda lsn, batch: None, store, lost_beginning=True)
     except CheckpointContradicted:
         if first > 1:
             raise JournalCorrupt(
                 f"the journal begins with batch {first} and ends with {last}, and no checkpoint is of it: there is no "
                 "state to begin with. Nothing was changed. Restore both streams from one backup."
             ) from None
-        kept_at.mkdir(exist_ok=True)
-        count = await _save(storage, kept_at / "checkpoints")
+        count = await _save(storage, _made(kept_at) / "checkpoints")
         await store.clear()
         print(f"{count} parts of checkpoints that are of another journal were saved to {kept_at} and taken away")
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(exist_ok=True)
+    return directory
 
 
 async def _save(storage: Storage, path: Path) -> int:

@@ -1,16 +1,17 @@
 """Going on with a journal that lost its beginning, when that is accepted: what refers to lost batches is taken away.
 
-    recover -> fence -> drop, a part a step, until nothing refers to what is lost -> the messages' ids are in a file
+    recover -> fence -> drop, a part a step: told in a file, then appended -> nothing refers to what is lost
 
 It is decided and journaled as everything is, by an owner of its own, so whoever recovers later agrees. What is not lost
-stays as it is. Must not be done to a journal whose beginning may come back.
+stays as it is. The file is synced before the batch that takes away what it tells of: so nothing goes untold, however
+this ends, and what was told may be told again. Must not be done to a journal whose beginning may come back.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,56 +19,89 @@ import orjson
 
 from hanzo_queues._core import Engine, Step, drop_lost
 from hanzo_queues.server.clock import Clock
-from hanzo_queues.server.journal.base import JournalCorrupt
+from hanzo_queues.server.journal.base import Journal, JournalCorrupt
 from hanzo_queues.server.recovery import recover
-from hanzo_queues.server.storage import OWN_PARTITION, Storage
+from hanzo_queues.server.storage import Storage
 
 LOST_FILE = "lost-messages"
 
 
-def kept_path(storage: Storage) -> Path:
-    """The directory that keeps what a repair takes away."""
-    return storage.directory.path / f"repair-{datetime.now(UTC):%Y%m%dT%H%M%S}"
-
-
-async def drop_what_was_lost(storage: Storage) -> None:
-    """Does nothing when all that is needed is there. The storage is open. Raises JournalError."""
+async def drop_what_was_lost(storage: Storage, new_engine: Callable[[], Engine], kept_at: Path) -> bool:
+    """Whether anything was lost and is taken away. `kept_at`: the directory for the file that tells of it. The storage
+    is open, and nobody else writes. Raises JournalError."""
     journal = storage.journal
-    recovered = await recover(
-        partial(Engine, OWN_PARTITION), journal, lambda lsn, batch: None, storage.checkpoints, lost_beginning=True
-    )
+    recovered = await recover(new_engine, journal, lambda lsn, batch: None, storage.checkpoints, lost_beginning=True)
     engine, first = recovered.engine, await journal.first_sequence()
     if first == 1 or engine.first_needed_lsn() >= first:
-        return
+        return False
     clock = Clock()
     clock.not_before(engine.now_ms)
+    now_ms = clock.now_ms()  # one instant, at which nothing comes due any more once it has
+    await _append(journal, engine.fence(now_ms, secrets.token_bytes(32)))
+    told = _Told(kept_at / LOST_FILE)
+    while await _pass(engine, journal, now_ms, first, told):  # what died meanwhile lies where was looked already
+        pass
+    while (step := engine.step(now_ms, [])).batch is not None:  # what deleted queues held goes by itself
+        await _append(journal, step)
+    if engine.first_needed_lsn() < first:
+        raise JournalCorrupt(f"something is needed of batches before {first}, and can't be taken away")
+    print(f"the journal begins with batch {first}: {told}")
+    return True
 
-    async def journaled(step: Step) -> None:
-        if step.batch is not None:
-            await journal.append(step.batch, step.lsn - 1)
 
-    await journaled(engine.fence(clock.now_ms(), secrets.token_bytes(32)))
-    dropped: list[dict[str, Any]] = []
+async def _pass(engine: Engine, journal: Journal, now_ms: int, first: int, told: _Told) -> bool:
+    """Whether anything happened: a step does what is due, too."""
+    lsn = engine.lsn
     slot: int | None = 0
     while slot is not None:
-        step = engine.step(clock.now_ms(), [drop_lost(first, slot)])
-        await journaled(step)
-        dropped.append(orjson.loads(step.replies[0].render({})))
-        slot = dropped[-1].get("nextSlot")
-    while engine.first_needed_lsn() < first:  # what deleted queues held goes by itself
-        step = engine.step(clock.now_ms(), [])
-        if step.batch is None:
-            raise JournalCorrupt(f"something is needed of batches before {first}, and can't be taken away")
-        await journaled(step)
-    _tell(kept_path(storage), first, dropped)
+        step = engine.step(now_ms, [drop_lost(first, slot)])
+        dropped = orjson.loads(step.replies[0].render({}))
+        told.add(dropped)
+        await _append(journal, step)
+        slot = dropped.get("nextSlot")
+    return engine.lsn > lsn
 
 
-def _tell(kept_at: Path, first: int, dropped: list[dict[str, Any]]) -> None:
-    ids = [message for part in dropped for message in part["messages"]]
-    results, errors = (sum(part[name] for part in dropped) for name in ("results", "errors"))
-    kept_at.mkdir(exist_ok=True)
-    (kept_at / LOST_FILE).write_text("".join(f"{message}\n" for message in ids))
-    print(
-        f"the journal begins with batch {first}: {len(ids)} messages whose payloads lay before it are gone, as are "
-        f"{results} results and the texts of {errors} errors. The messages' ids are in {kept_at / LOST_FILE}"
-    )
+async def _append(journal: Journal, step: Step) -> None:
+    if step.batch is not None:
+        await journal.append(step.batch, step.lsn - 1)
+
+
+class _Told:
+    """The file of what is taken away: the id of a message a line. Says how much it was."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._messages = self._results = self._errors = 0
+
+    def add(self, dropped: dict[str, Any]) -> None:
+        """One part; its messages are in the file for good when this returns."""
+        messages = dropped["messages"]
+        self._messages += len(messages)
+        self._results += dropped["results"]
+        self._errors += dropped["errors"]
+        if not messages:
+            return
+        is_new = not self._path.exists()
+        self._path.parent.mkdir(exist_ok=True)
+        with self._path.open("ab") as file:
+            file.writelines(f"{message}\n".encode() for message in messages)
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            _sync_directory(self._path.parent)
+            _sync_directory(self._path.parent.parent)
+
+    def __str__(self) -> str:
+        return (
+            f"{self._messages} messages whose payloads lay before it are gone, as are {self._results} results and the "
+            f"texts of {self._errors} errors. The messages' ids are in {self._path}"
+        )
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

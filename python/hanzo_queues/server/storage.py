@@ -22,7 +22,7 @@ from hanzo_queues.server.nats_connection import NatsEndpoint
 from hanzo_queues.server.ownership import OwnershipLease
 from hanzo_queues.server.settings import Settings
 
-OWN_PARTITION = 0
+OWN_PARTITION = 0  # the only one: docs/adr/0003
 MARK_FILE = "journal-mark"
 
 
