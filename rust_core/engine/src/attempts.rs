@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::checkpoint::Tracked;
 use crate::ids::{LeaseId, QueueNumber};
 use crate::record::Lease;
-use crate::segmented::{Segmented, mix};
+use crate::segmented::{Segmented, key_in};
 
 /// How long a receive can be repeated.
 pub(crate) const ATTEMPT_MS: u64 = 300_000;
@@ -70,7 +70,7 @@ impl Attempts {
     }
 
     pub fn put(&mut self, queue: QueueNumber, hash: u128, now_ms: u64, leases: &[Lease]) {
-        let key = key(queue, hash);
+        let key = key_in(queue, hash);
         self.serial += 1;
         self.forget(key);
         let attempt = Attempt {
@@ -123,7 +123,7 @@ impl Attempts {
 
     /// What this attempt was given, and may still hold.
     pub fn find(&self, queue: QueueNumber, hash: u128, now_ms: u64) -> &[Lease] {
-        let key = key(queue, hash);
+        let key = key_in(queue, hash);
         let serial = self.serials.find(key as u64, |one| one.key == key);
         let attempt = serial.and_then(|one| self.by_serial.get(one.serial));
         attempt
@@ -141,12 +141,6 @@ impl Attempts {
 
 fn told_key(lease: LeaseId) -> (u64, u32, u32) {
     (lease.message.number, lease.message.slot, lease.delivery)
-}
-
-/// The attempt's hash, made the queue's own.
-fn key(queue: QueueNumber, hash: u128) -> u128 {
-    let queue = u64::from(queue.0);
-    hash ^ (u128::from(mix(queue)) << 64 | u128::from(mix(!queue)))
 }
 
 #[cfg(test)]

@@ -385,3 +385,6 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use crate::expiries::Expiries;
 use crate::ids::{MessageId, QueueNumber};
 use crate::message::NONE;
 use crate::record::DedupEntry;
-use crate::segmented::{Segmented, mix};
+use crate::segmented::{Segmented, key_in, mix};
 
 /// The ids of all queues.
 pub(crate) struct Dedup {
@@ -43,7 +43,7 @@ impl Dedup {
 
     /// The entry whose window is not over, or that has none.
     pub fn find(&self, window: &Expiries, hash: u128, now_ms: u64) -> Option<&Id> {
-        let place = self.place(key(window.of, hash))?;
+        let place = self.place(key_in(window.of, hash))?;
         Some(&self.ids[place]).filter(|entry| entry.expires_at_ms > now_ms)
     }
 
@@ -54,15 +54,11 @@ impl Dedup {
         message: MessageId,
         expiries: &mut Expiries,
     ) {
-        let DedupEntry {
-            hash,
-            fingerprint,
-            expires_at_ms,
-        } = entry;
-        let id = Id::new(key(expiries.of, hash), fingerprint, expires_at_ms, message);
+        let key = key_in(expiries.of, entry.hash);
+        let id = Id::new(key, entry.fingerprint, entry.expires_at_ms, message);
         let place = self.ids.add(id);
         self.find_at(place);
-        if id.is_until_done() {
+        if entry.is_until_done() {
             return;
         }
         let before = expiries.first_ms(&self.ids);
@@ -150,7 +146,7 @@ impl Dedup {
     pub fn fold_held(&self, message: MessageId, fold: &mut impl FnMut(&[u8])) {
         let of_message = |&place: &u32| self.ids[place].message() == message;
         let held = self.held.find(mix(message.number), of_message);
-        if let Some(&place) = held.filter(|_| message.number > 0) {
+        if let Some(&place) = held {
             self.fold_at(place, fold);
         }
     }
@@ -235,12 +231,6 @@ impl Dedup {
             .iter(&self.ids)
             .for_each(|place| self.fold_at(place, fold));
     }
-}
-
-/// The id's hash, made the queue's own.
-fn key(queue: QueueNumber, hash: u128) -> u128 {
-    let queue = u64::from(queue.0);
-    hash ^ (u128::from(mix(queue)) << 64 | u128::from(mix(!queue)))
 }
 
 #[cfg(test)]

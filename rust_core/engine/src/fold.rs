@@ -163,10 +163,11 @@ impl State {
 mod tests {
     use crate::command::NewMessage;
     use crate::config::{Backoff, QueueConfig};
+    use crate::copies::Copy;
     use crate::history::OwnRetries;
     use crate::ids::{MessageId, QueueNumber};
-    use crate::message::Flag;
-    use crate::record::DedupEntry;
+    use crate::message::{Flag, NONE};
+    use crate::record::{DedupEntry, Lease};
     use crate::settled::Ending;
     use crate::state::State;
     use crate::twin::{SECOND, Twin, config, folded, lease, limit, message, nack};
@@ -212,7 +213,7 @@ mod tests {
         message.set(Flag::OwnRetries, false);
     }
 
-    fn changes() -> [(&'static str, Change); 19] {
+    fn changes() -> [(&'static str, Change); 17] {
         [
             ("limiter", |state| {
                 let queue = state.queues.get_mut(QUEUE);
@@ -223,21 +224,6 @@ mod tests {
                 let queue = state.queues.get_mut(QUEUE);
                 let limit = queue.config.rate_limit.unwrap();
                 queue.ingress.take(limit, 1_700_000_100_000, 1);
-            }),
-            ("dedup entry", |state| {
-                let id = MessageId { number: 1, slot: 0 };
-                let entry = DedupEntry {
-                    hash: 1,
-                    fingerprint: 1,
-                    expires_at_ms: u64::MAX,
-                };
-                let queue = state.queues.get_mut(QUEUE);
-                state.dedup.put(QUEUE, entry, id, &mut queue.dedup);
-            }),
-            ("settled lease", |state| {
-                state
-                    .settled
-                    .put(lease(MessageId { number: 1, slot: 0 }, 1), Ending::Acked)
             }),
             ("failures", |state| {
                 let message = &mut state.messages[0];
@@ -282,6 +268,51 @@ mod tests {
         ]
     }
 
+    /// Of what is remembered of messages beside them.
+    fn further_changes() -> [(&'static str, Change); 5] {
+        [
+            ("dedup entry", |state| {
+                let id = MessageId { number: 1, slot: 0 };
+                let entry = DedupEntry {
+                    hash: 1,
+                    fingerprint: 1,
+                    expires_at_ms: u64::MAX,
+                };
+                let queue = state.queues.get_mut(QUEUE);
+                state.dedup.put(QUEUE, entry, id, &mut queue.dedup);
+            }),
+            ("dedup window", |state| {
+                let id = MessageId { number: 1, slot: 0 };
+                let entry = DedupEntry {
+                    hash: 1,
+                    fingerprint: 1,
+                    expires_at_ms: 1_700_000_100_000,
+                };
+                let queue = state.queues.get_mut(QUEUE);
+                state.dedup.put(QUEUE, entry, id, &mut queue.dedup);
+            }),
+            ("attempt", |state| {
+                let message = MessageId { number: 1, slot: 0 };
+                let lease = Lease {
+                    message,
+                    delivery: 1,
+                };
+                state.attempts.put(QUEUE, 1, 1_700_000_000_000, &[lease]);
+                state.attempts.serial -= 1;
+            }),
+            ("copy", |state| {
+                let copies = [0, NONE].map(|slot| Copy { queue: QUEUE, slot });
+                let id = MessageId { number: 1, slot: 0 };
+                state.copies.put(id, Box::new(copies));
+            }),
+            ("settled lease", |state| {
+                state
+                    .settled
+                    .put(lease(MessageId { number: 1, slot: 0 }, 1), Ending::Acked)
+            }),
+        ]
+    }
+
     #[test]
     fn a_change_of_anything_shows() {
         let before = folded(&twin().live);
@@ -289,7 +320,7 @@ mod tests {
             before == folded(&twin().live),
             "equal states feed equal bytes"
         );
-        for (what, change) in changes() {
+        for (what, change) in changes().into_iter().chain(further_changes()) {
             let mut twin = twin();
             change(twin.live.state_mut());
             assert!(

@@ -244,6 +244,56 @@ fn head(id: ListId, list: &Keyed, slab: &Slab) -> Head {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::{Command, NewMessage, PeekState};
+    use crate::reply::Reply;
+    use crate::twin::{Twin, config, message, peek};
+
+    #[test]
+    fn what_is_ready_in_all_lists_is_looked_at_by_priority_each_once() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        for consumer in ["a", "b", "c"] {
+            twin.ask(Command::Heartbeat {
+                queue: "q".into(),
+                group: "default".into(),
+                consumer: consumer.into(),
+                members_max: 3,
+            });
+        }
+        for number in 0..36 {
+            twin.enqueue(
+                "q",
+                NewMessage {
+                    priority: 3 - (number % 4) as u8,
+                    ordering_key: (number % 3 > 0).then_some(number),
+                    ..message()
+                },
+            );
+        }
+        let lists = &twin.live.state().queues.find("q").unwrap().lists;
+        assert!(
+            lists
+                .all()
+                .filter(|(_, ready)| ready.any().is_some())
+                .count()
+                > 2
+        );
+        let (mut after, mut priorities) = (None, vec![]);
+        loop {
+            let Reply::Peeked { messages, last, .. } =
+                twin.ask(peek("q", PeekState::Ready, after, 1))
+            else {
+                panic!("not looked at")
+            };
+            let Some(shown) = messages.first() else {
+                break;
+            };
+            priorities.push(shown.priority);
+            after = last;
+        }
+        let expected: Vec<u8> = [3, 2, 1, 0].into_iter().flat_map(|of| [of; 9]).collect();
+        assert_eq!(priorities, expected);
+    }
 
     #[test]
     fn numbers_of_lists_are_not_used_up_by_those_who_come_and_go() {

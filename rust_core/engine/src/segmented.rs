@@ -4,6 +4,8 @@
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
+use crate::ids::QueueNumber;
+
 const SEGMENTS: usize = 256;
 
 /// Entries found by a hash and an equality the caller supplies.
@@ -61,10 +63,38 @@ fn segment(hash: u64) -> usize {
     (hash >> 40) as usize % SEGMENTS
 }
 
+/// A hash made a queue's own: the key of an id that two queues may both know. Checkpoints hold such keys.
+pub(crate) fn key_in(queue: QueueNumber, hash: u128) -> u128 {
+    let queue = u64::from(queue.0);
+    hash ^ wide(mix(queue), mix(!queue))
+}
+
+/// Both halves of a wide hash.
+pub(crate) fn wide(high: u64, low: u64) -> u128 {
+    (u128::from(high) << 64) + u128::from(low)
+}
+
 /// Spreads an integer's bits over the whole word (the finalizer of splitmix64, Steele et al. 2014).
 pub(crate) fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ (value >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_what_they_were_in_every_checkpoint() {
+        assert_eq!(
+            key_in(QueueNumber(0), 0),
+            0xe220_a839_7b1d_cdaf_e4d9_7177_1b65_2c20
+        );
+        assert_eq!(
+            key_in(QueueNumber(3), u128::MAX),
+            0xe2f4_eb1b_24fe_7012_3e9b_4484_d464_c1c5
+        );
+    }
 }

@@ -217,21 +217,59 @@ mod tests {
         let all = |lsns: &mut dyn Iterator<Item = u64>| {
             let mut survey = Survey::new(u64::MAX);
             for lsn in lsns {
-                let message = MessageId {
-                    number: lsn,
-                    slot: 0,
-                };
-                let at = Location {
-                    lsn,
-                    offset: 60,
-                    length: 9,
-                };
-                survey.see(Part::Envelope, message, at);
+                seen(&mut survey, lsn, 60, 9);
             }
             survey.found.keys().map(|&(lsn, _)| lsn).collect::<Vec<_>>()
         };
         let first: Vec<u64> = (1..=FOUND_MAX as u64).collect();
         assert_eq!(all(&mut (1..=count)), first);
         assert_eq!(all(&mut (1..=count).rev()), first);
+    }
+
+    fn seen(survey: &mut Survey, lsn: u64, offset: u32, length: u32) {
+        let message = MessageId { number: 1, slot: 0 };
+        let at = Location {
+            lsn,
+            offset,
+            length,
+        };
+        survey.see(Part::Envelope, message, at);
+    }
+
+    #[test]
+    fn of_too_many_survivors_the_last_batches_wait_for_another_pass_whole() {
+        let mut survey = Survey::new(1 << 40);
+        seen(&mut survey, 1 << 30, 0, 9);
+        seen(&mut survey, 1 << 30, 9, 9);
+        (1..FOUND_MAX as u64).for_each(|lsn| seen(&mut survey, lsn, 0, 9));
+        assert_eq!(survey.found.len(), FOUND_MAX - 1);
+        seen(&mut survey, 1 << 30, 18, 9);
+        seen(&mut survey, 1 << 29, 0, 9);
+        let lsns = survey.found.keys().map(|(lsn, _)| *lsn);
+        assert!(lsns.eq((1..FOUND_MAX as u64).chain([1 << 29])));
+    }
+
+    #[test]
+    fn a_page_is_bounded_in_survivors_batches_and_bytes_and_has_one_at_least() {
+        let page = |places: &[(u64, u32, u32)]| {
+            let mut survey = Survey::new(1 << 40);
+            for &(lsn, offset, length) in places {
+                seen(&mut survey, lsn, offset, length);
+            }
+            let pages = std::iter::from_fn(|| Some(survey.page()).filter(|page| !page.is_empty()));
+            pages.map(|page| page.len()).collect::<Vec<_>>()
+        };
+        let one_batch: Vec<_> = (0..PAGE_MAX as u32 + 44)
+            .map(|offset| (1, offset, 1))
+            .collect();
+        assert_eq!(page(&one_batch), [PAGE_MAX, 44]);
+        let batches: Vec<_> = (1..=PAGE_BATCHES_MAX as u64 + 4)
+            .map(|lsn| (lsn, 0, 1))
+            .collect();
+        assert_eq!(page(&batches), [PAGE_BATCHES_MAX, 4]);
+        let half = PAGE_BYTES_MAX as u32 / 2;
+        assert_eq!(page(&[(1, 0, half), (1, half, half), (2, 0, 1)]), [2, 1]);
+        let large = PAGE_BYTES_MAX as u32 + 1;
+        assert_eq!(page(&[(1, 0, large), (2, 0, large)]), [1, 1]);
     }
 }

@@ -6,6 +6,7 @@ use crate::checkpoint::Paged;
 use crate::ids::MessageId;
 use crate::message::NONE;
 use crate::record::DedupEntry;
+use crate::segmented::wide;
 
 /// What is remembered of one dedup id: three quarters of a cache line.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,7 @@ impl Id {
     }
 
     pub fn key(&self) -> u128 {
-        u128::from(self.key_high) << 64 | u128::from(self.key_low)
+        wide(self.key_high, self.key_low)
     }
 
     /// The message accepted under it.

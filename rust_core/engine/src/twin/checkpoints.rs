@@ -2,13 +2,16 @@
 //! one ends, a partition restored from it must hold the state that the live one had when it began, and go on as a
 //! replica from there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::{folded, settings};
+use super::{SECOND, config, folded, message, receive, settings, with_dedup};
 use crate::checkpoint::{Block, Head, Kind, Restoration};
+use crate::command::{Command, Complete, FollowUp, NewMessage};
+use crate::config::QueueConfig;
 use crate::partition::{Partition, Step};
+use crate::reply::Reply;
 
 /// What to do about checkpoints.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +51,8 @@ pub(super) struct Checkpoints {
     taken: Vec<Block>,
     /// The fold when the one under way began.
     begun: Option<Vec<u8>>,
+    /// How many blocks it was to have.
+    blocks: usize,
     /// Steps since then.
     since: Vec<(Step, u64)>,
     /// Restored from the last one that ended.
@@ -87,8 +92,10 @@ impl Checkpoints {
     pub fn make(&mut self, next: CheckpointMove, live: &mut Partition) {
         match next {
             CheckpointMove::Begin => {
+                let blocks = live.changed_blocks();
                 if live.begin_checkpoint().is_some() {
                     self.begun = Some(folded(live));
+                    self.blocks = blocks;
                     self.taken.clear();
                     self.since.clear();
                 }
@@ -111,6 +118,7 @@ impl Checkpoints {
             CheckpointMove::End => {
                 self.taken.extend(std::iter::from_fn(|| live.next_block()));
                 let head = live.end_checkpoint();
+                assert_eq!(self.taken.len(), self.blocks, "blocks that changed");
                 for block in self.taken.drain(..) {
                     self.kept.insert((block.image.kind(), block.index), block);
                 }
@@ -153,4 +161,81 @@ fn a_checkpoint_is_of_the_instant_of_its_batch() {
     let mut restored = restored(twin.live.end_checkpoint(), blocks.into_iter());
     assert_eq!(restored.now_ms(), founded_ms);
     restored.fence(founded_ms, [7; 32]);
+}
+
+/// A partition that has something of every kind.
+fn of_every_kind() -> super::Twin {
+    let mut twin = super::sweeps::letters(1);
+    let config = QueueConfig {
+        result_retention_ms: 60 * SECOND,
+        ..config()
+    };
+    twin.create("every", config);
+    twin.create_group("every", "other");
+    let [failed, completed] = [1, 2].map(|hash| NewMessage {
+        ordering_key: Some(hash),
+        fairness_key: Some(hash),
+        max_retries: Some(9),
+        backoff: Some(super::config().backoff),
+        ..with_dedup(hash.into(), 0)
+    });
+    twin.enqueue("every", failed);
+    twin.enqueue("every", completed);
+    let mut attempt = receive("every", 2);
+    if let Command::Receive { attempt, .. } = &mut attempt {
+        *attempt = Some(1);
+    }
+    let Reply::Received { messages, .. } = twin.ask(attempt) else {
+        panic!("not received")
+    };
+    twin.nack(messages[0].lease, None);
+    let follow_up = FollowUp {
+        queue: "q".into(),
+        message: message(),
+    };
+    twin.ask(Command::Complete(Box::new(Complete {
+        lease: messages[1].lease,
+        result: Some(message().blob),
+        enqueue: vec![follow_up],
+    })));
+    let other = twin.receive_for("every", "other", 1).remove(0);
+    twin.ask(super::ack(other.lease));
+    twin.start_sweep("q", super::sweeps::redrive());
+    twin
+}
+
+#[test]
+fn a_block_of_any_kind_comes_again_when_it_was_lost() {
+    let mut twin = of_every_kind();
+    twin.checkpoint(CheckpointMove::Begin);
+    twin.checkpoint(CheckpointMove::End);
+    let places: Vec<(Kind, u64)> = twin.checkpoints.kept.keys().copied().collect();
+    let kinds: BTreeSet<Kind> = places.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, BTreeSet::from(Kind::ALL));
+    assert_eq!(twin.live.changed_blocks(), 0);
+    for &(kind, index) in &places {
+        twin.live.rewrite_block(kind, index);
+    }
+    twin.checkpoints.kept.clear();
+    twin.checkpoint(CheckpointMove::Begin);
+    twin.checkpoint(CheckpointMove::End);
+    assert!(twin.checkpoints.kept.keys().eq(&places));
+}
+
+#[test]
+fn a_block_that_repeats_another_is_refused_whatever_its_kind() {
+    let mut twin = of_every_kind();
+    twin.live.begin_checkpoint();
+    let blocks: Vec<Block> = std::iter::from_fn(|| twin.live.next_block()).collect();
+    let head = twin.live.end_checkpoint();
+    for (at, repeated) in blocks.iter().enumerate() {
+        let mut restoration = Restoration::new(head.clone(), settings());
+        for block in &blocks[..=at] {
+            restoration.add(block.clone()).expect("a block of it");
+        }
+        let kind = repeated.image.kind();
+        let refused = restoration.add(repeated.clone());
+        let why = refused.map_err(|why| why.to_string());
+        assert!(why.is_err_and(|why| !why.is_empty()), "{kind:?}");
+    }
 }

@@ -32,7 +32,7 @@ impl Draw {
 }
 
 /// A bit of everything.
-fn checkpoint() -> (Head, Vec<Block>) {
+pub(super) fn checkpoint() -> (Head, Vec<Block>) {
     let mut twin = Twin::new();
     twin.create("orders", config());
     twin.create("mails", config());

@@ -331,3 +331,41 @@ fn what_sticks_to_another_member_is_said_to_who_gets_nothing() {
     let moving = limited(LimitedBy::KeyAssigned, Some(1));
     assert_eq!(step.replies[2], moving, "some may be its own in a moment");
 }
+
+#[test]
+fn a_limit_that_is_changed_starts_empty_and_others_go_on_as_they_were() {
+    let mut twin = Twin::new();
+    let config = QueueConfig {
+        key_rate_limit: limit(10, SECOND, 5),
+        consumer_rate_limit: limit(20, SECOND, 5),
+        ..config()
+    };
+    twin.create("q", config);
+    let change = |twin: &mut Twin, patch| {
+        let name = "q".into();
+        twin.ask(Command::UpdateQueue { name, patch });
+    };
+    twin.step(vec![
+        many("q", vec![message(); 9]),
+        many("q", vec![of_key(1); 9]),
+    ]);
+    change(
+        &mut twin,
+        ConfigPatch {
+            delay_ms: Some(1),
+            ..ConfigPatch::default()
+        },
+    );
+    assert_eq!(twin.receive("q", 1).len(), 1);
+    change(
+        &mut twin,
+        ConfigPatch {
+            consumer_rate_limit: Some(limit(2, SECOND, 5)),
+            ..ConfigPatch::default()
+        },
+    );
+    assert_eq!(
+        twin.ask(receive("q", 9)),
+        limited(LimitedBy::Consumer, Some(500))
+    );
+}

@@ -4,14 +4,18 @@
 mod any;
 pub(crate) mod checkpoints;
 mod completes;
+mod contradictions;
+mod deposed;
 mod hostile;
 mod invariants;
 mod ledger;
 mod limits;
 mod many_keys;
+mod many_swept;
 mod members;
 mod polls;
 mod random;
+mod refused;
 pub(crate) mod sweeps;
 mod trim;
 mod turns;
@@ -64,7 +68,10 @@ impl Twin {
             Some(restored) => self.live = restored,
             None => std::mem::swap(&mut self.live, &mut self.replica),
         }
+        let epoch = self.live.epoch();
         let step = self.live.fence(self.now_ms, [7; 32]);
+        assert_eq!(self.live.epoch(), epoch + 1, "a takeover is an epoch");
+        assert_eq!(self.live.secret(), Some([7; 32]), "receipts stay good");
         self.compare(&step);
     }
 

@@ -107,6 +107,37 @@ pub(crate) fn all_of(page: SweepPage) -> SweepChoice {
     }
 }
 
+#[test]
+fn only_what_has_an_error_is_looked_at_for_its_text() {
+    let mut twin = letters(2);
+    twin.enqueue("q", message());
+    let lease = twin.receive("q", 1)[0].lease;
+    twin.ask(Command::Nack(Nack {
+        error: Some(message().blob),
+        ..nack(lease)
+    }));
+    let filter = SweepFilter {
+        error: Some("timeout".into()),
+        ..SweepFilter::default()
+    };
+    let sweep = twin.start_sweep(
+        "letters",
+        SweepPlan {
+            filter,
+            ..redrive()
+        },
+    );
+    let page = loop {
+        match twin.step_sweep(sweep, None) {
+            SweepProgress::Look(page) => break page,
+            SweepProgress::GoOn { .. } => {}
+            SweepProgress::Over => panic!("nothing was found"),
+        }
+    };
+    assert_eq!(page.messages.len(), 1);
+    assert!(page.messages[0].error.lsn > 0);
+}
+
 /// A random move: of the latest sweep, or the one before, except for the first.
 #[derive(Clone, Debug)]
 pub(super) enum SweepMove {

@@ -73,19 +73,24 @@ fn moved(survivor: Survivor) -> Move {
 
 fn assert_needed(twin: &Twin, oldest_lsn: u64) {
     let kept = twin.journal.batches.keys().next().copied().unwrap_or(0);
+    let first_lsn = twin.live.first_needed_lsn();
+    let mut is_needed = first_lsn == twin.live.lsn() + 1;
     twin.live.state().locations(|at, _| {
+        is_needed |= at.lsn == first_lsn;
+        assert!(at.lsn == 0 || at.lsn >= first_lsn, "not the first");
         assert!(at.lsn >= oldest_lsn, "a blob that is needed would go");
         assert!(
             at.lsn == 0 || at.lsn >= kept,
             "a blob that is needed is gone"
         );
     });
+    assert!(is_needed, "nothing is needed of batch {first_lsn}");
 }
 
 mod tests {
     use super::*;
-    use crate::command::Ack;
-    use crate::ids::LeaseId;
+    use crate::command::{Ack, Complete};
+    use crate::ids::{LeaseId, Location, MessageId};
     use crate::twin::{SECOND, message};
 
     /// One in `every` stays; the rest is acked at once.
@@ -138,6 +143,49 @@ mod tests {
             );
         }
         assert_eq!(twin.live.message_count(), 60);
+    }
+
+    #[test]
+    fn results_move_as_messages_do() {
+        let mut twin = queue();
+        twin.create(
+            "results",
+            crate::config::QueueConfig {
+                result_retention_ms: 1_000_000 * SECOND,
+                ..super::super::config()
+            },
+        );
+        let id = twin.enqueue("results", message()).message;
+        let lease = twin.receive("results", 1)[0].lease;
+        twin.ask(Command::Complete(Box::new(Complete {
+            lease,
+            result: Some(message().blob),
+            enqueue: vec![],
+        })));
+        let before = result(&mut twin, id);
+        traffic(&mut twin, 60, 100);
+        let (bytes, first_lsn) = (twin.live.live_bytes(), twin.live.first_needed_lsn());
+        trim(&mut twin, 1, &mut Twin::step);
+        assert_ne!(result(&mut twin, id), before);
+        assert_eq!(result(&mut twin, id).length, before.length);
+        assert!(twin.live.first_needed_lsn() > first_lsn);
+        let envelope = 1; // of the message that `traffic` leaves
+        assert_eq!(twin.live.live_bytes(), bytes + envelope);
+    }
+
+    fn result(twin: &mut Twin, id: MessageId) -> Location {
+        match twin.ask(Command::GetMessage { message: id }) {
+            Reply::Done(view) => view.result,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_journal_nothing_is_needed_of_may_begin_behind_its_end() {
+        let mut twin = queue();
+        assert_eq!(twin.live.first_needed_lsn(), twin.live.lsn() + 1);
+        twin.enqueue("q", message());
+        assert_eq!(twin.live.first_needed_lsn(), twin.live.lsn());
     }
 
     #[test]

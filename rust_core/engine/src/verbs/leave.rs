@@ -24,6 +24,7 @@ mod tests {
     use crate::ids::LeaseId;
     use crate::rejection::Rejection;
     use crate::reply::Reply;
+    use crate::twin::checkpoints::CheckpointMove;
     use crate::twin::{SECOND, Twin, ack, config, message, receive};
 
     const COUNT: u32 = 4096;
@@ -94,6 +95,18 @@ mod tests {
         while twin.step(vec![]).next_deadline_ms == Some(twin.now_ms) {}
         let counts = twin.queue("q").counts;
         assert_eq!((counts.leased, counts.ready + counts.delayed), (0, 4095));
+    }
+
+    #[test]
+    fn whoever_takes_over_from_a_checkpoint_goes_on_returning_them() {
+        let (mut twin, _) = holding();
+        leave(&mut twin);
+        twin.checkpoint(CheckpointMove::Begin);
+        twin.checkpoint(CheckpointMove::End);
+        twin.fence();
+        while twin.step(vec![]).next_deadline_ms == Some(twin.now_ms) {}
+        let counts = twin.queue("q").counts;
+        assert_eq!((counts.leased, counts.ready), (0, u64::from(COUNT)));
     }
 
     #[test]
