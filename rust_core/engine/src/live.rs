@@ -1,5 +1,5 @@
 //! How much of the journal is still needed, by range: each is closed when a quarter of a segment was written to it, and
-//! counts who refers to a blob that lies there. The first range that anybody refers to is where the journal must begin.
+//! counts the blobs that lie there and are referred to. The first range that has any is where the journal must begin.
 //!
 //! It follows from the state, so it is neither recorded nor part of it. What a range takes in the journal is told by
 //! whoever writes; of ranges that were restored it is shared out by their numbers of batches.
@@ -26,8 +26,8 @@ struct Range {
     first_lsn: u64,
     /// In the journal.
     bytes: u64,
-    references: u64,
-    /// Of blobs that are referred to; what copies of a message share counts once.
+    /// That are referred to; what copies of a message share counts once, as it is moved once.
+    blobs: u64,
     live_bytes: u64,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Live {
 impl Range {
     /// What moving all that is referred to here writes, at most.
     fn moved_bytes(&self) -> u64 {
-        self.live_bytes + MOVED_BYTES * self.references
+        self.live_bytes + MOVED_BYTES * self.blobs
     }
 }
 
@@ -51,7 +51,7 @@ impl Live {
         let first = Range {
             first_lsn: 0,
             bytes: 0,
-            references: 0,
+            blobs: 0,
             live_bytes: 0,
         };
         Live {
@@ -78,7 +78,7 @@ impl Live {
         self.ranges.push_back(Range {
             first_lsn,
             bytes: 0,
-            references: 0,
+            blobs: 0,
             live_bytes: 0,
         });
     }
@@ -107,21 +107,21 @@ impl Live {
         &mut self.ranges[index]
     }
 
-    /// One more refers to `at`; `counts` when it is the first whose bytes count.
+    /// One more refers to `at`; `counts` when it is the first copy that does.
     pub fn take(&mut self, at: Location, counts: bool) {
-        if at.lsn > 0 {
+        if at.lsn > 0 && counts {
             let range = self.of(at.lsn);
-            range.references += 1;
-            range.live_bytes += if counts { u64::from(at.length) } else { 0 };
+            range.blobs += 1;
+            range.live_bytes += u64::from(at.length);
         }
     }
 
-    /// One fewer refers to `at`; `counts` when it was the last whose bytes count.
+    /// One fewer refers to `at`; `counts` when it was the last copy that did.
     pub fn drop(&mut self, at: Location, counts: bool) {
-        if at.lsn > 0 {
+        if at.lsn > 0 && counts {
             let range = self.of(at.lsn);
-            range.references -= 1;
-            range.live_bytes -= if counts { u64::from(at.length) } else { 0 };
+            range.blobs -= 1;
+            range.live_bytes -= u64::from(at.length);
         }
     }
 
@@ -148,7 +148,7 @@ impl Live {
 
     /// Nothing that lies before this LSN is referred to.
     pub fn oldest_lsn(&self) -> Option<u64> {
-        let oldest = self.ranges.iter().find(|range| range.references > 0);
+        let oldest = self.ranges.iter().find(|range| range.blobs > 0);
         oldest.map(|range| range.first_lsn)
     }
 
@@ -170,7 +170,7 @@ impl Live {
             }
             to_move += range.moved_bytes();
             // More than may be written until what lies before this range is gone.
-            if range.references > 0 && bytes + ahead + to_move > bound + freed {
+            if range.blobs > 0 && bytes + ahead + to_move > bound + freed {
                 return true;
             }
             freed += range.bytes.saturating_sub(range.moved_bytes());
@@ -182,10 +182,10 @@ impl Live {
         self.ranges.iter().map(|range| range.live_bytes).sum()
     }
 
-    /// References and their bytes, in all.
+    /// Blobs and their bytes, in all.
     #[cfg(test)]
     pub fn counts(&self) -> Vec<(u64, u64)> {
-        let counts = |range: &Range| (range.references, range.live_bytes);
+        let counts = |range: &Range| (range.blobs, range.live_bytes);
         self.ranges.iter().map(counts).collect()
     }
 
@@ -193,7 +193,7 @@ impl Live {
     #[cfg(test)]
     pub fn emptied(&self) -> Live {
         let empty = |range: &Range| Range {
-            references: 0,
+            blobs: 0,
             live_bytes: 0,
             ..*range
         };
@@ -274,6 +274,14 @@ mod tests {
             live.journaled(250 * 42);
         }
         assert!(!live.is_due(u64::MAX));
+    }
+
+    #[test]
+    fn copies_do_not_put_off_what_is_due() {
+        let mut live = filled(&[1000, 0, 0, 0]);
+        assert!(live.is_due(u64::MAX));
+        (0..1000).for_each(|_| live.take(at(1, 1000), false));
+        assert!(live.is_due(u64::MAX), "one move moves them all");
     }
 
     #[test]
