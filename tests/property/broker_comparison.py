@@ -172,6 +172,9 @@ class Comparison(Receiving):
     def _compare_settled(self, receipt: Receipt, fields: dict[str, Any] | None, reply: Reply) -> None:
         result = self.expect(reply, lambda: self._settle_model(receipt, fields))
         if result is not None and fields is None:
+            followed = self.model.followed.get((receipt.message, receipt.delivery), [])
+            told = [one["id"] for one in reply.json.pop("enqueued", [])]
+            assert told == [known.id for known, _ in followed], "what an earlier ack enqueued is told again"
             assert reply.json == {"state": "acked", "already": result}
         elif result is not None:
             self._check_nacked(receipt.message, result, reply.json)
