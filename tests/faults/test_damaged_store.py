@@ -202,7 +202,7 @@ def assert_seen(kept: Kept, directory: Path, kind: str, chance: random.Random) -
         assert any(words in refused for words in WHAT_TO_DO), context
         return f"refused: {what[0]}: {refused}"
     # What is damaged may be needed by nobody any more. Then repair names it; checkpoints are sound behind it.
-    repaired = why_not(_look(damaged(), repair(accept_loss=False)))
+    repaired = why_not(_look(damaged(), repair(accept_loss=False, settings=Settings(data_dir=directory))))
     assert why_not(_look(directory, verify)) == repaired, context
     assert not repaired or repaired == verified, context
     assert not why_not(_assert_right(directory)), context
