@@ -9,22 +9,33 @@ use super::faults::Faults;
 /// Notes a fault when `raw` can't pass. `depth_max`: containers inside containers.
 pub fn check(raw: &str, depth_max: u64, faults: &mut Faults) {
     let bytes = raw.as_bytes();
-    let opening = opening(bytes);
+    let (opening, escapes) = seen(bytes);
     if opening > depth_max && depth(bytes) > depth_max {
         faults.add(format!("is nested more than {depth_max} levels deep"));
     }
-    if bytes.contains(&b'\\') && has_lone_surrogate(bytes) {
+    if escapes && has_lone_surrogate(bytes) {
         faults.add(
             "has half a surrogate pair, which is no character; escape both halves, or neither",
         );
     }
 }
 
-/// How many containers begin at most. In chunks whose sum fits a byte, which compilers count sixteen bytes at once.
-fn opening(bytes: &[u8]) -> u64 {
-    let begins = |byte: &u8| u8::from(*byte == b'{') | u8::from(*byte == b'[');
-    let in_chunk = |chunk: &[u8]| u64::from(chunk.iter().map(begins).sum::<u8>());
-    bytes.chunks(255).map(in_chunk).sum()
+/// How many containers begin at most, and whether there is an escape. In blocks of a fixed length whose count fits a
+/// byte, which compilers look at sixteen bytes at once; the two brackets differ in one bit.
+fn seen(bytes: &[u8]) -> (u64, bool) {
+    let begins = |byte: &u8| u8::from(byte | 0x20 == b'{');
+    let opening = |block: &[u8]| u64::from(block.iter().map(begins).sum::<u8>());
+    let escapes = |block: &[u8]| {
+        let escapes = block.iter().map(|byte| u8::from(*byte == b'\\'));
+        escapes.fold(0, |one, other| one | other)
+    };
+    let blocks = bytes.chunks_exact(128);
+    let mut found = (opening(blocks.remainder()), escapes(blocks.remainder()));
+    for block in blocks {
+        found.0 += opening(block);
+        found.1 |= escapes(block);
+    }
+    (found.0, found.1 != 0)
 }
 
 fn depth(bytes: &[u8]) -> u64 {
@@ -92,6 +103,20 @@ mod tests {
         let mut faults = Faults::default();
         check(raw, DEPTH_MAX as u64, &mut faults);
         faults.finish(Some(())).is_ok()
+    }
+
+    #[test]
+    fn what_is_seen_does_not_depend_on_where_it_stands() {
+        for length in [0, 1, 127, 128, 129, 255, 256, 300] {
+            assert_eq!(seen(&vec![b' '; length]), (0, false));
+            assert_eq!(seen(&vec![b'['; length]), (length as u64, false));
+            assert_eq!(seen(&vec![b'{'; length]), (length as u64, false));
+            for at in 0..length {
+                let mut bytes = vec![b'}'; length];
+                bytes[at] = b'\\';
+                assert_eq!(seen(&bytes), (0, true), "{length}, {at}");
+            }
+        }
     }
 
     #[test]
