@@ -123,6 +123,17 @@ async def test_every_field_arrives(queues: AsyncQueues, name: str) -> None:
         await queues.get_message(sent.id)
 
 
+async def test_many_are_acked_at_once(queues: AsyncQueues, name: str) -> None:
+    await queues.enqueue_batch(name, [{"payload": number} for number in range(50)])
+    received = await queues.receive(name, max_messages=50)
+    await queues.release(received[7])
+    failed = await queues.ack_all(received)
+    assert [type(error) for error in failed] == [
+        errors.LeaseLost if number == 7 else type(None) for number in range(50)
+    ]
+    assert (await queues.get(name)).counts.ready == 1
+
+
 async def test_a_duplicate_gets_the_first_ones_id(queues: AsyncQueues, name: str) -> None:
     first = await queues.enqueue(name, 1, dedup_id="d")
     second = await queues.enqueue(name, 1, dedup_id="d")

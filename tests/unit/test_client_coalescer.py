@@ -242,6 +242,48 @@ async def test_acks_nacks_and_extends_share_requests() -> None:
     assert [type(result).__name__ for result in results] == ["LeaseLost", "AckResult", "datetime", "AckResult"]
 
 
+async def test_acks_of_one_call_share_requests_and_each_has_its_own_error() -> None:
+    def answers(asked: Asked) -> Any:
+        result = settled(asked)
+        if {"id": "m1", "receipt": "r1"} in asked.body["acks"]:
+            result["acks"][1] = {"error": {"code": "lease_lost", "detail": "it ended"}}
+        return result
+
+    server = StandIn(answers)
+    client = server.client(batch_entries_max=2)
+    held = [Message.of({**message(number), "queue": "p" if number == 2 else "q"}) for number in range(4)]
+    client._leases.remember(held[3:])
+    failed = await client.ack_all([held[0], held[1], held[2], "m3", "unknown"])
+    assert [type(error).__name__ for error in failed] == [
+        "NoneType", "LeaseLost", "NoneType", "NoneType", "ReceiptUnknown",
+    ]  # fmt: skip
+    assert [(asked.path, [ack["id"] for ack in asked.body["acks"]]) for asked in server.asked] == [
+        ("/v1/queues/q/settle", ["m0", "m1"]), ("/v1/queues/q/settle", ["m3"]), ("/v1/queues/p/settle", ["m2"]),
+    ]  # fmt: skip
+    [again] = await client.ack_all(["m3"])
+    assert isinstance(again, errors.ReceiptUnknown)  # it is settled
+    assert await client.ack_all([]) == []
+
+
+async def test_acks_of_one_call_are_halved_where_the_server_takes_fewer() -> None:
+    def answers(asked: Asked) -> Any:
+        return problem(400, "batch_too_large") if len(asked.body["acks"]) > 1 else settled(asked)
+
+    server = StandIn(answers)
+    client = server.client()
+    assert await client.ack_all([Message.of(message(number)) for number in range(4)]) == [None] * 4
+    assert [len(asked.body["acks"]) for asked in server.asked] == [4, 2, 1, 1, 2, 1, 1]
+
+
+async def test_acks_of_one_call_that_was_refused_have_all_failed() -> None:
+    server = StandIn(lambda asked: problem(404, "queue_not_found"))
+    client = server.client()
+    held = [Message.of(message(number)) for number in range(2)]
+    client._leases.remember(held)
+    assert [type(error) for error in await client.ack_all(held)] == [errors.QueueNotFound] * 2
+    assert [client._leases.find(one.id)[2] for one in held] == ["r0", "r1"]  # they are ours still
+
+
 async def test_close_ends_the_calls_that_wait() -> None:
     gate = Gate()
     client = StandIn(gate.answer).client()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from hanzo_queues import AsyncQueues
 
 QUEUE = "bench"
@@ -26,8 +24,8 @@ class DRIVER:
 
     async def take(self, number: int, count: int) -> list[str]:
         received = await self._queues.receive(QUEUE, max_messages=count)
-        await asyncio.gather(*map(self._queues.ack, received))
-        return [message.id for message in received]
+        failed = await self._queues.ack_all(received)
+        return [message.id for message, error in zip(received, failed, strict=True) if error is None]
 
     async def close(self) -> None:
         await self._queues.close()

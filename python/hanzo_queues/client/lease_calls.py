@@ -11,6 +11,7 @@ from uuid import uuid4
 from hanzo_queues.client.calls import Calls
 from hanzo_queues.client.coalescer import Entry
 from hanzo_queues.client.models import AckResult, Message, NackResult, Received, ReleaseResult, batch_results
+from hanzo_queues.client.requests import ack_together
 from hanzo_queues.client.retry import RetryPolicy
 from hanzo_queues.client.wire import (
     NOT_GIVEN,
@@ -24,7 +25,7 @@ from hanzo_queues.client.wire import (
     queue_target,
     seconds,
 )
-from hanzo_queues.errors import BatchAborted
+from hanzo_queues.errors import BatchAborted, QueuesError
 
 
 class LeaseCalls(Calls):
@@ -113,6 +114,29 @@ class LeaseCalls(Calls):
             acked = await self._ack_alone(message_id, receipt, result, follow_ups)
         self._leases.forget(message_id, receipt)
         return acked
+
+    async def ack_all(self, messages: Iterable[Message | str]) -> list[QueuesError | None]:
+        """Acks several messages, `batch_entries_max` in a request. Takes what `ack` takes; returns the error of each,
+        in order: None when it is done. What an `ack` raises is in that list; the others are acked all the same."""
+        failed: list[QueuesError | None] = []
+        leases: dict[str, list[tuple[int, str, str]]] = {}
+        for index, message in enumerate(messages):
+            try:
+                queue, message_id, receipt = self._leases.find(message)
+            except QueuesError as error:
+                failed.append(error)
+            else:
+                failed.append(None)
+                leases.setdefault(queue, []).append((index, message_id, receipt))
+        for queue, held in leases.items():
+            for first in range(0, len(held), self.batch_entries_max):
+                together = held[first : first + self.batch_entries_max]
+                entries = [{"id": message_id, "receipt": receipt} for _, message_id, receipt in together]
+                errors = await ack_together(self._transport, queue, entries)
+                for (index, _, _), one in zip(together, errors, strict=True):
+                    failed[index] = one
+                self._leases.forget_all(lease[1:] for lease in together if failed[lease[0]] is None)
+        return failed
 
     def _acking(self, queue: str, message_id: str, receipt: str) -> asyncio.Future[AckResult]:
         """An ack that leaves nothing behind, on its way."""

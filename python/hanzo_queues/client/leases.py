@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hanzo_queues.client.models import Message
 from hanzo_queues.errors import ReceiptUnknown
@@ -82,8 +82,14 @@ class Leases:
 
     def forget(self, message_id: str, receipt: str) -> None:
         """The lease was settled. A later lease of the same message stays."""
-        self._watched.discard(receipt)
+        self.forget_all(((message_id, receipt),))
+
+    def forget_all(self, settled: Iterable[tuple[str, str]]) -> None:
+        """These leases were, each an id and its receipt."""
         with self._guard:
-            lease = self._leases.get(message_id)
-            if lease is not None and lease[1] == receipt:
-                del self._leases[message_id]
+            leases = self._leases
+            for message_id, receipt in settled:
+                self._watched.discard(receipt)
+                lease = leases.get(message_id)
+                if lease is not None and lease[1] == receipt:
+                    del leases[message_id]

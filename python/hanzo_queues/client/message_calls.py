@@ -19,10 +19,11 @@ from hanzo_queues.client.models import (
 from hanzo_queues.client.spec import DeathReason, DedupUntil, State
 from hanzo_queues.client.wire import (
     Seconds,
+    encode,
     encode_message,
     encode_payload,
     encode_some,
-    join,
+    message,
     message_target,
     queue_target,
     with_query,
@@ -99,10 +100,10 @@ class MessageCalls(Calls):
 
         Raises what `enqueue` raises, for the batch as a whole; an entry that is refused has an `error` instead.
         """
-        given = [self._traced(message) for message in messages]
-        entries = join(encode_message(message) for message in given)
-        body = b'{"messages":' + entries + (b',"atomic":true}' if atomic else b"}")
-        safe = all(message.get("dedup_id") is not None for message in given)
+        given = [self._traced(one) for one in messages]
+        wire: dict[str, object] = {"messages": [message(one) for one in given]}
+        body = encode({**wire, "atomic": True} if atomic else wire)
+        safe = all(one.get("dedup_id") is not None for one in given)
         target = queue_target(queue, "/messages/batch")
         try:
             answer = await self._transport.call("POST", target, body, safe=safe, messages=len(given))

@@ -96,6 +96,7 @@ class Queues(DeclaresConsumers):
     enqueue_batch = _blocking(AsyncQueues.enqueue_batch)
     receive = _blocking(AsyncQueues.receive)
     ack = _blocking(AsyncQueues.ack)
+    ack_all = _blocking(AsyncQueues.ack_all)
     nack = _blocking(AsyncQueues.nack)
     release = _blocking(AsyncQueues.release)
     extend = _blocking(AsyncQueues.extend)

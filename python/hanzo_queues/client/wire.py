@@ -67,23 +67,28 @@ def _refuse(value: object) -> object:
     raise TypeError(f"a payload is JSON, which can't hold a {type(value).__name__}: send a dict, list, str, ...")
 
 
-def encode_message(fields: Mapping[str, Any], *, follow_up: bool = False) -> bytes:
-    """One message to enqueue, a `follow_up` with its queue; keys as in Python. Raises TypeError and ValueError."""
+def message(fields: Mapping[str, Any], *, follow_up: bool = False) -> dict[str, object]:
+    """One message to enqueue, a `follow_up` with its queue, by the wire's names. Raises ValueError."""
     names = FOLLOW_UP_NAMES if follow_up else MESSAGE_NAMES
     wire: dict[str, object] = {}
     for key, value in fields.items():
         name = names.get(key)
         if name is None:
             raise ValueError(f"a message has no field {key!r}. Known: {', '.join(names)}")
-        if key == "backoff" and value is not None:
-            wire[name] = to_wire(value, BACKOFF, key)
-        elif value is not None or key == "payload":
-            wire[name] = value if key == "payload" else _finite(key, value)
+        if key == "payload":
+            wire[name] = value
+        elif value is not None:
+            wire[name] = to_wire(value, BACKOFF, key) if key == "backoff" else _finite(key, value)
     if "payload" not in wire:
         raise ValueError("a message needs a payload (it may be None)")
     if follow_up and "queue" not in wire:
         raise ValueError("a message to enqueue with an ack needs its queue")
-    return encode(wire)
+    return wire
+
+
+def encode_message(fields: Mapping[str, Any], *, follow_up: bool = False) -> bytes:
+    """One message to enqueue; keys as in Python. Raises TypeError and ValueError."""
+    return encode(message(fields, follow_up=follow_up))
 
 
 def encode_payload(payload: object) -> bytes:
