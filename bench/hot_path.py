@@ -26,8 +26,9 @@ from hanzo_queues.server.settings import Settings
 from hanzo_queues.server.whole_request import WholeRequests
 
 KEY = "bench"
-CONNECTIONS = {"single": 64, "batch of 100": 8}
-REQUESTS = {"single": 5_000, "batch of 100": 200}
+CONNECTIONS = {"single": 64, "batch of 100": 8, "receive": 64, "receive of 100": 8}
+REQUESTS = {"single": 5_000, "batch of 100": 200, "receive": 5_000, "receive of 100": 200}
+RECEIVED = {"receive": 1, "receive of 100": 100}
 ROUNDS = 5
 WAYS = ("whole", "asgi")
 ADDRESS = ("127.0.0.1", 1)
@@ -102,16 +103,20 @@ class Load:
             wire.protocol.data_received(self._request)
 
 
-def request(target: str, body: bytes) -> bytes:
+def request(target: str, body: bytes = b"") -> bytes:
     """As a plain client sends it."""
-    head = f"POST {target} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nAuthorization: Bearer {KEY}\r\n"
+    verb = "POST" if body else "GET"
+    head = f"{verb} {target} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nAuthorization: Bearer {KEY}\r\n"
     return head.encode() + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
 MESSAGE = b'{"payload":"' + b"x" * 1022 + b'"}'
+MESSAGES = "/v1/queues/q/messages"
+BATCH = request(f"{MESSAGES}/batch", b'{"messages":[' + b",".join([MESSAGE] * 100) + b"]}")
 SENT = {
-    "single": request("/v1/queues/q/messages", MESSAGE),
-    "batch of 100": request("/v1/queues/q/messages/batch", b'{"messages":[' + b",".join([MESSAGE] * 100) + b"]}"),
+    "single": request(MESSAGES, MESSAGE),
+    "batch of 100": BATCH,
+    **{what: request(f"{MESSAGES}?maxMessages={count}") for what, count in RECEIVED.items()},
 }
 
 
@@ -125,11 +130,20 @@ async def prepared(what: str) -> Load:
     while app.partition.state != "serving":  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     await load.run(request("/v1/queues", b'{"name":"q"}'), 1)
-    await load.run(SENT[what], CONNECTIONS[what])
+    await run(load, what, CONNECTIONS[what])
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     return load
+
+
+async def run(load: Load, what: str, count: int) -> float:
+    """CPU seconds of so many requests, which find what they receive."""
+    if what in RECEIVED:
+        await load.run(BATCH, -(-count * RECEIVED[what] // 100))
+    before = time.process_time()
+    await load.run(SENT[what], count)
+    return time.process_time() - before
 
 
 async def measure(what: str) -> None:
@@ -140,9 +154,7 @@ async def measure(what: str) -> None:
     for _ in range(ROUNDS):
         for way in WAYS:
             go(way, take)
-            before = time.process_time()
-            await load.run(SENT[what], REQUESTS[what])
-            taken[way].append((time.process_time() - before) / REQUESTS[what] * 1e6)
+            taken[way].append(await run(load, what, REQUESTS[what]) / REQUESTS[what] * 1e6)
     whole, asgi = (median(taken[way]) for way in WAYS)
     go("whole", take)
     print(f"{what}: whole {whole:.1f} us, ASGI {asgi:.1f} us of CPU a request: {asgi / whole:.2f} times as much")
@@ -158,11 +170,11 @@ async def count(what: str, way: str, requests: int) -> None:
     load = await prepared(what)
     go(way, WholeRequests.take)
     if requests:
-        await load.run(SENT[what], requests)
+        await run(load, what, requests)
 
 
 async def main() -> None:
-    """Both kinds of requests, both ways."""
+    """All kinds of requests, both ways."""
     logging.disable(logging.CRITICAL)
     if sys.argv[1:2] == ["count"]:
         what, way, requests = sys.argv[2:]

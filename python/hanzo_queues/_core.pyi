@@ -145,10 +145,11 @@ class Parser:
         reason: str | None = None,
         group: str | None = None,
     ) -> Command: ...
-    def posted(self, data: bytes, admitted: set[bytes]) -> tuple[Command, str | int, bytes | None] | None:
-        """What `data` from a socket is, when it is a whole request of a hot path (enqueue, batch, settle, ack) in the
-        plainest way HTTP has, whose Authorization header is one of `admitted`: the command, its queue's name or its
-        partition's number, and X-Request-Id. None for anything else, what is wrong included."""
+    def whole(
+        self, data: bytes, admitted: set[bytes]
+    ) -> tuple[Command, str | int, bytes | None, tuple[str, int, str] | None] | None:
+        """A plain request of a hot path that came whole, its Authorization one of `admitted`; None for all else. Its
+        queue or partition, X-Request-Id; of a receive the queue as the engine wakes it, ms it waits, its consumer."""
 
     def queue_of_body(self, body: bytes) -> str:
         """The `name` of a create-queue body: what the router needs. Raises Invalid."""
@@ -206,9 +207,8 @@ class Reply:
     def excerpt(self, lsn: int, batch: bytes) -> Excerpt:
         """What `render` needs of the batch at `lsn`, which was verified once. Raises BatchError."""
 
-    def answer_bytes(self, created: bytes, ok: bytes, request_id: bytes) -> bytes | None:
-        """The whole HTTP answer of a success that needs no batch; None for any other. `created`, `ok`: its head up to
-        the request's id, of what was created and of the rest. Raises as `render`."""
+    def answer_bytes(self, created: bytes, ok: bytes, request_id: bytes, batches: Mapping[int, bytes]) -> bytes | None:
+        """The whole HTTP answer of a success; None for all else, and where `batches` lacks one. Heads end at its id."""
 
     def render(self, batches: Mapping[int, bytes | Excerpt]) -> bytes:
         """The answer's JSON. `batches` holds at least `lsns`, each verified once, whole or this reply's excerpt;

@@ -13,11 +13,13 @@ from hanzo_queues.server.routes import OPERATIONS
 from hanzo_queues.server.routes.endpoint import Operation
 from hanzo_queues.server.whole_request import WholeRequest, WholeRequests
 from tests.contract.http_server import Served, served, until
-from tests.contract.test_http_connections import AUTH, ENQUEUE, JSON, LIVE, Stuck, answer, connected
+from tests.contract.test_http_connections import AUTH, ENQUEUE, HOST, JSON, LIVE, Stuck, answer, connected
 
 HOT = ("/v1/queues/{queue}/messages", "/v1/queues/{queue}/messages/batch", "/v1/queues/{queue}/settle",
        "/v1/messages/{message}/ack")  # fmt: skip
 ONE = ENQUEUE + AUTH + JSON + b'Content-Length: 13\r\n\r\n{"payload":1}'
+
+RECEIVE = b"GET /v1/queues/q/messages?maxMessages=1 HTTP/1.1\r\n" + HOST + AUTH + b"\r\n"
 
 
 @asynccontextmanager
@@ -84,11 +86,123 @@ async def told(server: Served) -> list[Any]:
 async def test_both_ways_tell_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     async with counted(monkeypatch) as (server, taken):
         whole = await told(server)
-        assert len(taken) == len(STORY) - 5 + 4  # the five that are not plain go the other way, to be told why
+        assert len(taken) == len(STORY) - 5 + 5  # the five that are not plain go the other way, to be told why
     monkeypatch.undo()
     async with counted(monkeypatch, whole=False) as (server, taken):
         assert whole == await told(server)
         assert taken == []
+
+
+RECEIVES: list[tuple[str, dict[str, str]]] = [
+    ("q/messages", {}),
+    ("q/messages?maxMessages=2&visibilityTimeout=20.5&attemptId=a", {}),
+    ("q/messages?maxMessages=2&visibilityTimeout=20.5&attemptId=a", {}),  # the same leases
+    ("q/messages?consumerGroup=default&consumerId=c", {}),
+    ("q/messages?consumerGroup=g&consumerId=c&maxMessages=3", {}),
+    ("q/messages?", {"Content-Length": "0", "Content-Type": "application/json"}),
+    ("q/messages?waitTime=0.01", {}),
+    ("held/messages", {}),
+    ("absent/messages", {}),
+    ("no.queue!/messages", {}),
+    ("q/messages?consumerGroup=absent", {}),
+]
+ODD_RECEIVES: list[tuple[str, dict[str, str]]] = [
+    ("q/messages?maxMessages=0", {}),
+    ("q/messages?maxMessages=", {}),
+    ("q/messages?maxMessages=1&maxMessages=1", {}),
+    ("q/messages?waitTime=0.0001", {}),
+    ("q/messages?waitTime=31", {}),
+    ("q/messages?visibilityTimeout=0", {}),
+    ("q/messages?consumerId=a%20b", {}),
+    ("q/messages?unknown=1", {}),
+    ("q/messages", {"Authorization": "Bearer wrong"}),
+]
+TOLD_ANEW = {"id": str, "receipt": str, "enqueuedAt": str, "leasedUntil": str, "requestId": str}
+
+
+def blanked(value: Any) -> Any:
+    """What does not depend on when, and by whom, it was asked."""
+    if isinstance(value, dict):
+        return {name: TOLD_ANEW.get(name) or blanked(one) for name, one in value.items()}
+    return [blanked(one) for one in value] if isinstance(value, list) else value
+
+
+async def received(server: Served) -> list[Any]:
+    """Status, headers and JSON of the answers to all kinds of receives."""
+    answers = []
+    assert (await server.call("POST", "/v1/queues/q/groups", {"name": "g"})).status == 201
+    await server.made_queue("held", rateLimit={"requests": 1, "per": "hour"})
+    for one in ({"a": [1.0, None]}, "\u00e4", 3):
+        await server.enqueued("q", payload=one, metadata={"m": one}, priority=7, orderingKey=f"key {one}")
+    for _ in range(2):
+        await server.enqueued("held")
+    await server.received("held", "?attemptId=a")
+    for path, headers in RECEIVES + ODD_RECEIVES:
+        got = await server.call("GET", f"/v1/queues/{path}", headers={"X-Request-Id": "same", **headers})
+        retry_after = got.json.pop("retryAfter", None) if got.status == 200 else None
+        answers.append((path, got.status, {**got.headers, "date": ""}, blanked({**got.json, "retryAfter": None})))
+        assert retry_after is None or 3500 < retry_after <= 3600
+    return answers
+
+
+async def test_both_ways_receive_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with counted(monkeypatch) as (server, taken):
+        whole = await received(server)
+        taken_here = sum(data.startswith(b"GET ") for data in taken)
+        assert taken_here == 1 + len(RECEIVES) - 1  # that a name is none, the other way tells
+    monkeypatch.undo()
+    async with counted(monkeypatch, whole=False) as (server, taken):
+        assert whole == await received(server)
+        assert taken == []
+    assert [status for _, status, _, _ in whole[: len(RECEIVES)]] == [200] * 8 + [404, 400, 404]
+    assert whole[1] == whole[2]
+    assert len(whole[1][3]["messages"]) == 2
+
+
+async def test_what_must_be_read_back_is_given_back_when_its_client_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with counted(monkeypatch) as (server, taken):
+        await server.enqueued("q")
+        payloads: Any = server.app.partition._payloads
+        payloads.clear()
+        reading, goes_on = asyncio.Event(), asyncio.Event()
+        fetch = server.app._journal.fetch
+
+        async def stuck(sequence: int) -> bytes:
+            reading.set()
+            await goes_on.wait()
+            return await fetch(sequence)
+
+        monkeypatch.setattr(server.app._journal, "fetch", stuck)
+        _, writer = await connected(server, RECEIVE)
+        await reading.wait()
+        assert taken[-1] == RECEIVE
+        writer.transport.abort()
+        await until(lambda: server.answering == 0)
+        goes_on.set()
+        (message,) = await server.received("q", "?waitTime=5")
+        assert (message["deliveries"], message["attempts"]) == (2, 0)
+
+
+async def test_a_poll_that_is_one_too_many_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with counted(monkeypatch) as (server, taken):
+        await server.enqueued("q")
+        server.app.partition._polls_max = 0
+        before = len(taken)
+        got = await server.call("GET", "/v1/queues/q/messages?waitTime=1")
+        assert (got.status, got.json["code"], len(taken)) == (503, "overloaded", before)
+        assert len(await server.received("q")) == 1
+
+
+@pytest.mark.parametrize("cut", [1, 2, 40, len(RECEIVE) - 3, len(RECEIVE) - 1])
+async def test_a_receive_cut_in_two_leases_once(cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with counted(monkeypatch) as (server, _):
+        await server.enqueued("q")
+        reader, writer = await connected(server, RECEIVE[:cut])
+        await server.call("GET", "/health/live")  # by now it was read
+        writer.write(RECEIVE[cut:] + RECEIVE)
+        first, second = [(await answer(reader)).body for _ in range(2)]
+        assert (first.count(b'"receipt"'), second.count(b'"receipt"')) == (1, 0)
+        writer.close()
 
 
 def test_hot_paths_are_answered_alike() -> None:

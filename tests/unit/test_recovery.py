@@ -335,7 +335,7 @@ async def test_leases_are_given_back_also_when_the_first_try_fails() -> None:
         await partition.submit(enqueue("only"))
         answer = await partition.receive("mail", receive(), 0)
         journal.fail_next = [(AppendUnknown("no answer"), False)]
-        partition.give_back(answer)
+        partition.give_back(answer.reply)
         with pytest.raises(JournalUnavailable):
             await ready(partition)
         (message,) = json.loads((await partition.receive("mail", receive(), 5)).body)["messages"]

@@ -16,7 +16,6 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from hanzo_queues.server.faults import stopped_before
 from hanzo_queues.server.limits_table import LIMITS
 from hanzo_queues.server.open_connections import OpenConnections
 from hanzo_queues.server.problems import Header, problem
@@ -97,8 +96,7 @@ class HttpProtocol(HttpToolsProtocol):
         """The server waits for answers no longer. (Requests that are tasks are cancelled.)"""
         for cycle in (*self._ahead, self.cycle):
             if isinstance(cycle, WholeRequest) and not cycle.done():
-                cycle.keep_alive = False  # and nothing behind it is begun
-                cycle.set_exception(stopped_before("unknown"))
+                cycle.cut_off()
 
     def _is_whole(self, data: bytes) -> bool:
         """Whether `data` was a request that needs nothing of what follows here."""

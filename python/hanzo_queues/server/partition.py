@@ -123,23 +123,45 @@ class Partition:
 
     async def answer(self, reply: Reply) -> Answer:
         """What a durable reply says. Raises Fault, and then its leases, if any, are given back."""
-        return await self._answer(reply) if reply.lsns else rendered(reply, {})
+        if not reply.lsns:
+            return rendered(reply, {})
+        try:
+            return rendered(reply, await self._payloads.load(reply))
+        except BaseException as error:
+            self.give_back(reply)
+            raise self._unreadable(error) from error
+
+    def held(self, reply: Reply) -> Mapping[int, bytes] | None:
+        """What of the journal `reply` needs, when all of it is in memory."""
+        return self._payloads.held(reply)
 
     async def receive(self, queue: str, command: Command, wait_s: float, consumer: str = "") -> Answer:
-        """Carries out a receive, waiting up to `wait_s` seconds for a message. `queue` is as the engine wakes it: with
-        a slash and the group's name behind it for a further group. Cancelling it is safe: leases that
-        nobody will see are given back. Raises Fault."""
-        if wait_s > 0 and self._polls.parked >= self._polls_max:
-            raise Overloaded("too many receives are waiting", retry_after_s=1.0)
+        """Carries out a receive, waiting up to `wait_s` seconds for a message. `queue` is as the engine wakes it: a
+        further group's has its name behind a slash. Cancelled, it gives back what nobody will see. Raises Fault."""
         waiting = _future()
-        request = Request(command, waiting, queue, asyncio.get_running_loop().time() + wait_s, consumer)
-        self._ask(request)
+        request = self.receive_for(waiting, queue, command, wait_s, consumer)
         try:
             reply = await waiting
         except asyncio.CancelledError:
-            self._abandon(request, waiting)
+            self.abandon(request)
+            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                self.give_back(waiting.result())
             raise
-        return await self._answer(reply)
+        return await self.answer(reply)
+
+    def receive_for(self, waiter: Waiter, queue: str, command: Command, wait_s: float, consumer: str) -> Request:
+        """As `receive`, and returns at once: `waiter` gets the durable reply, or the Fault. Raises Fault."""
+        if wait_s > 0 and self._polls.parked >= self._polls_max:
+            raise Overloaded("too many receives are waiting", retry_after_s=1.0)
+        request = Request(command, waiter, queue, asyncio.get_running_loop().time() + wait_s, consumer)
+        self._ask(request)
+        return request
+
+    def abandon(self, request: Request) -> None:
+        """Nobody waits for the reply to this receive any more."""
+        self._polls.leave(request)
+        if not self._polls.has_others(request):
+            self._inbox.put_seen(request)
 
     async def delete(self, queue: str, command: Command) -> Answer:
         """Carries out the deletion of `queue`, written as for `receive`, and lets its long polls learn of it."""
@@ -152,9 +174,11 @@ class Partition:
         waits for this answer."""
         return await asyncio.shield(asyncio.create_task(self._start_sweep(command)))
 
-    def give_back(self, answer: Answer) -> None:
-        """Nobody received this answer: its leases, if any, are released without an attempt counted."""
-        self._give_back(answer.reply)
+    def give_back(self, reply: Reply) -> None:
+        """Nobody received this reply: its leases, if any, are released without an attempt counted."""
+        command = reply.release()
+        if command is not None:
+            self._inbox.put(Request(command, _future(), kept=True))
 
     # -- its life
 
@@ -228,13 +252,6 @@ class Partition:
             self._fail(str(error))
             raise
 
-    async def _answer(self, reply: Reply) -> Answer:
-        try:
-            return rendered(reply, await self._payloads.load(reply))
-        except BaseException as error:
-            self._give_back(reply)
-            raise self._unreadable(error) from error
-
     def _unreadable(self, error: BaseException) -> BaseException:
         """What a client is told whose answer can't be built: it changed nothing that was not given back."""
         match error:
@@ -247,18 +264,6 @@ class Partition:
             case _:
                 return Fault(f"the answer could not be built: {type(error).__name__}: {error}", outcome="none")
         return JournalUnavailable(f"payloads can't be read back: {error}", outcome="none", retry_after_s=1.0)
-
-    def _abandon(self, request: Request, waiting: asyncio.Future[Reply]) -> None:
-        self._polls.leave(request)
-        if not self._polls.has_others(request):
-            self._inbox.put_seen(request)
-        if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
-            self._give_back(waiting.result())
-
-    def _give_back(self, reply: Reply) -> None:
-        command = reply.release()
-        if command is not None:
-            self._inbox.put(Request(command, _future(), kept=True))
 
     # -- one writer after the other
 
@@ -300,7 +305,7 @@ class Partition:
             engine, self._checkpoints, kept, self._checkpoint_bytes, self.trimmer.reached
         )
         writer = Writer(
-            engine, self._journal, self._payloads, self._clock, self._inbox, self._polls, self._give_back,
+            engine, self._journal, self._payloads, self._clock, self._inbox, self._polls, self.give_back,
             checkpointing.durable,
         )  # fmt: skip
         writer.parking = self._parking

@@ -62,6 +62,18 @@ class Payloads:
             await asyncio.wait(under_way)
         self._trimmed_before = max(self._trimmed_before, before_lsn)
 
+    def held(self, reply: Reply) -> dict[int, bytes] | None:
+        """What `reply` needs to be rendered, when all of it is in memory."""
+        batches = self._batches
+        lsns = reply.lsns
+        for lsn in lsns:
+            if lsn not in batches:
+                return None
+        for lsn in lsns:
+            self._ahead.wanted(lsn, self._newest_lsn - IN_FLIGHT_MAX)
+            batches.move_to_end(lsn)
+        return {lsn: batches[lsn] for lsn in lsns}
+
     async def load(self, reply: Reply) -> dict[int, bytes | Excerpt]:
         """What `reply` needs to be rendered. Raises JournalError; nothing is changed by it."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,6 +1,6 @@
 """Requests that came whole, answered without ASGI: for the hot paths, when all is plain.
 
-    bytes -> core: head, path, JSON -> a known key, room for the body -> the partition
+    bytes -> core: head, path, query, JSON -> a known key, room for the body -> the partition
     reply -> core: head and JSON of the answer -> the socket
 
 The same rules as everywhere, with no task, scope, header list or event for each request: those cost twice what its
@@ -12,21 +12,30 @@ ASGI, which also says what is wrong. A test compares the answers of both ways. M
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-from hanzo_queues._core import Reply
+from hanzo_queues._core import Command, Reply
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.failures import problem_of
-from hanzo_queues.server.faults import Fault
+from hanzo_queues.server.faults import Fault, Outcome, stopped_before
+from hanzo_queues.server.inbox import Request
 from hanzo_queues.server.partition import Partition
 from hanzo_queues.server.problems import Header
 from hanzo_queues.server.request_ids import request_id
 from hanzo_queues.server.routes import OPERATIONS
-from hanzo_queues.server.routes.endpoint import JSON, Rendered, shape
+from hanzo_queues.server.routes.endpoint import JSON, NO_STORE, Operation, Rendered, shape
 from hanzo_queues.server.whole_answer import REQUEST_ID, answer_bytes, head_bytes
 
-# All hot paths are answered as this one is.
-_OPERATION = OPERATIONS["/v1/queues/{queue}/messages"]["POST"]
+_MESSAGES = OPERATIONS["/v1/queues/{queue}/messages"]
+
+_NOTHING: Mapping[int, bytes] = {}
+
+Poll = tuple[str, int, str]
+"""Of a receive: the queue as the engine wakes it, the milliseconds it waits, its consumer."""
+
+Heads = tuple[bytes, bytes, bytes]
+"""Of answers, up to the request's id: of what was created, of what was done, of what was received."""
 
 
 class Connection(Protocol):
@@ -59,7 +68,10 @@ class WholeRequest:
     )  # fmt: skip
 
     more_body = False
-    message_event = _Nobody()
+    message_event: Any = _Nobody()  # set when the client has gone
+
+    _operation: Operation = _MESSAGES["POST"]  # all that post are answered as this one is
+    _outcome: Outcome = "unknown"  # when it is told before there is a reply
 
     def __init__(
         self, requests: WholeRequests, connection: Connection, partition: Partition, name: bytes, body_bytes: int
@@ -72,6 +84,12 @@ class WholeRequest:
         self.disconnected = False
         self.keep_alive = True
         self.response_complete = False
+
+    def begin(self, command: Command) -> None:
+        """On its way to the partition. Raises Fault."""
+        self._partition.submit_for(self, command)
+
+    # -- what the partition calls
 
     def cancelled(self) -> bool:
         """Never: what was asked is done, whether or not its client is still there."""
@@ -86,7 +104,7 @@ class WholeRequest:
         answer = None
         if self.keep_alive:
             try:
-                answer = reply.answer_bytes(*self._requests.heads(self._connection.default_headers), self._name)
+                answer = self._whole(reply)
             except Exception as error:
                 self.fail(error)
                 return
@@ -101,13 +119,25 @@ class WholeRequest:
         """There will be no reply."""
         self.fail(fault)
 
+    # -- its answer
+
     def fail(self, error: Exception) -> None:
         """It is answered with what `error` becomes."""
         self._send(self._failed(error))
 
+    def cut_off(self) -> None:
+        """The server waits for its answer no longer, and begins nothing behind it."""
+        self.keep_alive = False
+        self.fail(stopped_before(self._outcome))
+
+    def _whole(self, reply: Reply) -> bytes | None:
+        """The answer, when it is a success and all that it takes is at hand."""
+        created, ok, _ = self._requests.heads(self._connection.default_headers)
+        return reply.answer_bytes(created, ok, self._name, _NOTHING)
+
     async def _answer(self, reply: Reply) -> None:
         try:
-            rendered = shape(await self._partition.answer(reply), _OPERATION, self._name)
+            rendered = shape(await self._partition.answer(reply), self._operation, self._name)
         except Exception as error:
             rendered = self._failed(error)
         self._send(rendered)
@@ -123,16 +153,79 @@ class WholeRequest:
 
     def _complete(self, answer: bytes) -> None:
         if self.response_complete:  # it was cut off meanwhile
+            self._unsent()
             return
         self.response_complete = True
         self._requests.edge.bodies.give_back(self._body_bytes)
         connection = self._connection
         if self.disconnected or connection.transport.is_closing():
+            self._unsent()
             return
         connection.transport.write(answer)
         if not self.keep_alive:
             connection.transport.close()
         connection.on_response_complete()
+
+    def _unsent(self) -> None:
+        """Its client will not see the answer."""
+
+
+class WholeReceive(WholeRequest):
+    """A receive: it may wait, it ends with its client, and leases that nobody will see are given back."""
+
+    __slots__ = ("_asked", "_poll", "_reply")
+
+    _operation = _MESSAGES["GET"]
+    _outcome = "none"
+
+    def __init__(
+        self, requests: WholeRequests, connection: Connection, partition: Partition, name: bytes, poll: Poll
+    ) -> None:
+        super().__init__(requests, connection, partition, name, 0)
+        self._poll = poll
+        self._asked: Request | None = None  # while somebody waits for it
+        self._reply: Reply | None = None  # until its client has it
+
+    def begin(self, command: Command) -> None:
+        queue, wait_ms, consumer = self._poll
+        self._asked = self._partition.receive_for(self, queue, command, wait_ms / 1000, consumer)
+
+    def cancelled(self) -> bool:
+        """Nobody waits for it any more."""
+        return self.disconnected or self.response_complete
+
+    done = cancelled
+
+    def set_result(self, reply: Reply) -> None:
+        """The reply is durable, and somebody waits for it."""
+        self._reply = reply
+        super().set_result(reply)
+
+    @property
+    def message_event(self) -> WholeReceive:
+        """What is set when its client has gone."""
+        return self
+
+    def set(self) -> None:
+        """Its client has gone."""
+        asked, self._asked = self._asked, None
+        if asked is not None and self._reply is None and not self.response_complete:
+            self._partition.abandon(asked)
+
+    def _whole(self, reply: Reply) -> bytes | None:
+        try:
+            batches = self._partition.held(reply)
+            if batches is None:
+                return None
+            *_, received = self._requests.heads(self._connection.default_headers)
+            return reply.answer_bytes(received, received, self._name, batches)
+        except Exception:
+            return None  # the partition meets it again, gives the leases back and tells
+
+    def _unsent(self) -> None:
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            self._partition.give_back(reply)
 
 
 class WholeRequests:
@@ -140,32 +233,39 @@ class WholeRequests:
 
     def __init__(self, edge: Edge) -> None:
         self.edge = edge
-        self._heads: tuple[bytes, bytes] = (b"", b"")
+        self._heads: Heads = (b"", b"", b"")
         self._heads_with: list[Header] | None = None
 
     def take(self, data: bytes, connection: Connection) -> WholeRequest | None:
         """The request that `data` is, on its way to the partition; None when it goes another way. The connection must
         be answering no other, and have read no part of one."""
         edge = self.edge
+        size = 0
         try:
-            posted = edge.parser.posted(data, edge.keys.admitted)
-            if posted is None:
+            whole = edge.parser.whole(data, edge.keys.admitted)
+            if whole is None:
                 return None
-            command, owner, sent = posted
-            size = len(data)
-            if size > edge.request_bytes_max:
-                return None
+            command, owner, sent, poll = whole
             router = edge.router
             partition = router.partition_of_queue(owner) if isinstance(owner, str) else router.partition(owner)
             if partition is None:
                 return None
-            edge.fitting(command)
-            edge.bodies.take(size)
+            request: WholeRequest
+            if poll is None:
+                size = len(data)
+                if size > edge.request_bytes_max:
+                    return None
+                edge.fitting(command)
+                edge.bodies.take(size)
+                request = WholeRequest(self, connection, partition, request_id(sent), size)
+            elif poll[1] > edge.limits["wait_time_ms_max"]:
+                return None
+            else:
+                request = WholeReceive(self, connection, partition, request_id(sent), poll)
         except Exception:
             return None  # the other way meets it again, and tells it
-        request = WholeRequest(self, connection, partition, request_id(sent), size)
         try:
-            partition.submit_for(request, command)
+            request.begin(command)
         except Fault:
             edge.bodies.give_back(size)
             return None
@@ -173,9 +273,10 @@ class WholeRequests:
             request.fail(error)
         return request
 
-    def heads(self, default_headers: list[Header]) -> tuple[bytes, bytes]:
-        """An answer's head up to the request's id: of what was created, and of any other success."""
+    def heads(self, default_headers: list[Header]) -> Heads:
+        """Those of answers with these headers."""
         if default_headers is not self._heads_with:
             created, ok = (head_bytes(status, default_headers, (JSON,), REQUEST_ID) for status in (201, 200))
-            self._heads, self._heads_with = (created, ok), default_headers
+            received = head_bytes(200, default_headers, (JSON, NO_STORE), REQUEST_ID)
+            self._heads, self._heads_with = (created, ok, received), default_headers
         return self._heads

@@ -5,11 +5,22 @@
 
 use std::ops::Range;
 
-/// The head of a POST whose body is JSON and ends where the bytes end.
+/// What a plain request wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb<'a> {
+    /// A GET without a body, and its query of plain characters: empty when there is none.
+    Get(&'a str),
+    /// A POST without a query, whose body is JSON and ends where the bytes end.
+    Post,
+}
+
+/// The head of a request that came whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Post<'a> {
+pub struct Plain<'a> {
+    /// GET or POST.
+    pub verb: Verb<'a>,
     /// As sent: a path of plain characters.
-    pub target: &'a str,
+    pub path: &'a str,
     /// The value of the header, as sent.
     pub authorization: &'a [u8],
     /// The value of `X-Request-Id`, as sent.
@@ -22,19 +33,23 @@ pub struct Post<'a> {
 const HEAD_BYTES_MAX: usize = 4096;
 const HEADERS_MAX: usize = 32;
 
-impl<'a> Post<'a> {
+impl<'a> Plain<'a> {
     /// What `data` is, when it is nothing but that.
-    pub fn whole(data: &'a [u8]) -> Option<Post<'a>> {
+    pub fn whole(data: &'a [u8]) -> Option<Plain<'a>> {
         let mut lines = Lines { data, at: 0 };
-        let target = target(lines.next()?)?;
+        let (verb, path) = request(lines.next()?)?;
         let (mut authorization, mut request_id, mut length, mut json) = (None, None, None, false);
         for _ in 0..=HEADERS_MAX {
             let line = lines.next()?;
             if line.is_empty() {
                 let body = lines.at..data.len();
-                let whole = json && length == Some(body.len());
-                return whole.then_some(Post {
-                    target,
+                let whole = match verb {
+                    Verb::Get(_) => body.is_empty() && length.unwrap_or(0) == 0,
+                    Verb::Post => json && length == Some(body.len()),
+                };
+                return whole.then_some(Plain {
+                    verb,
+                    path,
                     authorization: authorization?,
                     request_id,
                     body,
@@ -104,15 +119,28 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The path of `POST path HTTP/1.1`.
-fn target(line: &[u8]) -> Option<&str> {
-    let path = line.strip_prefix(b"POST ")?.strip_suffix(b" HTTP/1.1")?;
-    let plain =
-        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-');
-    if path.first() != Some(&b'/') || !path.iter().all(plain) {
-        return None;
-    }
-    std::str::from_utf8(path).ok()
+/// Verb and path of `GET path?query HTTP/1.1` or `POST path HTTP/1.1`.
+fn request(line: &[u8]) -> Option<(Verb<'_>, &str)> {
+    let line = line.strip_suffix(b" HTTP/1.1")?;
+    let (verb, path) = match line.strip_prefix(b"POST ") {
+        Some(path) => (Verb::Post, path),
+        None => {
+            let target = line.strip_prefix(b"GET ")?;
+            let end = target.iter().position(|byte| *byte == b'?');
+            let query = end.map_or(&[][..], |end| &target[end + 1..]);
+            let path = &target[..end.unwrap_or(target.len())];
+            (Verb::Get(plain(query, b"&=._-")?), path)
+        }
+    };
+    let path = plain(path, b"/._-")?;
+    path.starts_with('/').then_some((verb, path))
+}
+
+/// `text`, when each character of it is a letter, a digit or one of `others`.
+fn plain<'a>(text: &'a [u8], others: &[u8]) -> Option<&'a str> {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || others.contains(byte);
+    let all_plain = text.iter().all(is_plain);
+    all_plain.then(|| std::str::from_utf8(text).ok()).flatten()
 }
 
 /// Name and value of `name: value`, without white space around the value.
@@ -168,20 +196,68 @@ mod tests {
     fn a_plain_post_is_read() {
         let more = "X-Request-Id:  a1 \r\nconnection: Keep-Alive\r\nAccept: */*\r\n";
         let data = sent(LINE, &format!("{PLAIN}{more}"), "{\"payload\":1}");
-        let post = Post::whole(&data).expect("it is plain");
-        assert_eq!(post.target, "/v1/queues/q/messages");
+        let post = Plain::whole(&data).expect("it is plain");
+        assert_eq!(
+            (post.verb, post.path),
+            (Verb::Post, "/v1/queues/q/messages")
+        );
         assert_eq!(post.authorization, b"Bearer k");
         assert_eq!(post.request_id, Some(&b"a1"[..]));
         assert_eq!(&data[post.body], b"{\"payload\":1}");
     }
 
     #[test]
+    fn a_plain_get_is_read() {
+        for (target, path, query) in [
+            ("/a/b-1", "/a/b-1", ""),
+            ("/a?b=1&c_d=2.5", "/a", "b=1&c_d=2.5"),
+        ] {
+            for body in [
+                "",
+                "Content-Length: 0\r\n",
+                "Content-Type: application/json\r\n",
+            ] {
+                let data = format!("GET {target} HTTP/1.1\r\nAuthorization: k\r\n{body}\r\n");
+                let get = Plain::whole(data.as_bytes()).expect("it is plain");
+                assert_eq!((get.verb, get.path), (Verb::Get(query), path));
+            }
+        }
+    }
+
+    #[test]
+    fn a_get_with_a_body_or_what_needs_decoding_is_not() {
+        for target in [
+            "/a?b=%20",
+            "/a?b=1+2",
+            "/a?b#c",
+            "/a?b?c",
+            "/%61",
+            "a",
+            "/a b",
+            "*",
+            "/a?b=\u{e4}",
+        ] {
+            let data = format!("GET {target} HTTP/1.1\r\nAuthorization: k\r\n\r\n");
+            assert_eq!(Plain::whole(data.as_bytes()), None, "{target}");
+        }
+        for rest in [
+            "Content-Length: 1\r\n\r\n1",
+            "\r\n1",
+            "Content-Length: 1\r\n\r\n",
+            "\r",
+        ] {
+            let data = format!("GET /a HTTP/1.1\r\nAuthorization: k\r\n{rest}");
+            assert_eq!(Plain::whole(data.as_bytes()), None, "{rest}");
+        }
+    }
+
+    #[test]
     fn a_part_or_more_than_it_is_not() {
         let data = sent(LINE, PLAIN, "{}");
         for length in 0..data.len() {
-            assert_eq!(Post::whole(&data[..length]), None, "{length}");
+            assert_eq!(Plain::whole(&data[..length]), None, "{length}");
         }
-        assert_eq!(Post::whole(&[&data[..], b" "].concat()), None);
+        assert_eq!(Plain::whole(&[&data[..], b" "].concat()), None);
     }
 
     #[test]
@@ -197,7 +273,7 @@ mod tests {
             "POST /v1/queues/q/messages HTTP/1.1\n",
         ];
         for line in lines {
-            assert_eq!(Post::whole(&sent(line, PLAIN, "{}")), None, "{line}");
+            assert_eq!(Plain::whole(&sent(line, PLAIN, "{}")), None, "{line}");
         }
         let headers = [
             "Content-Length: 2\r\n",
@@ -224,7 +300,7 @@ mod tests {
         ];
         for header in headers {
             let data = sent(LINE, &format!("{PLAIN}{header}"), "{}");
-            assert_eq!(Post::whole(&data), None, "{header}");
+            assert_eq!(Plain::whole(&data), None, "{header}");
         }
         for length in [
             "+2",
@@ -237,30 +313,30 @@ mod tests {
             "99999999999999999999",
         ] {
             let data = format!("{LINE}{PLAIN}Content-Length: {length}\r\n\r\n{{}}");
-            assert_eq!(Post::whole(data.as_bytes()), None, "{length}");
+            assert_eq!(Plain::whole(data.as_bytes()), None, "{length}");
         }
     }
 
     #[test]
     fn what_is_missing_or_too_much_is_not() {
         let none = "Host: x\r\nAuthorization: Bearer k\r\n";
-        assert_eq!(Post::whole(&sent(LINE, none, "{}")), None);
+        assert_eq!(Plain::whole(&sent(LINE, none, "{}")), None);
         assert_eq!(
-            Post::whole(&sent(LINE, "Content-Type: application/json\r\n", "{}")),
+            Plain::whole(&sent(LINE, "Content-Type: application/json\r\n", "{}")),
             None
         );
         assert_eq!(
-            Post::whole(&sent(LINE, &PLAIN.replace("json", "jsonx"), "{}")),
+            Plain::whole(&sent(LINE, &PLAIN.replace("json", "jsonx"), "{}")),
             None
         );
         let many = "x: y\r\n".repeat(HEADERS_MAX);
         assert_eq!(
-            Post::whole(&sent(LINE, &format!("{PLAIN}{many}"), "{}")),
+            Plain::whole(&sent(LINE, &format!("{PLAIN}{many}"), "{}")),
             None
         );
         let long = format!("x: {}\r\n", "y".repeat(HEAD_BYTES_MAX));
         assert_eq!(
-            Post::whole(&sent(LINE, &format!("{PLAIN}{long}"), "{}")),
+            Plain::whole(&sent(LINE, &format!("{PLAIN}{long}"), "{}")),
             None
         );
     }

@@ -11,9 +11,9 @@ mod describe;
 mod engine;
 mod errors;
 mod parser;
-mod posted;
 mod reply;
 mod step;
+mod whole;
 
 use pyo3::prelude::*;
 

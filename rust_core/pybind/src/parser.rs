@@ -3,7 +3,7 @@
 use crate::bug::caught_bug;
 use crate::command::Command;
 use crate::errors;
-use crate::posted::{Posted, posted};
+use crate::whole::{Whole, whole};
 use codec::json::request::{Peek, Receive, Request, Requests};
 use codec::json::{Invalid, Limits};
 use engine::config::QueueConfig;
@@ -280,12 +280,12 @@ impl Parser {
 
     /// The request that `data` is, when it is a whole one of a hot path, in the plainest way HTTP has, from somebody who
     /// was let in before.
-    fn posted<'py>(
+    fn whole<'py>(
         &self,
         data: &Bound<'py, PyBytes>,
         admitted: &Bound<'py, PySet>,
-    ) -> PyResult<Option<Posted<'py>>> {
-        caught_bug(|| posted(&self.requests, data, admitted))
+    ) -> PyResult<Option<Whole<'py>>> {
+        caught_bug(|| whole(&self.requests, data, admitted))
     }
 
     /// The `name` of a create-queue body: what the router needs. Raises Invalid.

@@ -81,35 +81,28 @@ impl Reply {
         py: Python<'py>,
         batches: &Bound<'py, PyMapping>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let given = self.given(batches)?;
-        let views = views(py, &given)?;
-        let json = caught_bug(|| {
-            let json = self.answer.render(&views);
-            json.map_err(|fault| errors::batch(py, fault))
-        })?;
-        Ok(PyBytes::new(py, &json))
+        Ok(PyBytes::new(py, &self.json(batches)?))
     }
 
-    /// The whole HTTP answer, when it is a success and needs no batch: `created` or `ok` (the head up to the request's
-    /// id), the id, the rest of the head, and the JSON. None for any other. Raises as `render`.
+    /// The whole HTTP answer, when it is a success and `batches` has what it needs: `created` or `ok` (the head up to the
+    /// request's id), the id, the rest of the head, and the JSON. None for any other. Raises as `render`.
     fn answer_bytes<'py>(
         &self,
-        py: Python<'py>,
-        created: &[u8],
-        ok: &[u8],
+        created: &Bound<'py, PyBytes>,
+        ok: &Bound<'py, PyBytes>,
         request_id: &[u8],
+        batches: &Bound<'py, PyMapping>,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        if self.answer.rejection().is_some() || !self.answer.lsns().is_empty() {
+        let is_held = |lsn: &u64| batches.contains(*lsn).unwrap_or(false);
+        if self.answer.rejection().is_some() || !self.answer.lsns().iter().all(is_held) {
             return Ok(None);
         }
-        let json = caught_bug(|| {
-            let json = self.answer.render(&Batches::default());
-            json.map_err(|fault| errors::batch(py, fault))
-        })?;
+        let json = self.json(batches)?;
         let head = if self.answer.created() { created } else { ok };
         let length = format!("\r\ncontent-length: {}\r\n\r\n", json.len());
-        let parts = [head, request_id, length.as_bytes(), &json];
-        let bytes = PyBytes::new_with(py, parts.iter().map(|part| part.len()).sum(), |mut out| {
+        let parts = [head.as_bytes(), request_id, length.as_bytes(), &json];
+        let bytes = parts.iter().map(|part| part.len()).sum();
+        let bytes = PyBytes::new_with(batches.py(), bytes, |mut out| {
             for part in parts {
                 let (place, rest) = out.split_at_mut(part.len());
                 place.copy_from_slice(part);
@@ -173,6 +166,16 @@ impl Reply {
 type AllGiven<'py> = Vec<(u64, Given<'py>)>;
 
 impl Reply {
+    fn json(&self, batches: &Bound<'_, PyMapping>) -> PyResult<Vec<u8>> {
+        let py = batches.py();
+        let given = self.given(batches)?;
+        let views = views(py, &given)?;
+        caught_bug(|| {
+            let json = self.answer.render(&views);
+            json.map_err(|fault| errors::batch(py, fault))
+        })
+    }
+
     /// Those of `batches` that this answer needs. Raises KeyError for one that is missing.
     fn given<'py>(&self, batches: &Bound<'py, PyMapping>) -> PyResult<AllGiven<'py>> {
         let mut given = Vec::new();

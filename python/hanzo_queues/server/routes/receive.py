@@ -39,7 +39,7 @@ async def receive(edge: Edge, call: Call) -> Answer:
     asking = partition.receive(_line(queue, group), command, wait_ms / 1000, consumer or "")
     answer = await (while_connected(asking, call.receive) if wait_ms else asking)
     if answer.message_count:
-        call.on_unsent = partial(partition.give_back, answer)
+        call.on_unsent = partial(partition.give_back, answer.reply)
         if is_gone(call.receive):
             raise ClientGone
     return answer

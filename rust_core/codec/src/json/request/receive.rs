@@ -5,6 +5,7 @@ use super::{Request, Requests, bytes_max};
 use crate::hash;
 use crate::json::invalid::Invalid;
 use engine::command::Command;
+use std::ops::RangeInclusive;
 
 /// The parameters of a receive; None where the query has none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +22,50 @@ pub struct Receive<'a> {
     pub attempt: Option<&'a str>,
     /// None: the queue's.
     pub visibility_timeout_ms: Option<i64>,
+}
+
+impl<'a> Receive<'a> {
+    /// What `query` says, when it is plain: known names, each once, and values that mean themselves. None for any other
+    /// one, which may be right or wrong.
+    pub fn plain(query: &'a str) -> Option<Self> {
+        let mut receive = Receive::default();
+        let mut wait_ms = None;
+        let pairs = (!query.is_empty()).then(|| query.split('&'));
+        for pair in pairs.into_iter().flatten() {
+            let (name, value) = pair.split_once('=')?;
+            let text = Some(value).filter(|text| !text.is_empty() && !text.contains('='));
+            match name {
+                "maxMessages" => once(&mut receive.messages_max, digits(value, 1..=15)?)?,
+                "waitTime" => once(&mut wait_ms, milliseconds(value)?)?,
+                "visibilityTimeout" => {
+                    once(&mut receive.visibility_timeout_ms, milliseconds(value)?)?
+                }
+                "consumerGroup" => once(&mut receive.group, text?)?,
+                "consumerId" => once(&mut receive.consumer, text?)?,
+                "attemptId" => once(&mut receive.attempt, text?)?,
+                _ => return None,
+            }
+        }
+        receive.wait_ms = wait_ms.unwrap_or(0) as u64;
+        Some(receive)
+    }
+}
+
+fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
+    place.replace(value).is_none().then_some(())
+}
+
+/// A whole number of so many digits, 15 at most.
+fn digits(text: &str, count: RangeInclusive<usize>) -> Option<i64> {
+    let are_digits = count.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    are_digits.then(|| text.parse().ok()).flatten()
+}
+
+/// Seconds with up to three decimals.
+fn milliseconds(text: &str) -> Option<i64> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let scale = 10i64.pow(3u32.checked_sub(decimals.len() as u32)?);
+    Some(digits(whole, 1..=12)? * 1000 + digits(decimals, 1..=3)? * scale)
 }
 
 impl Requests {
@@ -85,5 +130,66 @@ impl Requests {
             return Ok(value.into());
         }
         Err(format!("has {bytes} bytes; at most {max} are allowed"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_query_is_read() {
+        let query = "maxMessages=100&waitTime=20&visibilityTimeout=0.25&consumerGroup=g.1&consumerId=c_1&attemptId=a-1";
+        let read = Receive::plain(query).expect("it is plain");
+        assert_eq!(
+            (read.messages_max, read.wait_ms, read.visibility_timeout_ms),
+            (Some(100), 20_000, Some(250))
+        );
+        let texts = (read.group, read.consumer, read.attempt);
+        assert_eq!(texts, (Some("g.1"), Some("c_1"), Some("a-1")));
+        let none = Receive::plain("").expect("nothing is plain");
+        assert_eq!(
+            (none.messages_max, none.wait_ms, none.group),
+            (None, 0, None)
+        );
+    }
+
+    #[test]
+    fn seconds_have_three_decimals_at_most() {
+        let known = [("1", 1000), ("0.5", 500), ("007.05", 7050), ("1.234", 1234)];
+        for (text, ms) in known {
+            assert_eq!(milliseconds(text), Some(ms), "{text}");
+        }
+        for text in [
+            "", ".5", "1.", "1.2345", "1.2.3", "-1", "+1", "1e3", "1_0", "1.x",
+        ] {
+            assert_eq!(milliseconds(text), None, "{text}");
+        }
+        assert_eq!(milliseconds("1234567890123"), None);
+    }
+
+    #[test]
+    fn whatever_else_a_query_says_is_not_plain() {
+        for query in [
+            "&",
+            "maxMessages",
+            "maxMessages=",
+            "maxMessages=1&",
+            "&maxMessages=1",
+            "maxMessages=1&&waitTime=1",
+            "maxMessages=1&maxMessages=1",
+            "waitTime=0&waitTime=0",
+            "maxMessages=1234567890123456",
+            "maxMessages=-1",
+            "maxMessages=1.0",
+            "MaxMessages=1",
+            "consumerId=",
+            "consumerId=a=b",
+            "attemptId=a&attemptId=b",
+            "unknown=1",
+            "=1",
+        ] {
+            assert!(Receive::plain(query).is_none(), "{query}");
+        }
     }
 }
