@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from hanzo_queues.server.routes import OPERATIONS
 from hanzo_queues.server.routes.endpoint import Operation
-from hanzo_queues.server.whole_request import WholeRequest, WholeRequests
+from hanzo_queues.server.whole_request import WholeReceive, WholeRequest, WholeRequests
 from tests.contract.http_server import Served, served, until
 from tests.contract.test_http_connections import AUTH, ENQUEUE, HOST, JSON, LIVE, Stuck, answer, connected
 
@@ -181,6 +182,22 @@ async def test_what_must_be_read_back_is_given_back_when_its_client_goes(monkeyp
         goes_on.set()
         (message,) = await server.received("q", "?waitTime=5")
         assert (message["deliveries"], message["attempts"]) == (2, 0)
+
+
+async def test_nothing_holds_on_to_a_receive_that_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with counted(monkeypatch) as (server, taken):
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                assert (await server.call("POST", "/v1/queues/q/messages", {"payload": 1})).status == 201
+                assert len(await server.received("q")) == 1
+            left = [one for one in gc.get_objects() if isinstance(one, WholeReceive)]
+        finally:
+            gc.enable()
+        assert len(taken) == 6
+        assert len(left) < 3, "they wait for the collector"
+        assert [one for one in left if one._reply is not None or one._asked is not None] == []
 
 
 async def test_a_poll_that_is_one_too_many_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -284,6 +284,24 @@ async def test_acks_of_one_call_that_was_refused_have_all_failed() -> None:
     assert [client._leases.find(one.id)[2] for one in held] == ["r0", "r1"]  # they are ours still
 
 
+async def test_one_ack_that_spoils_a_request_fails_alone() -> None:
+    def answers(asked: Asked) -> Any:
+        spoiled = any(ack["id"] == "m2" for ack in asked.body["acks"])
+        return problem(400, "request_invalid") if spoiled else settled(asked)
+
+    failed = await StandIn(answers).client().ack_all([Message.of(message(number)) for number in range(4)])
+    assert [type(error).__name__ for error in failed] == ["NoneType", "NoneType", "RequestInvalid", "NoneType"]
+
+
+@pytest.mark.parametrize("strange", [{}, {"acks": []}, {"acks": [1, 2]}])
+async def test_an_answer_of_something_else_is_an_error_of_each_ack(strange: dict[str, Any]) -> None:
+    client = StandIn(lambda asked: strange).client()
+    one, other = await client.ack_all([Message.of(message(number)) for number in range(2)])
+    assert isinstance(one, errors.ApiError)
+    assert one.outcome == "unknown"
+    assert one is not other
+
+
 async def test_close_ends_the_calls_that_wait() -> None:
     gate = Gate()
     client = StandIn(gate.answer).client()

@@ -30,6 +30,25 @@ ENTRY_CODES = frozenset(
 """Refusals of a whole request that one entry can cause."""
 
 
+def halves_may_pass(error: QueuesError) -> bool:
+    """Whether halves of a request may pass where the whole was refused: then one bad entry fails alone."""
+    return isinstance(error, BatchTooLarge | RequestTooLarge) or getattr(error, "code", "") in ENTRY_CODES
+
+
+def own_copy(error: QueuesError) -> QueuesError:
+    """For one caller of several: a traceback belongs to one raise."""
+    own = copy.copy(error)
+    own.__cause__ = error.__cause__
+    return own
+
+
+def not_of_this_api(error: Exception) -> ApiError:
+    """An answer in another shape: of something that is not the server."""
+    strange = ApiError("the answer is not one of this API", outcome="unknown")
+    strange.__cause__ = error
+    return strange
+
+
 class Entry(Generic[R]):
     """One call: what to send (`body`), where it belongs in the request (`kind`), and who waits for it.
     `safe`: harmless to repeat when an earlier try may have been carried out."""
@@ -117,23 +136,17 @@ class Lane:
                 await self._deliver(batch[middle:])
             else:
                 self._fail(batch, error)
-        except Exception as error:  # an answer in another shape: of something that is not the server
-            strange = ApiError("the answer is not one of this API", outcome="unknown")
-            strange.__cause__ = error
-            self._fail(batch, strange)
+        except Exception as error:
+            self._fail(batch, not_of_this_api(error))
 
     def _splits(self, error: QueuesError, batch: Batch) -> bool:
-        """Whether halves may pass where the whole was refused: then one bad entry fails alone."""
         if isinstance(error, BatchTooLarge):
             self._entries_max = max(1, len(batch) // 2)
-        return isinstance(error, BatchTooLarge | RequestTooLarge) or getattr(error, "code", "") in ENTRY_CODES
+        return halves_may_pass(error)
 
     def _fail(self, batch: Iterable[Entry[Any]], error: QueuesError) -> None:
-        """Each caller gets a copy: a traceback belongs to one raise."""
         for entry in batch:
-            own = copy.copy(error)
-            own.__cause__ = error.__cause__
-            entry.refuse(own)
+            entry.refuse(own_copy(error))
 
     async def close(self) -> None:
         """Calls that still wait get ClientClosed."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hanzo_queues.client.coalescer import Batch, Entry, Send
+from hanzo_queues.client.coalescer import Batch, Entry, Send, halves_may_pass, not_of_this_api, own_copy
 from hanzo_queues.client.models import AckResult, EnqueueResult, NackResult, ReleaseResult, entry_error, instant
 from hanzo_queues.client.retry import is_transient
 from hanzo_queues.client.transport import Transport
 from hanzo_queues.client.wire import encode, join, queue_target
-from hanzo_queues.errors import ApiError, BatchTooLarge, QueuesError
+from hanzo_queues.errors import ApiError, QueuesError
 
 
 def enqueues_to(transport: Transport, queue: str) -> Send:
@@ -94,23 +94,26 @@ def settlements_of(transport: Transport, queue: str) -> Send:
 async def ack_together(
     transport: Transport, queue: str, leases: Sequence[Mapping[str, str]]
 ) -> list[QueuesError | None]:
-    """Acks of one request, each an `id` and its `receipt`: the error of each, in order. Halves where the server takes
-    fewer at once."""
+    """Acks of one request, each an `id` and its `receipt`: the error of each, in order. Halves where the server does
+    not take all at once, or one may have spoiled it for all."""
     body = encode({"acks": leases})
     try:
         answer = await transport.call("POST", queue_target(queue, "/settle"), body, safe=True, messages=len(leases))
-    except BatchTooLarge as error:
-        if len(leases) == 1:
-            return [error]
-        middle = len(leases) // 2
-        return [
-            *await ack_together(transport, queue, leases[:middle]),
-            *await ack_together(transport, queue, leases[middle:]),
+        results: list[QueuesError | None] = [
+            entry_error(one["error"]) if "error" in one else None for one in answer["acks"]
         ]
+        if len(results) != len(leases):
+            raise ValueError(f"{len(results)} answers to {len(leases)} acks")
+        return results
     except QueuesError as error:
-        return [error] * len(leases)
-    results = answer["acks"]
-    return [entry_error(result["error"]) if "error" in result else None for result in results]
+        if len(leases) > 1 and halves_may_pass(error):
+            middle = len(leases) // 2
+            halves = leases[:middle], leases[middle:]
+            return [one for half in halves for one in await ack_together(transport, queue, half)]
+        return [own_copy(error) for _ in leases]
+    except (KeyError, TypeError, ValueError) as error:
+        strange = not_of_this_api(error)
+        return [own_copy(strange) for _ in leases]
 
 
 RESULTS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {

@@ -188,7 +188,9 @@ class WholeReceive(WholeRequest):
 
     def begin(self, command: Command) -> None:
         queue, wait_ms, consumer = self._poll
-        self._asked = self._partition.receive_for(self, queue, command, wait_ms / 1000, consumer)
+        asked = self._partition.receive_for(self, queue, command, wait_ms / 1000, consumer)
+        if self._reply is None and not self.response_complete:
+            self._asked = asked
 
     def cancelled(self) -> bool:
         """Nobody waits for it any more."""
@@ -198,8 +200,13 @@ class WholeReceive(WholeRequest):
 
     def set_result(self, reply: Reply) -> None:
         """The reply is durable, and somebody waits for it."""
-        self._reply = reply
+        self._asked, self._reply = None, reply
         super().set_result(reply)
+
+    def cut_off(self) -> None:
+        """As for all; the leases of an answer that is not ready are given back."""
+        self._unsent()
+        super().cut_off()
 
     @property
     def message_event(self) -> WholeReceive:
@@ -221,6 +228,10 @@ class WholeReceive(WholeRequest):
             return reply.answer_bytes(received, received, self._name, batches)
         except Exception:
             return None  # the partition meets it again, gives the leases back and tells
+
+    def _complete(self, answer: bytes) -> None:
+        super()._complete(answer)
+        self._asked = self._reply = None  # the request refers to this one: what is over would wait for the collector
 
     def _unsent(self) -> None:
         reply, self._reply = self._reply, None

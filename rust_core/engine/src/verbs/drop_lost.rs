@@ -28,9 +28,12 @@ pub(super) fn run(batch: &mut Batch, drop: DropLost) -> Reply {
             continue;
         }
         if is_lost(batch.state().messages[slot].envelope) {
-            let record = gone(batch.state(), slot);
-            dropped.messages.push(batch.state().messages.id(slot));
-            batch.commit(record);
+            let id = batch.state().messages.id(slot);
+            if batch.state().copies.is_last(id) {
+                dropped.messages.push(batch.state().copies.known_as(id));
+            }
+            give_back(batch, slot);
+            batch.commit(Record::Deleted { message: id });
         } else {
             let errors = batch.state().errors(slot);
             for at in errors.into_iter().filter(|&at| is_lost(at)) {
@@ -56,13 +59,17 @@ fn is_there(state: &State, slot: u32) -> bool {
     message.place() != Place::Free && !state.queues.get(message.queue).deleted
 }
 
-fn gone(state: &State, slot: u32) -> Record {
-    let message = state.messages.id(slot);
+/// Whoever holds it has lost its lease: an ack is not told that it is done.
+fn give_back(batch: &mut Batch, slot: u32) {
+    let (state, now_ms) = (batch.state(), batch.now_ms);
     if state.messages[slot].place() == Place::Leased {
-        let group = state.queues.get(state.messages[slot].queue).group.number;
-        return Record::Acked { message, group };
+        let released = Record::Released {
+            message: state.messages.id(slot),
+            group: state.queues.get(state.messages[slot].queue).group.number,
+            since_ms: state.since_before_others_ms(slot, now_ms),
+        };
+        batch.commit(released);
     }
-    Record::Deleted { message }
 }
 
 fn replace_error(batch: &mut Batch, message: MessageId, from: Location, text: Blob) {
@@ -79,6 +86,7 @@ fn replace_error(batch: &mut Batch, message: MessageId, from: Location, text: Bl
 mod tests {
     use super::*;
     use crate::command::{Command, Complete, Move, Nack, NewMessage};
+    use crate::rejection::Rejection;
     use crate::reply::Survivor;
     use crate::twin::{SECOND, Twin, config, message, nack};
 
@@ -128,6 +136,19 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_told_once_by_the_id_that_everybody_knows() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin.create_group("q", "other");
+        let id = twin.enqueue("q", message()).message;
+        let held = twin.receive("q", 1)[0].lease;
+        twin.ask(crate::twin::ack(held));
+        let before_lsn = twin.live.lsn() + 1;
+        assert_eq!(drop(&mut twin, before_lsn).messages, [id]);
+        assert_eq!(twin.live.message_count(), 0);
+    }
+
+    #[test]
     fn what_refers_to_lost_batches_goes_and_nothing_else() {
         let mut twin = Twin::new();
         twin.create("q", config());
@@ -167,6 +188,13 @@ mod tests {
         assert_eq!(drop(&mut twin, before_lsn), expected);
         assert!(twin.live.first_needed_lsn() >= before_lsn);
         assert_eq!(drop(&mut twin, before_lsn), Dropped::default());
+        let complete = Complete {
+            lease: held,
+            result: None,
+            enqueue: Vec::new(),
+        };
+        let acked = twin.ask(Command::Complete(Box::new(complete)));
+        assert_eq!(acked, Reply::Rejected(Rejection::LeaseLost));
         assert_eq!(twin.live.message_count(), 2);
         assert_eq!(
             twin.receive("q", 9)[0].lease.message,
