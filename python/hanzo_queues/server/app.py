@@ -71,7 +71,7 @@ class App:
         self.partition = Partition(
             OWN_PARTITION,
             journal,
-            new_engine=engine_of(settings),
+            new_engine=engine_of(settings, limits),
             checkpoints=checkpoints,
             checkpoint_bytes=settings.checkpoint_bytes,
             clock=clock,

@@ -20,6 +20,7 @@ from hanzo_queues.server.checkpointer import Checkpointer
 from hanzo_queues.server.journal.base import JournalCorrupt
 from hanzo_queues.server.journal_chain import assert_chained
 from hanzo_queues.server.journal_commands import Look, open_both, verified_checkpoints
+from hanzo_queues.server.limits_table import LIMITS
 from hanzo_queues.server.lost_beginning import drop_what_was_lost
 from hanzo_queues.server.own_engine import engine_of
 from hanzo_queues.server.recovery import Recovered, recover
@@ -31,7 +32,7 @@ from hanzo_queues.server.storage import MARK_FILE, Storage
 def repair(accept_loss: bool, settings: Settings) -> Look:
     """The command. `accept_loss`: what checkpoints, marks and messages say of batches that are not there any more is
     given up."""
-    new_engine = engine_of(settings)
+    new_engine = engine_of(settings, LIMITS)
 
     async def repair_journal(storage: Storage) -> None:
         dropped = accept_loss and await _accept_loss(storage, new_engine)

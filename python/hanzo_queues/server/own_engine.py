@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from hanzo_queues._core import Engine
-from hanzo_queues.server.limits_table import with_settings
 from hanzo_queues.server.settings import Settings
 from hanzo_queues.server.storage import OWN_PARTITION
 
 
-def engine_of(settings: Settings) -> Callable[[], Engine]:
-    """What makes one, empty."""
-    limits = with_settings(payload_bytes_max=settings.payload_bytes_max, batch_entries_max=settings.batch_entries_max)
+def engine_of(settings: Settings, limits: Mapping[str, int]) -> Callable[[], Engine]:
+    """What makes one, empty. `limits` is the server's table."""
     return partial(
         Engine,
         OWN_PARTITION,
