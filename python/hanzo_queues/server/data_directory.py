@@ -24,6 +24,15 @@ class DataDirectoryUnusable(Exception):
     """The directory, or a file in it, can't be made, read or written. The text says which, why and what would help."""
 
 
+def sync_directory(path: Path) -> None:
+    """Which files it has is durable on return. Raises OSError."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
 class DataDirectory:
     """A claimed data directory (mode 700). Released by `release` or with the process. Raises DataDirectoryTaken and
     DataDirectoryUnusable."""
@@ -82,11 +91,7 @@ class DataDirectory:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self.path / name)
-        directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(self.path)
 
     def release(self) -> None:
         """Lets another server have it."""

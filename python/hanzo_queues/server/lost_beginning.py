@@ -19,6 +19,7 @@ import orjson
 
 from hanzo_queues._core import Engine, Step, drop_lost
 from hanzo_queues.server.clock import Clock
+from hanzo_queues.server.data_directory import sync_directory
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt
 from hanzo_queues.server.recovery import recover
 from hanzo_queues.server.storage import Storage
@@ -89,19 +90,11 @@ class _Told:
             file.flush()
             os.fsync(file.fileno())
         if is_new:
-            _sync_directory(self._path.parent)
-            _sync_directory(self._path.parent.parent)
+            sync_directory(self._path.parent)
+            sync_directory(self._path.parent.parent)
 
     def __str__(self) -> str:
         return (
             f"{self._messages} messages whose payloads lay before it are gone, as are {self._results} results and the "
             f"texts of {self._errors} errors. The messages' ids are in {self._path}"
         )
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

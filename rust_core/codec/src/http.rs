@@ -164,7 +164,7 @@ fn trimmed(value: &[u8]) -> &[u8] {
     }
 }
 
-fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
+pub(crate) fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
     place.replace(value).is_none().then_some(())
 }
 

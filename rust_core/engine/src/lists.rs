@@ -244,8 +244,9 @@ fn head(id: ListId, list: &Keyed, slab: &Slab) -> Head {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{Command, NewMessage, PeekState};
+    use crate::command::{NewMessage, PeekState};
     use crate::reply::Reply;
+    use crate::twin::members::heartbeat;
     use crate::twin::{Twin, config, message, peek};
 
     #[test]
@@ -253,12 +254,7 @@ mod tests {
         let mut twin = Twin::new();
         twin.create("q", config());
         for consumer in ["a", "b", "c"] {
-            twin.ask(Command::Heartbeat {
-                queue: "q".into(),
-                group: "default".into(),
-                consumer: consumer.into(),
-                members_max: 3,
-            });
+            twin.ask(heartbeat(consumer));
         }
         for number in 0..36 {
             twin.enqueue(

@@ -43,7 +43,7 @@ fn leave(twin: &mut Twin, consumer: &str) -> u64 {
     }
 }
 
-pub(super) fn heartbeat(consumer: &str) -> Command {
+pub(crate) fn heartbeat(consumer: &str) -> Command {
     Command::Heartbeat {
         queue: "q".into(),
         group: "default".into(),

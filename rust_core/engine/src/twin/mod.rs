@@ -12,7 +12,7 @@ mod ledger;
 mod limits;
 mod many_keys;
 mod many_swept;
-mod members;
+pub(crate) mod members;
 mod polls;
 mod random;
 mod refused;

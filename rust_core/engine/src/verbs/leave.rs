@@ -25,6 +25,7 @@ mod tests {
     use crate::rejection::Rejection;
     use crate::reply::Reply;
     use crate::twin::checkpoints::CheckpointMove;
+    use crate::twin::members::heartbeat;
     use crate::twin::{SECOND, Twin, ack, config, message, receive};
 
     const COUNT: u32 = 4096;
@@ -114,12 +115,7 @@ mod tests {
         let mut twin = Twin::new();
         twin.create("q", config());
         for consumer in ["a", "b", "c"] {
-            twin.ask(Command::Heartbeat {
-                queue: "q".into(),
-                group: "default".into(),
-                consumer: consumer.into(),
-                members_max: 3,
-            });
+            twin.ask(heartbeat(consumer));
         }
         let keyed = |key| crate::command::NewMessage {
             ordering_key: Some(key),

@@ -3,6 +3,7 @@
 use super::queue::parameter;
 use super::{Request, Requests, bytes_max};
 use crate::hash;
+use crate::http::once;
 use crate::json::invalid::Invalid;
 use engine::command::Command;
 use std::ops::RangeInclusive;
@@ -49,10 +50,6 @@ impl<'a> Receive<'a> {
         receive.wait_ms = wait_ms.unwrap_or(0) as u64;
         Some(receive)
     }
-}
-
-fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
-    place.replace(value).is_none().then_some(())
 }
 
 /// A whole number of so many digits, 15 at most.
