@@ -113,6 +113,20 @@ async def test_a_dead_letter_goes_when_its_queue_kept_it_long_enough(server: Ser
             pass
 
 
+async def test_retries_of_its_own_are_shown_wherever_a_message_is(server: Served) -> None:
+    queue = await server.made_queue(next(names))
+    backoff = {"initial": 0.5, "multiplier": 1.5, "max": 60, "jitter": 0}
+    own = {"maxRetries": 0, "backoff": backoff}
+    identity = await server.enqueued(queue, maxRetries=0, backoff=backoff)
+    await server.enqueued(queue)
+    changed = (await server.call("PATCH", f"/v1/messages/{identity}", {"priority": 9})).json
+    peeked = (await server.call("GET", f"/v1/queues/{queue}/peek")).json["messages"]
+    got = (await server.call("GET", f"/v1/messages/{identity}")).json
+    assert {name: got[name] for name in own} == own
+    assert (changed, peeked[0]) == (got, got)
+    assert not own.keys() & peeked[1].keys()
+
+
 async def test_queues_are_listed_by_prefix(server: Served) -> None:
     for name in ("mail.in", "mail.out", "mailbox"):
         await server.made_queue(name)

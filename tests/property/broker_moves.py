@@ -98,7 +98,8 @@ class Moves:
 
     def _backoff_ms(self, message: Message) -> int:
         """Of a message whose failure was counted. Jitter is not modelled: compare queues without."""
-        backoff = message.backoff or message.queue.config["backoff"]
+        own = message.backoff if message.death is None else None  # a dead letter's rests
+        backoff = own or message.queue.config["backoff"]
         assert backoff["jitter"] == 0
         return ms(min(backoff["max"], backoff["initial"] * backoff["multiplier"] ** (message.attempts - 1)))
 
@@ -128,6 +129,7 @@ class Moves:
         letter = self._new(
             self.queues[letters], known.payload, known.fields, known.enqueued_at_ms,
             priority=message.priority, death=death, lane=message.lane,
+            max_retries=message.max_retries, backoff=message.backoff,
         )  # fmt: skip
         self.letters.append(letter)
         for copy in letter.copies:

@@ -163,7 +163,8 @@ class Message:
         return self.retires_ms() or self.expires_at_ms
 
     def is_last_attempt(self) -> bool:
-        retries: int = self.queue.config["maxRetries"] if self.max_retries is None else self.max_retries
+        own = self.max_retries if self.death is None else None  # a dead letter's rest
+        retries: int = self.queue.config["maxRetries"] if own is None else own
         return self.attempts + 1 > retries
 
 

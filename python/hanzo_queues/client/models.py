@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from hanzo_queues.client.config import QueueConfig, from_wire
+from hanzo_queues.client.config import Backoff, QueueConfig, from_wire
 from hanzo_queues.client.spec import DeathReason, NackState, ReleaseState, Stage, State
 from hanzo_queues.errors import BY_CODE, ApiError
 
@@ -285,6 +285,9 @@ class MessageView:
     """None: it has not failed since it is here, or is dead."""
     last_failure_at: datetime | None
     dead_letter: DeadLetter | None
+    max_retries: int | None
+    """Its own, in place of its queue's, if it has any; so is `backoff`. They rest while it is a dead letter."""
+    backoff: Backoff | None
     groups: Mapping[str, Stage]
     """Its state in each consumer group, where there are further ones; the other fields are those of the first group
     that holds it still."""
@@ -292,7 +295,7 @@ class MessageView:
     @classmethod
     def of(cls, json: Json) -> MessageView:
         get = json.get
-        dead_letter = get("deadLetter")
+        dead_letter, backoff = get("deadLetter"), get("backoff")
         return cls(
             json["id"],
             json["queue"],
@@ -313,6 +316,8 @@ class MessageView:
             instant_or_none(get("firstFailureAt")),
             instant_or_none(get("lastFailureAt")),
             None if dead_letter is None else DeadLetter.of(dead_letter),
+            get("maxRetries"),
+            None if backoff is None else Backoff(**known(Backoff, backoff)),
             get("groups", {}),
         )
 

@@ -12,7 +12,7 @@ pub use failures::Failures;
 pub use limited::{Limited, LimitedBy};
 pub use trimming::{Dropped, Survivor, Trimming};
 
-use crate::config::QueueConfig;
+use crate::config::{Backoff, QueueConfig};
 use crate::ids::{LeaseId, Location, MessageId};
 use crate::record::{DeathReason, Paused};
 use crate::rejection::Rejection;
@@ -297,6 +297,10 @@ pub struct MessageView {
     pub at_ms: u64,
     /// When it goes by itself, an instant. 0: never.
     pub expires_at_ms: u64,
+    /// In place of its queue's; it rests while the message is a dead letter.
+    pub max_retries: Option<u32>,
+    /// The same.
+    pub backoff: Option<Backoff>,
     /// Where its envelope lies.
     pub envelope: Location,
     /// Present when it failed and lives on.

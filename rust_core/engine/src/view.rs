@@ -77,6 +77,7 @@ pub(crate) fn done(state: &State, id: MessageId, now_ms: u64) -> Option<DoneView
 pub(crate) fn message(state: &State, slot: u32) -> MessageView {
     let message = &state.messages[slot];
     let queue = state.queues.get(message.queue);
+    let own = state.history.own_retries(slot, message);
     MessageView {
         message: state.copies.known_as(state.messages.id(slot)),
         queue: (*queue.name).into(),
@@ -86,6 +87,8 @@ pub(crate) fn message(state: &State, slot: u32) -> MessageView {
         attempts: u32::from(message.attempts),
         at_ms: at_ms(state, slot),
         expires_at_ms: state.ends_ms(slot, message),
+        max_retries: own.max,
+        backoff: own.backoff,
         envelope: message.envelope,
         failures: failures(state, slot, message),
         dead_letter: dead_letter(state, slot, message),

@@ -114,6 +114,10 @@ type MessageView struct {
 	FirstFailureAt time.Time   `json:"firstFailureAt"`
 	LastFailureAt  time.Time   `json:"lastFailureAt"`
 	DeadLetter     *DeadLetter `json:"deadLetter"`
+	// MaxRetries and Backoff are its own, in place of its queue's; nil where it has none. They rest while it is a dead
+	// letter.
+	MaxRetries *int     `json:"maxRetries"`
+	Backoff    *Backoff `json:"backoff"`
 	// Groups is its state in each consumer group, where there are further ones; the other fields are those of the first
 	// group that holds it still.
 	Groups map[string]State `json:"groups"`

@@ -5,7 +5,7 @@
  * out. Must not know how the JSON came.
  */
 
-import type { QueueConfig } from './config.js';
+import type { Backoff, QueueConfig } from './config.js';
 import { configOf } from './config.js';
 import { ApiError } from './errors.js';
 import type { DeathReason, LimitedBy, NackState, ReasonCode, ReleaseState, Stage, State } from './spec.js';
@@ -199,6 +199,9 @@ export interface MessageView<Payload = any> extends MessageFields<Payload> {
   state: State;
   /** Ready, blocked: since when. Delayed: due when. Leased: until when. Dead: since when. */
   at: Date | undefined;
+  /** Its own, in place of its queue's, if it has any; so is `backoff`. They rest while it is a dead letter. */
+  maxRetries: number | undefined;
+  backoff: Backoff | undefined;
   /**
    * Its state in each consumer group, where there are further ones; the other fields are those of the first group that
    * holds it still.
@@ -209,7 +212,8 @@ export interface MessageView<Payload = any> extends MessageFields<Payload> {
 export function viewOf(json: Json): MessageView {
   const at = { ready: 'readyAt', blocked: 'readyAt', delayed: 'dueAt', leased: 'leasedUntil', dead: 'deadAt' };
   const state: State = json.state;
-  return { ...fieldsOf(json), state, at: maybeInstant(json[at[state]]), groups: json.groups ?? {} };
+  const { maxRetries, backoff, groups = {} } = json;
+  return { ...fieldsOf(json), state, at: maybeInstant(json[at[state]]), maxRetries, backoff, groups };
 }
 
 /** A message that was acked with a result, while that is kept. Nothing else of it is. */

@@ -13,3 +13,45 @@ pub(super) fn run(state: &State, now_ms: u64, id: MessageId) -> Result<Reply, Re
     let done = view::done(state, id, now_ms);
     done.map(Reply::Done).ok_or(Rejection::MessageNotFound)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::NewMessage;
+    use crate::config::{Backoff, QueueConfig};
+    use crate::reply::Nacked;
+    use crate::twin::{Twin, config, message};
+
+    #[test]
+    fn retries_of_its_own_are_shown_where_they_hold_and_where_they_rest() {
+        let mut twin = Twin::new();
+        let dead_letter_queue = Some("letters".into());
+        twin.create(
+            "q",
+            QueueConfig {
+                dead_letter_queue,
+                ..config()
+            },
+        );
+        let own = (Some(0), Some(Backoff::DEFAULT));
+        let id = twin.enqueue(
+            "q",
+            NewMessage {
+                max_retries: own.0,
+                backoff: own.1,
+                ..message()
+            },
+        );
+        let shown = |twin: &mut Twin, id| {
+            let view = twin.message(id);
+            (view.max_retries, view.backoff)
+        };
+        assert_eq!(shown(&mut twin, id.message), own);
+        let lease = twin.receive("q", 1)[0].lease;
+        let Nacked::DeadLettered { message: letter } = twin.nack(lease, None) else {
+            panic!("it has no retries")
+        };
+        assert_eq!(shown(&mut twin, letter), own);
+        let plain = twin.enqueue("q", message()).message;
+        assert_eq!(shown(&mut twin, plain), (None, None));
+    }
+}

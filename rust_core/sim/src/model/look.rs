@@ -56,17 +56,19 @@ impl Model {
             (message.state, message.priority),
             (message.deliveries, message.attempts),
             (message.at_ms, goes_ms),
+            (message.max_retries, message.backoff),
         );
         let found = (
             &view.queue,
             (view.state, view.priority),
             (view.deliveries, view.attempts),
             (view.at_ms, view.expires_at_ms),
+            (view.max_retries, view.backoff),
         );
         let id = view.message;
         assert_eq!(
             found, expected,
-            "queue, state, priority, counters, instants of {id:?}"
+            "queue, state, priority, counters, instants, own retries of {id:?}"
         );
         assert_eq!(view.groups, self.groups_of(message), "groups of {id:?}");
         let failures = view.failures.as_deref();

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::batches::Batches;
+use super::queue::put_backoff;
 use super::write::Json;
 use crate::batch::Fault;
 use crate::envelope::{self, Envelope};
@@ -149,6 +150,12 @@ pub fn put_view(
         put_failures(json, failures, &contents);
         json.instant(at, message.at_ms);
         put_options(json, context, message.expires_at_ms, dead_letter, &contents);
+        if let Some(max_retries) = message.max_retries {
+            json.number("maxRetries", u64::from(max_retries));
+        }
+        if let Some(backoff) = message.backoff {
+            put_backoff(json, backoff);
+        }
         put_groups(json, &message.groups);
     });
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::write::Json;
 use crate::json::request::PERIODS;
-use engine::config::{Fairness, QueueConfig, RateLimit, Scheduling};
+use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling};
 use engine::reply::{Counts, QueueView};
 
 /// One queue.
@@ -124,11 +124,16 @@ fn put_rules(json: &mut Json, config: &QueueConfig) {
             json.thousandths("agingSeconds", aging_ms);
         }
     });
+    put_backoff(json, config.backoff);
+}
+
+/// As a field.
+pub fn put_backoff(json: &mut Json, backoff: Backoff) {
     json.name("backoff");
     json.object(|json| {
-        json.thousandths("initial", config.backoff.initial_ms);
-        json.thousandths("multiplier", u64::from(config.backoff.multiplier_permille));
-        json.thousandths("max", config.backoff.max_ms);
-        json.thousandths("jitter", u64::from(config.backoff.jitter_permille));
+        json.thousandths("initial", backoff.initial_ms);
+        json.thousandths("multiplier", u64::from(backoff.multiplier_permille));
+        json.thousandths("max", backoff.max_ms);
+        json.thousandths("jitter", u64::from(backoff.jitter_permille));
     });
 }
