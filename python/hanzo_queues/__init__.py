@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from hanzo_queues.client.models import MessageView as MessageView
     from hanzo_queues.client.models import NackResult as NackResult
     from hanzo_queues.client.models import Peeked as Peeked
-    from hanzo_queues.client.models import QueueInfo as QueueInfo
     from hanzo_queues.client.models import Received as Received
     from hanzo_queues.client.models import ReleaseResult as ReleaseResult
+    from hanzo_queues.client.queue_info import QueueInfo as QueueInfo
     from hanzo_queues.client.queues import Queues as Queues
     from hanzo_queues.client.registration import Handled as Handled
     from hanzo_queues.client.registration import Limited as Limited
@@ -58,7 +58,7 @@ _HOMES = {
     "NackResult": "client.models",
     "Peeked": "client.models",
     "QueueConfig": "client.config",
-    "QueueInfo": "client.models",
+    "QueueInfo": "client.queue_info",
     "Queues": "client.queues",
     "QueuesError": "errors",
     "Reason": "client.explanation",

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from examples.local_server import LocalServer
 from hanzo_queues import AsyncQueues, Message
-from hanzo_queues.client.models import QueueCounts
+from hanzo_queues.client.queue_info import QueueCounts
 
 CONSUMERS = 10
 KEYS = 40

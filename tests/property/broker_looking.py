@@ -9,7 +9,7 @@ import orjson
 
 from tests.property.broker_answers import AT, check_message, instant
 from tests.property.broker_model import Broker
-from tests.property.broker_state import Known, Message, Queue, Refused, Result
+from tests.property.broker_state import Known, Message, Queue, Refused, Result, ms
 from tests.property.in_process import InProcess, Reply
 
 STATES = ("ready", "blocked", "delayed", "leased", "dead")
@@ -150,6 +150,11 @@ class Looking:
     def check_counted(self, group: Queue, said: dict[str, Any]) -> None:
         counts = {state: len(group.in_state(state)) for state in STATES}
         assert {state: said["counts"][state] for state in STATES} == counts, said
+        since_ms = [(message.at_ms, message.perhaps_ms or message.at_ms) for message in group.in_state("ready")]
+        ages = [self.model.now_ms - min(map(which, since_ms), default=self.model.now_ms) for which in (max, min)]
+        told = said["oldestReadyAge"]
+        assert (told is None) == (not since_ms), said
+        assert told is None or ages[0] <= ms(told) <= ages[1], (said, ages)
 
     def check_view(self, message: Message, said: dict[str, Any]) -> None:
         if message.perhaps_ms is not None and said.get("readyAt") == instant(message.perhaps_ms):

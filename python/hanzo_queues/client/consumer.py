@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from hanzo_queues.client.handlers import Handlers
 from hanzo_queues.client.membership import Membership
-from hanzo_queues.client.models import QueueInfo
 from hanzo_queues.client.polling import Polling, back_off
+from hanzo_queues.client.queue_info import QueueInfo
 from hanzo_queues.client.registration import Registration
 from hanzo_queues.client.reports import Reports
 from hanzo_queues.client.retry import is_transient

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hanzo_queues.client.calls import Calls
-from hanzo_queues.client.models import Json, QueueCounts, instant
+from hanzo_queues.client.models import Json, instant
+from hanzo_queues.client.queue_info import QueueCounts
 from hanzo_queues.client.wire import encode, queue_target, quoted
 
 
@@ -41,6 +42,8 @@ class Group:
     lag: int
     """Copies it has yet to take: ready, blocked and delayed."""
     members: tuple[Member, ...]
+    oldest_ready_age: float | None = None
+    """Seconds for which the copy has been ready that has been for the longest. None: none is ready."""
 
     @classmethod
     def of(cls, json: Json) -> Group:
@@ -51,6 +54,7 @@ class Group:
             QueueCounts.of(json["counts"]),
             json["lag"],
             tuple(Member.of(member) for member in json.get("members", ())),
+            json.get("oldestReadyAge"),
         )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from hanzo_queues.client.config import Backoff, QueueConfig, from_wire
+from hanzo_queues.client.config import Backoff
 from hanzo_queues.client.spec import DeathReason, NackState, ReleaseState, Stage, State
 from hanzo_queues.errors import BY_CODE, ApiError
 
@@ -30,51 +30,6 @@ def instant_or_none(text: str | None) -> datetime | None:
 def known(kind: type[Any], json: Json) -> dict[str, Any]:
     """The fields of `json` that `kind` has under the same name."""
     return {name: json[name] for name in kind.__slots__ if name in json}
-
-
-@dataclass(frozen=True, slots=True)
-class QueueCounts:
-    """How many messages of a queue are in each state, at the moment of the answer."""
-
-    ready: int = 0
-    blocked: int = 0
-    """Behind an earlier message of their ordering key."""
-    delayed: int = 0
-    leased: int = 0
-    dead: int = 0
-
-    @classmethod
-    def of(cls, json: Json) -> QueueCounts:
-        return cls(**known(cls, json))
-
-
-@dataclass(frozen=True, slots=True)
-class Paused:
-    """What of a queue is paused."""
-
-    enqueue: bool = False
-    receive: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class QueueInfo:
-    """A queue."""
-
-    name: str
-    config: QueueConfig
-    created_at: datetime
-    counts: QueueCounts
-    paused: Paused = Paused()
-
-    @classmethod
-    def of(cls, json: Json) -> QueueInfo:
-        return cls(
-            json["name"],
-            from_wire(json["config"]),
-            instant(json["createdAt"]),
-            QueueCounts.of(json.get("counts", {})),
-            Paused(**known(Paused, json.get("paused", {}))),
-        )
 
 
 STORED_FIELDS = 2

@@ -7,7 +7,7 @@ from typing import Any
 
 from hanzo_queues.client.calls import Calls
 from hanzo_queues.client.config import to_wire
-from hanzo_queues.client.models import QueueInfo
+from hanzo_queues.client.queue_info import QueueInfo
 from hanzo_queues.client.wire import encode, queue_target, with_query
 
 

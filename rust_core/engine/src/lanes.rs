@@ -5,7 +5,7 @@
 //! A lane that comes back pays as one that never left, so leaving gains nothing. Passes and turns are volatile: which
 //! messages a lane holds follows from the records, whose turn it is doesn't.
 //!
-//! As long as there was one lane only, it needs no order: `turns` and `ages` are empty.
+//! As long as there was one lane only, it needs no order: `turns` and the ages are empty.
 
 mod line;
 
@@ -51,6 +51,8 @@ pub(crate) struct Lanes {
     /// Lanes that take part, by (pass, joined) and by age.
     turns: BTreeSet<(u64, u64, u32)>,
     ages: BTreeSet<(u64, u32)>,
+    /// Parked ones, by age.
+    parked_ages: BTreeSet<(u64, u32)>,
     /// The pass of the last message that went.
     passed: u64,
     joins: u64,
@@ -65,6 +67,7 @@ impl Lanes {
             keyed: BTreeMap::new(),
             turns: BTreeSet::new(),
             ages: BTreeSet::new(),
+            parked_ages: BTreeSet::new(),
             passed: 0,
             joins: 0,
         }
@@ -140,6 +143,7 @@ impl Lanes {
         let lane = self.lane_of(flow);
         self.leave_turns(lane);
         self.lanes[lane as usize].parked_until_ms = Some(until_ms);
+        self.join_turns(lane);
     }
 
     /// A parked lane takes part again.
@@ -171,6 +175,15 @@ impl Lanes {
             Some(&(since_ms, _)) => Some(since_ms),
             None => self.sole().map(|lane| self.lanes[lane].since_ms),
         }
+    }
+
+    /// Since when the oldest message waits, whether or not its turn can come.
+    pub fn oldest_of_all_ms(&self) -> Option<u64> {
+        if let [lane] = &*self.lanes {
+            return Some(lane.since_ms);
+        }
+        let firsts = [&self.ages, &self.parked_ages].map(BTreeSet::first);
+        firsts.into_iter().flatten().map(|&(ms, _)| ms).min()
     }
 
     /// Since when the first message of a flow waits.
@@ -260,7 +273,7 @@ impl Lanes {
             self.lanes.reserve_exact(1);
         }
         self.lanes.push(lane);
-        if self.lanes.len() == 2 && self.lanes[0].parked_until_ms.is_none() {
+        if self.lanes.len() == 2 {
             self.join_turns(0);
         }
         self.lanes.len() as u32 - 1
@@ -297,26 +310,43 @@ impl Lanes {
         self.join_turns(lane);
     }
 
+    /// A parked one has an age, and no turn.
     fn join_turns(&mut self, lane: u32) {
         let entry = &self.lanes[lane as usize];
-        if self.lanes.len() > 1 && entry.parked_until_ms.is_none() {
-            self.turns.insert((entry.pass, entry.joined, lane));
-            self.ages.insert((entry.since_ms, lane));
+        if self.lanes.len() == 1 {
+            return;
         }
+        if entry.parked_until_ms.is_some() {
+            self.parked_ages.insert((entry.since_ms, lane));
+            return;
+        }
+        self.turns.insert((entry.pass, entry.joined, lane));
+        self.ages.insert((entry.since_ms, lane));
     }
 
     fn leave_turns(&mut self, lane: u32) {
+        if self.lanes.len() == 1 {
+            return;
+        }
         let entry = &self.lanes[lane as usize];
+        let age = (entry.since_ms, lane);
         self.turns.remove(&(entry.pass, entry.joined, lane));
-        self.ages.remove(&(entry.since_ms, lane));
+        if !self.ages.remove(&age) {
+            self.parked_ages.remove(&age);
+        }
     }
 
     /// After its first message changed.
     fn age(&mut self, slab: &Slab, lane: u32) {
         let entry = &mut self.lanes[lane as usize];
         let before_ms = std::mem::replace(&mut entry.since_ms, slab[entry.list.head].at_ms());
-        if before_ms != entry.since_ms && self.ages.remove(&(before_ms, lane)) {
-            self.ages.insert((entry.since_ms, lane));
+        if before_ms == entry.since_ms {
+            return;
+        }
+        for ages in [&mut self.ages, &mut self.parked_ages] {
+            if ages.remove(&(before_ms, lane)) {
+                ages.insert((entry.since_ms, lane));
+            }
         }
     }
 }
@@ -325,7 +355,7 @@ impl Lanes {
 impl Lanes {
     /// Panics unless turns and ages are those of the lanes that take part, and the parked ones are `parked`.
     pub fn assert_valid(&self, slab: &Slab, mut parked: impl FnMut(u32, u64)) {
-        let mut taking_part = 0;
+        let (mut taking_part, mut are_parked) = (0, 0);
         let open = self.keyed.len() + usize::from(self.unkeyed != NONE);
         assert_eq!(open, self.lanes.len() - self.free.len(), "open lanes");
         for (slot, lane) in (0..).zip(&self.lanes) {
@@ -343,22 +373,27 @@ impl Lanes {
                 slab[lane.list.head].at_ms(),
                 "since when a lane waits"
             );
+            let age = (lane.since_ms, slot);
             match lane.parked_until_ms {
-                Some(until_ms) => parked(lane.flow, until_ms),
+                Some(until_ms) => {
+                    parked(lane.flow, until_ms);
+                    are_parked += usize::from(self.lanes.len() > 1);
+                    assert!(self.lanes.len() == 1 || self.parked_ages.contains(&age));
+                }
                 None if self.lanes.len() > 1 => {
                     taking_part += 1;
                     assert!(
                         self.turns.contains(&(lane.pass, lane.joined, slot)),
                         "a turn"
                     );
-                    assert!(self.ages.contains(&(lane.since_ms, slot)), "an age");
+                    assert!(self.ages.contains(&age), "an age");
                 }
                 None => {}
             }
         }
         assert_eq!(
-            (self.turns.len(), self.ages.len()),
-            (taking_part, taking_part)
+            (self.turns.len(), self.ages.len(), self.parked_ages.len()),
+            (taking_part, taking_part, are_parked)
         );
     }
 }

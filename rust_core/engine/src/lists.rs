@@ -162,6 +162,12 @@ impl Lists {
         std::iter::once(&mut self.shared.ready).chain(keyed)
     }
 
+    /// Since when the message waits that has been ready the longest. Each list keeps the oldest of its levels at hand.
+    pub fn oldest_ms(&self) -> Option<u64> {
+        let oldest = self.all().filter_map(|(_, ready)| ready.oldest_ms());
+        oldest.min()
+    }
+
     /// The first message of the highest priority that is at or below this one.
     pub fn first_at_or_below(&self, slab: &Slab, priority: u8) -> Option<u32> {
         let firsts = self

@@ -166,6 +166,13 @@ impl Ready {
         ranks.min().map(|(_, level)| level)
     }
 
+    /// Since when the oldest message waits, whether or not it may go now.
+    pub fn oldest_ms(&self) -> Option<u64> {
+        let levels = self.levels.iter();
+        let oldest = levels.filter_map(|level| level.lanes.oldest_of_all_ms());
+        oldest.min()
+    }
+
     /// Since when the first message of a flow waits in a level.
     pub fn since_ms(&self, priority: u8, flow: u32) -> Option<u64> {
         let holds = self.holds(priority);

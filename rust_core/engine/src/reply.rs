@@ -340,6 +340,8 @@ pub struct QueueView {
     pub paused: Paused,
     /// Its messages, by state.
     pub counts: Counts,
+    /// Since when the message is ready that has been for the longest, an instant. None: none is.
+    pub oldest_ready_ms: Option<u64>,
 }
 
 /// A consumer group as seen from outside.
@@ -353,6 +355,8 @@ pub struct GroupView {
     pub created_at_ms: u64,
     /// Its messages, by state.
     pub counts: Counts,
+    /// As of a queue.
+    pub oldest_ready_ms: Option<u64>,
     /// In order of name.
     pub members: Vec<MemberView>,
 }

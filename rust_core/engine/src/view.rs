@@ -18,6 +18,7 @@ pub(crate) fn queue(queue: &Queue) -> QueueView {
         created_at_ms: queue.created_at_ms,
         paused: queue.paused,
         counts: queue.counts,
+        oldest_ready_ms: queue.lists.oldest_ms(),
     }
 }
 
@@ -32,6 +33,7 @@ pub(crate) fn group(state: &State, group: &Queue) -> GroupView {
         queue: (*group.name).into(),
         created_at_ms: group.created_at_ms,
         counts: group.counts,
+        oldest_ready_ms: group.lists.oldest_ms(),
     }
 }
 

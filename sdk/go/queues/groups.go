@@ -18,6 +18,8 @@ type Group struct {
 	// Lag: copies it has yet to take, which is ready, blocked and delayed.
 	Lag     int      `json:"lag"`
 	Members []Member `json:"members"`
+	// OldestReadyAge: for how long the copy has been ready that has been for the longest. 0 when none is.
+	OldestReadyAge Seconds `json:"oldestReadyAge"`
 }
 
 // Member is a consumer of a group, known by its polls and heartbeats.

@@ -9,6 +9,8 @@ type Queue struct {
 	CreatedAt time.Time `json:"createdAt"`
 	Counts    Counts    `json:"counts"`
 	Paused    Paused    `json:"paused"`
+	// OldestReadyAge: for how long the message has been ready that has been for the longest. 0 when none is.
+	OldestReadyAge Seconds `json:"oldestReadyAge"`
 }
 
 // Counts says how many messages are in each state, at the moment of the answer.

@@ -26,6 +26,8 @@ export interface Group {
   /** Copies it has yet to take: ready, blocked and delayed. */
   lag: number;
   members: Member[];
+  /** Seconds for which the copy has been ready that has been for the longest. Undefined: none is ready. */
+  oldestReadyAge: number | undefined;
 }
 
 export interface MemberOptions extends CallOptions {
@@ -97,6 +99,7 @@ function groupOf(json: Json): Group {
     counts: countsOf(json.counts),
     lag: json.lag,
     members: (json.members ?? []).map(memberOf),
+    oldestReadyAge: json.oldestReadyAge ?? undefined,
   };
 }
 

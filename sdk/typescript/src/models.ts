@@ -29,6 +29,8 @@ export interface QueueInfo {
   counts: QueueCounts;
   /** What of it is paused. */
   paused: { enqueue: boolean; receive: boolean };
+  /** Seconds for which the message has been ready that has been for the longest. Undefined: none is ready. */
+  oldestReadyAge: number | undefined;
 }
 
 export function queueOf(json: Json): QueueInfo {
@@ -38,6 +40,7 @@ export function queueOf(json: Json): QueueInfo {
     createdAt: instant(json.createdAt),
     counts: countsOf(json.counts),
     paused: { enqueue: json.paused?.enqueue ?? false, receive: json.paused?.receive ?? false },
+    oldestReadyAge: json.oldestReadyAge ?? undefined,
   };
 }
 

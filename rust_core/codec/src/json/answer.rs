@@ -246,21 +246,26 @@ impl Answer {
     }
 
     fn put(&self, json: &mut Json, reply: &Reply, batches: &Batches<'_>) -> Result<(), Fault> {
+        let now_ms = self.context.now_ms;
         match (reply, &self.asked) {
-            (Reply::QueueCreated { queue, .. } | Reply::Queue(queue), _) => queue::put(json, queue),
-            (Reply::GroupCreated { group, .. } | Reply::Group(group), _) => group::put(json, group),
+            (Reply::QueueCreated { queue, .. } | Reply::Queue(queue), _) => {
+                queue::put(json, now_ms, queue)
+            }
+            (Reply::GroupCreated { group, .. } | Reply::Group(group), _) => {
+                group::put(json, now_ms, group)
+            }
             (Reply::Session { until_ms }, _) => {
                 json.object(|json| json.instant("sessionUntil", *until_ms))
             }
             (Reply::Left { released }, _) => json.object(|json| json.number("released", *released)),
-            (Reply::Groups(groups), _) => group::put_all(json, groups),
+            (Reply::Groups(groups), _) => group::put_all(json, now_ms, groups),
             (
                 Reply::QueueDeleted { messages }
                 | Reply::QueuePurged { messages }
                 | Reply::GroupDeleted { messages },
                 _,
             ) => json.object(|json| json.number("messages", *messages)),
-            (Reply::Queues { queues, more }, _) => queue::put_page(json, queues, *more),
+            (Reply::Queues { queues, more }, _) => queue::put_page(json, now_ms, queues, *more),
             (Reply::Enqueued(results), Asked::EnqueueOne) => {
                 enqueued::put_one(json, &self.context, results, batches)?;
             }

@@ -67,6 +67,8 @@ fn check_queue(state: &State, queue: &Queue, seen: &mut BTreeSet<u32>) {
         blocked: count(&mut blocked(state, queue).into_iter(), Place::Blocked),
     };
     assert_eq!(queue.counts, counts, "a queue's counts");
+    let waiting = queue.lists.iter(slab).map(|slot| slab[slot].at_ms());
+    assert_eq!(queue.lists.oldest_ms(), waiting.min(), "the oldest");
     queue
         .lists
         .all()

@@ -18,7 +18,7 @@ mod random;
 mod refused;
 pub(crate) mod sweeps;
 mod trim;
-mod turns;
+pub(crate) mod turns;
 
 use crate::command::{
     Ack, Blob, Command, DedupKey, Extend, Nack, NewMessage, PeekFilter, PeekState,

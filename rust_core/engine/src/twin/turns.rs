@@ -7,14 +7,14 @@ use crate::command::{Command, ConfigPatch, NewMessage};
 use crate::config::{Fairness, QueueConfig, Scheduling, Weight};
 use crate::reply::{Delivered, Reply};
 
-pub(super) fn of_key(hash: u64) -> NewMessage {
+pub(crate) fn of_key(hash: u64) -> NewMessage {
     NewMessage {
         fairness_key: Some(hash),
         ..message()
     }
 }
 
-pub(super) fn many(queue: &str, messages: Vec<NewMessage>) -> Command {
+pub(crate) fn many(queue: &str, messages: Vec<NewMessage>) -> Command {
     Command::Enqueue {
         queue: queue.into(),
         messages,

@@ -127,6 +127,7 @@ impl Model {
             queue: queue.name.clone(),
             created_at_ms: group.created_at_ms,
             counts: self.counts(group.home),
+            oldest_ready_ms: self.oldest_ready_ms(group.home),
             members: self.view_of_members(group),
         }
     }

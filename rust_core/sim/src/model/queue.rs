@@ -168,7 +168,14 @@ impl Model {
             created_at_ms: queue.created_at_ms,
             paused: queue.paused,
             counts: self.counts(queue.groups[0].home),
+            oldest_ready_ms: self.oldest_ready_ms(queue.groups[0].home),
         }
+    }
+
+    pub(super) fn oldest_ready_ms(&self, home: u32) -> Option<u64> {
+        let is_ready = |message: &&Message| message.home == home && message.state == State::Ready;
+        let ready = self.messages.iter().filter(is_ready);
+        ready.map(|message| message.at_ms).min()
     }
 
     pub(super) fn counts(&self, home: u32) -> Counts {

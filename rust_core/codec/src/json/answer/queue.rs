@@ -6,7 +6,7 @@ use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling};
 use engine::reply::{Counts, QueueView};
 
 /// One queue.
-pub fn put(json: &mut Json, queue: &QueueView) {
+pub fn put(json: &mut Json, now_ms: u64, queue: &QueueView) {
     json.object(|json| {
         json.text("name", &queue.name);
         json.name("config");
@@ -18,7 +18,16 @@ pub fn put(json: &mut Json, queue: &QueueView) {
             json.boolean("receive", queue.paused.receive);
         });
         put_counts(json, &queue.counts);
+        put_age(json, now_ms, queue.oldest_ready_ms);
     });
+}
+
+/// For how long the message has been ready that has been for the longest.
+pub fn put_age(json: &mut Json, now_ms: u64, oldest_ready_ms: Option<u64>) {
+    match oldest_ready_ms {
+        Some(since_ms) => json.thousandths("oldestReadyAge", now_ms.saturating_sub(since_ms)),
+        None => json.null("oldestReadyAge"),
+    }
 }
 
 /// How many messages are in each state.
@@ -34,10 +43,10 @@ pub fn put_counts(json: &mut Json, counts: &Counts) {
 }
 
 /// One page of queues; `next` continues after the last one.
-pub fn put_page(json: &mut Json, queues: &[QueueView], more: bool) {
+pub fn put_page(json: &mut Json, now_ms: u64, queues: &[QueueView], more: bool) {
     json.object(|json| {
         json.name("queues");
-        json.array(|json| queues.iter().for_each(|queue| put(json, queue)));
+        json.array(|json| queues.iter().for_each(|queue| put(json, now_ms, queue)));
         match queues.last().filter(|_| more) {
             Some(last) => json.text("next", &last.name),
             None => json.null("next"),
