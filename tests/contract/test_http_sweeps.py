@@ -78,6 +78,15 @@ async def test_dead_letters_begin_anew_in_the_queue_they_died_in(server: Served,
     assert await server.received(f"{queue}-dead") == []
 
 
+async def test_a_slow_redrive_finds_what_its_queue_would_have_let_go(server: Served, queue: str) -> None:
+    for n in range(3):
+        await die(server, queue, payload=n)
+    sweep = await begun(server, f"{queue}-dead", "redrive", {"rate": {"requests": 20, "per": "second"}})
+    await server.call("PATCH", f"/v1/queues/{queue}-dead", {"config": {"deadRetention": 0.001}})
+    assert tally(await ended(server, sweep)) == (3, 3, 0, 0)
+    assert [message["payload"] for message in await server.received(queue, "?maxMessages=9")] == [0, 1, 2]
+
+
 async def test_what_is_dead_in_its_own_queue_goes_on_there(server: Served) -> None:
     queue = await server.made_queue(next(names), maxRetries=0)
     identity = await die(server, queue)

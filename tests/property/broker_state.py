@@ -160,7 +160,8 @@ class Message:
 
     def gone_at_ms(self) -> int | None:
         """What is shown as its expiry."""
-        return self.retires_ms() or self.expires_at_ms
+        dies_ms = None if self.state == "dead" else self.expires_at_ms
+        return self.retires_ms() or dies_ms
 
     def is_last_attempt(self) -> bool:
         own = self.max_retries if self.death is None else None  # a dead letter's rest

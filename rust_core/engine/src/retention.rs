@@ -1,6 +1,8 @@
 //! When dead messages go: those in state `dead`, and the dead letters of a dead-letter queue that nobody holds. Both came
 //! in order of time, so a queue's first one goes first: one entry a queue, by that instant. It follows from the queues'
 //! lists, deaths and settings and is no state of its own.
+//!
+//! While a redrive of a queue is under way nothing of its dead goes: what it is on its way to is there when it comes.
 
 use std::collections::BTreeSet;
 
@@ -38,21 +40,25 @@ impl State {
         (!death.over && message.place() != Place::Dead).then_some(death.died_at_ms)
     }
 
-    /// When the message in `slot` goes for good, held or not.
+    /// When the message in `slot` goes for good, held or not; None: not as long as a redrive of its queue is under way.
     fn retires_ms(&self, slot: u32) -> Option<u64> {
         let message = &self.messages[slot];
         let since_ms = match message.place() {
             Place::Dead => message.at_ms(),
             _ => self.letter_since_ms(slot)?,
         };
-        self.queues.get(message.queue).retired_ms(since_ms)
+        let queue = self.queues.get(message.queue);
+        let stays = self.sweeps.redrives(queue.group.source);
+        queue.retired_ms(since_ms).filter(|_| !stays)
     }
 
-    /// When the time of the message in `slot` is over: it dies then, or goes. 0: never.
+    /// When the time of the message in `slot` is over: it dies then, or goes. 0: never. What is dead lives no longer.
     pub fn ends_ms(&self, slot: u32, message: &Message) -> u64 {
         let died = message.has(Flag::Died);
         let retires_ms = died.then(|| self.retires_ms(slot)).flatten();
-        retires_ms.unwrap_or(message.expires_at_ms())
+        let lives = message.place() != Place::Dead;
+        let dies_ms = if lives { message.expires_at_ms() } else { 0 };
+        retires_ms.unwrap_or(dies_ms)
     }
 
     /// Whether its time is over: it is not handed out any more.
@@ -132,8 +138,8 @@ impl State {
     pub fn retired(&self, number: QueueNumber, now_ms: u64, max: u32) -> u32 {
         let queue = self.queues.get(number);
         let is_over = |slot: &u32| {
-            let retired_ms = queue.retired_ms(self.messages[*slot].at_ms());
-            retired_ms.is_some_and(|retired_ms| retired_ms <= now_ms)
+            let retires_ms = self.retires_ms(*slot);
+            retires_ms.is_some_and(|retires_ms| retires_ms <= now_ms)
         };
         let dead = queue.dead.iter(&self.messages).take(max as usize);
         dead.take_while(is_over).count() as u32

@@ -5,12 +5,14 @@
 //! (`Scan`): that is no state, it only says where to look, and is found again after a takeover.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use crate::checkpoint::SweepImage;
 use crate::ids::{MessageId, QueueNumber};
-use crate::sweep::{SWEEP_ACTED_MAX, SWEEP_SAMPLE_MAX, SweepEnd, SweepPlan, SweepTally, SweepView};
+use crate::sweep::{
+    SWEEP_ACTED_MAX, SWEEP_SAMPLE_MAX, SweepAction, SweepEnd, SweepPlan, SweepTally, SweepView,
+};
 
 /// One sweep.
 pub(crate) struct Sweep {
@@ -46,6 +48,12 @@ impl Sweep {
             ended: self.ended,
             sample: self.sample.clone(),
         }
+    }
+
+    /// It takes dead letters, and what is dead, from this queue, and has not ended.
+    pub fn redrives(&self, queue: QueueNumber) -> bool {
+        let is_redrive = matches!(self.plan.action, SweepAction::Redrive { .. });
+        is_redrive && !self.plan.dry_run && self.queue == queue && self.ended.is_none()
     }
 
     /// What a checkpoint keeps of it.
@@ -194,7 +202,8 @@ pub(crate) struct Sweeps {
     sweeps: BTreeMap<u64, Sweep>,
     /// The last number given.
     pub numbered: u64,
-    running: usize,
+    /// By number.
+    running: BTreeSet<u64>,
     /// Since the last checkpoint began. They are few, so it takes all of them or none.
     changed: bool,
     begun: bool,
@@ -235,7 +244,9 @@ impl Sweeps {
 
     /// As a checkpoint has it.
     pub fn load(&mut self, sweep: Sweep) {
-        self.running += usize::from(sweep.ended.is_none());
+        if sweep.ended.is_none() {
+            self.running.insert(sweep.number);
+        }
         self.sweeps.insert(sweep.number, sweep);
     }
 
@@ -258,7 +269,13 @@ impl Sweeps {
     }
 
     pub fn running_count(&self) -> usize {
-        self.running
+        self.running.len()
+    }
+
+    /// Whether a redrive of this queue is under way.
+    pub fn redrives(&self, queue: QueueNumber) -> bool {
+        let mut running = self.running.iter().map(|number| &self.sweeps[number]);
+        running.any(|sweep| sweep.redrives(queue))
     }
 
     /// By number.
@@ -275,14 +292,14 @@ impl Sweeps {
         assert_eq!(sweep.number, self.next_number(), "sweeps count up by one");
         self.changed = true;
         self.numbered = sweep.number;
-        self.running += 1;
+        self.running.insert(sweep.number);
         self.sweeps.insert(sweep.number, sweep);
     }
 
     pub fn end(&mut self, number: u64, end: SweepEnd, now_ms: u64) {
         let sweep = self.get_mut(number);
         sweep.expect("a sweep that ends is there").end(end, now_ms);
-        self.running -= 1;
+        self.running.remove(&number);
     }
 
     pub fn forget(&mut self, number: u64) {
@@ -293,7 +310,7 @@ impl Sweeps {
     }
 
     pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
-        fold(format!("{} {}", self.numbered, self.running).as_bytes());
+        fold(format!("{} {:?}", self.numbered, self.running).as_bytes());
         for sweep in self.iter() {
             let Sweep {
                 number: _,

@@ -85,7 +85,7 @@ impl State {
             .for_each(|group| self.rank_sessions(group));
     }
 
-    fn all_groups(&self, number: QueueNumber) -> Vec<QueueNumber> {
+    pub(super) fn all_groups(&self, number: QueueNumber) -> Vec<QueueNumber> {
         let further = self.queues.get(number).groups.iter().copied();
         std::iter::once(number).chain(further).collect()
     }

@@ -28,7 +28,10 @@ impl State {
                 let sweep = self.sweeps.get_mut(sweep).expect("a sweep is there");
                 sweep.advance(cursor, tally, sample, now_ms);
             }
-            Record::SweepEnded { sweep, end } => self.sweeps.end(sweep, end, now_ms),
+            Record::SweepEnded { sweep, end } => {
+                self.sweeps.end(sweep, end, now_ms);
+                self.rank_swept(sweep);
+            }
             Record::SweepForgotten { sweep } => self.sweeps.forget(sweep),
             Record::Redriven {
                 message,
@@ -57,6 +60,16 @@ impl State {
             scan: Scan::default(),
         };
         self.sweeps.insert(sweep);
+        self.rank_swept(number);
+    }
+
+    /// A redrive began or ended: until then what is dead stays.
+    fn rank_swept(&mut self, number: u64) {
+        let queue = self.sweeps.get(number).expect("a sweep is there").queue;
+        if !self.queues.is_gone(queue) {
+            let groups = self.all_groups(queue);
+            groups.into_iter().for_each(|group| self.rank_dead(group));
+        }
     }
 
     /// Messages that a sweep may concern at most: what it lists, or what is there in the state it is about.

@@ -1,5 +1,6 @@
 //! Retention: messages that have been dead for as long as their queue keeps them are taken away, in bounded parts. So are
-//! dead letters, counted from the death that brought them; one that somebody holds waits until its lease is over.
+//! dead letters, counted from the death that brought them; one that somebody holds waits until its lease is over, and all
+//! wait for a redrive of their queue.
 
 use crate::batch::Batch;
 use crate::budget::{Budget, RETIRED_BYTES_MAX, RETIRED_LETTER_BYTES_MAX};
@@ -38,6 +39,8 @@ mod tests {
     use crate::ids::MessageId;
     use crate::rejection::Rejection;
     use crate::reply::{Nacked, Reply};
+    use crate::sweep::{SweepPlan, SweepProgress, SweepRate};
+    use crate::twin::sweeps::redrive;
     use crate::twin::{SECOND, Twin, config, message};
 
     fn fragile(dead_retention_ms: u64) -> QueueConfig {
@@ -245,11 +248,89 @@ mod tests {
         twin.wait(SECOND).step(vec![]);
         assert!(!is_gone(&mut twin, again));
         letter(&mut twin);
-        let tally = twin.sweep("letters", crate::twin::sweeps::redrive()).tally;
+        let tally = twin.sweep("letters", redrive()).tally;
         assert_eq!(tally.moved, 2);
         assert_eq!(twin.step(vec![]).next_deadline_ms, None);
         twin.wait(100 * SECOND).step(vec![]);
         assert_eq!(twin.queue("q").counts.ready, 2);
+    }
+
+    fn slowly() -> SweepPlan {
+        let rate = Some(SweepRate {
+            messages: 1,
+            per_ms: 60 * SECOND,
+        });
+        SweepPlan { rate, ..redrive() }
+    }
+
+    #[test]
+    fn a_redrive_that_takes_longer_than_letters_are_kept_finds_all_of_them() {
+        let mut twin = Twin::new();
+        lettered(&mut twin);
+        (0..3).for_each(|_| {
+            letter(&mut twin);
+        });
+        let late = twin.enqueue("letters", message()).message;
+        let view = twin.sweep("letters", slowly());
+        assert_eq!((view.tally.moved, view.tally.skipped), (4, 0));
+        assert_eq!(twin.queue("q").counts.ready, 4);
+        assert_eq!(twin.receive("letters", 9)[0].lease.message, late);
+    }
+
+    #[test]
+    fn what_is_over_goes_when_the_redrive_ends_and_is_handed_out_until_then() {
+        let mut twin = Twin::new();
+        let first = lettered(&mut twin);
+        let second = letter(&mut twin);
+        let expires_at_ms = twin.now_ms + 10 * SECOND;
+        let dry = SweepPlan {
+            dry_run: true,
+            ..slowly()
+        };
+        twin.start_sweep("letters", dry);
+        assert_eq!(twin.message(first).expires_at_ms, expires_at_ms);
+        let sweep = twin.start_sweep("letters", slowly());
+        assert_eq!(twin.message(first).expires_at_ms, 0);
+        assert_eq!(twin.wait(10 * SECOND).step(vec![]).next_deadline_ms, None);
+        let lease = twin.receive("letters", 1)[0].lease;
+        assert_eq!(lease.message, first);
+        twin.fence();
+        let kept_ms = 60_000;
+        twin.ask(Command::CancelSweep { sweep, kept_ms });
+        assert!(is_gone(&mut twin, second), "nothing is on its way to it");
+        twin.ask(crate::twin::ack(lease));
+        assert_eq!(twin.step(vec![]).next_deadline_ms, None);
+    }
+
+    #[test]
+    fn what_is_dead_in_its_own_queue_waits_for_a_redrive_in_every_group() {
+        let mut twin = Twin::new();
+        twin.create("q", fragile(10 * SECOND));
+        let sweep = twin.start_sweep("q", slowly());
+        twin.create_group("q", "audit");
+        let died = dead(&mut twin);
+        let lease = twin.receive_for("q", "audit", 1)[0].lease;
+        twin.nack(lease, None);
+        twin.wait(20 * SECOND).step(vec![]);
+        let dead =
+            |twin: &mut Twin| ["default", "audit"].map(|group| twin.group("q", group).counts.dead);
+        assert_eq!(dead(&mut twin), [1, 1]);
+        while twin.step_sweep(sweep, None) != SweepProgress::Over {}
+        twin.step(vec![]);
+        assert_eq!(dead(&mut twin), [0, 0]);
+        assert!(is_gone(&mut twin, died), "it came after the redrive began");
+    }
+
+    #[test]
+    fn what_is_dead_for_ever_has_no_end() {
+        let mut twin = Twin::new();
+        let config = QueueConfig {
+            ttl_ms: 60 * SECOND,
+            ..fragile(0)
+        };
+        twin.create("q", config);
+        let died = dead(&mut twin);
+        assert_eq!(twin.message(died).expires_at_ms, 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use engine::reply::State;
 use super::{Message, Model};
 
 impl Model {
-    /// When a dead message, or a dead letter that nobody holds, is gone.
+    /// When a dead message, or a dead letter that nobody holds, is gone. Nothing of a queue's dead goes while it is redriven.
     pub(super) fn retires_ms(&self, message: &Message) -> Option<u64> {
         let retention_ms = self.queue_of(message).config.dead_retention_ms;
         let letter = message.death.as_ref().filter(|death| !death.over);
@@ -13,13 +13,18 @@ impl Model {
             State::Dead => Some(message.at_ms),
             _ => letter.map(|death| death.died_at_ms),
         };
-        let since_ms = since_ms.filter(|_| retention_ms > 0);
+        let queue = self.queue_of(message);
+        let mut sweeps = self.sweeps.iter();
+        let stays = sweeps.any(|sweep| sweep.redrives((queue.number, queue.life)));
+        let since_ms = since_ms.filter(|_| retention_ms > 0 && !stays);
         since_ms.map(|since_ms| since_ms + retention_ms)
     }
 
     /// When a message dies or is gone. 0: never.
     pub(super) fn ends_ms(&self, message: &Message) -> u64 {
-        self.retires_ms(message).unwrap_or(message.expires_at_ms)
+        let lives = message.state != State::Dead;
+        let dies_ms = if lives { message.expires_at_ms } else { 0 };
+        self.retires_ms(message).unwrap_or(dies_ms)
     }
 
     /// Nobody gets it any more.

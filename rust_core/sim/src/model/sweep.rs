@@ -322,6 +322,12 @@ impl Sweep {
         }
     }
 
+    /// It moves dead letters of this queue, and has not ended.
+    pub(super) fn redrives(&self, queue: (u32, u32)) -> bool {
+        let moves = matches!(self.plan.action, SweepAction::Redrive { .. }) && !self.plan.dry_run;
+        moves && self.queue == queue && self.ended.is_none()
+    }
+
     fn view(&self) -> SweepView {
         SweepView {
             number: self.number,
