@@ -48,8 +48,11 @@ pub enum Reason {
         /// Who, when it is a member of the group.
         consumer: Option<Box<str>>,
     },
-    /// Its time to live is over: it is about to die.
-    Expired,
+    /// Its time is over: it is about to die, or to go.
+    Expired {
+        /// It goes for good: its dead-letter queue has kept it for long enough.
+        is_letter: bool,
+    },
     /// It is dead.
     Dead {
         /// Why.

@@ -79,7 +79,11 @@ fn done(
         None => result.as_ref().and_then(left).unwrap_or(source),
     };
     let got_it = |copied: &Copied| copied.copies.iter().any(|copy| copy.queue == queue.number);
-    if state.known(id).is_some() && !state.copies.of(id).is_some_and(got_it) {
+    let never_had_it = match (state.known(id), result) {
+        (Some(_), _) => !state.copies.of(id).is_some_and(got_it),
+        (None, result) => result.is_some_and(|done| done.done_at_ms < queue.created_at_ms),
+    };
+    if never_had_it {
         return Err(Rejection::MessageNotFound);
     }
     let result = result.filter(|done| done.group == queue.group.number);
@@ -141,7 +145,8 @@ impl Case<'_> {
         let expired = self.state.is_over(self.slot, self.message, self.now_ms);
         let waits = matches!(place, Place::Delayed | Place::Blocked) && at_ms > self.now_ms;
         let blocked = (place == Place::Blocked).then(|| self.behind_its_key());
-        let expired = expired.then_some(Reason::Expired);
+        let is_letter = !self.message.is_expired(self.now_ms);
+        let expired = expired.then_some(Reason::Expired { is_letter });
         let delayed = waits.then_some(Reason::Delayed { until_ms: at_ms });
         let reasons = [expired, delayed, blocked];
         reasons.into_iter().flatten()

@@ -34,7 +34,7 @@ fn code(reason: &Reason) -> &'static str {
         Reason::Paused => "paused",
         Reason::Delayed { .. } => "delayed",
         Reason::Leased { .. } => "leased",
-        Reason::Expired => "expired",
+        Reason::Expired { .. } => "expired",
         Reason::Dead { .. } => "dead",
         Reason::Done { .. } => "done",
         Reason::OrderingKey { .. } => "ordering_key",
@@ -50,7 +50,7 @@ fn code(reason: &Reason) -> &'static str {
 
 fn put_fields(json: &mut Json, context: &Context, reason: &Reason) {
     match *reason {
-        Reason::Paused | Reason::Expired | Reason::KeyInFlight | Reason::QueueInFlight => {}
+        Reason::Paused | Reason::Expired { .. } | Reason::KeyInFlight | Reason::QueueInFlight => {}
         Reason::Delayed { until_ms } => json.instant("until", until_ms),
         Reason::Leased {
             until_ms,
@@ -98,7 +98,12 @@ fn detail(context: &Context, reason: &Reason) -> String {
             let (until, who) = (instant(until_ms), consumer.as_deref().unwrap_or("a consumer"));
             format!("{who} holds it until {until}, unless it is done or extended before")
         }
-        Reason::Expired => "its time to live is over: it is about to die".into(),
+        Reason::Expired { is_letter: false } => {
+            "its time to live is over: it is about to die".into()
+        }
+        Reason::Expired { is_letter: true } => {
+            "its dead-letter queue has kept it for its deadRetention: it is about to go".into()
+        }
         Reason::Dead { reason } => {
             let reason = names::death_reason_name(reason);
             format!("it is dead ({reason}): redrive it, or delete it")

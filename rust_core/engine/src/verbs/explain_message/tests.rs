@@ -1,5 +1,7 @@
 //! Every reason, and an order that comes true.
 
+mod over;
+
 use super::*;
 use crate::command::{Command, NewMessage};
 use crate::config::{Fairness, QueueConfig, Scheduling, Weight};
@@ -335,6 +337,12 @@ fn a_message_that_is_done_says_so_while_its_result_is_kept() {
     let reply = ask_of(&mut twin, id, Some("audit"));
     assert_eq!(reply, Reply::Rejected(no_group));
     let gone = Reply::Rejected(Rejection::MessageNotFound);
+    twin.create_group("q", "audit");
+    assert_eq!(
+        ask_of(&mut twin, id, Some("audit")),
+        gone,
+        "it was made later"
+    );
     assert_eq!(ask_of(twin.wait(1), id, None), gone);
     let id = twin.enqueue("q", message()).message;
     done_by(&mut twin, "default");
