@@ -126,8 +126,9 @@ crashes: $(CORE) ## End server or store before, in and after every operation of 
 damage: $(CORE) ## Damage a nats-server's store in every known way (DAMAGE_CASES=10 of each, DAMAGE_SEED=n): right, or refused
 	DAMAGE_CASES=$${DAMAGE_CASES:-10} $(BIN)/pytest -s --timeout 14400 tests/faults/test_damaged_store.py
 
-scale: ## Hold ten million delayed messages, a million due in the same second; checkpoints of them; a million behind limited keys
-	SCALE_MESSAGES=10000000 cargo test --release --locked -p engine --test scale --test scale_checkpoints -- --nocapture
+scale: ## Hold ten million delayed messages, a million due in the same second; checkpoints of them; two million dead; a million behind limited keys
+	SCALE_MESSAGES=10000000 DEAD_MESSAGES=2000000 cargo test --release --locked -p engine \
+	  --test scale --test scale_checkpoints --test scale_dead -- --nocapture
 	LIMITED_MESSAGES=1000000 cargo test --release --locked -p engine --lib what_limited_keys_hold_back
 
 trim: $(CORE) ## Pass 400 MB through a journal whose nats-server is killed again and again; see its disk come back (TRIM_SEGMENT_MB=64)
