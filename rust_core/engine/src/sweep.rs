@@ -130,6 +130,11 @@ pub const SWEEP_FAILURES: [SweepFailure; 4] = [
 ];
 
 impl SweepTally {
+    /// Those it could not be done to, whatever the reason.
+    pub fn failures(&self) -> u64 {
+        self.failed.iter().sum()
+    }
+
     /// Counts a message that could not be moved.
     pub(crate) fn fail(&mut self, failure: SweepFailure) {
         self.matched += 1;

@@ -70,7 +70,7 @@ impl Sweep {
     /// Messages it may still act on.
     pub fn messages_left(&self) -> u64 {
         let done = if self.plan.dry_run {
-            self.tally.matched
+            self.tally.matched - self.tally.failures()
         } else {
             self.tally.moved
         };

@@ -138,6 +138,31 @@ fn only_what_has_an_error_is_looked_at_for_its_text() {
     assert!(page.messages[0].error.lsn > 0);
 }
 
+#[test]
+fn a_dry_run_s_maximum_counts_what_would_be_done_as_that_of_a_real_one() {
+    for dry_run in [true, false] {
+        let mut twin = letters(0);
+        for _ in 0..3 {
+            twin.enqueue("letters", message());
+        }
+        (0..4).for_each(|_| die(&mut twin, false));
+        let filter = SweepFilter {
+            state: Some(State::Ready),
+            ..SweepFilter::default()
+        };
+        let plan = SweepPlan {
+            filter,
+            messages_max: 2,
+            dry_run,
+            ..redrive()
+        };
+        let tally = twin.sweep("letters", plan).tally;
+        let done = tally.matched - tally.failures();
+        assert_eq!((tally.failures(), done), (3, 2), "three come from nowhere");
+        assert_eq!(tally.moved, if dry_run { 0 } else { 2 });
+    }
+}
+
 /// A random move: of the latest sweep, or the one before, except for the first.
 #[derive(Clone, Debug)]
 pub(super) enum SweepMove {

@@ -311,8 +311,9 @@ impl Model {
 impl Sweep {
     /// How many it may do still.
     fn left(&self) -> u64 {
+        let failed: u64 = self.tally.failed.iter().sum();
         let done = if self.plan.dry_run {
-            self.tally.matched
+            self.tally.matched - failed
         } else {
             self.tally.moved
         };

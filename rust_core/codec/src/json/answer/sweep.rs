@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 /// One sweep.
 pub fn put(json: &mut Json, context: &Context, sweep: &SweepView) {
     let (tally, plan) = (&sweep.tally, &sweep.plan);
-    let failed: u64 = tally.failed.iter().sum();
+    let failed = tally.failures();
     json.object(|json| {
         json.id("id", context.partition, names::sweep_id(sweep.number));
         json.text("queue", &sweep.queue);
