@@ -4,6 +4,8 @@
 //! a key owes, how full the limiters of keys and consumers are): only choices depend on it, no record and no replay,
 //! and after a takeover it begins anew.
 
+use std::collections::BTreeMap;
+
 use crate::config::{Fairness, QueueConfig, Weight};
 use crate::fills::Fills;
 use crate::flows::{Debt, Flow};
@@ -168,9 +170,15 @@ impl State {
         if config.fairness.weights != before.fairness.weights {
             let usual = before.fairness.weights.iter().map(|of| (of.hash, 1));
             let weights = config.fairness.weights.iter();
-            for (hash, weight) in usual.chain(weights.map(|of| (of.hash, of.weight))) {
-                if let Some(flow) = self.flows.find(number, hash) {
-                    self.flows[flow].weight = weight;
+            let weights = usual.chain(weights.map(|of| (of.hash, of.weight)));
+            for (hash, weight) in weights.collect::<BTreeMap<u64, u32>>() {
+                let Some(flow) = self.flows.find(number, hash) else {
+                    continue;
+                };
+                let before = std::mem::replace(&mut self.flows[flow].weight, weight);
+                if before != weight {
+                    let lists = lists.all_mut();
+                    lists.for_each(|ready| ready.reweigh(flow, before, weight));
                 }
             }
         }

@@ -134,6 +134,13 @@ impl Ready {
         }
     }
 
+    /// See [`Lanes::reweigh`].
+    pub fn reweigh(&mut self, flow: u32, before: u32, weight: u32) {
+        for level in &mut self.levels {
+            level.lanes.reweigh(flow, before, weight);
+        }
+    }
+
     /// What held lanes back may have changed: all are looked at again, in time.
     pub fn unpark_all(&mut self) {
         let mut waiting = std::mem::take(&mut self.parked.waiting);

@@ -100,6 +100,26 @@ fn each_key_gets_its_share_and_another_one_once_weights_change() {
     }
 }
 
+#[test]
+fn another_weight_is_true_of_the_turn_that_is_paid_for_already() {
+    let keys: Vec<(u64, usize)> = (1..=9).map(|key| (key, 60)).collect();
+    let mut twin = backlog(Fairness::default(), &keys);
+    assert_eq!(turns(&mut twin, 5), [1, 2, 3, 4, 5]);
+    let weigh = |twin: &mut Twin, weights: &[(u64, u32)]| {
+        let patch = ConfigPatch {
+            fairness: Some(fairness(weights, 0)),
+            ..Default::default()
+        };
+        let name = "q".into();
+        twin.ask(Command::UpdateQueue { name, patch });
+    };
+    weigh(&mut twin, &[(3, 100)]);
+    assert_eq!(turns(&mut twin, 4), [6, 7, 8, 9], "their turn was due");
+    assert_eq!(turns(&mut twin, 20), [3; 20]);
+    weigh(&mut twin, &[]);
+    assert_eq!(turns(&mut twin, 4), [1, 2, 4, 5]);
+}
+
 const SLOW: u64 = 9;
 
 /// Ten consumers, and two keys of the same weight: each key gets half of the consumers' time.
