@@ -68,6 +68,8 @@ pub(super) struct Ledger {
     pub completed: Vec<completes::FollowedUp>,
     /// The last sweep that began.
     pub sweeps: u64,
+    /// Redrives under way, by the queue each takes from.
+    redrives: BTreeMap<u64, u32>,
     now_ms: u64,
 }
 
@@ -348,6 +350,9 @@ impl Ledger {
 
     /// The queue's first dead ones, each kept long enough.
     fn retire(&mut self, queue: u32, count: u32) {
+        let mut redriven = self.redrives.values();
+        let stays = redriven.any(|&of| self.all_groups(of).contains(&queue));
+        assert!(!stays, "a redrive is on its way to what goes");
         let retention_ms = self.queue(queue).0.dead_retention_ms;
         for _ in 0..count {
             let is_here = |key: &&(u64, u32)| {

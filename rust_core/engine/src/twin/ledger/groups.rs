@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{BOTH, Ledger};
 use crate::ids::MessageId;
 use crate::record::{Paused, Record};
+use crate::sweep::SweepAction;
 use crate::twin::Twin;
 
 impl Ledger {
@@ -72,7 +73,16 @@ impl Ledger {
                 self.groups.insert(fresh.0, further.collect());
             }
             Record::Retired { queue, count } => self.retire(queue.0, *count),
-            Record::SweepStarted { sweep, .. } => self.sweeps = *sweep,
+            Record::SweepStarted { sweep, queue, plan } => {
+                self.sweeps = *sweep;
+                let is_redrive = matches!(plan.action, SweepAction::Redrive { .. });
+                if is_redrive && !plan.dry_run {
+                    self.redrives.insert(*sweep, queue.0);
+                }
+            }
+            Record::SweepEnded { sweep, .. } => {
+                self.redrives.remove(sweep);
+            }
             Record::Redriven {
                 message,
                 queue,
