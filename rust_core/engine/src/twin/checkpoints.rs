@@ -28,6 +28,8 @@ pub(crate) enum CheckpointMove {
     Lose,
     /// Trim the journal, as if the last one were of so many batches ago.
     Trim(u64),
+    /// The journal lost its beginning, up to so many batches ago, and that is accepted.
+    Lost(u64),
 }
 
 pub(super) fn any_move() -> impl Strategy<Value = CheckpointMove> {
@@ -38,6 +40,7 @@ pub(super) fn any_move() -> impl Strategy<Value = CheckpointMove> {
         1 => Just(CheckpointMove::Abandon),
         1 => Just(CheckpointMove::Lose),
         6 => (0_u64..5).prop_map(CheckpointMove::Trim),
+        1 => (0_u64..9).prop_map(CheckpointMove::Lost),
     ]
 }
 
@@ -100,7 +103,9 @@ impl Checkpoints {
                     self.since.clear();
                 }
             }
-            CheckpointMove::Trim(_) => unreachable!("the twin's journal is trimmed by itself"),
+            CheckpointMove::Trim(_) | CheckpointMove::Lost(_) => {
+                unreachable!("the twin's journal is trimmed, and lost, by itself")
+            }
             _ if self.begun.is_none() => {}
             CheckpointMove::Take(count) => (0..count).for_each(|_| {
                 self.taken.extend(live.next_block());

@@ -10,6 +10,7 @@ mod hostile;
 mod invariants;
 mod ledger;
 mod limits;
+mod lost;
 mod many_keys;
 mod many_swept;
 pub(crate) mod members;

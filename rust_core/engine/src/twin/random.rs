@@ -6,6 +6,7 @@ use super::any::{QUEUES, any_config, any_message, any_patch};
 use super::checkpoints::{self, CheckpointMove};
 use super::completes::{self, CompleteMove};
 use super::ledger::Ledger;
+use super::lost::lose;
 use super::sweeps::{self, SweepMove};
 use super::trim::trim;
 use super::{Twin, config, nack, peek};
@@ -386,6 +387,7 @@ proptest! {
             }
             moves.iter().for_each(|next| match next {
                 Move::Checkpoint(CheckpointMove::Trim(ago)) => trim(&mut twin, *ago, &mut |twin, asked| ledger.step(twin, asked)),
+                Move::Checkpoint(CheckpointMove::Lost(ago)) => lose(&mut twin, *ago, &mut |twin, asked| ledger.step(twin, asked)),
                 Move::Checkpoint(next) => twin.checkpoint(*next),
                 _ => {}
             });

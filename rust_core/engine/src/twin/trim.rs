@@ -24,10 +24,14 @@ impl Journal {
     pub fn bytes(&self) -> u64 {
         self.batches.values().sum()
     }
+
+    pub fn lose_before(&mut self, lsn: u64) {
+        self.batches = self.batches.split_off(&lsn);
+    }
 }
 
 /// How a step is taken: by the twin, or by a ledger that watches it.
-type StepOf<'a> = &'a mut dyn FnMut(&mut Twin, Vec<Command>) -> Step;
+pub(super) type StepOf<'a> = &'a mut dyn FnMut(&mut Twin, Vec<Command>) -> Step;
 
 /// One round, as the server does it: ask, trim, move; until there is no more to do.
 pub(super) fn trim(twin: &mut Twin, ago: u64, step: StepOf<'_>) {
@@ -40,7 +44,7 @@ pub(super) fn trim(twin: &mut Twin, ago: u64, step: StepOf<'_>) {
         );
         assert_needed(twin, trimming.oldest_live_lsn);
         let before = trimming.oldest_live_lsn.min(horizon_lsn);
-        twin.journal.batches = twin.journal.batches.split_off(&before);
+        twin.journal.lose_before(before);
         if !trimming.found.is_empty() {
             let moves = trimming.found.into_iter().map(moved).collect();
             step(twin, vec![Command::Move { moves }]);
