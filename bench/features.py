@@ -17,6 +17,7 @@ from examples.local_server import LocalServer
 from hanzo_queues import AsyncQueues
 
 CONNECTIONS = 8
+MOST = 100_000  # messages of a round
 QUEUES = {"off": {}, "on": {"rate_limit": {"requests": 1_000_000, "per": "second"}}}
 
 
@@ -43,7 +44,7 @@ async def one_round(server: LocalServer, name: str, seconds: float) -> float:
     """Fills and empties one queue. Raises LedgerBroken."""
     address = server.url.removeprefix("http://")
     fixed: dict[str, object] = {"key": server.api_key, "queue": name, "connections": CONNECTIONS}
-    sent = await generate("enqueue-batch", address, **fixed, seconds=seconds, features=name)
+    sent = await generate("enqueue-batch", address, **fixed, seconds=seconds, most=MOST, features=name)
     taken = await generate("drain", address, **fixed)
     check_ledger(sent.ids, taken.ids)
     return sent.messages / (sent.seconds + taken.seconds)

@@ -43,14 +43,16 @@ class Contestant:
             driver = "hanzo" if self.driver == "http" else self.driver
             await self._drive(driver, "prepare", address, {})
 
-    async def send(self, address: str, tasks: int, seconds: float, payload_bytes: int, batch: int) -> Run:
-        """A round of messages in; single calls with `batch` 1."""
+    async def send(
+        self, address: str, tasks: int, seconds: float, payload_bytes: int, batch: int, most: int = sys.maxsize
+    ) -> Run:
+        """A round of messages in, `most` at most; single calls with `batch` 1."""
+        options: dict[str, object] = {"seconds": seconds, "payload_bytes": payload_bytes, "most": most}
         if self.driver in ("http", "noop"):
             mode = "noop-post" if self.driver == "noop" else "enqueue" if batch == 1 else "enqueue-batch"
-            return await self._load(mode, address, tasks, batch, seconds=seconds, payload_bytes=payload_bytes)
-        options: dict[str, object] = {"tasks": tasks, "seconds": seconds, "payload_bytes": payload_bytes}
-        options["batch"] = batch
-        return await self._drive(self.driver, "send" if batch == 1 else "send-batch", address, options)
+            return await self._load(mode, address, tasks, batch, **options)
+        mode = "send" if batch == 1 else "send-batch"
+        return await self._drive(self.driver, mode, address, {**options, "tasks": tasks, "batch": batch})
 
     async def take(self, address: str, tasks: int, batch: int, expected: int) -> Run:
         """Receives and acknowledges the `expected` messages that are there."""

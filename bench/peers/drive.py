@@ -1,7 +1,8 @@
 """Drives one server through its usual Python client: `python -m bench.peers.drive DRIVER MODE --address ...`.
 
     prepare      makes the queue
-    send         one message a call, each of `--tasks` tasks its next one when the last is stored
+    send         one message a call, each of `--tasks` tasks its next one when the last is stored, for `--seconds` or
+                 until `--most` are stored
     send-batch   the same, `--batch` messages a call
     take         receives and acknowledges `--batch` at a time, until `--expected` messages are done
 
@@ -15,6 +16,7 @@ import argparse
 import asyncio
 import importlib
 import json
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -79,7 +81,7 @@ async def send(tally: Tally, chosen: argparse.Namespace, call: Callable[[int], A
     until = time.perf_counter() + chosen.seconds
 
     async def loop(number: int) -> None:
-        while (since := time.perf_counter()) < until:
+        while (since := time.perf_counter()) < until and len(tally.ids) < chosen.most:
             tally.count(await call(number), since)
 
     await asyncio.gather(*map(loop, range(chosen.tasks)))
@@ -102,6 +104,7 @@ def main() -> None:
     parser.add_argument("--address", required=True)
     parser.add_argument("--tasks", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--most", type=int, default=sys.maxsize)
     parser.add_argument("--payload-bytes", type=int, default=1024)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--expected", type=int, default=0)

@@ -48,11 +48,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Load:
-    """One question: `batch` messages a call, from `tasks` callers at once."""
+    """One question: `batch` messages a call, from `tasks` callers at once. A round sends `most` messages at most: who sends
+    faster than others would have to take from a longer queue than they."""
 
     tasks: int
     batch: int
     payload_bytes: int
+    most: int = 100_000
 
 
 def ratio_of_rounds(rates: Sequence[float], references: Sequence[float]) -> float:
@@ -102,7 +104,7 @@ async def compare(contestants: Sequence[Contestant], load: Load, scale: Scale, s
 async def play(result: Result, address: str, load: Load, seconds: float) -> None:
     """One round of one contestant."""
     contestant = result.contestant
-    sent = await contestant.send(address, load.tasks, seconds, load.payload_bytes, load.batch)
+    sent = await contestant.send(address, load.tasks, seconds, load.payload_bytes, load.batch, load.most)
     result.sent.append(sent)
     shown = f"{contestant.name} ({contestant.durability}): {sent.messages_per_second:,.0f}/s in"
     if contestant.durability != "none":

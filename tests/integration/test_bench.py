@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +17,7 @@ from bench.peers.servers import redis
 from bench.report import verdict
 
 SHORT = Scale(rounds=1, round_seconds=0.2, latency_seconds=0, kills=0, messages=0, depth=0)
+LONG = Scale(rounds=1, round_seconds=30, latency_seconds=0, kills=0, messages=0, depth=0)
 
 
 @pytest.mark.parametrize("batch", [1, 100])
@@ -29,6 +31,13 @@ async def test_what_is_sent_is_taken(batch: int) -> None:
     assert comparison.ratio(HANZO_SDK, HANZO_SDK, taking=True) == 1
 
 
+@pytest.mark.parametrize("batch", [1, 100])
+async def test_a_round_ends_when_it_has_sent_enough(batch: int) -> None:
+    comparison = await compare([HANZO_SDK], Load(4, batch, 200, most=800), LONG, seed=1)
+    (sent,) = comparison.results[HANZO_SDK].sent
+    assert 800 <= sent.messages <= 800 + 4 * batch
+
+
 @dataclass(frozen=True)
 class Forgetful(Contestant):
     """Acknowledges three messages and hands out `out`."""
@@ -38,7 +47,9 @@ class Forgetful(Contestant):
     async def prepare(self, address: str) -> None:
         await asyncio.sleep(0)
 
-    async def send(self, address: str, tasks: int, seconds: float, payload_bytes: int, batch: int) -> Run:
+    async def send(
+        self, address: str, tasks: int, seconds: float, payload_bytes: int, batch: int, most: int = sys.maxsize
+    ) -> Run:
         return Run(3, 3, 1, 1, 1, ["a", "b", "c"])
 
     async def take(self, address: str, tasks: int, batch: int, expected: int) -> Run:

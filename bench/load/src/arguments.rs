@@ -10,7 +10,7 @@ pub struct Arguments {
     values: BTreeMap<String, String>,
 }
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "address",
     "key",
     "queue",
@@ -21,6 +21,7 @@ const NAMES: [&str; 12] = [
     "features",
     "ids",
     "messages",
+    "most",
     "delay",
     "kept-every",
 ];

@@ -22,6 +22,8 @@ pub struct Plan {
     pub batch: usize,
     /// Characters of a payload.
     pub payload_chars: usize,
+    /// Messages of one worker at most, when the time does not end it before.
+    most_each: u64,
     /// Messages of one worker, when it is not the time that ends it.
     pub messages_each: u64,
     /// Seconds by which messages are delayed.
@@ -48,6 +50,7 @@ impl Plan {
             payload: format!("\"{}\"", "x".repeat(payload_chars)),
             batch: arguments.number("batch", 100),
             payload_chars,
+            most_each: arguments.number("most", usize::MAX) as u64 / connections as u64,
             messages_each: messages / connections as u64,
             delay: arguments.number("delay", 0),
             kept_every: arguments.number("kept-every", 0),
@@ -123,7 +126,7 @@ async fn repeat(
     tally: &mut Tally,
 ) -> Result<()> {
     let mut connection = plan.connection().await?;
-    while Instant::now() < plan.until {
+    while Instant::now() < plan.until && tally.messages < plan.most_each {
         let sent = Instant::now();
         let got = connection.send(request.next()).await?;
         let ids = fields::strings(connection.body(), "id");
