@@ -48,8 +48,8 @@ class Result:
 
 @dataclass(frozen=True)
 class Load:
-    """One question: `batch` messages a call, from `tasks` callers at once. A round sends `most` messages at most: who sends
-    faster than others would have to take from a longer queue than they."""
+    """One question: `batch` messages a call, from `tasks` callers at once. A round sends `most` messages at most: who
+    sends faster than others would have to take from a longer queue than they."""
 
     tasks: int
     batch: int

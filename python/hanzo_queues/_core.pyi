@@ -4,7 +4,7 @@ Nothing here does I/O, reads a clock or keeps a thread. Requests are parsed once
 payload's bytes pass through exactly as they were sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Self, final
 
 __all__ = [
@@ -15,6 +15,8 @@ __all__ = [
 ]  # fmt: skip
 
 __version__: Final[str]
+
+_Wake = Callable[[list[tuple[str, int]], list[tuple[str, str, int]]], list[Command]]
 
 class Invalid(ValueError):
     """A request that can't be understood or breaks a limit. Nothing was changed.
@@ -252,14 +254,6 @@ class Step:
     def next_deadline_ms(self) -> int | None:
         """Call `step` at this instant, also without commands. At or before `now_ms`: at once (more timers are
         due than one step handles)."""
-    @property
-    def woken(self) -> list[tuple[str, int]]:
-        """Queues of which messages can be received that could not before, and how many can now. A further group's name
-        follows its queue's, after a slash, which neither holds."""
-    @property
-    def woken_members(self) -> list[tuple[str, str, int]]:
-        """Members of groups whose ordering keys have messages that became ready, and how many are ready now: the queue
-        or group as in `woken`, the consumer, the count."""
 
 @final
 class BlockEntry:
@@ -351,10 +345,16 @@ class Engine:
     def fence(self, now_ms: int, secret: bytes) -> Step:
         """The batch that begins a new epoch. `secret` (32 random bytes) is kept when the journal is empty. Raises
         EngineBug."""
-    def step(self, now_ms: int, commands: Sequence[Command]) -> Step:
+    def step(self, now_ms: int, commands: Sequence[Command], wake: _Wake | None = None) -> Step:
         """Decides `commands` in order, after the timers due at `now_ms` (milliseconds since 1970, never less
         than the last step's). A command may be used again, as a long poll does. Raises RuntimeError, changing
-        nothing, before the first `fence` or replay, and EngineBug."""
+        nothing, before the first `fence` or replay, and EngineBug.
+
+        `wake` is told what can be received now and could not before: of which queues and how many (a further group's
+        name follows its queue's, after a slash, which neither holds), and of which members of groups whose ordering
+        keys have it (the queue or group, the consumer, how many). The receives it returns are decided in the same step,
+        their replies follow the others'; it is asked again until it has none. It must not use this engine, nor raise:
+        that is an EngineBug."""
     def begin_checkpoint(self) -> int | None:
         """Begins a checkpoint of the state as it is now, and says of which LSN. Its blocks are taken one by one; steps
         may go on meanwhile. None: there is nothing to keep yet, or one is under way."""

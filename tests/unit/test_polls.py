@@ -54,15 +54,41 @@ async def test_a_poll_cancelled_while_its_lease_is_written_gives_it_back() -> No
     async with serving(journal) as partition:
         gone = asyncio.ensure_future(partition.receive("mail", receive(), 30))
         await ready(partition)
-        journal.held_from = await journal.last_sequence() + 1
+        journal.held_from = await journal.last_sequence()
         journal.gate.clear()
-        await partition.submit(enqueue("only"))
+        written = asyncio.ensure_future(partition.submit(enqueue("only")))
         await asyncio.wait_for(journal.waiting.wait(), 5)
         gone.cancel()
         journal.gate.set()
+        await written
         answer = await asyncio.wait_for(partition.receive("mail", receive(), 30), 5)
         (message,) = json.loads(answer.body)["messages"]
         assert (message["payload"], message["attempts"], message["deliveries"]) == ("only", 0, 2)
+
+
+async def test_a_message_and_the_lease_of_the_poll_it_wakes_are_one_batch() -> None:
+    journal = GatedJournal()
+    async with serving(journal) as partition:
+        polls = [asyncio.ensure_future(partition.receive("mail", receive(), 30)) for _ in range(2)]
+        await ready(partition)
+        before = len(journal.appends)
+        for number, poll in enumerate(polls):
+            await partition.submit(enqueue(number))
+            assert payloads(await asyncio.wait_for(poll, 5)) == [number]
+        assert len(journal.appends) - before == 2
+
+
+async def test_a_woken_poll_waits_behind_what_the_step_had_no_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hanzo_queues.server.writer.STEP_MESSAGES_MAX", 1)
+    async with serving(GatedJournal()) as partition:
+        poll = asyncio.ensure_future(partition.receive("mail", receive(), 30))
+        await ready(partition)
+        first = asyncio.ensure_future(partition.submit(enqueue("first")))
+        thief = asyncio.ensure_future(partition.receive("mail", receive(), 30))
+        await first
+        assert payloads(await asyncio.wait_for(thief, 5)) == ["first"]
+        await partition.submit(enqueue("second"))
+        assert payloads(await asyncio.wait_for(poll, 5)) == ["second"]
 
 
 async def test_a_woken_poll_that_is_cancelled_passes_its_turn_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,15 @@ class Request:
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
 
+@dataclass(slots=True)
+class Room:
+    """What a step may still take: bytes of its batch, and messages that it touches."""
+
+    batch_bytes: int
+    messages: int
+    is_whole: bool = True
+
+
 class Inbox:
     """The requests of one partition that wait for its writer."""
 
@@ -61,23 +70,26 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._requests)
 
-    def take(self, batch_bytes_max: int, messages_max: int) -> tuple[list[Request], list[Request]]:
-        """Takes out what one step can hold of what waits, in order: at least one request, and then as long as the
-        sums keep within both bounds. Second: those on the way whose client is gone."""
+    def take(self, room: Room) -> tuple[list[Request], list[Request]]:
+        """Takes out what a step can hold of what waits, in order, as long as there is `room`, which it takes up; when
+        that is whole, at least one request. Second: those on the way whose client is gone."""
         waiting = self._requests
         taken: list[Request] = []
         gone: list[Request] = []
-        while waiting and messages_max > 0:
+        batch_bytes, messages, is_whole = room.batch_bytes, room.messages, room.is_whole
+        while waiting and messages > 0:
             request = waiting[0]
             if request.reply.cancelled():
                 gone.append(waiting.popleft())
                 continue
             command = request.command
-            batch_bytes_max -= command.batch_bytes_max
-            if batch_bytes_max < 0 and taken:
+            left = batch_bytes - command.batch_bytes_max
+            if left < 0 and not is_whole:
                 break
-            messages_max -= command.messages_max
+            batch_bytes, is_whole = left, False
+            messages -= command.messages_max
             taken.append(waiting.popleft())
+        room.batch_bytes, room.messages, room.is_whole = batch_bytes, messages, is_whole
         return taken, gone
 
     def put(self, request: Request) -> None:

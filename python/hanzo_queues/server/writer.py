@@ -1,13 +1,13 @@
 """The writer: one engine, one journal, one epoch. The only code that changes a partition.
 
     inbox -> take -> step -> append -> release replies
-      ^               |        '-- doubt: the batches in flight are told, and this writer ends
-      '- woken polls -'
+             |  ^                '-- doubt: the batches in flight are told, and this writer ends
+             '--'- woken polls
 
 What arrived while appends were in flight becomes the next batch: no timer, no linger. Appends follow each other
 without waiting, each expecting the one before; replies leave in order, each when everything before it is durable.
-So a poll is woken by the step that made its message ready: its lease is written right behind. Knows no ownership
-and no recovery.
+A poll is woken within the step that makes its message ready: message and lease are one batch. Knows no ownership and no
+recovery.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from hanzo_queues._core import Engine, Reply, Step, step_batch_bytes_min
+from hanzo_queues._core import Command, Engine, Reply, Step, step_batch_bytes_min
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.faults import Fault, JournalUnavailable
-from hanzo_queues.server.inbox import Inbox, Request
+from hanzo_queues.server.inbox import Inbox, Request, Room
 from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, Journal, JournalError
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.polls import Polls
@@ -75,7 +75,8 @@ class Writer:
                     raise self._stopped
                 if self._draining and not self._inbox and not self._in_flight:
                     return
-                self._advance(self._take())
+                room = Room(self._budget, STEP_MESSAGES_MAX)
+                self._advance(self._take(room), room)
         finally:
             self._cancel_timer()
             await asyncio.gather(*self._in_flight, return_exceptions=True)
@@ -96,8 +97,8 @@ class Writer:
         drained = self._draining and not self._in_flight
         return drained or ((bool(self._inbox) or self._timers_due) and len(self._in_flight) < APPENDS_MAX)
 
-    def _take(self) -> list[Request]:
-        requests, gone = self._inbox.take(self._budget, STEP_MESSAGES_MAX)
+    def _take(self, room: Room) -> list[Request]:
+        requests, gone = self._inbox.take(room)
         for request in gone:
             self._leave_unasked(request)
         return requests
@@ -109,21 +110,28 @@ class Writer:
             self._polls.wake(request.queue, 1)
             self._polls.wake_member(request.queue, request.consumer, 1)
 
-    def _advance(self, requests: list[Request]) -> None:
-        """One step, and its append on its way."""
+    def _advance(self, requests: list[Request], room: Room) -> None:
+        """One step, and its append on its way. Polls that it wakes become `requests` of it."""
+
+        def wake(queues: list[tuple[str, int]], members: list[tuple[str, str, int]]) -> list[Command]:
+            others_are_first = bool(self._inbox)
+            for queue, ready in queues:
+                self._polls.wake(queue, ready)
+            for queue, consumer, ready in members:
+                self._polls.wake_member(queue, consumer, ready)
+            woken = [] if others_are_first else self._take(room)
+            requests.extend(woken)
+            return [request.command for request in woken]
+
         try:
             now_ms = self._clock.now_ms()
-            step = self._engine.step(now_ms, [request.command for request in requests])
+            step = self._engine.step(now_ms, [request.command for request in requests], wake)
         except BaseException as error:
             for request in requests:
                 self._fail(request, _fault_of(error))
             raise
         self._schedule(step, now_ms)
         decided = self._park_or_decide(requests, step.replies)
-        for queue, ready in step.woken:
-            self._polls.wake(queue, ready)
-        for queue, consumer, ready in step.woken_members:
-            self._polls.wake_member(queue, consumer, ready)
         if step.batch is None and not self._in_flight:
             self._release(decided)
             return

@@ -60,6 +60,7 @@ mod sweeps;
 mod twin;
 mod verbs;
 mod view;
+pub mod woken;
 
 pub use partition::{Partition, Step};
 pub use verbs::timers::REAPED_PER_STEP_MAX;

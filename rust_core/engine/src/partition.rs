@@ -7,11 +7,11 @@ use crate::checkpoint::{Block, Head, Kind};
 use crate::command::Command;
 use crate::config::Settings;
 use crate::ids::{MessageId, PartitionNumber, QueueNumber};
-use crate::queue::Queue;
 use crate::record::Record;
 use crate::reply::Reply;
 use crate::state::{Cursor, State};
 use crate::verbs;
+use crate::woken::Woken;
 
 /// What a step decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,15 +70,42 @@ impl Partition {
     /// Decides `commands` in order at `now_ms` (milliseconds since 1970, never less than the last step's).
     /// The LSN advances by one when there are records, which must be journaled before a reply leaves.
     pub fn step(&mut self, now_ms: u64, commands: Vec<Command>) -> Step {
+        self.step_and_wake(now_ms, commands, None)
+    }
+
+    /// The same; what becomes ready is told to `wake`, and not by the step. The commands it returns are decided behind
+    /// the others, until it has none: the receives that wait, so that a message and its lease are one batch.
+    pub fn step_and_wake(
+        &mut self,
+        now_ms: u64,
+        commands: Vec<Command>,
+        mut wake: Option<&mut dyn FnMut(Woken) -> Vec<Command>>,
+    ) -> Step {
         self.begin(self.state.lsn + 1, now_ms);
         let messages = commands.iter().map(Command::messages_brought).sum();
         let mut budget = Budget::new(messages);
         let mut batch = Batch::new(&mut self.state, now_ms);
         verbs::timers::run(&mut batch, &mut budget);
-        let replies = commands
+        let mut replies: Vec<Reply> = commands
             .into_iter()
             .map(|command| verbs::run(&mut batch, command))
             .collect();
+        while let Some(wake) = &mut wake {
+            let woken = batch.change_volatile(State::take_woken);
+            let receives = if woken.is_empty() {
+                Vec::new()
+            } else {
+                wake(woken)
+            };
+            if receives.is_empty() {
+                break;
+            }
+            replies.extend(
+                receives
+                    .into_iter()
+                    .map(|command| verbs::run(&mut batch, command)),
+            );
+        }
         verbs::forget::run(&mut batch, messages);
         let (records, blobs) = batch.into_parts();
         self.finish(records, blobs, replies)
@@ -105,7 +132,7 @@ impl Partition {
         records.iter().for_each(|record| self.state.apply(record));
         self.state.lsn = lsn;
         self.batch_ms = now_ms;
-        self.take_woken();
+        self.state.take_woken();
     }
 
     /// The batch at `lsn` is a deposed owner's: it takes its place in the journal and changes nothing.
@@ -260,7 +287,7 @@ impl Partition {
             self.state.lsn += 1;
             self.batch_ms = self.now_ms;
         }
-        let woken = self.take_woken();
+        let woken = self.state.take_woken();
         Step {
             lsn: self.state.lsn,
             records,
@@ -292,47 +319,6 @@ impl Partition {
         let session = self.state.sessions.first().map(|(end_ms, ..)| *end_ms);
         timer.into_iter().chain(retired).chain(session).min()
     }
-
-    fn take_woken(&mut self) -> Woken {
-        let mut woken = Woken::default();
-        for number in std::mem::take(&mut self.state.woken) {
-            let Some(queue) = self.state.queues.try_get_mut(number) else {
-                continue;
-            };
-            queue.woken = false;
-            let anybody = std::mem::take(&mut queue.woken_all);
-            if anybody && queue.receivable("") > 0 {
-                woken.queues.push((line(queue), queue.receivable("")));
-            }
-            let mut members = Vec::new();
-            for (name, member) in queue.members.iter_mut() {
-                if std::mem::take(&mut member.woken) {
-                    members.push((name.clone(), queue.lists.count(member.list)));
-                }
-            }
-            for (name, ready) in members.into_iter().filter(|(_, ready)| *ready > 0) {
-                if queue.receivable(&name) > 0 {
-                    woken.members.push((line(queue), (*name).into(), ready));
-                }
-            }
-        }
-        woken
-    }
-}
-
-/// Who may receive what could not be received before.
-#[derive(Default)]
-struct Woken {
-    queues: Vec<(Box<str>, u64)>,
-    members: Vec<(Box<str>, Box<str>, u64)>,
-}
-
-/// Where the polls of a queue's group wait.
-fn line(queue: &Queue) -> Box<str> {
-    if queue.group.is_default() {
-        return (*queue.name).into();
-    }
-    [&*queue.name, "/", &*queue.group.name].concat().into()
 }
 
 #[cfg(test)]

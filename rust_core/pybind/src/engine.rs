@@ -1,6 +1,7 @@
 //! One partition's state, and the chain of batches that leads to it.
 
 mod checkpoint;
+mod intake;
 
 use crate::bug::{EngineBug, caught, caught_bug};
 use crate::checkpoint::{BlockEntry, kind_of};
@@ -13,12 +14,14 @@ use codec::blob::Pieces;
 use codec::chain::Chain;
 use codec::hash::{BATCH_HASH_NONE, StateHasher};
 use codec::json::answer::{Answer, Context};
-use codec::json::request::{Admitted, Authority};
+use codec::json::request::Authority;
 use codec::receipt::Secret;
 use codec::record;
 use engine::Partition;
 use engine::config::{DEDUP_ID_BYTES, QueueConfig, Settings};
 use engine::ids::PartitionNumber;
+use engine::woken::Woken;
+use intake::Intake;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -61,26 +64,40 @@ impl Engine {
         py: Python<'_>,
         now_ms: u64,
         commands: &[PyRef<'_, Command>],
+        wake: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Step> {
         let context = self.context(now_ms)?;
         let authority = Authority {
             partition: self.number,
             secret: &context.secret,
         };
-        let Intake {
-            admitted,
-            blobs,
-            verdicts,
-        } = Intake::new(py, commands, authority);
-        let mut step = self.partition.step(now_ms, admitted);
+        let mut intake = Intake::new(py, commands, authority);
+        let admitted = std::mem::take(&mut intake.admitted);
+        let mut receives = |woken: Woken| {
+            let queues = woken.queues.iter();
+            let queues: Vec<_> = queues.map(|(queue, ready)| (&**queue, *ready)).collect();
+            let members = woken.members.iter();
+            let members: Vec<_> = members
+                .map(|(queue, who, ready)| (&**queue, &**who, *ready))
+                .collect();
+            let told = wake.expect("who is told").call1((queues, members));
+            let receives = told.and_then(|receives| receives.extract::<Vec<PyRef<'_, Command>>>());
+            // The state has changed, and no batch tells of it yet: as bad as a bug of its own.
+            let receives = receives.unwrap_or_else(|error| panic!("waking failed: {error}"));
+            intake.take_receives(&receives, authority);
+            std::mem::take(&mut intake.admitted)
+        };
+        let mut step =
+            self.partition
+                .step_and_wake(now_ms, admitted, wake.is_some().then_some(&mut receives));
         let carried: Vec<Pieces<'_>> = step
             .blobs
             .iter()
-            .map(|index| blobs[*index as usize])
+            .map(|index| intake.blobs[*index as usize])
             .collect();
         let batch = self.frame(py, now_ms, &step, &carried)?;
         let replies = std::mem::take(&mut step.replies);
-        let answers = answers(commands, verdicts, context, replies);
+        let answers = intake.answers(commands, context, replies);
         step_of(py, batch, step, answers)
     }
 
@@ -128,76 +145,6 @@ impl Engine {
             now_ms,
         })
     }
-}
-
-/// Commands as the engine takes them, and what it takes to answer them.
-struct Intake<'py> {
-    admitted: Vec<engine::command::Command>,
-    /// The blobs of all commands.
-    blobs: Vec<Pieces<'py>>,
-    /// For each command: was it admitted whole, in part, or refused.
-    verdicts: Vec<Verdict>,
-}
-
-enum Verdict {
-    Whole,
-    Rest(codec::json::request::Refused),
-    Refused(codec::json::request::Refusal),
-}
-
-impl<'py> Intake<'py> {
-    fn new(
-        py: Python<'py>,
-        commands: &'py [PyRef<'py, Command>],
-        authority: Authority<'_>,
-    ) -> Self {
-        let mut intake = Intake {
-            admitted: Vec::with_capacity(commands.len()),
-            blobs: Vec::new(),
-            verdicts: Vec::new(),
-        };
-        for command in commands {
-            let verdict = match command
-                .request
-                .ask
-                .admit(authority, intake.blobs.len() as u32)
-            {
-                Admitted::Whole(command) => intake.admit(command, Verdict::Whole),
-                Admitted::Rest(command, refused) => intake.admit(command, Verdict::Rest(refused)),
-                Admitted::None(refusal) => Verdict::Refused(refusal),
-            };
-            intake.verdicts.push(verdict);
-            let (blobs, body) = (&command.request.blobs, command.body_bytes(py));
-            intake
-                .blobs
-                .extend((0..blobs.count()).map(|index| blobs.pieces(body, index)));
-        }
-        intake
-    }
-
-    fn admit(&mut self, command: engine::command::Command, verdict: Verdict) -> Verdict {
-        self.admitted.push(command);
-        verdict
-    }
-}
-
-fn answers(
-    commands: &[PyRef<'_, Command>],
-    verdicts: Vec<Verdict>,
-    context: Context,
-    replies: Vec<engine::reply::Reply>,
-) -> Vec<Answer> {
-    let mut replies = replies.into_iter();
-    let mut next = || replies.next().expect("the engine answers every command");
-    let answer = |(command, verdict): (&PyRef<'_, Command>, Verdict)| {
-        let ask = &command.request.ask;
-        match verdict {
-            Verdict::Whole => Answer::replied(ask, context, next()),
-            Verdict::Rest(refused) => Answer::merged(ask, context, next(), refused),
-            Verdict::Refused(refusal) => Answer::refused(ask, context, refusal),
-        }
-    };
-    commands.iter().zip(verdicts).map(answer).collect()
 }
 
 #[pymethods]
@@ -302,14 +249,16 @@ impl Engine {
         })
     }
 
-    /// Decides `commands` in order, after the timers due at `now_ms`.
+    /// Decides `commands` in order, after the timers due at `now_ms`, and the receives that `wake` returns.
+    #[pyo3(signature = (now_ms, commands, wake=None))]
     fn step(
         &mut self,
         py: Python<'_>,
         now_ms: u64,
         commands: Vec<PyRef<'_, Command>>,
+        wake: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Step> {
-        self.guarded(|engine| engine.decide(py, now_ms, &commands))
+        self.guarded(|engine| engine.decide(py, now_ms, &commands, wake.as_ref()))
     }
 
     /// Begins a checkpoint of the state as it is now.
@@ -374,8 +323,6 @@ fn step_of(
         lsn: step.lsn,
         replies: replies.collect::<PyResult<_>>()?,
         next_deadline_ms: step.next_deadline_ms,
-        woken: step.woken,
-        woken_members: step.woken_members,
     })
 }
 

@@ -46,7 +46,7 @@ async def receive(edge: Edge, call: Call) -> Answer:
 
 
 def _line(queue: str, group: str | None) -> str:
-    """What the engine says when messages became ready for this group: see `Step.woken`."""
+    """What the engine says when messages became ready for this group: see `Engine.step`."""
     return queue if group is None or group == "default" else f"{queue}/{group}"
 
 

@@ -28,6 +28,7 @@ use crate::config::{QueueConfig, RateLimit, Settings};
 use crate::ids::{GROUP_DEFAULT, LeaseId, MessageId, PartitionNumber};
 use crate::partition::{Partition, Step};
 use crate::reply::{Accepted, Delivered, GroupView, MessageView, Nacked, QueueView, Reply};
+use crate::woken::Woken;
 
 pub(crate) const SECOND: u64 = 1000;
 pub(crate) const ANSWER_BYTES_MAX: u64 = 8 << 20;
@@ -85,6 +86,25 @@ impl Twin {
     pub fn step(&mut self, commands: Vec<Command>) -> Step {
         let count = commands.len();
         let step = self.live.step(self.now_ms, commands);
+        assert_eq!(step.replies.len(), count, "one reply a command");
+        self.compare(&step);
+        step
+    }
+
+    pub fn step_and_wake(
+        &mut self,
+        commands: Vec<Command>,
+        mut wake: impl FnMut(Woken) -> Vec<Command>,
+    ) -> Step {
+        let mut count = commands.len();
+        let mut counted = |woken| {
+            let receives = wake(woken);
+            count += receives.len();
+            receives
+        };
+        let step = self
+            .live
+            .step_and_wake(self.now_ms, commands, Some(&mut counted));
         assert_eq!(step.replies.len(), count, "one reply a command");
         self.compare(&step);
         step

@@ -1,9 +1,12 @@
 //! Members whose polls wait: until when they are seen.
 
 use super::members::{enqueue, heartbeat, members, poll, received};
-use crate::command::Command;
+use crate::command::{Command, NewMessage};
 use crate::config::QueueConfig;
-use crate::twin::{SECOND, Twin, ack, config, extend, message};
+use crate::record::Record;
+use crate::reply::Reply;
+use crate::twin::{SECOND, Twin, ack, config, extend, message, receive};
+use crate::woken::Woken;
 
 #[test]
 fn a_poll_that_waits_is_seen_until_it_ends() {
@@ -87,4 +90,82 @@ fn a_poll_that_ends_or_is_shorter_says_nothing_of_another_that_waits() {
     assert_eq!(members(&mut twin), ["a".into()]);
     twin.wait(SECOND).step(vec![]);
     assert_eq!(members(&mut twin), []);
+}
+
+fn enqueued(count: usize) -> Command {
+    Command::Enqueue {
+        queue: "q".into(),
+        messages: vec![message(); count],
+        atomic: false,
+    }
+}
+
+fn woken(ready: u64) -> Woken {
+    Woken {
+        queues: vec![("q".into(), ready)],
+        members: vec![],
+    }
+}
+
+#[test]
+fn a_message_and_the_lease_of_who_waits_for_it_are_one_batch() {
+    let mut twin = Twin::new();
+    twin.create("q", config());
+    let mut told = Vec::new();
+    let mut polls = vec![vec![receive("q", 1), receive("q", 9)], vec![]].into_iter();
+    let step = twin.step_and_wake(vec![enqueued(3)], |woken| {
+        told.push(woken);
+        polls.next().expect("asked until it has none")
+    });
+    assert_eq!(told, [woken(3)], "a receive makes nothing ready");
+    let leased = step.replies[1..].iter().map(|reply| match reply {
+        Reply::Received { messages, .. } => messages.len(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(leased.collect::<Vec<_>>(), [1, 2]);
+    let leases = |record: &Record| matches!(record, Record::Leased { .. });
+    assert_eq!(
+        step.records.iter().filter(|record| leases(record)).count(),
+        2
+    );
+    assert_eq!(
+        (step.woken.len(), step.woken_members.len()),
+        (0, 0),
+        "it was told"
+    );
+}
+
+#[test]
+fn whoever_waits_is_asked_as_long_as_more_becomes_ready() {
+    let mut twin = Twin::new();
+    twin.create("q", config());
+    let mut told = Vec::new();
+    let step = twin.step_and_wake(vec![enqueued(1)], |woken| {
+        told.push(woken);
+        if told.len() < 3 {
+            vec![enqueued(1)]
+        } else {
+            vec![]
+        }
+    });
+    assert_eq!(told, [woken(1), woken(2), woken(3)]);
+    assert_eq!((step.replies.len(), step.woken.len()), (3, 0));
+}
+
+#[test]
+fn timers_wake_within_the_step_too() {
+    let mut twin = Twin::new();
+    twin.create("q", config());
+    let delayed = NewMessage {
+        delay_ms: Some(SECOND),
+        ..message()
+    };
+    let accepted = twin.enqueue("q", delayed);
+    twin.wait(SECOND);
+    let mut polls = vec![vec![receive("q", 1)], vec![]].into_iter();
+    let step = twin.step_and_wake(vec![], |_| polls.next().expect("asked until it has none"));
+    let Reply::Received { messages, .. } = &step.replies[0] else {
+        panic!("{:?}", step.replies);
+    };
+    assert_eq!(messages[0].lease.message, accepted.message);
 }
