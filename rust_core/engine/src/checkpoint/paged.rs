@@ -1,52 +1,50 @@
-//! An array that a checkpoint takes block by block while it goes on changing. Who writes an entry marks its chunk as
+//! An array that a checkpoint takes block by block while it goes on changing. Who writes an entry marks its block as
 //! changed; who writes one that the checkpoint under way has yet to take keeps a copy of its page first. Writing is only
 //! possible through `IndexMut` and `push`, so no change can be forgotten; without a checkpoint under way it costs a bit.
 
 use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut};
 
-/// Entries that lie beside each other, and never move.
-const CHUNK: usize = 1024;
+/// Entries of a block, which lie beside each other and never move: some hundred kilobytes as written, under a millisecond
+/// to take. In memory a block is larger than what comes and goes beside it (bodies of requests, batches): it does not cut
+/// the holes that they leave into pieces too small for them.
+pub(crate) const BLOCK: usize = 8192;
 
 /// Entries that are copied at once.
 const PAGE: usize = 64;
-const PAGES: usize = CHUNK / PAGE;
 
-/// Entries of a block: some hundred kilobytes as written, under a millisecond to take.
-pub(crate) const BLOCK: usize = 8192;
-const CHUNKS: usize = BLOCK / CHUNK;
-
-struct Chunk<T> {
-    entries: Box<[T; CHUNK]>,
+struct Block<T> {
+    /// Those that are there; room for all of them, which the system gives where it is used.
+    entries: Vec<T>,
     /// Since the last checkpoint began.
     changed: bool,
     /// A bit a page: the checkpoint under way takes it as it is now.
-    awaited: u16,
+    awaited: u128,
 }
 
-const _: () = assert!(PAGES == 16, "a bit a page");
+const _: () = assert!(BLOCK / PAGE == 128, "a bit a page");
 
 /// See the module.
 pub(crate) struct Paged<T> {
-    chunks: Vec<Chunk<T>>,
+    blocks: Vec<Block<T>>,
     len: usize,
     /// Pages as they were when the checkpoint began.
     kept: BTreeMap<usize, Box<[T]>>,
     /// How many entries there were then.
     begun: usize,
     /// The checkpoint's blocks, and how many of them were taken.
-    blocks: Vec<u32>,
+    taking: Vec<u32>,
     taken: usize,
 }
 
 impl<T: Copy> Paged<T> {
     pub fn new() -> Self {
         Paged {
-            chunks: Vec::new(),
+            blocks: Vec::new(),
             len: 0,
             kept: BTreeMap::new(),
             begun: 0,
-            blocks: Vec::new(),
+            taking: Vec::new(),
             taken: 0,
         }
     }
@@ -56,17 +54,17 @@ impl<T: Copy> Paged<T> {
     }
 
     pub fn push(&mut self, value: T) {
-        if self.len == self.chunks.len() * CHUNK {
-            let entries = vec![value; CHUNK].into_boxed_slice().try_into();
-            self.chunks.push(Chunk {
-                entries: entries.unwrap_or_else(|_| unreachable!("a chunk's length")),
+        if self.len == self.blocks.len() * BLOCK {
+            self.blocks.push(Block {
+                entries: Vec::with_capacity(BLOCK),
                 changed: true,
                 awaited: 0,
             });
         }
+        let last = self.len;
         self.len += 1;
-        let last = self.len as u32 - 1;
-        self[last] = value;
+        self.blocks[last / BLOCK].entries.push(value);
+        self.touch(last as u32);
     }
 
     /// As if it was written.
@@ -76,33 +74,32 @@ impl<T: Copy> Paged<T> {
 
     /// Blocks that changed since the last checkpoint began.
     pub fn changed(&self) -> usize {
-        let blocks = self.chunks.chunks(CHUNKS);
-        blocks.filter(|block| is_changed(block)).count()
+        self.blocks.iter().filter(|block| block.changed).count()
     }
 
     /// Has the block written with the next checkpoint, changed or not.
     pub fn rewrite(&mut self, block: u64) {
-        let first = usize::try_from(block).map_or(usize::MAX, |block| block.saturating_mul(CHUNKS));
-        if let Some(chunk) = self.chunks.get_mut(first) {
-            chunk.changed = true;
+        let block = usize::try_from(block).unwrap_or(usize::MAX);
+        if let Some(block) = self.blocks.get_mut(block) {
+            block.changed = true;
         }
     }
 
     /// A checkpoint begins: it takes what changed as it is now.
     pub fn begin(&mut self) {
         self.begun = self.len;
-        (self.blocks, self.taken) = (Vec::new(), 0);
-        for (block, chunks) in (0..).zip(self.chunks.chunks_mut(CHUNKS)) {
-            if is_changed(chunks) {
-                self.blocks.push(block);
-                mark(chunks, false, u16::MAX);
+        (self.taking, self.taken) = (Vec::new(), 0);
+        for (number, block) in (0..).zip(&mut self.blocks) {
+            if block.changed {
+                self.taking.push(number);
+                (block.changed, block.awaited) = (false, u128::MAX);
             }
         }
     }
 
     /// The checkpoint's next block.
     pub fn next(&mut self) -> Option<(u64, Vec<T>)> {
-        let block = *self.blocks.get(self.taken)?;
+        let block = *self.taking.get(self.taken)?;
         self.taken += 1;
         let first = block as usize * BLOCK;
         let end = self.begun.min(first + BLOCK);
@@ -112,35 +109,34 @@ impl<T: Copy> Paged<T> {
             let entries = kept.as_deref().unwrap_or_else(|| self.page(page));
             taken.extend_from_slice(&entries[..PAGE.min(end - page)]);
         }
-        let chunks = self.chunks[first / CHUNK..].iter_mut().take(CHUNKS);
-        chunks.for_each(|chunk| chunk.awaited = 0);
+        self.blocks[block as usize].awaited = 0;
         Some((u64::from(block), taken))
     }
 
     /// The checkpoint came to nothing: its blocks count as changed.
     pub fn abandon(&mut self) {
         self.kept.clear();
-        for block in std::mem::take(&mut self.blocks) {
-            let chunks = self.chunks.iter_mut().skip(block as usize * CHUNKS);
-            chunks.take(CHUNKS).for_each(|chunk| {
-                (chunk.changed, chunk.awaited) = (true, 0);
-            });
+        for block in std::mem::take(&mut self.taking) {
+            let block = &mut self.blocks[block as usize];
+            (block.changed, block.awaited) = (true, 0);
         }
     }
 
     /// All entries are as the last checkpoint has them.
     pub fn forget_changes(&mut self) {
-        mark(&mut self.chunks, false, 0);
+        for block in &mut self.blocks {
+            (block.changed, block.awaited) = (false, 0);
+        }
     }
 
-    /// An entry of a chunk that the checkpoint under way has yet to take is about to change.
+    /// An entry of a block that the checkpoint under way has yet to take is about to change.
     #[cold]
     fn keep(&mut self, index: usize) {
         let page = index - index % PAGE;
-        let bit = 1 << (index % CHUNK / PAGE);
-        let chunk = &mut self.chunks[index / CHUNK];
-        let is_awaited = chunk.awaited & bit != 0;
-        chunk.awaited &= !bit;
+        let bit = 1 << (index % BLOCK / PAGE);
+        let block = &mut self.blocks[index / BLOCK];
+        let is_awaited = block.awaited & bit != 0;
+        block.awaited &= !bit;
         // What is written behind the end when the checkpoint began is no part of it.
         if is_awaited && page < self.begun {
             self.kept.insert(page, self.page(page).into());
@@ -148,38 +144,27 @@ impl<T: Copy> Paged<T> {
     }
 
     fn page(&self, first: usize) -> &[T] {
-        &self.chunks[first / CHUNK].entries[first % CHUNK..][..PAGE]
+        let behind = &self.blocks[first / BLOCK].entries[first % BLOCK..];
+        &behind[..PAGE.min(behind.len())]
     }
-}
-
-fn mark<T>(chunks: &mut [Chunk<T>], changed: bool, awaited: u16) {
-    for chunk in chunks {
-        (chunk.changed, chunk.awaited) = (changed, awaited);
-    }
-}
-
-fn is_changed<T>(chunks: &[Chunk<T>]) -> bool {
-    chunks.iter().any(|chunk| chunk.changed)
 }
 
 impl<T> Index<u32> for Paged<T> {
     type Output = T;
 
     fn index(&self, index: u32) -> &T {
-        debug_assert!((index as usize) < self.len);
-        &self.chunks[index as usize / CHUNK].entries[index as usize % CHUNK]
+        &self.blocks[index as usize / BLOCK].entries[index as usize % BLOCK]
     }
 }
 
 impl<T: Copy> IndexMut<u32> for Paged<T> {
     fn index_mut(&mut self, index: u32) -> &mut T {
-        debug_assert!((index as usize) < self.len);
-        if self.chunks[index as usize / CHUNK].awaited != 0 {
+        if self.blocks[index as usize / BLOCK].awaited != 0 {
             self.keep(index as usize);
         }
-        let chunk = &mut self.chunks[index as usize / CHUNK];
-        chunk.changed = true;
-        &mut chunk.entries[index as usize % CHUNK]
+        let block = &mut self.blocks[index as usize / BLOCK];
+        block.changed = true;
+        &mut block.entries[index as usize % BLOCK]
     }
 }
 
