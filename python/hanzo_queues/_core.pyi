@@ -394,7 +394,7 @@ def trim_journal(first_lsn: int, journal_bytes: int, horizon_lsn: int) -> Comman
 
 def drop_lost(before_lsn: int, from_slot: int) -> Command:
     """Takes away a part of what refers to lost batches, those before `before_lsn`: messages, results, texts of errors.
-    The reply's JSON has `messages` (ids), counts of `errors` and `results`, and `nextSlot` as long as there is more."""
+    The reply's JSON has `messages` as they were, counts of `errors` and `results`, and `nextSlot` if there is more."""
 
 def step_sweep(sweep: int) -> Command:
     """The next step of a sweep: bounded, safe to repeat, and safe to ask of one that is over."""

@@ -207,8 +207,10 @@ def test_a_journal_that_lost_its_beginning_is_refused_until_its_loss_is_accepted
     assert repaired.returncode == 0, repaired.stderr
     assert f"{lost} messages whose payloads lay before it are gone" in repaired.stdout
     (told,) = (server.directory / "data").rglob("lost-messages")
-    assert set(ids) < set(told.read_text().split())
-    assert len(told.read_text().split()) == lost
+    lines = [json.loads(line) for line in told.read_text().splitlines()]
+    expected = [{"queue": "mails", "state": "leased" if at == 0 else "ready"} for at in range(lost)]
+    assert [{"queue": line["queue"], "state": line["state"]} for line in lines] == expected
+    assert [line["id"] for line in lines][:1] == ids
     assert journal(server, "verify").returncode == 0
     server.start()
     assert take(server, COUNT - lost) == list(range(lost, COUNT))

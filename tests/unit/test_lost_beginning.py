@@ -8,17 +8,19 @@ import itertools
 import json
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
+
+import pytest
 
 from hanzo_queues._core import Engine
+from hanzo_queues.server import lost_beginning
 from hanzo_queues.server.checkpointer import Checkpointer
 from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
+from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.journal.memory import MemoryJournal, MemoryStore
 from hanzo_queues.server.lost_beginning import LOST_FILE, drop_what_was_lost
 from hanzo_queues.server.recovery import recover
-from hanzo_queues.server.storage import Storage
-from tests.unit.core_journal import CoreJournal
+from tests.unit.core_journal import NOW_MS, CoreJournal, receipt_body
 
 COUNT = 2500  # more than two steps look at
 NEW_ENGINE = partial(Engine, 0)
@@ -58,22 +60,28 @@ class Lost:
         for lsn in range(first, core.engine.lsn + 1):
             self.store.append(core.batches[lsn], lsn - 1)
 
-    def repair(self, kept_at: Path, appends_max: int | None = None) -> list[str]:
+    def repair(self, kept_at: Path, appends_max: int | None = None) -> list[dict[str, Any]]:
         """What it tells of. Raises Killed behind so many appends."""
         journal = MortalJournal(self.store, appends_max)
-        storage = cast(Storage, SimpleNamespace(journal=journal, checkpoints=self.checkpoints))
-        asyncio.run(drop_what_was_lost(storage, NEW_ENGINE, kept_at))
+        asyncio.run(drop_what_was_lost(journal, self.recovered(lost_beginning=True), kept_at))
         return told(kept_at)
 
-    def recovered(self) -> Engine:
+    def recovered(self, *, lost_beginning: bool = False) -> Engine:
         """What a start begins with: it refuses if anything that is lost is needed."""
-        journal = MemoryJournal(self.store)
-        return asyncio.run(recover(NEW_ENGINE, journal, lambda lsn, batch: None, self.checkpoints)).engine
+        journal, checkpoints = MemoryJournal(self.store), self.checkpoints
+        found = recover(NEW_ENGINE, journal, lambda lsn, batch: None, checkpoints, lost_beginning=lost_beginning)
+        return asyncio.run(found).engine
 
 
-def told(kept_at: Path) -> list[str]:
+def told(kept_at: Path) -> list[dict[str, Any]]:
     path = kept_at / LOST_FILE
-    return path.read_text().split() if path.exists() else []
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is repaired in the instant in which it was written."""
+    monkeypatch.setattr(lost_beginning, "Clock", partial(Clock, wall=lambda: float(NOW_MS), monotonic=lambda: 0.0))
 
 
 def enqueued(core: CoreJournal, **fields: Any) -> list[str]:
@@ -106,6 +114,42 @@ def test_whatever_is_gone_was_told_of_wherever_it_is_cut_short(tmp_path: Path) -
         else:
             break
         lost.repair(second)
-        assert set(told(first) + told(second)) == ids
+        assert {message["id"] for message in told(first) + told(second)} == ids
         assert lost.recovered().message_count == 0
     assert appends_max > COUNT // 1024
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_message_is_told_of_once_with_its_queue_and_its_state_in_each_group(tmp_path: Path) -> None:
+    core = CoreJournal()
+    core.create("mails")
+    core.create("shared")
+    core.ask(core.parser.create_group("shared", b'{"name": "audit"}'))
+    alone, *both = [core.enqueue(queue, 1)["id"] for queue in ("mails", "shared", "shared")]
+    (held,) = core.receive("mails")
+    done = core.receive("shared", 1)[0]
+    assert (held["id"], done["id"]) == (alone, both[0])
+    core.ask(core.parser.ack(done["id"], receipt_body(done)))
+    assert Lost(core).repair(tmp_path / "kept") == [
+        {"id": alone, "queue": "mails", "state": "leased"},
+        {"id": both[0], "queue": "shared", "state": "ready", "groups": {"default": "done", "audit": "ready"}},
+        {"id": both[1], "queue": "shared", "state": "ready", "groups": {"default": "ready", "audit": "ready"}},
+    ]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_is_lost_can_be_sent_again_within_its_dedup_window_also_after_another_start(tmp_path: Path) -> None:
+    core = CoreJournal()
+    core.create("mails")
+    acked = core.enqueue("mails", 1, dedupId="acked")
+    (held,) = core.receive("mails")
+    core.ask(core.parser.ack(held["id"], receipt_body(held)))
+    gone = core.enqueue("mails", 2, dedupId="lost")
+    lost = Lost(core)
+    assert [message["id"] for message in lost.repair(tmp_path / "kept")] == [gone["id"]]
+    core.engine = lost.recovered()
+    core.batches = dict.fromkeys(range(1, core.engine.lsn + 1), b"")
+    again = core.enqueue("mails", 1, dedupId="acked")
+    assert (again["duplicate"], again["id"]) == (True, acked["id"])
+    assert not core.enqueue("mails", 2, dedupId="lost")["duplicate"]
+    assert core.enqueue("mails", 2, dedupId="lost")["duplicate"], "it guards the new one"

@@ -49,7 +49,7 @@ class Kept:
         return min((block.extent[0] for block in self.blocks), default=self.sequence)
 
 
-class Deposed(Exception):
+class Deposed(JournalError):
     """Another owner has written checkpoints since: this one must not."""
 
 

@@ -1,19 +1,24 @@
 """`hanzo-queues journal repair`: makes startable what a start refuses or begins slowly, and says what it did.
 
-    recovers, as a start does -> damaged checkpoints are replaced by a new one
-    checkpoints contradict the journal -> with --accept-loss: they are saved, taken away, and made anew of the journal
-    the journal's beginning is lost    -> with --accept-loss: what refers to it goes, by batches behind the others
+    replays once, as a start does -> nothing is wrong: nothing is written
+    a checkpoint is damaged       -> a new one takes its place
+    with --accept-loss:  checkpoints contradict the journal -> they are saved, taken away, and made anew of the journal
+                         the journal's beginning is lost    -> what refers to it goes, by batches behind the others
+                         the node's mark                    -> is set aside, last of all: what is refused keeps it
 
 Of the journal no batch is ever changed: a damaged one can't be made up, and what follows can't be trusted without it.
-Whatever is taken away was written to a file before.
+Whatever is taken away was written to a file before. What is written on a cluster is written by the journal's owner.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from hanzo_queues._core import Engine
 from hanzo_queues.server.checkpointer import Checkpointer
@@ -23,10 +28,30 @@ from hanzo_queues.server.journal_commands import Look, open_both, verified_check
 from hanzo_queues.server.limits_table import LIMITS
 from hanzo_queues.server.lost_beginning import drop_what_was_lost
 from hanzo_queues.server.own_engine import engine_of
-from hanzo_queues.server.recovery import Recovered, recover
+from hanzo_queues.server.recovery import Recovered, lacks_beginning, recover
 from hanzo_queues.server.restore import CheckpointContradicted
 from hanzo_queues.server.settings import Settings
-from hanzo_queues.server.storage import MARK_FILE, Storage
+from hanzo_queues.server.storage import Storage
+
+SAYS_AFTER_S = 1.0
+WAITS = (
+    "waiting until no server owns the journal. Stop all servers of the cluster; one that was killed owns it for some "
+    "seconds still"
+)
+
+
+class Found(NamedTuple):
+    """What is there, and what is wrong with it."""
+
+    recovered: Recovered
+    contradicts: bool  # the checkpoints are of another journal: the engine comes of the journal alone
+    lacks_beginning: bool
+    is_sound: bool  # so are the checkpoints
+
+    @property
+    def is_right(self) -> bool:
+        """Nothing is to be written."""
+        return self.is_sound and not self.lacks_beginning
 
 
 def repair(accept_loss: bool, settings: Settings) -> Look:
@@ -35,44 +60,53 @@ def repair(accept_loss: bool, settings: Settings) -> Look:
     new_engine = engine_of(settings, LIMITS)
 
     async def repair_journal(storage: Storage) -> None:
-        dropped = accept_loss and await _accept_loss(storage, new_engine)
+        kept_at = storage.directory.path / f"repair-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+        if accept_loss:
+            storage.journal.pass_over_mark()
         await open_both(storage)
-        try:
-            recovered = await recover(new_engine, storage.journal, lambda lsn, batch: None, storage.checkpoints)
-        except CheckpointContradicted as error:
-            raise JournalCorrupt(
-                f"{error} To go on with the journal as it is, and lose what it lacks: `hanzo-queues journal repair "
-                "--accept-loss`."
-            ) from error
-        is_sound = recovered.start is not None and await _are_sound(storage)
-        if dropped or not is_sound:
-            await _take_anew(storage, recovered)
-        await assert_chained(storage.journal)
-        if is_sound and not dropped:
-            print(f"nothing to repair: journal and checkpoints are sound up to batch {recovered.engine.lsn}")
+        found = await _look(storage, new_engine, accept_loss)
+        if accept_loss:
+            await assert_chained(storage.journal)  # before anything is taken away
+        if not found.is_right:
+            async with _owned(storage):
+                if await storage.journal.last_sequence() != found.recovered.engine.lsn:
+                    found = await _look(storage, new_engine, accept_loss)  # somebody wrote until now
+                await _write(storage, found, kept_at)
+        if not accept_loss:
+            await assert_chained(storage.journal)
+        elif storage.journal.set_mark_aside(kept_at):
+            print(f"the mark of how far the journal reached was moved to {kept_at}")
+        if found.is_right:
+            print(f"nothing to repair: journal and checkpoints are sound up to batch {found.recovered.engine.lsn}")
 
     return repair_journal
 
 
-async def _accept_loss(storage: Storage, new_engine: Callable[[], Engine]) -> bool:
-    """Whether messages were taken away."""
-    kept_at = storage.directory.path / f"repair-{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    async with _owned(storage):
-        await _forget_what_was_lost(storage, new_engine, kept_at)
-        return await drop_what_was_lost(storage, new_engine, kept_at)
-
-
-@asynccontextmanager
-async def _owned(storage: Storage) -> AsyncIterator[None]:
-    """Begins when no server owns the journal, however long that takes; none does until it ends."""
-    if storage.ownership is None:
-        yield
-        return
-    await storage.ownership.acquire()
+async def _look(storage: Storage, new_engine: Callable[[], Engine], accept_loss: bool) -> Found:
+    """Raises JournalError: nothing was changed."""
+    journal, store = storage.journal, storage.checkpoints
+    recovered_from = partial(recover, new_engine, journal, lambda lsn, batch: None, lost_beginning=accept_loss)
     try:
-        yield
-    finally:
-        await storage.ownership.release()
+        recovered = await recovered_from(store)
+    except CheckpointContradicted as error:
+        if not accept_loss:
+            raise JournalCorrupt(
+                f"{error} To go on with the journal as it is, and lose what it lacks: `hanzo-queues journal repair "
+                "--accept-loss`."
+            ) from error
+        first, last = await journal.first_sequence(), await journal.last_sequence()
+        if first > 1:
+            raise JournalCorrupt(
+                f"the journal begins with batch {first} and ends with {last}, and no checkpoint is of it: there is no "
+                "state to begin with. Nothing was changed. Restore both streams from one backup."
+            ) from None
+        return Found(await recovered_from(None), contradicts=True, lacks_beginning=False, is_sound=False)
+    return Found(
+        recovered,
+        contradicts=False,
+        lacks_beginning=lacks_beginning(recovered.engine, await journal.first_sequence()),
+        is_sound=recovered.start is not None and await _are_sound(storage),
+    )
 
 
 async def _are_sound(storage: Storage) -> bool:
@@ -81,6 +115,35 @@ async def _are_sound(storage: Storage) -> bool:
         return await verified_checkpoints(storage) > 0
     except JournalCorrupt:
         return False
+
+
+@asynccontextmanager
+async def _owned(storage: Storage) -> AsyncIterator[None]:
+    """Begins when no server owns the journal, however long that takes; none does until it ends."""
+    if storage.ownership is None:
+        yield
+        return
+    says = asyncio.get_running_loop().call_later(SAYS_AFTER_S, partial(print, WAITS, flush=True))
+    try:
+        await storage.ownership.acquire()
+    finally:
+        says.cancel()
+    try:
+        yield
+    finally:
+        await storage.ownership.release()
+
+
+async def _write(storage: Storage, found: Found, kept_at: Path) -> None:
+    """What is wrong is so no more. Raises JournalError."""
+    if found.contradicts:
+        count = await _save(storage, _made(kept_at) / "checkpoints")
+        await storage.checkpoints.clear()
+        print(f"{count} parts of checkpoints that are of another journal were saved to {kept_at} and taken away")
+    if found.lacks_beginning:
+        await drop_what_was_lost(storage.journal, found.recovered.engine, kept_at)
+    if not found.is_right:
+        await _take_anew(storage, found.recovered)
 
 
 async def _take_anew(storage: Storage, recovered: Recovered) -> None:
@@ -93,28 +156,6 @@ async def _take_anew(storage: Storage, recovered: Recovered) -> None:
         print(f"a checkpoint of batch {engine.lsn} was made, from {begun}: {engine.message_count} messages")
     else:
         print("the journal is sound, and too new for a checkpoint")
-
-
-async def _forget_what_was_lost(storage: Storage, new_engine: Callable[[], Engine], kept_at: Path) -> None:
-    mark = storage.directory.path / MARK_FILE
-    if mark.exists():
-        mark.rename(_made(kept_at) / MARK_FILE)
-        print(f"the mark of how far the journal reached was moved to {kept_at}")
-    storage.journal.forget_mark()
-    await open_both(storage)
-    journal, store = storage.journal, storage.checkpoints
-    last, first = await journal.last_sequence(), await journal.first_sequence()
-    try:
-        await recover(new_engine, journal, lambda lsn, batch: None, store, lost_beginning=True)
-    except CheckpointContradicted:
-        if first > 1:
-            raise JournalCorrupt(
-                f"the journal begins with batch {first} and ends with {last}, and no checkpoint is of it: there is no "
-                "state to begin with. Nothing was changed. Restore both streams from one backup."
-            ) from None
-        count = await _save(storage, _made(kept_at) / "checkpoints")
-        await store.clear()
-        print(f"{count} parts of checkpoints that are of another journal were saved to {kept_at} and taken away")
 
 
 def _made(directory: Path) -> Path:

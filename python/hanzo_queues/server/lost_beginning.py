@@ -1,6 +1,6 @@
 """Going on with a journal that lost its beginning, when that is accepted: what refers to lost batches is taken away.
 
-    recover -> fence -> drop, a part a step: told in a file, then appended -> nothing refers to what is lost
+    fence -> drop, a part a step: told in a file, then appended -> nothing refers to what is lost
 
 It is decided and journaled as everything is, by an owner of its own, so whoever recovers later agrees. What is not lost
 stays as it is. The file is synced before the batch that takes away what it tells of: so nothing goes untold, however
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +20,15 @@ from hanzo_queues._core import Engine, Step, drop_lost
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.data_directory import sync_directory
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt
-from hanzo_queues.server.recovery import recover
-from hanzo_queues.server.storage import Storage
+from hanzo_queues.server.recovery import lacks_beginning
 
 LOST_FILE = "lost-messages"
 
 
-async def drop_what_was_lost(storage: Storage, new_engine: Callable[[], Engine], kept_at: Path) -> bool:
-    """Whether anything was lost and is taken away. `kept_at`: the directory for the file that tells of it. The storage
-    is open, and nobody else writes. Raises JournalError."""
-    journal = storage.journal
-    recovered = await recover(new_engine, journal, lambda lsn, batch: None, storage.checkpoints, lost_beginning=True)
-    engine, first = recovered.engine, await journal.first_sequence()
-    if first == 1 or engine.first_needed_lsn() >= first:
-        return False
+async def drop_what_was_lost(journal: Journal, engine: Engine, kept_at: Path) -> None:
+    """`engine` is at the journal's end, and nobody else writes. `kept_at`: the directory for the file that tells of
+    what goes. Raises JournalError."""
+    first = await journal.first_sequence()
     clock = Clock()
     clock.not_before(engine.now_ms)
     now_ms = clock.now_ms()  # one instant, at which nothing comes due any more once it has
@@ -44,10 +38,9 @@ async def drop_what_was_lost(storage: Storage, new_engine: Callable[[], Engine],
         pass
     while (step := engine.step(now_ms, [])).batch is not None:  # what deleted queues held goes by itself
         await _append(journal, step)
-    if engine.first_needed_lsn() < first:
+    if lacks_beginning(engine, first):
         raise JournalCorrupt(f"something is needed of batches before {first}, and can't be taken away")
     print(f"the journal begins with batch {first}: {told}")
-    return True
 
 
 async def _pass(engine: Engine, journal: Journal, now_ms: int, first: int, told: _Told) -> bool:
@@ -69,7 +62,8 @@ async def _append(journal: Journal, step: Step) -> None:
 
 
 class _Told:
-    """The file of what is taken away: the id of a message a line. Says how much it was."""
+    """The file of what is taken away: a message a line, as JSON, with its id, its queue, its state, and that in each of
+    its groups. Says how much it was."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -86,7 +80,7 @@ class _Told:
         is_new = not self._path.exists()
         self._path.parent.mkdir(exist_ok=True)
         with self._path.open("ab") as file:
-            file.writelines(f"{message}\n".encode() for message in messages)
+            file.writelines(orjson.dumps(message) + b"\n" for message in messages)
             file.flush()
             os.fsync(file.fileno())
         if is_new:
@@ -96,5 +90,5 @@ class _Told:
     def __str__(self) -> str:
         return (
             f"{self._messages} messages whose payloads lay before it are gone, as are {self._results} results and the "
-            f"texts of {self._errors} errors. The messages' ids are in {self._path}"
+            f"texts of {self._errors} errors. The messages are listed in {self._path}"
         )

@@ -108,9 +108,14 @@ async def recover(
             logger.warning("the journal was trimmed by another owner meanwhile; starting over")
 
 
+def lacks_beginning(engine: Engine, first: int) -> bool:
+    """Whether something of batches before `first` is needed, with which the engine's journal begins. What a trim takes
+    away nobody needs: so the beginning was lost otherwise."""
+    return first > 1 and engine.first_needed_lsn() < first
+
+
 def _assert_begins_early_enough(engine: Engine, first: int) -> None:
-    """What a trim takes away nobody needs. So a journal that lacks what is needed lost its beginning otherwise."""
-    if first > 1 and engine.first_needed_lsn() < first:
+    if lacks_beginning(engine, first):
         raise JournalCorrupt(
             f"the journal begins with batch {first}, but messages that wait have their payloads in earlier ones, from "
             f"batch {engine.first_needed_lsn()} on: its beginning is lost. Nothing was changed. Restore the journal's "

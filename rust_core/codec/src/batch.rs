@@ -28,9 +28,9 @@ pub const MAGIC: [u8; 4] = *b"HZQJ";
 /// 3. Record a store of it for the server: HANZO_RECORD=1 pytest tests/faults/test_golden_store.py.
 /// 4. Say in CHANGELOG.md that older servers can't read what this one writes: there is no way back.
 ///
-/// Format 2 only added tags, flags and tagged settings to format 1, and format 3 a flag to format 2: what reads the last
-/// one reads the others.
-pub const FORMAT_VERSION: u16 = 3;
+/// Format 2 only added tags, flags and tagged settings to format 1, format 3 a flag to format 2, and format 4 a tag to
+/// format 3: what reads the last one reads the others.
+pub const FORMAT_VERSION: u16 = 4;
 
 /// The oldest it reads.
 pub const FORMAT_VERSION_OLDEST: u16 = 1;

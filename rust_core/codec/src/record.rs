@@ -10,6 +10,7 @@ mod decode;
 mod encode;
 mod enqueued;
 mod group;
+mod lost;
 mod manage;
 mod moved;
 mod sweep;
@@ -64,4 +65,5 @@ mod tag {
     pub const REASSIGNED: u8 = 35;
     pub const RETURNED: u8 = 36;
     pub const MOVED: u8 = 50;
+    pub const LOST: u8 = 51;
 }

@@ -43,6 +43,7 @@ fn written() -> Writer {
         ..QueueConfig::new(30_000, 0)
     };
     writer.step(0, vec![create("mails", config), create("limited", limited)]);
+    writer.lost("mails");
     writer.step(0, vec![create("gone", QueueConfig::new(30_000, 3))]);
     let keyed = |delay_ms| NewMessage {
         ordering_key: Some(5),
@@ -381,5 +382,5 @@ fn the_recording_has_every_kind_of_record() {
     let mut kinds = written().kinds;
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds.len(), 32, "{kinds:?}");
+    assert_eq!(kinds.len(), 33, "{kinds:?}");
 }

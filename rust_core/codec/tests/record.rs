@@ -61,6 +61,7 @@ fn bytes_max(record: &Record) -> usize {
         Record::SweepForgotten { .. } => bound::SWEEPS_FORGOTTEN,
         Record::Redriven { .. } => bound::REDRIVEN,
         Record::Moved { .. } => bound::MOVED,
+        Record::Lost { .. } => bound::LOST,
         Record::ResultsEvicted { .. } => bound::RESULTS_EVICTED,
         Record::FollowedUp { messages, .. } => {
             let share = bound::FOLLOWED - bound::BROUGHT;

@@ -1,13 +1,17 @@
 //! Which message was accepted under a dedup id. An entry with a window is true until it expires, whether it was
 //! forgotten or not; forgetting only gives memory back. How many entries go is recorded, so a replay keeps step.
 //! An entry without one is true as long as its message is held and not dead, and leaves with it; whoever asks looks
-//! at the message too, because that of a purged or deleted queue is taken away later.
+//! at the message too, because that of a purged or deleted queue is taken away later. One that was freed because the
+//! journal lost its message is true no more, and stays until it would have expired.
 
+mod by_message;
 mod ids;
 
 pub(crate) use ids::{Id, Ids};
 
 use std::collections::BTreeSet;
+
+use by_message::ByMessage;
 
 use crate::expiries::Expiries;
 use crate::ids::{MessageId, QueueNumber};
@@ -24,6 +28,8 @@ pub(crate) struct Dedup {
     held: Segmented<u32>,
     /// Queues that can be named and remember something, by their earliest expiry.
     queues: BTreeSet<(u64, QueueNumber)>,
+    /// Volatile.
+    by_message: Option<ByMessage>,
 }
 
 impl Dedup {
@@ -33,6 +39,7 @@ impl Dedup {
             table: Segmented::new(),
             held: Segmented::new(),
             queues: BTreeSet::new(),
+            by_message: None,
         }
     }
 
@@ -44,7 +51,15 @@ impl Dedup {
     /// The entry whose window is not over, or that has none.
     pub fn find(&self, window: &Expiries, hash: u128, now_ms: u64) -> Option<&Id> {
         let place = self.place(key_in(window.of, hash))?;
-        Some(&self.ids[place]).filter(|entry| entry.expires_at_ms > now_ms)
+        let entry = Some(&self.ids[place]);
+        entry.filter(|entry| entry.expires_at_ms > now_ms && !entry.is_freed())
+    }
+
+    /// Whoever asks finds the id no more that is remembered under this key.
+    pub fn free(&mut self, key: u128) {
+        let place = self.place(key);
+        let place = place.expect("a dedup id is freed that isn't remembered");
+        self.ids[place].slot = NONE;
     }
 
     pub fn put(

@@ -303,6 +303,13 @@ pub enum Record {
         /// Length of the blob.
         blob_bytes: u32,
     },
+    /// The journal lost what the message says: it is gone from all groups, whoever held it.
+    Lost {
+        /// The message, as everybody knows it.
+        message: MessageId,
+        /// The dedup id that is free from here on, by the key under which it was remembered.
+        freed: Option<u128>,
+    },
     /// A message begins anew as `new`, its payload where it lies.
     Redriven {
         /// The message.

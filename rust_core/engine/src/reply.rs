@@ -10,7 +10,7 @@ pub use acked::{AckRefusal, Acked};
 pub use explanation::{Explanation, KeptResult, Reason};
 pub use failures::Failures;
 pub use limited::{Limited, LimitedBy};
-pub use trimming::{Dropped, Survivor, Trimming};
+pub use trimming::{Dropped, LostMessage, Survivor, Trimming};
 
 use crate::config::{Backoff, QueueConfig};
 use crate::ids::{LeaseId, Location, MessageId};

@@ -40,6 +40,7 @@ class MarkedJournal:
         self._path = path
         self._sequence, self._hash = _read_mark(path)
         self._written = self._sequence
+        self._is_passed_over = False
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -74,7 +75,7 @@ class MarkedJournal:
         await self._journal.append(batch, expected_last_sequence)
         if expected_last_sequence + 1 > self._sequence:
             self._sequence, self._hash = expected_last_sequence + 1, batch[-HASH_BYTES:].hex()
-            if self._timer is None:
+            if self._timer is None and not self._is_passed_over:
                 self._timer = asyncio.get_running_loop().call_later(WRITTEN_EVERY_S, self._write)
 
     async def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
@@ -102,9 +103,21 @@ class MarkedJournal:
             self._write()
         await self._journal.close()
 
-    def forget_mark(self) -> None:
-        """The journal is taken as it is from here on."""
-        self._sequence, self._hash, self._written = 0, "", 0
+    def pass_over_mark(self) -> None:
+        """The journal is taken as it is from here on. The file stays as it is until the mark is set aside."""
+        self._sequence, self._hash = 0, ""
+        self._is_passed_over = True
+
+    def set_mark_aside(self, directory: Path) -> bool:
+        """Moves the file of a mark that was passed over to `directory`; what is durable makes another. False: there is
+        none."""
+        is_there = self._path.exists()
+        if is_there:
+            directory.mkdir(exist_ok=True)
+            self._path.rename(directory / self._path.name)
+        self._is_passed_over, self._written = False, 0
+        self._write()
+        return is_there
 
     def _write(self) -> None:
         """In place, since it is shorter than a disk's sector: the old mark or the new one, and no wait for the disk."""

@@ -111,6 +111,9 @@ pub const REDRIVEN: usize = TAG + MESSAGE + U32 + MESSAGE + U64;
 /// `Moved`, without its blob.
 pub const MOVED: usize = TAG + MESSAGE + CODE + U64 + 3 * U32;
 
+/// `Lost`.
+pub const LOST: usize = TAG + MESSAGE + FLAGS + 16;
+
 /// One step of a sweep, or its end.
 pub const SWEEP_STEP: usize =
     SWEEP_ADVANCED + engine::sweep::SWEEP_ACTED_MAX * max(REDRIVEN, CHANGE);

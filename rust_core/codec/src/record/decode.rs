@@ -1,6 +1,6 @@
 //! Bytes to record.
 
-use super::{complete, config, enqueued, group as groups, manage, moved, sweep, tag};
+use super::{complete, config, enqueued, group as groups, lost, manage, moved, sweep, tag};
 use crate::varint::{Malformed, Reader};
 use engine::ids::{GroupNumber, MESSAGE_NUMBER_MAX, MessageId, QueueNumber};
 use engine::record::{DeathReason, FailureCause, Lease, Record};
@@ -57,7 +57,7 @@ fn is_change(tag: u8) -> bool {
 fn decode_change(tag: u8, reader: &mut Reader<'_>) -> Result<Record, Malformed> {
     if !is_change(tag) {
         let mut record = manage::decode(tag, reader)?;
-        for decode in [sweep::decode, complete::decode, moved::decode] {
+        for decode in [sweep::decode, complete::decode, moved::decode, lost::decode] {
             if record.is_none() {
                 record = decode(tag, reader)?;
             }

@@ -1,6 +1,6 @@
 //! Record to bytes.
 
-use super::{complete, config, enqueued, group as groups, manage, moved, sweep, tag};
+use super::{complete, config, enqueued, group as groups, lost, manage, moved, sweep, tag};
 use crate::varint::{put, put_text};
 use engine::ids::{GroupNumber, MessageId, QueueNumber};
 use engine::record::{DeathReason, FailureCause, Lease, Record};
@@ -164,7 +164,8 @@ fn encode_death(out: &mut Vec<u8>, record: &Record) {
             manage::encode(out, other)
                 || sweep::encode(out, other)
                 || complete::encode(out, other)
-                || moved::encode(out, other),
+                || moved::encode(out, other)
+                || lost::encode(out, other),
             "every other record is written above"
         ),
     }

@@ -1,10 +1,10 @@
-//! Records about results, and of what is moved.
+//! Records about results, and of what is moved or lost.
 
 use engine::ids::{GROUP_DEFAULT, Location, MessageId, Part};
 use engine::record::{Followed, Record};
 
 /// An ack that brings messages and leaves a result, and results that are forgotten.
-pub fn results(result_bytes: u32) -> [Record; 5] {
+pub fn results(result_bytes: u32) -> [Record; 7] {
     let followed = |number, duplicate| Followed {
         message: MessageId { number, slot: 7 },
         duplicate,
@@ -42,5 +42,13 @@ pub fn results(result_bytes: u32) -> [Record; 5] {
             },
             blob_bytes: result_bytes,
         },
+        lost(10, None),
+        lost(11, Some(u128::MAX / 3)),
     ]
+}
+
+fn lost(number: u64, freed: Option<u128>) -> Record {
+    let slot = 3000;
+    let message = MessageId { number, slot };
+    Record::Lost { message, freed }
 }

@@ -3,7 +3,7 @@
 use codec::batch::{Draft, Header};
 use codec::hash::{BATCH_HASH_NONE, BatchHash};
 use codec::record;
-use engine::command::{Blob, Command, DedupKey, Move, NewMessage};
+use engine::command::{Blob, Command, DedupKey, DropLost, Move, NewMessage};
 use engine::config::{QueueConfig, Settings};
 use engine::ids::{Part, PartitionNumber};
 use engine::record::Record;
@@ -130,6 +130,17 @@ impl Writer {
         self.step(1, vec![Command::Move { moves }]);
     }
 
+    /// A message that the journal loses, with a dedup id; there must be no other yet.
+    pub fn lost(&mut self, queue: &str) {
+        self.step(1, vec![enqueue(queue, vec![with_dedup(1)])]);
+        let drop = DropLost {
+            before_lsn: self.partition.lsn() + 1,
+            from_slot: 0,
+            text: message().blob,
+        };
+        self.step(1, vec![Command::DropLost(drop)]);
+    }
+
     pub fn fence(&mut self) {
         let step = self.partition.fence(self.now_ms, [7; 32]);
         self.append(&step);
@@ -214,6 +225,7 @@ fn kind(record: &Record) -> &'static str {
         Record::Acked { .. } => "Acked",
         Record::Completed { .. } => "Completed",
         Record::Moved { .. } => "Moved",
+        Record::Lost { .. } => "Lost",
         Record::FollowedUp { .. } => "FollowedUp",
         Record::ResultsEvicted { .. } => "ResultsEvicted",
         Record::ResultsForgotten { .. } => "ResultsForgotten",

@@ -199,6 +199,8 @@ fn managed() -> impl Strategy<Value = Record> {
             }
         }),
         message().prop_map(|message| Record::Deleted { message }),
+        (message(), any::<Option<u128>>())
+            .prop_map(|(message, freed)| Record::Lost { message, freed }),
         (queue(), any::<u32>()).prop_map(|(queue, count)| Record::Retired { queue, count }),
     ]
 }

@@ -1,4 +1,4 @@
-//! Applies what is done to a message that nobody holds: another time, another priority, its removal.
+//! Applies what is done to a message that nobody holds: another time, another priority, its removal; and its loss.
 
 use crate::ids::MessageId;
 use crate::message::Place;
@@ -31,11 +31,25 @@ impl State {
 
     pub(super) fn delete(&mut self, id: MessageId) {
         let slot = self.slot(id);
-        match self.messages[slot].place() {
-            Place::Leased => unreachable!("a message is deleted that somebody holds"),
+        let is_held = self.messages[slot].place() == Place::Leased;
+        assert!(!is_held, "a message is deleted that somebody holds");
+        self.take_away(slot);
+    }
+
+    /// From all groups, whoever holds it.
+    pub(super) fn lose(&mut self, id: MessageId, freed: Option<u128>) {
+        let copies = self.copies_of(id);
+        assert!(!copies.is_empty(), "a message is lost that is gone");
+        copies.iter().for_each(|copy| self.take_away(copy.slot));
+        if let Some(key) = freed {
+            self.dedup.free(key);
+        }
+    }
+
+    fn take_away(&mut self, slot: u32) {
+        if self.messages[slot].place() == Place::Ready {
             // It may have stood before others when a receive looked.
-            Place::Ready => self.wake(self.messages[slot].queue),
-            _ => {}
+            self.wake(self.messages[slot].queue);
         }
         self.remove(slot);
     }

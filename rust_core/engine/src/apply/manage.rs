@@ -15,6 +15,7 @@ impl State {
                 due_ms,
             } => self.change(message, priority, due_ms),
             Record::Deleted { message } => self.delete(message),
+            Record::Lost { message, freed } => self.lose(message, freed),
             Record::Moved {
                 message,
                 part,

@@ -17,6 +17,7 @@ pub(crate) struct Id {
     pub expires_at_ms: u64,
     /// The message's number; 0 in a free entry.
     pub number: u64,
+    /// [`NONE`]: the journal lost the message, and the id is free.
     pub slot: u32,
     /// The next that ends, in its run. In a free entry: the next free one.
     pub next: u32,
@@ -61,6 +62,10 @@ impl Id {
 
     pub fn is_until_done(&self) -> bool {
         self.expires_at_ms == DedupEntry::UNTIL_DONE
+    }
+
+    pub fn is_freed(&self) -> bool {
+        self.slot == NONE
     }
 }
 

@@ -1,5 +1,6 @@
 //! What of the journal can go, and what keeps the rest.
 
+use super::State;
 use crate::ids::{Location, MessageId, Part};
 
 /// A blob that is needed and lies where the journal could end its beginning.
@@ -24,11 +25,24 @@ pub struct Trimming {
     pub found: Vec<Survivor>,
 }
 
+/// A message that is gone because the journal lost what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostMessage {
+    /// As everybody knew it.
+    pub message: MessageId,
+    /// Where it lay.
+    pub queue: Box<str>,
+    /// Its state there.
+    pub state: State,
+    /// As [`MessageView::groups`](super::MessageView::groups).
+    pub groups: Vec<(Box<str>, Option<State>)>,
+}
+
 /// What was taken away because the journal lost it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Messages, each copy that a group had of one.
-    pub messages: Vec<MessageId>,
+    /// Each once, however many groups had it.
+    pub messages: Vec<LostMessage>,
     /// Errors whose text is lost.
     pub errors: u64,
     /// Results of messages that are done.

@@ -68,6 +68,8 @@ pub(super) struct Ledger {
     pub completed: Vec<completes::FollowedUp>,
     /// The last sweep that began.
     pub sweeps: u64,
+    /// Deleted, or gone on under fresh numbers: what they held is reaped, whatever befalls it.
+    gone: BTreeSet<u32>,
     /// Redrives under way, by the queue each takes from.
     redrives: BTreeMap<u64, u32>,
     now_ms: u64,

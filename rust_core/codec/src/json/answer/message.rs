@@ -281,7 +281,7 @@ fn put_dead_letter(json: &mut Json, context: &Context, dead: &DeadLetter, error:
 }
 
 /// Its state in each group, when further ones got it; `done` is no state of a message that is there.
-fn put_groups(json: &mut Json, groups: &[(Box<str>, Option<State>)]) {
+pub fn put_groups(json: &mut Json, groups: &[(Box<str>, Option<State>)]) {
     if groups.is_empty() {
         return;
     }

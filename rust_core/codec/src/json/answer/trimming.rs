@@ -3,6 +3,7 @@
 
 use super::Context;
 use super::batches::Batches;
+use super::message::{put_groups, state_name};
 use super::write::Json;
 use crate::batch::Fault;
 use crate::blob::Blobs;
@@ -11,7 +12,7 @@ use crate::json::request::{Ask, Request};
 use crate::record::bound;
 use engine::command::{Command, Move};
 use engine::ids::Part;
-use engine::reply::{Dropped, Trimming};
+use engine::reply::{Dropped, LostMessage, Trimming};
 
 /// Of an envelope, when it was accepted comes with it.
 pub fn moves(trimming: &Trimming, batches: &Batches<'_>) -> Result<Request, Fault> {
@@ -39,13 +40,23 @@ pub fn put_dropped(json: &mut Json, context: &Context, dropped: &Dropped) {
     json.object(|json| {
         json.name("messages");
         json.array(|json| {
-            let ids = dropped.messages.iter();
-            ids.for_each(|&id| json.id_item(context.partition, id));
+            let messages = dropped.messages.iter();
+            messages.for_each(|lost| put_lost(json, context, lost));
         });
         json.number("errors", dropped.errors);
         json.number("results", u64::from(dropped.results));
         if let Some(slot) = dropped.next_slot {
             json.number("nextSlot", u64::from(slot));
         }
+    });
+}
+
+/// In the words of a message that is there.
+fn put_lost(json: &mut Json, context: &Context, lost: &LostMessage) {
+    json.object(|json| {
+        json.id("id", context.partition, lost.message);
+        json.text("queue", &lost.queue);
+        json.plain("state", state_name(lost.state));
+        put_groups(json, &lost.groups);
     });
 }

@@ -25,6 +25,7 @@ pub fn drop_lost(before_lsn: u64, from_slot: u32) -> Request {
     };
     let command = Command::DropLost(drop);
     Request {
+        // Of what is looked at, something goes, or two texts of errors are replaced.
         batch_bytes_max: 2 * command.messages_max() * (bound::MOVED + LOST_TEXT.len()),
         ask: Ask::Plain(command),
         blobs,

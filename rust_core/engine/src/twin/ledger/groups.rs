@@ -47,6 +47,7 @@ impl Ledger {
                 self.names.insert(shadow.0, self.names[&queue.0].clone());
             }
             Record::QueueDeleted { queue } => {
+                self.gone.extend(self.all_groups(queue.0));
                 self.groups.remove(&queue.0);
                 let groups = self.groups.values_mut();
                 groups.for_each(|groups| groups.retain(|&group| group != queue.0));
@@ -59,6 +60,7 @@ impl Ledger {
             Record::MemberLeft { queue, consumer } => self.leave(queue.0, consumer),
             Record::QueuePurged { queue, fresh } => {
                 let groups = self.all_groups(queue.0);
+                self.gone.extend(&groups);
                 for (&group, fresh) in groups.iter().zip(fresh.0..) {
                     if let Some(members) = self.members.remove(&group) {
                         self.members.insert(fresh, members);
@@ -90,6 +92,11 @@ impl Ledger {
                 ..
             } => self.redrive(*message, queue.0, *new),
             Record::Reaped { queue, count, .. } => self.reap(queue.0, *count),
+            Record::Lost { message, .. } => {
+                let (gone, number) = (&self.gone, message.number);
+                let stays = |key: &(u64, u32)| key.0 != number || gone.contains(&key.1);
+                self.entries.retain(|key, _| stays(key));
+            }
             _ => {}
         }
     }
