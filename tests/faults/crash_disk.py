@@ -143,7 +143,7 @@ class DiskCheckpoints:
         self._kept = disk.checkpoints
         self.part_bytes_max = PART_BYTES_MAX
         self.open, self.close = self._kept.open, self._kept.close
-        self.extent, self.fetch, self.has_room = self._kept.extent, self._kept.fetch, self._kept.has_room
+        self.extent, self.fetch, self.room = self._kept.extent, self._kept.fetch, self._kept.room
         self.newest_manifest, self.manifest_before = self._kept.newest_manifest, self._kept.manifest_before
 
     async def append(self, part: bytes, expected_last_sequence: int) -> None:

@@ -1,6 +1,6 @@
 """Takes checkpoints beside a writer, block by block between its steps, and never harms it.
 
-    waiting -(enough journal)-> blocks -> batch durable -> read back -> manifest -> purge -> waiting
+    waiting -(enough journal, or no room for messages)-> blocks -> batch durable -> read back -> manifest -> purge
                                    '-- whatever fails: abandoned, and tried again later --'
 
 A manifest is written when the batch it ends with is durable, so it is a true beginning of the journal whoever wrote it.
@@ -30,6 +30,7 @@ JOURNAL_BYTES_MIN = 16 * 1024 * 1024  # what two bring, and half of that again, 
 JOURNAL_BYTES_PER_BYTE = 4  # of the journal at least, for each byte of blocks that a checkpoint is likely to write
 TOLD_BETWEEN = 4  # times that the horizon is told between two, at least: so trimming keeps pace
 BLOCK_BYTES_GUESS = 16 * 1024  # before any was written
+BLOCK_BYTES_FULL = 64 * 1024  # of one, about: 8,192 messages of 8 bytes each
 APPENDS_MAX = 2
 RETRY_S = 10.0
 WASTE_BYTES_MAX = 16 * 1024 * 1024  # of the store, beside twice what the last manifest names
@@ -75,6 +76,9 @@ class Checkpointer:
         self._kept = list(kept)
         self._directory = _directory(kept[-1].blocks if kept else [])
         self._journal_bytes = 0  # durable since the last checkpoint began
+        self._ended_at = time.monotonic()
+        self._is_pressed = False  # the last one was asked for by the room, or is
+        self._block_bytes = self._mean_block_bytes()
         self._needed_bytes = engine.live_bytes  # when `on_horizon` was told last, and all that was written since
         self._durable_lsn = engine.lsn  # a writer begins with a fence, which is durable
         self._moved = asyncio.Event()
@@ -97,9 +101,11 @@ class Checkpointer:
 
     async def run(self) -> None:
         """Until it is cancelled, or another owner writes checkpoints."""
+        room = self._store.room
+        room.bytes_needed, room.on_refused = self._bytes_needed, self._moved.set
         while True:
             await self._until_due()
-            if not self._store.has_room(self._bytes_expected()):
+            if not room.has_for_checkpoint(self._bytes_expected()):
                 logger.warning("the disk has no room for a checkpoint: it is taken when there is")
                 await asyncio.sleep(RETRY_S)
                 continue
@@ -134,12 +140,14 @@ class Checkpointer:
         if await self._store.newest_manifest() != (last + 1, manifest):
             raise JournalError("the manifest is not what was written, or not the last one")
         self.taken += 1
+        self._ended_at = time.monotonic()
         self._directory = directory
         self._kept = [*self._kept[-1:], Kept(last + 1, lsn, list(directory.values()))]
         logger.debug(
             "checkpoint of batch %d: %d blocks, %d bytes for %d of the journal, no step over %.2f ms",
             lsn, len(written), byte_count_of(written), journal_bytes, self._longest_step_s * 1000,
         )  # fmt: skip
+        self._block_bytes = self._mean_block_bytes()
         await self._let_go()
 
     def _step(self, step: Callable[[], Result]) -> Result:
@@ -156,15 +164,33 @@ class Checkpointer:
             await self._moved.wait()
 
     def _is_due(self) -> bool:
+        self._is_pressed = not self._is_worth_it()
+        return not self._is_pressed or self._is_asked_for()
+
+    def _is_worth_it(self) -> bool:
         if self._journal_bytes < self._journal_bytes_min:
             return False
         return self._journal_bytes >= JOURNAL_BYTES_PER_BYTE * self._bytes_expected()
 
+    def _is_asked_for(self) -> bool:
+        """Whether there is no room for messages, and a checkpoint would let go of something some day."""
+        if self._horizon_lsn >= self._durable_lsn:
+            return False
+        waited_s = time.monotonic() - self._ended_at
+        return self._store.room.asks_for_checkpoint(self._journal_bytes, waited_s)
+
     def _bytes_expected(self) -> int:
         """What a checkpoint writes that begins now, about."""
-        blocks = self._directory.values()
-        mean = byte_count_of(blocks) / len(blocks) if blocks else BLOCK_BYTES_GUESS
-        return int(mean * self._engine.changed_blocks())
+        return (self._block_bytes or BLOCK_BYTES_GUESS) * self._engine.changed_blocks()
+
+    def _bytes_needed(self) -> int:
+        """That, and one more of all there is: only the second lets go of what was written before the first."""
+        blocks = len(self._directory) + self._engine.changed_blocks()
+        return (self._block_bytes or BLOCK_BYTES_FULL) * blocks
+
+    def _mean_block_bytes(self) -> int:
+        """0: there is none."""
+        return byte_count_of(self._directory.values()) // max(1, len(self._directory))
 
     async def _last_sequence(self) -> int:
         """Where to append. What comes between this and the last append is refused by its expected sequence."""
@@ -198,7 +224,7 @@ class Checkpointer:
                 kind, index, data = block
                 directory.pop((kind, index), None)
                 if data is not None:
-                    if not self._store.has_room(len(data)):
+                    if not self._store.room.has_for_checkpoint(len(data)):
                         raise JournalError("the disk has no room for the rest of it")
                     parts = _parts(data, self._store.part_bytes_max)
                     entry = directory[kind, index] = BlockEntry(data, last + 1, len(parts))
@@ -239,16 +265,21 @@ class Checkpointer:
         except JournalError as error:
             return logger.warning("checkpoints that nothing needs any more can't be purged: %s", error)
         live = byte_count_of(self._directory.values())
-        if extent.byte_count > 2 * live + WASTE_BYTES_MAX:
+        if extent.byte_count > 2 * live + (0 if self._is_pressed else WASTE_BYTES_MAX):
             middle = (extent.first_sequence + extent.last_sequence) // 2
             for place, block in self._directory.items():
                 if block.extent[0] <= middle:
                     self._engine.rewrite_block(*place)
 
+    @property
+    def _horizon_lsn(self) -> int:
+        """Batches before this one no start needs; 0: all are needed."""
+        return self._kept[0].lsn if len(self._kept) == 2 else 0
+
     def _tell_horizon(self) -> None:
         self._needed_bytes = self._engine.live_bytes
-        if len(self._kept) == 2:
-            self._on_horizon(self._kept[0].lsn)
+        if self._horizon_lsn > 0:
+            self._on_horizon(self._horizon_lsn)
 
 
 class Checkpointing:
@@ -262,6 +293,7 @@ class Checkpointing:
         journal_bytes_min: int,
         on_horizon: Callable[[int], None],
     ) -> None:
+        self._store = store
         self._running: asyncio.Task[None] | None = None
         self.durable: Callable[[int, int], None] = lambda lsn, byte_count: None
         if store is not None:
@@ -273,7 +305,8 @@ class Checkpointing:
 
     def stop(self) -> None:
         """The checkpoint under way, if any, comes to nothing."""
-        if self._running is not None:
+        if self._store is not None and self._running is not None:
+            self._store.room.bytes_needed = None
             self._running.cancel()
 
 

@@ -69,7 +69,7 @@ async def _embedded(settings: Settings, directory: DataDirectory, stack: AsyncEx
     journal = _journal(endpoint, settings, directory)
     room = DiskRoom(nats.store_path)
     checkpoints = JetStreamCheckpoints(
-        endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas, has_room=room.has_for_checkpoint
+        endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas, room=room
     )
     return Storage(directory, journal, checkpoints, None, room.admit, nats.restart, f"data in {settings.data_dir}")
 

@@ -6,8 +6,41 @@ manifest names is purged from the beginning. Appends are fenced as a journal's a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+
+class CheckpointRoom(Protocol):
+    """Where checkpoints are written, as far as it is known: an append may still find no room. `bytes_needed` says what
+    they are likely to need, which messages leave; None: as it said last. `on_refused` is called when there was no room
+    for a message."""
+
+    bytes_needed: Callable[[], int] | None
+    on_refused: Callable[[], None]
+
+    def has_for_checkpoint(self, byte_count: int) -> bool:
+        """Whether so many bytes may be written now."""
+
+    def asks_for_checkpoint(self, journal_bytes: int, waited_s: float) -> bool:
+        """Whether one is due because there is no room for messages, so many bytes of journal and seconds behind the
+        last."""
+
+
+class AnyRoom:
+    """That of a cluster, whose disks are not known: its refusals are."""
+
+    def __init__(self) -> None:
+        self.bytes_needed: Callable[[], int] | None = None
+        self.on_refused: Callable[[], None] = lambda: None
+
+    def has_for_checkpoint(self, byte_count: int) -> bool:
+        """It is tried."""
+        return True
+
+    def asks_for_checkpoint(self, journal_bytes: int, waited_s: float) -> bool:
+        """It never does."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +59,9 @@ class CheckpointStore(Protocol):
     def part_bytes_max(self) -> int:
         """The largest part or manifest that is accepted, in bytes. Known after `open`."""
 
-    def has_room(self, byte_count: int) -> bool:
-        """Whether so many bytes may be written now. As far as it is known: an append may still find no room."""
+    @property
+    def room(self) -> CheckpointRoom:
+        """Where it is written."""
 
     async def open(self) -> None:
         """Makes the store if there is none, asserts its settings if there is. Raises JournalError."""

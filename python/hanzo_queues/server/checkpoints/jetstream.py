@@ -5,17 +5,15 @@ The stream is made, asserted, fenced and purged as a journal's is. What is read 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from hanzo_queues.server.checkpoints.base import Extent
+from hanzo_queues.server.checkpoints.base import AnyRoom, CheckpointRoom, Extent
 from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt
 from hanzo_queues.server.journal.jetstream import JetStreamJournal
 from hanzo_queues.server.nats_connection import NatsEndpoint
 
 
 class JetStreamCheckpoints(JetStreamJournal):
-    """See `hanzo_queues.server.checkpoints.base.CheckpointStore`; the arguments are those of JetStreamJournal.
-    `has_room`: whether so many bytes may be written; a cluster's disks are not known."""
+    """See `hanzo_queues.server.checkpoints.base.CheckpointStore`; the arguments are those of JetStreamJournal, and the
+    `room` it is written to."""
 
     def __init__(
         self,
@@ -25,7 +23,7 @@ class JetStreamCheckpoints(JetStreamJournal):
         replicas: int,
         append_timeout_s: float = 5.0,
         call_timeout_s: float = 5.0,
-        has_room: Callable[[int], bool] = lambda byte_count: True,
+        room: CheckpointRoom | None = None,
     ) -> None:
         subject = f"hanzo.p{partition}.checkpoint"
         self._manifests = f"{subject}.manifest"
@@ -38,16 +36,12 @@ class JetStreamCheckpoints(JetStreamJournal):
             stream=f"HANZO_P{partition}_CHECKPOINTS",
             subjects=(f"{subject}.block", self._manifests),
         )
-        self._has_room = has_room
+        self.room = room or AnyRoom()
 
     @property
     def part_bytes_max(self) -> int:
         """What nats-server's max_payload leaves."""
         return self.batch_bytes_max
-
-    def has_room(self, byte_count: int) -> bool:
-        """As whoever made this knows."""
-        return self._has_room(byte_count)
 
     async def extent(self) -> Extent:
         """What the stream's leader says."""

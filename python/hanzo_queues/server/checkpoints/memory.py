@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from hanzo_queues.server.checkpoints.base import Extent
+from hanzo_queues.server.checkpoints.base import AnyRoom, CheckpointRoom, Extent
 from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt, JournalError, WrongLastSequence
 
 
 class MemoryCheckpoints:
     """See `hanzo_queues.server.checkpoints.base.CheckpointStore`. `faults` befall the next appends, first come first:
-    one that is not None is raised. `room_bytes`: how much there is for them, at any one time; None: enough."""
+    one that is not None is raised. `room`: where it is written."""
 
     def __init__(self, *, part_bytes_max: int = 8 * 1024 * 1024) -> None:
         self.parts: dict[int, bytes] = {}
         self.manifests: set[int] = set()
         self.faults: deque[Exception | None] = deque()
-        self.room_bytes: int | None = None
+        self.room: CheckpointRoom = AnyRoom()
         self._first = 1
         self._last = 0
         self._part_bytes_max = part_bytes_max
@@ -26,10 +26,6 @@ class MemoryCheckpoints:
     def part_bytes_max(self) -> int:
         """The largest part that is accepted, in bytes."""
         return self._part_bytes_max
-
-    def has_room(self, byte_count: int) -> bool:
-        """What `room_bytes` says."""
-        return self.room_bytes is None or byte_count <= self.room_bytes
 
     async def open(self) -> None:
         """It always is."""
