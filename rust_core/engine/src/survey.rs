@@ -161,20 +161,27 @@ impl State {
         if message.place() == Place::Free {
             return;
         }
-        each(Part::Envelope, message.envelope, self.is_first_copy(slot));
+        let before = || self.copy_slots(slot).take_while(move |&copy| copy != slot);
+        each(Part::Envelope, message.envelope, before().next().is_none());
         if message.has(Flag::Failed) || message.has(Flag::Died) {
             for at in self.errors(slot).into_iter().filter(|at| at.lsn > 0) {
-                each(Part::Error, at, true);
+                let is_first = !before().any(|copy| self.errors(copy).contains(&at));
+                each(Part::Error, at, is_first);
             }
         }
     }
 
-    fn is_first_copy(&self, slot: u32) -> bool {
-        let copied = self.copies.find(self.messages[slot].number);
-        copied.is_none_or(|copied| {
-            let mut slots = copied.copies.iter().map(|copy| copy.slot);
-            slots.find(|&copy| copy != NONE) == Some(slot)
-        })
+    /// Where the copies lie that groups hold of the message in `slot`, itself among them; none: it has no copies.
+    fn copy_slots(&self, slot: u32) -> impl Iterator<Item = u32> + '_ {
+        let copied = self.copies.find(self.messages[slot].number).into_iter();
+        let slots = copied.flat_map(|copied| copied.copies.iter().map(|copy| copy.slot));
+        slots.filter(|&slot| slot != NONE)
+    }
+
+    /// Whether another copy has this text as well: then it counts there.
+    fn is_shared(&self, slot: u32, at: Location) -> bool {
+        let mut others = self.copy_slots(slot).filter(|&copy| copy != slot);
+        others.any(|copy| self.errors(copy).contains(&at))
     }
 
     /// Where the texts of a message's last failure and of its death lie: each once.
@@ -196,20 +203,77 @@ impl State {
 
     /// Errors of this message are about to change.
     pub fn let_go_of_errors(&mut self, slot: u32) {
-        let errors = self.errors(slot);
-        errors.into_iter().for_each(|at| self.live.drop(at, true));
+        for at in self.errors(slot) {
+            let counts = !self.is_shared(slot, at);
+            self.live.drop(at, counts);
+        }
     }
 
     /// Errors of this message are as they will be.
     pub fn hold_errors(&mut self, slot: u32) {
-        let errors = self.errors(slot);
-        errors.into_iter().for_each(|at| self.live.take(at, true));
+        for at in self.errors(slot) {
+            let counts = !self.is_shared(slot, at);
+            self.live.take(at, counts);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::{Blob, Command, Move, Nack};
+    use crate::config::QueueConfig;
+    use crate::ids::LeaseId;
+    use crate::twin::{SECOND, Twin, ack, config, message, nack};
+
+    fn failed(lease: LeaseId, length: u32) -> Command {
+        let error = Some(Blob { index: 0, length });
+        Command::Nack(Nack {
+            error,
+            ..nack(lease)
+        })
+    }
+
+    #[test]
+    fn the_text_of_an_error_counts_once_for_all_copies_of_the_message_that_have_it() {
+        let mut twin = Twin::new();
+        let dying = QueueConfig {
+            max_retries: 0,
+            dead_letter_queue: Some("letters".into()),
+            ..config()
+        };
+        twin.create("q", dying);
+        twin.create("letters", config());
+        twin.create_group("letters", "other");
+        twin.enqueue("q", message());
+        let envelope_bytes = twin.live.live_bytes();
+        let error_bytes = |twin: &Twin| twin.live.live_bytes() - envelope_bytes;
+        let lease = twin.receive("q", 1)[0].lease;
+        twin.ask(failed(lease, 30));
+        assert_eq!(error_bytes(&twin), 30);
+        let lease = twin.receive_for("letters", "other", 1)[0].lease;
+        twin.ask(failed(lease, 50));
+        assert_eq!(error_bytes(&twin), 80, "the group's own one");
+        let death = twin.live.state().errors(lease.message.slot)[1];
+        let survivor = Survivor {
+            message: lease.message,
+            part: Part::Error,
+            at: death,
+        };
+        let blob = Blob {
+            index: 0,
+            length: 30,
+        };
+        let moves = vec![Move { survivor, blob }];
+        twin.ask(Command::Move { moves });
+        assert_eq!(error_bytes(&twin), 80);
+        let held = twin.receive("letters", 1)[0].lease;
+        twin.ask(ack(held));
+        assert_eq!(error_bytes(&twin), 80, "the other group has it still");
+        let held = twin.wait(60 * SECOND).receive_for("letters", "other", 1)[0].lease;
+        twin.ask(ack(held));
+        assert_eq!(twin.live.live_bytes(), 0);
+    }
 
     #[test]
     fn the_first_ones_are_kept_in_whichever_order_they_are_seen() {

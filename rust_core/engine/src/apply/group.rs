@@ -41,9 +41,9 @@ impl State {
         message.set_expiry(original.expires_at_ms());
         message.set(Flag::Moved, original.has(Flag::Moved));
         self.live.take(message.envelope, false);
+        // Its errors are those of the first, and count there.
         self.history.copy(first, &original, slot, &mut message);
         self.messages.insert(slot, message);
-        self.hold_errors(slot);
         if original.flow != NONE {
             self.join_flow(slot, self.flows[original.flow].hash);
         }
