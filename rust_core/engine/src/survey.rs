@@ -97,6 +97,12 @@ impl Survey {
         }
     }
 
+    /// Nothing that lies before this LSN is needed any more: none of it is to be moved.
+    pub fn forget_before(&mut self, lsn: u64) {
+        self.found = self.found.split_off(&(lsn, 0));
+        self.looked |= self.before_lsn <= lsn;
+    }
+
     /// All it looked for was found, and handed out.
     pub fn is_over(&self) -> bool {
         self.looked && self.found.is_empty()

@@ -224,4 +224,22 @@ mod tests {
         assert_eq!(found, [stay[2].message, stay[3].message]);
         assert!(trimming.more);
     }
+
+    #[test]
+    fn what_was_found_and_went_since_is_forgotten_though_nobody_asks_for_it_any_more() {
+        let mut twin = queue();
+        let stay = traffic(&mut twin, 40, 10);
+        let horizon_lsn = twin.live.lsn();
+        assert!(
+            ask(&mut twin, horizon_lsn, &mut Twin::step).more,
+            "it looks"
+        );
+        assert!(twin.live.state().survey.is_some());
+        for lease in stay {
+            twin.ask(Command::Ack(Ack { lease }));
+        }
+        let trimming = ask(&mut twin, horizon_lsn, &mut Twin::step);
+        assert!(!trimming.more && trimming.found.is_empty());
+        assert!(twin.live.state().survey.is_none());
+    }
 }

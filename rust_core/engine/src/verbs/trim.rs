@@ -14,21 +14,24 @@ pub(super) fn run(batch: &mut Batch, trim: Trim) -> Reply {
     batch.change_volatile(|state| {
         state.live.kept(trim.first_lsn, trim.journal_bytes);
         let (mut found, mut more) = (Vec::new(), false);
+        let oldest_live_lsn = state.oldest_live_lsn();
+        let mut survey = state.survey.take();
+        if let Some(survey) = &mut survey {
+            survey.forget_before(oldest_live_lsn);
+        }
         if state.live.is_due(trim.horizon_lsn) {
-            let survey = state.survey.take();
-            let mut survey = survey.unwrap_or_else(|| Survey::new(trim.horizon_lsn));
+            let survey = survey.get_or_insert_with(|| Survey::new(trim.horizon_lsn));
             more = survey.look(state);
             if !more {
                 found = survey.page();
                 more = !found.is_empty() || survey.is_of_before(trim.horizon_lsn);
             }
-            if !survey.is_over() {
-                state.survey = Some(survey);
-            }
             found.retain(|&survivor| lies_there(state, survivor));
         }
+        // What it found and nobody asks for now is moved when it is due again.
+        state.survey = survey.filter(|survey| !survey.is_over());
         Reply::Trimming(Trimming {
-            oldest_live_lsn: state.oldest_live_lsn(),
+            oldest_live_lsn,
             more,
             found,
         })
