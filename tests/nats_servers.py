@@ -83,7 +83,7 @@ class NatsServer:
 class NatsServers:
     """Servers of one cluster; `replicas` is how many there are."""
 
-    def __init__(self, directory: Path, replicas: int) -> None:
+    def __init__(self, directory: Path, replicas: int, *, max_payload_bytes: int = 2 * 1024 * 1024) -> None:
         program = find_nats_server()
         ports = free_ports(2 * replicas)
         routes = [f"nats://127.0.0.1:{port}" for port in ports[replicas:]]
@@ -94,7 +94,7 @@ class NatsServers:
                 "server_name": f"nats{number}",
                 "host": "127.0.0.1",
                 "port": ports[number],
-                "max_payload": 2 * 1024 * 1024,
+                "max_payload": max_payload_bytes,
                 "jetstream": {"store_dir": str(directory / f"store{number}"), "sync_interval": "always"},
             }
             if replicas > 1:
@@ -122,9 +122,9 @@ class NatsServers:
 
 
 @contextmanager
-def running_nats_servers(directory: Path, replicas: int) -> Iterator[NatsServers]:
-    """One nats-server or a cluster, for the length of a block."""
-    servers = NatsServers(directory, replicas)
+def running_nats_servers(directory: Path, replicas: int, **options: int) -> Iterator[NatsServers]:
+    """One nats-server or a cluster, for the length of a block; `options` are those of NatsServers."""
+    servers = NatsServers(directory, replicas, **options)
     try:
         servers.start()
         yield servers
