@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import count
+from typing import Any
 
+import pytest
 import pytest_asyncio
 
+from hanzo_queues.server.whole_request import WholeRequest, WholeRequests
 from tests.contract.http_server import Served, served
 
 NUMBERS = count()
@@ -21,3 +24,23 @@ async def server() -> AsyncIterator[Served]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def queue(server: Served) -> str:
     return await server.made_queue(f"made-{next(NUMBERS)}")
+
+
+@pytest.fixture(params=["whole", "asgi"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Receives go past ASGI, or through it; and they all go that way."""
+    take = WholeRequests.take
+    strays: list[bytes] = []
+
+    def taking(self: WholeRequests, data: bytes, connection: Any) -> WholeRequest | None:
+        is_receive = data.startswith(b"GET ") and data.partition(b"?")[0].partition(b" HTTP/")[0].endswith(b"/messages")
+        if is_receive and request.param == "asgi":
+            return None
+        taken = take(self, data, connection)
+        if is_receive and taken is None:
+            strays.append(data)
+        return taken
+
+    monkeypatch.setattr(WholeRequests, "take", taking)
+    yield
+    assert strays == []

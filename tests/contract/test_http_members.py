@@ -37,6 +37,7 @@ async def keys_of(server: Served, queue: str, consumer: str) -> set[str]:
     return {message["orderingKey"] for message in messages}
 
 
+@pytest.mark.usefixtures("way")
 async def test_keys_stick_to_members_and_are_shown(server: Served, queue: str) -> None:
     for consumer in ("a", "b"):
         await server.received(queue, f"?consumerId={consumer}")
@@ -52,6 +53,7 @@ async def test_keys_stick_to_members_and_are_shown(server: Served, queue: str) -
     assert [one["leased"] for one in await members(server, queue)] == [len(mine), len(other)]
 
 
+@pytest.mark.usefixtures("way")
 async def test_leaving_gives_leases_back_and_may_be_repeated(server: Served, queue: str) -> None:
     await server.enqueued(queue)
     [message] = await server.received(queue, "?consumerId=a")
@@ -75,6 +77,7 @@ async def test_a_heartbeat_makes_a_member(server: Served, queue: str) -> None:
     assert (missing.status, missing.json["code"]) == (404, "group_not_found")
 
 
+@pytest.mark.usefixtures("way")
 async def test_a_poll_is_woken_by_a_message_of_its_own_key(server: Served, queue: str) -> None:
     polls = {
         consumer: asyncio.create_task(server.received(queue, f"?consumerId={consumer}&waitTime=20"))
@@ -91,6 +94,7 @@ async def test_a_poll_is_woken_by_a_message_of_its_own_key(server: Served, queue
     assert all(len(poll.result()) == 1 for poll in waiting)
 
 
+@pytest.mark.usefixtures("way")
 async def test_a_key_that_changes_hands_wakes_its_new_member(server: Served, queue: str) -> None:
     for key in KEYS:
         await server.enqueued(queue, orderingKey=key)
@@ -103,6 +107,7 @@ async def test_a_key_that_changes_hands_wakes_its_new_member(server: Served, que
     assert len(await waiting) > 0
 
 
+@pytest.mark.usefixtures("way")
 async def test_a_session_ends_after_its_timeout_and_a_waiting_poll_keeps_it(server: Served) -> None:
     queue = await server.made_queue(next(names), sessionTimeout=1)
     waiting = asyncio.create_task(server.received(queue, "?consumerId=a&waitTime=2.5"))
@@ -114,6 +119,7 @@ async def test_a_session_ends_after_its_timeout_and_a_waiting_poll_keeps_it(serv
     await until_members(server, queue, [])
 
 
+@pytest.mark.usefixtures("way")
 async def test_a_client_that_is_gone_is_seen_no_longer(server: Served) -> None:
     queue = await server.made_queue(next(names), sessionTimeout=1)
     waiting = asyncio.create_task(server.received(queue, "?consumerId=a&waitTime=30"))
@@ -122,6 +128,7 @@ async def test_a_client_that_is_gone_is_seen_no_longer(server: Served) -> None:
     await until_members(server, queue, [])
 
 
+@pytest.mark.usefixtures("way")
 async def test_a_poll_that_ends_says_nothing_of_another_that_waits(server: Served) -> None:
     queue = await server.made_queue(next(names), sessionTimeout=1)
     polls = [asyncio.create_task(server.received(queue, "?consumerId=a&waitTime=30")) for _ in range(3)]

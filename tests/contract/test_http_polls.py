@@ -9,6 +9,8 @@ import pytest
 
 from tests.contract.http_server import KEY, PATIENCE_S, Served, served, until
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 async def parked(server: Served, count: int = 1) -> None:
     """Returns when `count` polls wait."""
