@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hanzo_queues import Message, MessageView, QueueConfig, QueueInfo, errors
+from hanzo_queues import EnqueueResult, EntryResult, Message, MessageView, QueueConfig, QueueInfo, errors
 from hanzo_queues.client.access import find_access
 from hanzo_queues.client.config import RateLimit, to_wire
 from hanzo_queues.client.leases import Leases
@@ -50,6 +50,20 @@ def test_errors_can_be_copied_and_sent_to_another_process(error: errors.QueuesEr
     for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert type(other) is type(error)
         assert (str(other), other.__dict__) == (str(error), error.__dict__)
+
+
+# Results
+
+
+@pytest.mark.parametrize("kind", [EnqueueResult, EntryResult])
+def test_results_are_values(kind: type[EnqueueResult] | type[EntryResult]) -> None:
+    result, same = (kind.of({"id": "m1", "duplicate": False}) for _ in range(2))
+    assert (result == same, hash(result) == hash(same), {result: 1}[same]) == (True, True, 1)
+    assert result != kind.of({"id": "m1", "duplicate": True, "state": "done", "result": None})
+    with pytest.raises(AttributeError):
+        setattr(result, "id", "m2")  # noqa: B010
+    for other in (copy.copy(result), pickle.loads(pickle.dumps(result))):
+        assert (type(other), other) == (kind, result)
 
 
 # Config
