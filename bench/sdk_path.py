@@ -7,6 +7,7 @@ client's side only. `python -m bench.sdk_path count enqueue 1000` handles so man
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import sys
 import time
@@ -44,12 +45,20 @@ def answered(value: Any) -> bytes:
     return HEAD + b"content-length: %d\r\n\r\n" % len(body) + body
 
 
-def numbered(count: int) -> list[dict[str, Any]]:
-    """Messages as a server hands them out."""
-    return [{**RECEIVED, "id": f"{ID}{number:04}", "receipt": f"{RECEIPT}{number:04}"} for number in range(count)]
+def numbered(first: int) -> list[dict[str, Any]]:
+    """A batch of messages as a server hands them out."""
+    numbers = range(first, first + BATCH)
+    return [{**RECEIVED, "id": f"{ID}{number:04}", "receipt": f"{RECEIPT}{number:04}"} for number in numbers]
 
 
-RECEIVE = answered({"messages": numbered(BATCH)})
+RECEIVES = itertools.cycle([answered({"messages": numbered(BATCH * number)}) for number in range(10)])
+"""Of leases that are held at the same time no two are the same."""
+QUEUE = answered(
+    {
+        "name": "q", "createdAt": "2026-11-28T05:00:00.000Z",
+        "config": {"visibilityTimeout": 30, "sessionTimeout": 30},
+    }
+)  # fmt: skip
 
 
 class Answering(asyncio.Transport):
@@ -69,7 +78,9 @@ class Answering(asyncio.Transport):
 
     def _answer(self, head: bytes, body: bytes) -> bytes:
         if head.startswith(b"GET"):
-            return RECEIVE
+            return next(RECEIVES) if b"/messages" in head else QUEUE
+        if head.startswith(b"DELETE"):
+            return answered({"released": 0})
         verb, count = head.split(b" ", 2)[1].rpartition(b"/")[2], body.count(b'"receipt"') or body.count(b'"payload"')
         if (verb, count) not in self._answers:
             self._answers[verb, count] = answered(_said(verb, count))
@@ -129,19 +140,41 @@ async def receive_ack_all(queues: AsyncQueues, messages: int) -> None:
         assert not any(failed)
 
 
+async def consume(queues: AsyncQueues, messages: int) -> None:
+    """A consumer whose handler does nothing."""
+    handled = 0
+    consuming = client()
+
+    @consuming.consumer("q", concurrency=BATCH)
+    async def note(message: Message) -> None:
+        nonlocal handled
+        handled += 1
+        if handled == messages:
+            consuming.stop()
+
+    await consuming.run(signals=False)
+
+
 CALLS: dict[str, Callable[[AsyncQueues, int], Awaitable[None]]] = {
     "enqueue": enqueue,
     "enqueue_batch of 100": enqueue_batch,
     "receive of 100": receive,
     "receive of 100, ack of each": receive_ack,
     "receive of 100, ack_all": receive_ack_all,
+    "consumer": consume,
 }
+
+
+def client() -> AsyncQueues:
+    """One that asks such servers."""
+    queues = AsyncQueues("key", url="http://127.0.0.1:1")
+    queues._connection.__class__ = Served
+    return queues
 
 
 async def main() -> None:
     """All of them."""
-    queues = AsyncQueues("key", url="http://127.0.0.1:1")
-    queues._connection.__class__ = Served
+    queues = client()
     if sys.argv[1:2] == ["count"]:
         await CALLS[sys.argv[2]](queues, int(sys.argv[3]))
     else:
