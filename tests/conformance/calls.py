@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from hanzo_queues import AsyncQueues, Called, Message, errors
+from hanzo_queues import AsyncQueues, Called, EnqueueResult, EntryResult, Message, errors
 from hanzo_queues.client.config import NAMES, Names
 from hanzo_queues.client.models import Peeked, Received
 from hanzo_queues.client.sweeps import FILTER
@@ -37,6 +37,7 @@ METHODS = {
     "enqueueBatch": "enqueue_batch",
     "receive": "receive",
     "ack": "ack",
+    "ackAll": "ack_all",
     "nack": "nack",
     "release": "release",
     "extend": "extend",
@@ -72,6 +73,7 @@ SINGLE = {
     "listGroups": "groups",
     "listSweeps": "sweeps",
     "enqueueBatch": "results",
+    "ackAll": "errors",
 }
 """Operations whose result has one member on the wire, and is that member in Python."""
 
@@ -86,7 +88,7 @@ KINDS = {
 async def call(client: AsyncQueues, operation: str, arguments: Mapping[str, Any]) -> Any:
     """What the operation returns, as the vectors say it."""
     renamed = RENAMED.get(operation, {})
-    given = {renamed.get(name) or _snake(name): _argument(name, value) for name, value in arguments.items()}
+    given = {renamed.get(name) or _snake(name): _argument(operation, name, value) for name, value in arguments.items()}
     if "max" in given:
         given["max_messages"] = given.pop("max")
     result = await getattr(client, METHODS[operation])(**given)
@@ -95,7 +97,9 @@ async def call(client: AsyncQueues, operation: str, arguments: Mapping[str, Any]
     return {} if result is None else wire(result)
 
 
-def _argument(name: str, value: Any) -> Any:
+def _argument(operation: str, name: str, value: Any) -> Any:
+    if operation == "ackAll":
+        return [_argument("ack", "message", one) for one in value]
     if name == "message" and isinstance(value, dict):
         return Message.of({**MESSAGE, **value})
     convert = ARGUMENTS.get(name)
@@ -143,6 +147,8 @@ def wire(value: Any) -> Any:
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {_camel(part.name): wire(getattr(value, part.name)) for part in dataclasses.fields(value)}
+    if isinstance(value, EnqueueResult | EntryResult):
+        return {_camel(name): wire(part) for name, part in value._asdict().items()}
     if isinstance(value, list | tuple):
         return [wire(item) for item in value]
     return value

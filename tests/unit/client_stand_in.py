@@ -155,6 +155,19 @@ def settled(asked: Asked) -> dict[str, Any]:
     }
 
 
+class Gate:
+    """Holds each answer until the test lets it go."""
+
+    def __init__(self) -> None:
+        self.arrived: asyncio.Queue[Asked] = asyncio.Queue()
+        self.open = asyncio.Semaphore(0)
+
+    async def answer(self, asked: Asked) -> Any:
+        self.arrived.put_nowait(asked)
+        await self.open.acquire()
+        return settled(asked) if asked.path.endswith("/settle") else accepted(asked)
+
+
 class Broker(StandIn):
     """A stand-in that hands out the messages a test puts, and records how they were settled."""
 

@@ -9,25 +9,12 @@ import pytest
 
 from hanzo_queues import EnqueueResult, errors
 from hanzo_queues.client.models import Message
-from tests.unit.client_stand_in import Asked, StandIn, accepted, message, problem, result_of, settled
+from tests.unit.client_stand_in import Asked, Gate, StandIn, accepted, message, problem, result_of, settled
 
 
 def payloads(asked: Asked) -> list[Any]:
     body = asked.body
     return [entry["payload"] for entry in body["messages"]] if "messages" in body else [body["payload"]]
-
-
-class Gate:
-    """Holds each answer until the test lets it go."""
-
-    def __init__(self) -> None:
-        self.arrived: asyncio.Queue[Asked] = asyncio.Queue()
-        self.open = asyncio.Semaphore(0)
-
-    async def answer(self, asked: Asked) -> Any:
-        self.arrived.put_nowait(asked)
-        await self.open.acquire()
-        return accepted(asked)
 
 
 async def test_calls_of_one_turn_share_one_request() -> None:
@@ -240,66 +227,6 @@ async def test_acks_nacks_and_extends_share_requests() -> None:
         "extends": [{"id": "m2", "receipt": "r2", "visibilityTimeout": 60}],
     }
     assert [type(result).__name__ for result in results] == ["LeaseLost", "AckResult", "datetime", "AckResult"]
-
-
-async def test_acks_of_one_call_share_requests_and_each_has_its_own_error() -> None:
-    def answers(asked: Asked) -> Any:
-        result = settled(asked)
-        if {"id": "m1", "receipt": "r1"} in asked.body["acks"]:
-            result["acks"][1] = {"error": {"code": "lease_lost", "detail": "it ended"}}
-        return result
-
-    server = StandIn(answers)
-    client = server.client(batch_entries_max=2)
-    held = [Message.of({**message(number), "queue": "p" if number == 2 else "q"}) for number in range(4)]
-    client._leases.remember(held[3:])
-    failed = await client.ack_all([held[0], held[1], held[2], "m3", "unknown"])
-    assert [type(error).__name__ for error in failed] == [
-        "NoneType", "LeaseLost", "NoneType", "NoneType", "ReceiptUnknown",
-    ]  # fmt: skip
-    assert [(asked.path, [ack["id"] for ack in asked.body["acks"]]) for asked in server.asked] == [
-        ("/v1/queues/q/settle", ["m0", "m1"]), ("/v1/queues/q/settle", ["m3"]), ("/v1/queues/p/settle", ["m2"]),
-    ]  # fmt: skip
-    [again] = await client.ack_all(["m3"])
-    assert isinstance(again, errors.ReceiptUnknown)  # it is settled
-    assert await client.ack_all([]) == []
-
-
-async def test_acks_of_one_call_are_halved_where_the_server_takes_fewer() -> None:
-    def answers(asked: Asked) -> Any:
-        return problem(400, "batch_too_large") if len(asked.body["acks"]) > 1 else settled(asked)
-
-    server = StandIn(answers)
-    client = server.client()
-    assert await client.ack_all([Message.of(message(number)) for number in range(4)]) == [None] * 4
-    assert [len(asked.body["acks"]) for asked in server.asked] == [4, 2, 1, 1, 2, 1, 1]
-
-
-async def test_acks_of_one_call_that_was_refused_have_all_failed() -> None:
-    server = StandIn(lambda asked: problem(404, "queue_not_found"))
-    client = server.client()
-    held = [Message.of(message(number)) for number in range(2)]
-    client._leases.remember(held)
-    assert [type(error) for error in await client.ack_all(held)] == [errors.QueueNotFound] * 2
-    assert [client._leases.find(one.id)[2] for one in held] == ["r0", "r1"]  # they are ours still
-
-
-async def test_one_ack_that_spoils_a_request_fails_alone() -> None:
-    def answers(asked: Asked) -> Any:
-        spoiled = any(ack["id"] == "m2" for ack in asked.body["acks"])
-        return problem(400, "request_invalid") if spoiled else settled(asked)
-
-    failed = await StandIn(answers).client().ack_all([Message.of(message(number)) for number in range(4)])
-    assert [type(error).__name__ for error in failed] == ["NoneType", "NoneType", "RequestInvalid", "NoneType"]
-
-
-@pytest.mark.parametrize("strange", [{}, {"acks": []}, {"acks": [1, 2]}])
-async def test_an_answer_of_something_else_is_an_error_of_each_ack(strange: dict[str, Any]) -> None:
-    client = StandIn(lambda asked: strange).client()
-    one, other = await client.ack_all([Message.of(message(number)) for number in range(2)])
-    assert isinstance(one, errors.ApiError)
-    assert one.outcome == "unknown"
-    assert one is not other
 
 
 async def test_close_ends_the_calls_that_wait() -> None:

@@ -158,24 +158,6 @@ async def test_a_handler_that_settles_itself_is_not_settled_again() -> None:
     assert (len(broker.acks), len(broker.nacks)) == (0, 1)
 
 
-@pytest.mark.parametrize(("visibility_timeout", "outcome"), [(30, "acked"), (0.001, "unsettled")])
-async def test_an_ack_is_tried_for_as_long_as_the_lease_must_last(visibility_timeout: float, outcome: str) -> None:
-    broker = Broker(visibility_timeout)
-    away = [errors.ServerUnreachable("away") for _ in range(3)]
-
-    async def answers(asked: Asked) -> Any:
-        if "acks" in (asked.body or {}) and away:
-            return away.pop()
-        return await broker._answer(asked)
-
-    client = StandIn(answers).client(retries_max=0)
-    handled: asyncio.Queue[Handled] = asyncio.Queue()
-    client.consumer("q", on_handled=handled.put_nowait, on_error=lambda *_: None)(lambda received: None)
-    broker.messages.put_nowait(message(1))
-    async with running(client), asyncio.timeout(10):
-        assert (await handled.get()).outcome == outcome
-
-
 async def test_the_lease_is_extended_while_the_handler_runs() -> None:
     broker = Broker(visibility_timeout=0.03)
     client = broker.client()

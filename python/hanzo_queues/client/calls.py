@@ -7,23 +7,22 @@ its parts do, each with its own verbs (queue_calls, message_calls, lease_calls, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 from hanzo_queues.client import requests
 from hanzo_queues.client.access import find_access
 from hanzo_queues.client.called import OnCall
-from hanzo_queues.client.coalescer import Coalescer, Entry
+from hanzo_queues.client.coalescer import Call, Coalescer, Entry
 from hanzo_queues.client.connection import Carrier, Connection
 from hanzo_queues.client.leases import Leases
+from hanzo_queues.client.models import EnqueueResult
 from hanzo_queues.client.retry import RetryPolicy
 from hanzo_queues.client.spec import BATCH_ENTRIES_MAX
 from hanzo_queues.client.transport import TIMEOUT, Transport
 from hanzo_queues.client.version import USER_AGENT
 from hanzo_queues.errors import ClientClosed
-
-R = TypeVar("R")
 
 
 class Calls:
@@ -60,19 +59,21 @@ class Calls:
         self._enqueues = Coalescer(lambda queue: requests.enqueues_to(self._transport, queue), entries_max)
         self._settles = Coalescer(lambda queue: requests.settlements_of(self._transport, queue), entries_max)
 
-    def _enter(self) -> None:
-        """A call begins. Raises ClientClosed, and RuntimeError where another running loop has this client."""
+    def _enter(self) -> asyncio.AbstractEventLoop:
+        """A call begins, in the loop that is returned. Raises ClientClosed, and RuntimeError where another running loop
+        has this client."""
         if self._closed:
             raise ClientClosed
         loop = asyncio.get_running_loop()
         if self._loop is loop:
-            return
+            return loop
         if self._loop is not None:
             if not self._loop.is_closed():
                 raise RuntimeError("this client belongs to another event loop: make one client in each loop")
             self._connection.abandon()
             self._begin()
         self._loop = loop
+        return loop
 
     async def _exchange(self, method: str, target: str, body: bytes | None, within: float) -> Any:
         self._enter()
@@ -90,13 +91,21 @@ class Calls:
             return message
         return {**message, "traceparent": self._traceparent()}
 
-    def _enqueued(self, queue: str, entry: Entry[R]) -> asyncio.Future[R]:
-        self._enter()
-        return self._enqueues.submit(queue, entry)
+    def _enqueued(self, queue: str, body: bytes, safe: bool) -> asyncio.Future[EnqueueResult]:
+        future: asyncio.Future[EnqueueResult] = self._enter().create_future()
+        self._enqueues.lane(queue).submit(Call(body, "", safe, future))
+        return future
 
-    def _settled(self, queue: str, entry: Entry[R]) -> asyncio.Future[R]:
+    def _settled(self, queue: str, kind: str, body: bytes) -> asyncio.Future[Any]:
+        """Of the kinds that `requests.RESULTS` names. A receipt makes each safe to repeat."""
+        future: asyncio.Future[Any] = self._enter().create_future()
+        self._settles.lane(queue).submit(Call(body, kind, True, future))
+        return future
+
+    def _settled_by(self, queue: str, entries: Iterable[Entry]) -> None:
+        """The entries go with the next requests that settle leases of this queue."""
         self._enter()
-        return self._settles.submit(queue, entry)
+        self._settles.lane(queue).submit_all(entries)
 
     async def _end(self) -> None:
         """Ends the connections. Calls still waiting raise ClientClosed."""

@@ -6,20 +6,20 @@ a call waits for nothing; under load, hundreds share one request. Order is kept:
 calls reach the server in the order they were made. Every caller gets its own result or its own error, and a caller
 that is cancelled leaves the others alone.
 
-Must not know what the entries mean; `send` does. `send` settles every future of its batch, or raises QueuesError.
+Must not know what the entries mean, nor who waits for them; `send` tells each entry of its batch how it ended, or
+raises QueuesError.
 """
 
 from __future__ import annotations
 
 import asyncio
 import copy
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from hanzo_queues.errors import ApiError, BatchTooLarge, ClientClosed, OutcomeUnknown, QueuesError, RequestTooLarge
-
-R = TypeVar("R")
 
 REQUEST_BYTES_MAX = 1 << 20
 """A shared request's bytes; beyond this sharing gains nothing. A larger entry goes alone."""
@@ -30,47 +30,53 @@ ENTRY_CODES = frozenset(
 """Refusals of a whole request that one entry can cause."""
 
 
-def halves_may_pass(error: QueuesError) -> bool:
-    """Whether halves of a request may pass where the whole was refused: then one bad entry fails alone."""
-    return isinstance(error, BatchTooLarge | RequestTooLarge) or getattr(error, "code", "") in ENTRY_CODES
+class Entry(ABC):
+    """One of a request: what to send (`body`), where it belongs (`kind`), and who is told how that ended. `safe`:
+    harmless to repeat when an earlier try may have been carried out. One is made for each message: cheaply."""
+
+    __slots__ = ()
+
+    body: bytes
+    kind: str
+    safe: bool
+
+    @abstractmethod
+    def waits(self) -> bool:
+        """Whether somebody is still to be told."""
+
+    @abstractmethod
+    def resolve(self, result: Any) -> None:
+        """It was carried out. Nothing when nobody waits; must not raise."""
+
+    @abstractmethod
+    def refuse(self, error: QueuesError) -> None:
+        """It was not, or who knows. Nothing when nobody waits; must not raise."""
 
 
-def own_copy(error: QueuesError) -> QueuesError:
-    """For one caller of several: a traceback belongs to one raise."""
-    own = copy.copy(error)
-    own.__cause__ = error.__cause__
-    return own
+class Call(Entry):
+    """One that a caller awaits."""
 
+    __slots__ = ("_future", "body", "kind", "safe")
 
-def not_of_this_api(error: Exception) -> ApiError:
-    """An answer in another shape: of something that is not the server."""
-    strange = ApiError("the answer is not one of this API", outcome="unknown")
-    strange.__cause__ = error
-    return strange
-
-
-class Entry(Generic[R]):
-    """One call: what to send (`body`), where it belongs in the request (`kind`), and who waits for it.
-    `safe`: harmless to repeat when an earlier try may have been carried out."""
-
-    __slots__ = ("body", "future", "kind", "safe")
-
-    def __init__(self, body: bytes, *, safe: bool, kind: str = "") -> None:
+    def __init__(self, body: bytes, kind: str, safe: bool, future: asyncio.Future[Any]) -> None:
         self.body = body
         self.kind = kind
         self.safe = safe
-        self.future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._future = future
 
-    def resolve(self, result: R) -> None:
-        if not self.future.done():
-            self.future.set_result(result)
+    def waits(self) -> bool:
+        return not self._future.done()
+
+    def resolve(self, result: Any) -> None:
+        if not self._future.done():
+            self._future.set_result(result)
 
     def refuse(self, error: QueuesError) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
+        if not self._future.done():
+            self._future.set_exception(error)
 
 
-Batch = Sequence[Entry[Any]]
+Batch = Sequence[Entry]
 Send = Callable[[Batch], Awaitable[None]]
 
 
@@ -80,22 +86,30 @@ class Lane:
     def __init__(self, send: Send, entries_max: int) -> None:
         self._send = send
         self._entries_max = entries_max
-        self._waiting: deque[Entry[Any]] = deque()
+        self._waiting: deque[Entry] = deque()
         self._sending: asyncio.Task[None] | None = None
 
     @property
     def idle(self) -> bool:
         return self._sending is None
 
-    def submit(self, entry: Entry[R]) -> asyncio.Future[R]:
-        """The entry goes with the next request; await the future."""
+    def submit(self, entry: Entry) -> None:
+        """The entry goes with the next request."""
         self._waiting.append(entry)
         if self._sending is None:
-            self._sending = asyncio.get_running_loop().create_task(self._drain())
-        return entry.future
+            self._begin()
+
+    def submit_all(self, entries: Iterable[Entry]) -> None:
+        """The entries go with the next requests, in order."""
+        self._waiting.extend(entries)
+        if self._sending is None:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._sending = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
-        batch: list[Entry[Any]] = []
+        batch: list[Entry] = []
         try:
             while batch := self._take():
                 await self._deliver(batch)
@@ -107,46 +121,54 @@ class Lane:
         finally:
             self._sending = None
 
-    def _take(self) -> list[Entry[Any]]:
-        batch: list[Entry[Any]] = []
-        size = 0
-        while self._waiting and len(batch) < self._entries_max:
-            size += len(self._waiting[0].body) + 1
-            if batch and size > REQUEST_BYTES_MAX:
+    def _take(self) -> list[Entry]:
+        waiting = self._waiting
+        batch: list[Entry] = []
+        room = REQUEST_BYTES_MAX
+        while waiting and len(batch) < self._entries_max:
+            entry = waiting[0]
+            room -= len(entry.body) + 1
+            if room < 0 and batch:
                 break
-            entry = self._waiting.popleft()
-            if not entry.future.done():  # its caller was cancelled
+            waiting.popleft()
+            if entry.waits():  # else its caller was cancelled
                 batch.append(entry)
         return batch
 
-    async def _deliver(self, entries: Batch) -> None:
-        batch = [entry for entry in entries if not entry.future.done()]  # what is settled is not sent again
-        if not batch:
-            return
+    async def _deliver(self, batch: Batch) -> None:
         try:
             await self._send(batch)
         except OutcomeUnknown as error:
             self._fail([entry for entry in batch if not entry.safe], error)
-            if rest := [entry for entry in batch if entry.safe]:
-                await self._deliver(rest)
+            await self._repeat([entry for entry in batch if entry.safe])
         except QueuesError as error:
             if len(batch) > 1 and self._splits(error, batch):
                 middle = len(batch) // 2
-                await self._deliver(batch[:middle])
-                await self._deliver(batch[middle:])
+                await self._repeat(batch[:middle])
+                await self._repeat(batch[middle:])
             else:
                 self._fail(batch, error)
-        except Exception as error:
-            self._fail(batch, not_of_this_api(error))
+        except Exception as error:  # an answer in another shape: of something that is not the server
+            strange = ApiError("the answer is not one of this API", outcome="unknown")
+            strange.__cause__ = error
+            self._fail(batch, strange)
+
+    async def _repeat(self, batch: Batch) -> None:
+        """What is settled is not sent again."""
+        if left := [entry for entry in batch if entry.waits()]:
+            await self._deliver(left)
 
     def _splits(self, error: QueuesError, batch: Batch) -> bool:
+        """Whether parts may pass where the whole was refused: then one bad entry fails alone."""
         if isinstance(error, BatchTooLarge):
             self._entries_max = max(1, len(batch) // 2)
-        return halves_may_pass(error)
+        return isinstance(error, BatchTooLarge | RequestTooLarge) or getattr(error, "code", "") in ENTRY_CODES
 
-    def _fail(self, batch: Iterable[Entry[Any]], error: QueuesError) -> None:
+    def _fail(self, batch: Iterable[Entry], error: QueuesError) -> None:
         for entry in batch:
-            entry.refuse(own_copy(error))
+            own = copy.copy(error)  # a traceback belongs to one raise
+            own.__cause__ = error.__cause__
+            entry.refuse(own)
 
     async def close(self) -> None:
         """Calls that still wait get ClientClosed."""
@@ -168,13 +190,14 @@ class Coalescer:
         self._entries_max = entries_max
         self._lanes: dict[str, Lane] = {}
 
-    def submit(self, queue: str, entry: Entry[R]) -> asyncio.Future[R]:
+    def lane(self, queue: str) -> Lane:
+        """That of this queue."""
         lane = self._lanes.get(queue)
         if lane is None:
             if len(self._lanes) >= self.LANES_KEPT:
                 self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.idle}
             lane = self._lanes[queue] = Lane(self._send_to(queue), self._entries_max)
-        return lane.submit(entry)
+        return lane
 
     async def close(self) -> None:
         for lane in list(self._lanes.values()):

@@ -30,14 +30,15 @@ MARK = "\n... [truncated]"
 
 class Delivery:
     """A message that was received, the call of the handler that has it, and why that was ended from outside, if it
-    was."""
+    was. `took`: how long it ran, when it has ended."""
 
-    __slots__ = ("ended_by", "handling", "message")
+    __slots__ = ("ended_by", "handling", "message", "took")
 
     def __init__(self, message: Message) -> None:
         self.message = message
         self.handling: Handling | None = None
         self.ended_by: Literal["", "lease_lost", "stop"] = ""
+        self.took = 0.0
 
 
 class Handling:
@@ -90,15 +91,18 @@ async def settle(
         return "settled", outcome.raised
     try:
         return await _tell(client, delivery, outcome), outcome.raised
-    except (LeaseLost, MessageNotFound) as error:
-        return "lease_lost", error
     except (TypeError, RequestInvalid, PayloadTooLarge) as error:
         if outcome.result is NOT_GIVEN:
             return "unsettled", error
-        ended_as, failed = await settle(client, delivery, Outcome())  # a result that can't be kept undoes no work
+        ended_as, failed = await settle(client, delivery, DONE)  # a result that can't be kept undoes no work
         return ended_as, failed or error
     except QueuesError as error:
-        return "unsettled", error
+        return refused_as(error), error
+
+
+def refused_as(error: QueuesError) -> HandledAs:
+    """What becomes of a message whose settlement was refused."""
+    return "lease_lost" if isinstance(error, LeaseLost | MessageNotFound) else "unsettled"
 
 
 async def _tell(client: AsyncQueues, delivery: Delivery, outcome: Outcome) -> HandledAs:

@@ -1,28 +1,29 @@
 """The handlers of one consumer: called with what was received, their leases kept, their ends told to the server.
 
-The invariant: a message's lease is kept from `hold` until its handler ended, and the call that has it is in
-`_unsettled` until the server was told. Must not know how messages are received.
+The invariant: a message's lease is kept from `hold` until its handler ended. Its call is in `_running` until then, and
+itself one of those `_settling` from then until the server was told. Must not know how messages are received.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hanzo_queues.client.delivery import DONE, Delivery, Handling, Outcome, settle
+from hanzo_queues.client.coalescer import Entry
+from hanzo_queues.client.delivery import DONE, Delivery, Handling, Outcome, refused_as, settle
 from hanzo_queues.client.keepalive import KeepAlive
-from hanzo_queues.client.models import AckResult, Message
+from hanzo_queues.client.models import Message
 from hanzo_queues.client.registration import Handled, HandledAs, Registration
 from hanzo_queues.client.reports import Reports
 from hanzo_queues.client.retry import RetryPolicy, is_transient
 from hanzo_queues.client.scaling import Seen
-from hanzo_queues.client.wire import NOT_GIVEN
+from hanzo_queues.client.wire import encode
 from hanzo_queues.errors import QueuesError
 
 if TYPE_CHECKING:
@@ -42,10 +43,16 @@ class Handlers:
         self._options = options
         self._visibility_timeout = visibility_timeout
         self._reports = reports
+        self._loop = asyncio.get_running_loop()
         self._is_async = is_async(options.handler)
         self._threads = None if self._is_async else ThreadPoolExecutor(options.bounds[1], "hanzo-queues")
         self._running: set[Handling] = set()
-        self._unsettled: set[asyncio.Future[Any]] = set()
+        self._settling = 0
+        """Messages whose handler ended, and of which the server is being told."""
+        self._ending: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        """Set while nothing is running, nor settling."""
+        self._idle.set()
         self._policy = RetryPolicy()
         self._leases = KeepAlive[Delivery](visibility_timeout, self._extend, self._lose, self._extension_failed)
         self._keys: dict[str, asyncio.Task[None]] = {}
@@ -99,18 +106,18 @@ class Handlers:
     def _start(self, handling: Handling) -> None:
         self._running.add(handling)
         self._update_room()
+        self._idle.clear()
         key = None if self._options.batch_size is not None else handling.deliveries[0].message.ordering_key
         before = None if key is None else self._keys.get(key)
-        running = asyncio.get_running_loop().create_task(self._process(handling, before))
+        running = self._loop.create_task(self._process(handling, before))
         handling.running = running
-        self._await_settled(running)
         if key is not None:
             self._keys[key] = running
             running.add_done_callback(lambda _: self._keys.pop(key) if self._keys[key] is running else None)
 
-    def _await_settled(self, future: asyncio.Future[Any]) -> None:
-        self._unsettled.add(future)
-        future.add_done_callback(self._unsettled.discard)
+    def _update_idle(self) -> None:
+        if not self._running and not self._settling:
+            self._idle.set()
 
     async def _process(self, handling: Handling, before: asyncio.Task[None] | None) -> None:
         """`before`: the last call of the same ordering key. The server lets go of a key when its message's lease is
@@ -122,38 +129,39 @@ class Handlers:
                 await asyncio.wait([before])
                 began = time.monotonic()
             if handling.is_lost:  # while it waited for its turn
-                outcomes = [Outcome()] * len(deliveries)
+                outcomes = [DONE] * len(deliveries)
             else:
-                outcomes = self._outcomes(await self._call(handling), len(deliveries))
+                outcomes = self._outcomes(await self._call(deliveries), len(deliveries))
         except (KeyboardInterrupt, SystemExit):
-            raise  # ends the whole program; the messages come again when their leases end
+            self._settling -= len(deliveries)  # nobody is told: it ends the whole program, and their leases end, too
+            raise
         except BaseException as error:
             outcomes = [Outcome(error)] * len(deliveries)
         finally:
             handling.running = None  # from here on nothing interrupts us
+            now = time.monotonic()
             for delivery in deliveries:
                 self._leases.forget(delivery)
                 delivery.handling = None  # they hold each other, which only a collector would notice
-            took = time.monotonic() - began
-            self._ended = (self._ended[0] + took, self._ended[1] + len(deliveries))
+                delivery.took = now - began
+            self._ended = (self._ended[0] + now - began, self._ended[1] + len(deliveries))
+            self._settling += len(deliveries)
             self._running.discard(handling)
             self._update_room()
-        if len(deliveries) == 1:
-            if outcomes[0] is not DONE or not self._ack(deliveries[0], took):
-                await self._end(deliveries[0], outcomes[0], took)
-        else:  # at the same time, so that they share a request
-            ends = (self._end(*ended, took) for ended in zip(deliveries, outcomes, strict=True))
-            await asyncio.gather(*ends)
+            self._update_idle()
+        if ending := self._settle_all(deliveries, outcomes):
+            await ending
 
-    async def _call(self, handling: Handling) -> Any:
-        deliveries = handling.deliveries
+    def _call(self, deliveries: Sequence[Delivery]) -> Awaitable[Any]:
+        """The handler's call, whose end is what it returns."""
         given: Any = deliveries[0].message
         if self._options.batch_size is not None:
             given = [delivery.message for delivery in deliveries]
-        if self._is_async:
-            return await self._options.handler(given)
-        loop = asyncio.get_running_loop()
-        returned = await loop.run_in_executor(self._threads, call_plain, self._options.handler, given)
+        called: Awaitable[Any] = self._options.handler(given) if self._is_async else self._call_in_thread(given)
+        return called
+
+    async def _call_in_thread(self, given: Any) -> Any:
+        returned = await self._loop.run_in_executor(self._threads, call_plain, self._options.handler, given)
         if inspect.isawaitable(returned):  # a plain wrapper around an async function: its work is still to do
             return await returned
         return returned
@@ -171,61 +179,85 @@ class Handlers:
                 f"not {returned!r:.100}"
             )
         return [
-            Outcome(one) if isinstance(one, BaseException) else Outcome(result=one if keep else NOT_GIVEN)
+            Outcome(one) if isinstance(one, BaseException) else Outcome(result=one) if keep else DONE
             for one in returned
         ]
 
     # Settling
 
-    def _ack(self, delivery: Delivery, took: float) -> bool:
-        """Sends the ack that needs no task to wait for it; False: it is not that simple. Should it fail, it is repeated
-        by one that knows what to do."""
-        message = delivery.message
-        if delivery.ended_by or self._client._leases.is_settled(message):
-            return False
-        try:
-            acking = self._client._acking(message.queue, message.id, message.receipt)
-        except QueuesError:
-            return False
-        acking.add_done_callback(partial(self._acked, delivery, took))
-        self._await_settled(acking)
-        return True
+    def _settle_all(
+        self, deliveries: Sequence[Delivery], outcomes: Sequence[Outcome]
+    ) -> asyncio.Future[list[None]] | None:
+        """Tells the server of all at the same time, so that they share a request. Returns what is to be awaited: an ack
+        needs nobody who waits for it, as long as it goes well."""
+        acks: list[Entry] = []
+        others = []
+        for delivery, outcome in zip(deliveries, outcomes, strict=True):
+            if outcome is DONE and not delivery.ended_by and not self._client._leases.is_settled(delivery.message):
+                acks.append(_Ack(self, delivery))
+            else:
+                others.append(self._end(delivery, outcome))
+        ending = asyncio.gather(*others) if others else None  # before the acks, whose lane would go on without them
+        if acks:
+            try:
+                self._client._settled_by(self._options.queue, acks)
+            except QueuesError as error:
+                for ack in acks:
+                    ack.refuse(error)
+        return ending
 
-    def _acked(self, delivery: Delivery, took: float, acking: asyncio.Future[AckResult]) -> None:
-        if acking.cancelled() or acking.exception() is not None:
-            self._await_settled(asyncio.get_running_loop().create_task(self._end(delivery, DONE, took)))
-            return
+    def acked(self, delivery: Delivery) -> None:
+        """The server knows that it is done."""
         self._client._leases.forget(delivery.message.id, delivery.message.receipt)
-        self._tell_handled(delivery, "acked", took, None)
+        self._settled()
+        self._tell_handled(delivery, "acked", None)
 
-    async def _end(self, delivery: Delivery, outcome: Outcome, took: float) -> None:
-        ended_as, error = await self._settle(delivery, outcome)
+    def not_acked(self, delivery: Delivery, refused: QueuesError) -> None:
+        """What becomes of it takes a task to find out."""
+        ending = self._loop.create_task(self._end(delivery, DONE, refused))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+
+    async def _end(self, delivery: Delivery, outcome: Outcome, refused: QueuesError | None = None) -> None:
+        try:
+            ended_as, error = await self._settle(delivery, outcome, refused)
+        finally:
+            self._settled()
         self._client._leases.unwatch(delivery.message)
         if error is not None and ended_as != "released":
             self._reports.failed(error, delivery.message)
-        self._tell_handled(delivery, ended_as, took, error)
+        self._tell_handled(delivery, ended_as, error)
 
-    def _tell_handled(
-        self, delivery: Delivery, ended_as: HandledAs, took: float, error: BaseException | None
-    ) -> None:
+    def _settled(self) -> None:
+        self._settling -= 1
+        self._update_idle()
+
+    def _tell_handled(self, delivery: Delivery, ended_as: HandledAs, error: BaseException | None) -> None:
         if self._options.on_handled is not None:
             running = len(self._running)
-            self._reports.handled(Handled(delivery.message, ended_as, took, running, self.limit, error))
+            self._reports.handled(Handled(delivery.message, ended_as, delivery.took, running, self.limit, error))
 
-    async def _settle(self, delivery: Delivery, outcome: Outcome) -> tuple[HandledAs, BaseException | None]:
+    async def _settle(
+        self, delivery: Delivery, outcome: Outcome, refused: QueuesError | None
+    ) -> tuple[HandledAs, BaseException | None]:
         """Goes on while the server is away and the lease, extended at a third, must still last: else work that is
-        done would be done again."""
+        done would be done again. `refused`: what the first try met, when there was one."""
         until = time.monotonic() + self._visibility_timeout * 2 / 3
-        failures = 0
-        while True:
+        ended_as: HandledAs
+        error: BaseException | None
+        if refused is None:
             ended_as, error = await settle(self._client, delivery, outcome)
+        else:
+            ended_as, error = refused_as(refused), refused
+        for failures in itertools.count(1):
             if ended_as != "unsettled" or not isinstance(error, QueuesError) or not is_transient(error):
-                return ended_as, error
-            failures += 1
+                break
             wait = self._policy.backoff(failures)
             if time.monotonic() + wait > until:
-                return ended_as, error
+                break
             await asyncio.sleep(wait)
+            ended_as, error = await settle(self._client, delivery, outcome)
+        return ended_as, error
 
     # Leases
 
@@ -248,8 +280,8 @@ class Handlers:
     async def finish(self, hurry: asyncio.Event, grace: float) -> None:
         """Handlers may finish within `grace` seconds; the rest are cancelled and their messages given back."""
         try:
-            if self._unsettled:
-                finished = asyncio.create_task(_all_of(self._unsettled))
+            if not self._idle.is_set():
+                finished = asyncio.create_task(self._idle.wait())
                 hurried = asyncio.create_task(hurry.wait())
                 await asyncio.wait([finished, hurried], timeout=grace, return_when=asyncio.FIRST_COMPLETED)
                 hurried.cancel()
@@ -258,17 +290,38 @@ class Handlers:
                 handling.stop()
             with suppress(TimeoutError):
                 async with asyncio.timeout(SETTLE_SECONDS):
-                    await _all_of(self._unsettled)
+                    await self._idle.wait()
         finally:
             self._leases.close()
             if self._threads is not None:
                 self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-async def _all_of(unsettled: set[asyncio.Future[Any]]) -> None:
-    """Waits for them, and for those that they lead to, and leaves them alone when cancelled."""
-    while unsettled:
-        await asyncio.wait(tuple(unsettled))
+class _Ack(Entry):
+    """That of a delivery whose handler is done: nobody awaits it, the handlers are told."""
+
+    __slots__ = ("_delivery", "_handlers", "body")
+
+    kind = "acks"
+    safe = True
+
+    def __init__(self, handlers: Handlers, delivery: Delivery) -> None:
+        self.body = encode({"id": delivery.message.id, "receipt": delivery.message.receipt})
+        self._handlers: Handlers | None = handlers
+        self._delivery = delivery
+
+    def waits(self) -> bool:
+        return self._handlers is not None
+
+    def resolve(self, result: object) -> None:
+        handlers, self._handlers = self._handlers, None
+        if handlers is not None:
+            handlers.acked(self._delivery)
+
+    def refuse(self, error: QueuesError) -> None:
+        handlers, self._handlers = self._handlers, None
+        if handlers is not None:
+            handlers.not_acked(self._delivery, error)
 
 
 def call_plain(handler: Any, given: Any) -> object:

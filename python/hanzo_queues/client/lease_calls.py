@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -11,8 +10,8 @@ from uuid import uuid4
 from hanzo_queues.client.calls import Calls
 from hanzo_queues.client.coalescer import Entry
 from hanzo_queues.client.models import AckResult, Message, NackResult, Received, ReleaseResult, batch_results
-from hanzo_queues.client.requests import ack_together
 from hanzo_queues.client.retry import RetryPolicy
+from hanzo_queues.client.several import OneOfSeveral, Several
 from hanzo_queues.client.wire import (
     NOT_GIVEN,
     Seconds,
@@ -25,7 +24,7 @@ from hanzo_queues.client.wire import (
     queue_target,
     seconds,
 )
-from hanzo_queues.errors import BatchAborted, QueuesError
+from hanzo_queues.errors import BatchAborted, ClientClosed, QueuesError
 
 
 class LeaseCalls(Calls):
@@ -109,39 +108,36 @@ class LeaseCalls(Calls):
         queue, message_id, receipt = self._leases.find(message)
         follow_ups = [encode_message(self._traced(one), follow_up=True) for one in enqueue]
         if result is NOT_GIVEN and not follow_ups:
-            acked = await self._acking(queue, message_id, receipt)
+            acked: AckResult = await self._settled(queue, "acks", encode({"id": message_id, "receipt": receipt}))
         else:
             acked = await self._ack_alone(message_id, receipt, result, follow_ups)
         self._leases.forget(message_id, receipt)
         return acked
 
     async def ack_all(self, messages: Iterable[Message | str]) -> list[QueuesError | None]:
-        """Acks several messages, `batch_entries_max` in a request. Takes what `ack` takes; returns the error of each,
-        in order: None when it is done. What an `ack` raises is in that list; the others are acked all the same."""
-        failed: list[QueuesError | None] = []
-        leases: dict[str, list[tuple[int, str, str]]] = {}
-        for index, message in enumerate(messages):
+        """Acks several messages, in requests they share. Takes what `ack` takes; returns the error of each, in order:
+        None when it is done. What an `ack` raises is in that list; the others are acked all the same."""
+        given = list(messages)
+        if self._closed:
+            return [ClientClosed() for _ in given]
+        acks = Several(len(given), self._enter().create_future())
+        entries: dict[str, list[Entry]] = {}
+        settled: list[tuple[int, str, str]] = []
+        for index, message in enumerate(given):
             try:
                 queue, message_id, receipt = self._leases.find(message)
             except QueuesError as error:
-                failed.append(error)
+                acks.errors[index] = error
             else:
-                failed.append(None)
-                leases.setdefault(queue, []).append((index, message_id, receipt))
-        for queue, held in leases.items():
-            for first in range(0, len(held), self.batch_entries_max):
-                together = held[first : first + self.batch_entries_max]
-                entries = [{"id": message_id, "receipt": receipt} for _, message_id, receipt in together]
-                errors = await ack_together(self._transport, queue, entries)
-                for (index, _, _), one in zip(together, errors, strict=True):
-                    failed[index] = one
-                self._leases.forget_all(lease[1:] for lease in together if failed[lease[0]] is None)
-        return failed
-
-    def _acking(self, queue: str, message_id: str, receipt: str) -> asyncio.Future[AckResult]:
-        """An ack that leaves nothing behind, on its way."""
-        entry: Entry[AckResult] = Entry(_lease(message_id, receipt), safe=True, kind="acks")
-        return self._settled(queue, entry)
+                settled.append((index, message_id, receipt))
+                ack = OneOfSeveral(acks, index, encode({"id": message_id, "receipt": receipt}))
+                entries.setdefault(queue, []).append(ack)
+        for queue, together in entries.items():
+            self._settled_by(queue, together)
+        if entries:
+            await acks.ended
+        self._leases.forget_all(one[1:] for one in settled if acks.errors[one[0]] is None)
+        return acks.errors
 
     async def _ack_alone(self, message_id: str, receipt: str, result: Any, follow_ups: list[bytes]) -> AckResult:
         fields = [encode({"receipt": receipt})[1:-1]]
@@ -184,8 +180,7 @@ class LeaseCalls(Calls):
             error=error,
             reject=reject or None,
         )
-        entry: Entry[NackResult] = Entry(body, safe=True, kind="nacks")
-        result = await self._settled(queue, entry)
+        result: NackResult = await self._settled(queue, "nacks", body)
         self._leases.forget(message_id, receipt)
         return result
 
@@ -195,8 +190,7 @@ class LeaseCalls(Calls):
         Repeating it is harmless. Raises LeaseLost, ReceiptUnknown."""
         queue, message_id, receipt = self._leases.find(message)
         body = encode_some(id=message_id, receipt=receipt, delay=delay)
-        entry: Entry[ReleaseResult] = Entry(body, safe=True, kind="releases")
-        result = await self._settled(queue, entry)
+        result: ReleaseResult = await self._settled(queue, "releases", body)
         self._leases.forget(message_id, receipt)
         return result
 
@@ -205,9 +199,6 @@ class LeaseCalls(Calls):
         Raises LeaseLost, ReceiptUnknown."""
         queue, message_id, receipt = self._leases.find(message)
         body = encode_some(id=message_id, receipt=receipt, visibilityTimeout=visibility_timeout)
-        entry: Entry[datetime] = Entry(body, safe=True, kind="extends")
-        return await self._settled(queue, entry)
+        until: datetime = await self._settled(queue, "extends", body)
+        return until
 
-
-def _lease(message_id: str, receipt: str) -> bytes:
-    return encode({"id": message_id, "receipt": receipt})

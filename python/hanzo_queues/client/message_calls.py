@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hanzo_queues.client.calls import Calls
-from hanzo_queues.client.coalescer import Entry
 from hanzo_queues.client.explanation import Explanation
 from hanzo_queues.client.models import (
     DoneMessage,
@@ -21,7 +20,6 @@ from hanzo_queues.client.wire import (
     Seconds,
     encode,
     encode_message,
-    encode_payload,
     encode_some,
     message,
     message_target,
@@ -84,11 +82,10 @@ class MessageCalls(Calls):
             traceparent,
         )  # fmt: skip
         if fields == PAYLOAD_ALONE and self._traceparent is None:
-            body = encode_payload(payload)
+            body = encode({"payload": payload})
         else:
             body = encode_message(self._traced({"payload": payload, **dict(zip(FIELDS, fields, strict=True))}))
-        entry: Entry[EnqueueResult] = Entry(body, safe=dedup_id is not None)
-        return await self._enqueued(queue, entry)
+        return await self._enqueued(queue, body, dedup_id is not None)
 
     async def enqueue_batch(
         self, queue: str, messages: Iterable[Mapping[str, Any]], *, atomic: bool = False

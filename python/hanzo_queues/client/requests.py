@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hanzo_queues.client.coalescer import Batch, Entry, Send, halves_may_pass, not_of_this_api, own_copy
+from hanzo_queues.client.coalescer import Batch, Entry, Send
 from hanzo_queues.client.models import AckResult, EnqueueResult, NackResult, ReleaseResult, entry_error, instant
 from hanzo_queues.client.retry import is_transient
 from hanzo_queues.client.transport import Transport
-from hanzo_queues.client.wire import encode, join, queue_target
-from hanzo_queues.errors import ApiError, QueuesError
+from hanzo_queues.client.wire import join, queue_target
+from hanzo_queues.errors import ApiError
 
 
 def enqueues_to(transport: Transport, queue: str) -> Send:
@@ -41,7 +41,7 @@ def enqueues_to(transport: Transport, queue: str) -> Send:
     return send
 
 
-def _resolved(batch: Batch, results: Sequence[Mapping[str, Any]]) -> list[tuple[Entry[Any], ApiError]]:
+def _resolved(batch: Batch, results: Sequence[Mapping[str, Any]]) -> list[tuple[Entry, ApiError]]:
     """Tells the callers of a batch of enqueues, but for those that were refused."""
     refused = []
     for entry, result in zip(batch, results, strict=True):
@@ -52,19 +52,19 @@ def _resolved(batch: Batch, results: Sequence[Mapping[str, Any]]) -> list[tuple[
     return refused
 
 
-def _last_to_pass(refused: list[tuple[Entry[Any], ApiError]]) -> ApiError | None:
+def _last_to_pass(refused: list[tuple[Entry, ApiError]]) -> ApiError | None:
     """Of those that can be accepted later, the one that takes longest."""
     passing = (error for _, error in refused if is_transient(error))
     return max(passing, key=lambda error: error.retry_after or 0.0, default=None)
 
 
-def _to_repeat(refused: list[tuple[Entry[Any], ApiError]], *, repeats: bool) -> Batch:
+def _to_repeat(refused: list[tuple[Entry, ApiError]], *, repeats: bool) -> Batch:
     """Those of the refused that are sent again; the others are told. A limit, a pause or a full queue means the same
     for a message that shares a request as for one that is alone."""
     for entry, error in refused:
         if not (repeats and is_transient(error)):
             entry.refuse(error)
-    return [entry for entry, _ in refused if not entry.future.done()]
+    return [entry for entry, _ in refused if entry.waits()]
 
 
 def settlements_of(transport: Transport, queue: str) -> Send:
@@ -72,48 +72,23 @@ def settlements_of(transport: Transport, queue: str) -> Send:
     target = queue_target(queue, "/settle")
 
     async def send(batch: Batch) -> None:
-        kinds: dict[str, list[int]] = {}
-        for index, entry in enumerate(batch):
-            kinds.setdefault(entry.kind, []).append(index)
+        kinds: dict[str, list[Entry]] = {}
+        for entry in batch:
+            kinds.setdefault(entry.kind, []).append(entry)
         fields = (
-            b'"' + kind.encode() + b'":' + join(batch[index].body for index in indexes)
-            for kind, indexes in kinds.items()
+            b'"' + kind.encode() + b'":' + join(entry.body for entry in entries) for kind, entries in kinds.items()
         )
         body = b"{" + b",".join(fields) + b"}"
         answer = await transport.call("POST", target, body, safe=True, messages=len(batch))
-        for kind, indexes in kinds.items():
-            for index, result in zip(indexes, answer[kind], strict=True):
+        for kind, entries in kinds.items():
+            result_of = RESULTS[kind]
+            for entry, result in zip(entries, answer[kind], strict=True):
                 if "error" in result:
-                    batch[index].refuse(entry_error(result["error"]))
+                    entry.refuse(entry_error(result["error"]))
                 else:
-                    batch[index].resolve(RESULTS[kind](result))
+                    entry.resolve(result_of(result))
 
     return send
-
-
-async def ack_together(
-    transport: Transport, queue: str, leases: Sequence[Mapping[str, str]]
-) -> list[QueuesError | None]:
-    """Acks of one request, each an `id` and its `receipt`: the error of each, in order. Halves where the server does
-    not take all at once, or one may have spoiled it for all."""
-    body = encode({"acks": leases})
-    try:
-        answer = await transport.call("POST", queue_target(queue, "/settle"), body, safe=True, messages=len(leases))
-        results: list[QueuesError | None] = [
-            entry_error(one["error"]) if "error" in one else None for one in answer["acks"]
-        ]
-        if len(results) != len(leases):
-            raise ValueError(f"{len(results)} answers to {len(leases)} acks")
-        return results
-    except QueuesError as error:
-        if len(leases) > 1 and halves_may_pass(error):
-            middle = len(leases) // 2
-            halves = leases[:middle], leases[middle:]
-            return [one for half in halves for one in await ack_together(transport, queue, half)]
-        return [own_copy(error) for _ in leases]
-    except (KeyError, TypeError, ValueError) as error:
-        strange = not_of_this_api(error)
-        return [own_copy(strange) for _ in leases]
 
 
 RESULTS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {

@@ -91,11 +91,6 @@ def encode_message(fields: Mapping[str, Any], *, follow_up: bool = False) -> byt
     return encode(message(fields, follow_up=follow_up))
 
 
-def encode_payload(payload: object) -> bytes:
-    """One message to enqueue that is its payload alone. Raises TypeError."""
-    return b'{"payload":' + encode(payload) + b"}"
-
-
 def encode_some(**fields: object) -> bytes:
     """A JSON object of the fields that are not None, names as on the wire."""
     return encode({name: _finite(name, value) for name, value in fields.items() if value is not None})

@@ -77,6 +77,25 @@ var calls = map[string]operation{
 		}
 		return fields{"already": acked.Already, "enqueued": all}, nil
 	},
+	"ackAll": func(ctx context.Context, c *Client, g given) (any, error) {
+		var messages []*Message
+		for _, one := range g["messages"].([]any) {
+			message, err := given{"message": one}.message(c)
+			if err != nil {
+				return nil, err
+			}
+			messages = append(messages, message)
+		}
+		all := []any{}
+		for _, err := range c.AckAll(ctx, messages...) {
+			if err == nil {
+				all = append(all, nil)
+			} else {
+				all = append(all, raised(err))
+			}
+		}
+		return fields{"errors": all}, nil
+	},
 	"nack": func(ctx context.Context, c *Client, g given) (any, error) {
 		message, err := g.message(c)
 		if err != nil {

@@ -28,6 +28,7 @@ const OPERATIONS: Record<string, Call> = {
   enqueueBatch: async (client, args) => ({ results: await client.enqueueBatch(args) }),
   receive: (client, args) => client.receive(args),
   ack: (client, { message, ...options }) => client.ack(message, options),
+  ackAll: async (client, { messages }) => ({ errors: await client.ackAll(messages) }),
   nack: (client, { message, ...options }) => client.nack(message, options),
   release: (client, { message, ...options }) => client.release(message, options),
   extend: async (client, { message, ...options }) => ({ leasedUntil: await client.extend(message, options) }),

@@ -2,6 +2,7 @@
 
 import type { CallOptions } from './calls.js';
 import { Entry } from './coalescer.js';
+import { QueuesError } from './errors.js';
 import type { Lease } from './leases.js';
 import { MessageCalls, type NewMessage } from './message-calls.js';
 import {
@@ -113,6 +114,23 @@ export class LeaseCalls extends MessageCalls {
         : await this.ackAlone(lease, result, followUps, signal);
     this.leases.forget(lease);
     return acked;
+  }
+
+  /**
+   * Acks several messages, in requests they share. Takes what `ack` takes; resolves to the error of each, in order:
+   * undefined when it is done. What an `ack` throws of the API is in that list; the others are acked all the same.
+   */
+  async ackAll(messages: Iterable<Lease | string>, options: CallOptions = {}): Promise<(QueuesError | undefined)[]> {
+    const errorOf = async (message: Lease | string) => {
+      try {
+        await this.ack(message, options);
+        return undefined;
+      } catch (error) {
+        if (error instanceof QueuesError) return error;
+        throw error;
+      }
+    };
+    return Promise.all(Array.from(messages, errorOf));
   }
 
   private async ackAlone(

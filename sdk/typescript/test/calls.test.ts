@@ -91,6 +91,25 @@ test('a wait between tries is aborted too', async () => {
   await assert.rejects(broker.client().get('q', { signal }), { name: 'TimeoutError' });
 });
 
+test('acks of one call: what was never received here has its own error, and an abort is for all', async () => {
+  const broker = new Broker();
+  const client = broker.client();
+  const [one, other] = [message(1), message(2)];
+  const [first, unknown, third] = await client.ackAll([one, 'm-unknown', other]);
+  assert.deepEqual([first, unknown instanceof ReceiptUnknown, third], [undefined, true, undefined]);
+  const { id, receipt } = one;
+  assert.deepEqual(broker.acks, [
+    { id, receipt },
+    { id: other.id, receipt: other.receipt },
+  ]);
+  assert.equal(broker.asked.length, 1);
+  await assert.rejects(client.ackAll([one, other], { signal: AbortSignal.abort() }), { name: 'AbortError' });
+  assert.equal(broker.asked.length, 1);
+  await client.close();
+  const late = await client.ackAll([one]);
+  assert.ok(late[0] instanceof ClientClosed);
+});
+
 test('close ends what waits', async () => {
   const { client } = held();
   const calls = [client.enqueue({ queue: 'q', payload: 1 })];
