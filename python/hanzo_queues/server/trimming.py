@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 
 from hanzo_queues._core import Command, Excerpt, Reply, trim_journal
@@ -24,7 +23,7 @@ from hanzo_queues.server.recovery import Recovered
 logger = logging.getLogger(__name__)
 
 RETRY_S = 5.0
-PAGES_MAX = 3  # of what is to be moved: being read, or written again; a step of all of them takes below 5 ms
+PAGES_MAX = 4  # of what is to be moved, on their way at the same time; a step of all of them takes below 5 ms
 
 
 class Trimmer:
@@ -43,6 +42,8 @@ class Trimmer:
         self._ask = ask
         self._load = load
         self._horizon = 0
+        self._first = 0
+        self._purging = asyncio.Lock()
         self._due = asyncio.Event()
         self._done = asyncio.Event()
         self._done.set()
@@ -95,26 +96,29 @@ class Trimmer:
                 await asyncio.sleep(RETRY_S)
 
     async def _trim(self) -> None:
-        first = await self._journal.first_sequence()
-        pages: deque[asyncio.Task[None]] = deque()
+        """Until there is no more to do. Who asks waits for what others write, and who reads for the journal: so several
+        pages are on their way, each asked for, read and written again by itself."""
+        self._first = await self._journal.first_sequence()
+        pages = [asyncio.create_task(self._trim_page_by_page()) for _ in range(PAGES_MAX)]
         try:
-            while self._horizon > 0:
-                byte_count = await self._journal.byte_count()
-                is_last = not pages
-                reply = await self._ask(trim_journal(first, byte_count, self._horizon))
-                assert reply.trimming is not None
-                oldest_lsn, again = reply.trimming
-                if reply.lsns:
-                    pages.append(asyncio.create_task(self._move(reply)))
-                first = await self._purge(first, oldest_lsn)
-                if not again and is_last:
-                    return
-                while len(pages) >= PAGES_MAX or (pages and not again):
-                    await pages.popleft()
+            await asyncio.gather(*pages)
         finally:
             for page in pages:
                 page.cancel()
             await asyncio.gather(*pages, return_exceptions=True)
+
+    async def _trim_page_by_page(self) -> None:
+        while self._horizon > 0:
+            byte_count = await self._journal.byte_count()
+            reply = await self._ask(trim_journal(self._first, byte_count, self._horizon))
+            assert reply.trimming is not None
+            oldest_lsn, again = reply.trimming
+            async with self._purging:
+                self._first = await self._purge(self._first, oldest_lsn)
+            if reply.lsns:
+                await self._move(reply)
+            elif not again:
+                return  # who still moves a page asks again
 
     async def _move(self, reply: Reply) -> None:
         command = reply.moves(await self._load(reply))
