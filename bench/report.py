@@ -46,6 +46,8 @@ README_FIGURES = [
     "receive + ack, 100 x 1 KB at a time, HTTP",
     "batch enqueue of 100, HTTP, to JetStream's atomic batches with fsync",
     "batch enqueue of 100, HTTP, to Redis Streams, always",
+    "receive + ack 100, HTTP, to Redis Streams, always",
+    "receive + ack 100, HTTP, to PGMQ",
     "no-op handlers, SDK, to taskiq on Redis Streams, page cache",
     "no-op handlers, SDK, to BullMQ's worker in Node, page cache",
     "memory of a queued 1 KB message, to Redis Streams",
