@@ -37,7 +37,7 @@ async def test_acks_of_one_call_share_requests_and_each_has_its_own_error() -> N
 
 async def test_acks_of_one_call_are_halved_where_the_server_takes_fewer() -> None:
     def answers(asked: Asked) -> Any:
-        return problem(400, "batch_too_large") if len(asked.body["acks"]) > 1 else settled(asked)
+        return problem(413, "batch_too_large") if len(asked.body["acks"]) > 1 else settled(asked)
 
     server = StandIn(answers)
     client = server.client()
@@ -77,6 +77,23 @@ async def test_acks_of_one_call_that_is_cancelled_while_they_wait_are_not_sent()
     await asyncio.gather(first, last)
     assert [[ack["id"] for ack in asked.body["acks"]] for asked in server.asked] == [["m0"], ["m3"]]
     assert cancelled.cancelled()
+
+
+async def test_what_was_acked_is_settled_though_the_call_was_cancelled_before_its_end() -> None:
+    async def answers(asked: Asked) -> Any:
+        if asked.path == "/v1/queues/p/settle":
+            await asyncio.Event().wait()
+        return settled(asked)
+
+    client = StandIn(answers).client()
+    held = [Message.of(message(1)), Message.of({**message(2), "queue": "p"})]
+    for one in held:
+        client._leases.watch(one)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await client.ack_all(held)
+    assert [client._leases.is_settled(one) for one in held] == [True, False]
+    await client.close()
 
 
 async def test_acks_of_one_call_by_a_client_that_closes_have_all_failed() -> None:

@@ -122,21 +122,23 @@ class LeaseCalls(Calls):
             return [ClientClosed() for _ in given]
         acks = Several(len(given), self._enter().create_future())
         entries: dict[str, list[Entry]] = {}
-        settled: list[tuple[int, str, str]] = []
+        sent: list[tuple[OneOfSeveral, str, str]] = []
         for index, message in enumerate(given):
             try:
                 queue, message_id, receipt = self._leases.find(message)
             except QueuesError as error:
                 acks.errors[index] = error
             else:
-                settled.append((index, message_id, receipt))
                 ack = OneOfSeveral(acks, index, encode({"id": message_id, "receipt": receipt}))
+                sent.append((ack, message_id, receipt))
                 entries.setdefault(queue, []).append(ack)
         for queue, together in entries.items():
             self._settled_by(queue, together)
-        if entries:
-            await acks.ended
-        self._leases.forget_all(one[1:] for one in settled if acks.errors[one[0]] is None)
+        try:
+            if entries:
+                await acks.ended
+        finally:  # also when the caller is cancelled, some are done
+            self._leases.forget_all((message_id, receipt) for ack, message_id, receipt in sent if ack.done)
         return acks.errors
 
     async def _ack_alone(self, message_id: str, receipt: str, result: Any, follow_ups: list[bytes]) -> AckResult:
@@ -201,4 +203,3 @@ class LeaseCalls(Calls):
         body = encode_some(id=message_id, receipt=receipt, visibilityTimeout=visibility_timeout)
         until: datetime = await self._settled(queue, "extends", body)
         return until
-

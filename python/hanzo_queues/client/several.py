@@ -21,7 +21,7 @@ class Several:
 class OneOfSeveral(Entry):
     """The ack of that index."""
 
-    __slots__ = ("_index", "_several", "body")
+    __slots__ = ("_index", "_several", "body", "done")
 
     kind = "acks"
     safe = True
@@ -30,19 +30,25 @@ class OneOfSeveral(Entry):
         self.body = body
         self._several: Several | None = several
         self._index = index
+        self.done = False
+        """The server carried it out."""
         several.left += 1
 
     def waits(self) -> bool:
         return self._several is not None and not self._several.ended.done()
 
     def resolve(self, result: object) -> None:
-        several, self._several = self._several, None
-        if several is not None:
-            several.left -= 1
-            if several.left == 0 and not several.ended.done():
-                several.ended.set_result(None)
+        if self._several is not None:
+            self.done = True
+            self._end(self._several)
 
     def refuse(self, error: QueuesError) -> None:
         if self._several is not None:
             self._several.errors[self._index] = error
-            self.resolve(None)
+            self._end(self._several)
+
+    def _end(self, several: Several) -> None:
+        self._several = None
+        several.left -= 1
+        if several.left == 0 and not several.ended.done():
+            several.ended.set_result(None)
