@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from hanzo_queues import Handled, Limited, Message, Reject, Retry, errors
 from tests.unit.client_stand_in import Asked, Broker, StandIn, message, problem, running
+
+
+class Pair(NamedTuple):
+    one: int
+    other: int
 
 
 def put(broker: Broker, *numbers: int) -> None:
@@ -93,7 +98,7 @@ async def test_each_message_can_have_its_own_outcome_all_in_one_request() -> Non
     assert len(settlements(broker)) == 1
 
 
-@pytest.mark.parametrize("returned", [[None], "ok", {"m1": None}, 7])
+@pytest.mark.parametrize("returned", [[None], "ok", {"m1": None}, 7, Pair(1, 2)])
 async def test_outcomes_that_do_not_match_the_batch_are_a_failure_not_a_guess(returned: Any) -> None:
     broker = Broker()
     client = broker.client()

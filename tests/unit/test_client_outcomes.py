@@ -6,10 +6,12 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
-from hanzo_queues import Handled, Limited, Message, Reject, Retry
+from hanzo_queues import EnqueueResult, Handled, Limited, Message, Reject, Retry
 from hanzo_queues.client.http_stream import Answer
+from hanzo_queues.client.wire import encode_message
 from tests.unit.client_stand_in import Broker, message, problem, running
 
 
@@ -62,6 +64,19 @@ async def test_what_a_handler_returns_is_kept_when_that_was_asked_for(result: An
     async with running(client):
         await broker.until(lambda: len(broker.acks) == 1)
     assert broker.acks == [{"id": "m1", "receipt": "r1", "result": result}]
+
+
+async def test_what_an_enqueue_returned_can_be_kept_and_sent_as_an_object() -> None:
+    broker = Broker()
+    client = broker.client()
+    enqueued = EnqueueResult("m7", False, None)
+    client.consumer("q", keep_results=True)(lambda received: enqueued)
+    broker.messages.put_nowait(message(1))
+    async with running(client):
+        await broker.until(lambda: len(broker.acks) == 1)
+    kept = {"id": "m7", "duplicate": False, "state": None, "result": None, "has_result": False}
+    assert broker.acks == [{"id": "m1", "receipt": "r1", "result": kept}]
+    assert orjson.loads(encode_message({"payload": [enqueued]})) == {"payload": [kept]}
 
 
 @pytest.mark.parametrize("refusal", [None, problem(413, "payload_too_large"), problem(400, "request_invalid")])

@@ -173,7 +173,7 @@ class Handlers:
             return [Outcome(result=returned) if keep else DONE]
         if returned is None:
             return [DONE] * number
-        if not isinstance(returned, list | tuple) or len(returned) != number:
+        if not isinstance(returned, list | tuple) or hasattr(returned, "_fields") or len(returned) != number:
             raise TypeError(
                 f"a batch's handler returns None or a list with the outcome of each of its {number} messages, "
                 f"not {returned!r:.100}"

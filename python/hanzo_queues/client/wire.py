@@ -59,6 +59,8 @@ def encode(value: object) -> bytes:
 def _refuse(value: object) -> object:
     if isinstance(value, timedelta):
         return value.total_seconds()
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return value._asdict()  # a named tuple, as what an enqueue returns is
     if isinstance(value, bytes | bytearray | memoryview):
         raise TypeError(
             "a payload is JSON, which can't hold bytes: send base64.b64encode(data).decode() and decode it in the "
