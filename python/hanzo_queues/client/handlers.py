@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from hanzo_queues.client.coalescer import Entry
@@ -45,6 +46,7 @@ class Handlers:
         self._reports = reports
         self._loop = asyncio.get_running_loop()
         self._is_async = is_async(options.handler)
+        self.has_hooks = options.on_handled is not None or options.on_error is not None
         self._threads = None if self._is_async else ThreadPoolExecutor(options.bounds[1], "hanzo-queues")
         self._running: set[Handling] = set()
         self._settling = 0
@@ -201,20 +203,22 @@ class Handlers:
         if acks:
             try:
                 self._client._settled_by(self._options.queue, acks)
-            except QueuesError as error:
+            except Exception as error:  # whatever it is, nobody else would end them
+                refused = error if isinstance(error, QueuesError) else QueuesError(repr(error))
                 for ack in acks:
-                    ack.refuse(error)
+                    ack.refuse(refused)
         return ending
 
-    def acked(self, delivery: Delivery) -> None:
-        """The server knows that it is done."""
+    def acked(self, delivery: Delivery, context: Context | None) -> None:
+        """The server knows that it is done. The hooks run in the handler's context, not in that of who is told."""
         self._client._leases.forget(delivery.message.id, delivery.message.receipt)
         self._settled()
-        self._tell_handled(delivery, "acked", None)
+        if context is not None:
+            context.run(self._tell_handled, delivery, "acked", None)
 
-    def not_acked(self, delivery: Delivery, refused: QueuesError) -> None:
+    def not_acked(self, delivery: Delivery, refused: QueuesError, context: Context | None) -> None:
         """What becomes of it takes a task to find out."""
-        ending = self._loop.create_task(self._end(delivery, DONE, refused))
+        ending = self._loop.create_task(self._end(delivery, DONE, refused), context=context)
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
 
@@ -247,6 +251,8 @@ class Handlers:
         error: BaseException | None
         if refused is None:
             ended_as, error = await settle(self._client, delivery, outcome)
+        elif self._client._leases.is_settled(delivery.message):  # meanwhile, by another call
+            ended_as, error = "settled", None
         else:
             ended_as, error = refused_as(refused), refused
         for failures in itertools.count(1):
@@ -300,7 +306,7 @@ class Handlers:
 class _Ack(Entry):
     """That of a delivery whose handler is done: nobody awaits it, the handlers are told."""
 
-    __slots__ = ("_delivery", "_handlers", "body")
+    __slots__ = ("_context", "_delivery", "_handlers", "body")
 
     kind = "acks"
     safe = True
@@ -309,6 +315,7 @@ class _Ack(Entry):
         self.body = encode({"id": delivery.message.id, "receipt": delivery.message.receipt})
         self._handlers: Handlers | None = handlers
         self._delivery = delivery
+        self._context = copy_context() if handlers.has_hooks else None
 
     def waits(self) -> bool:
         return self._handlers is not None
@@ -316,12 +323,12 @@ class _Ack(Entry):
     def resolve(self, result: object) -> None:
         handlers, self._handlers = self._handlers, None
         if handlers is not None:
-            handlers.acked(self._delivery)
+            handlers.acked(self._delivery, self._context)
 
     def refuse(self, error: QueuesError) -> None:
         handlers, self._handlers = self._handlers, None
         if handlers is not None:
-            handlers.not_acked(self._delivery, error)
+            handlers.not_acked(self._delivery, error, self._context)
 
 
 def call_plain(handler: Any, given: Any) -> object:
