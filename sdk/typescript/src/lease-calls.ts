@@ -121,16 +121,18 @@ export class LeaseCalls extends MessageCalls {
    * undefined when it is done. What an `ack` throws of the API is in that list; the others are acked all the same.
    */
   async ackAll(messages: Iterable<Lease | string>, options: CallOptions = {}): Promise<(QueuesError | undefined)[]> {
-    const errorOf = async (message: Lease | string) => {
+    const { signal } = options;
+    const leases = Array.from(messages, (message) => orError(() => this.leases.find(message)));
+    const errorOf = async (lease: Lease | QueuesError) => {
+      if (lease instanceof QueuesError) return lease;
       try {
-        await this.ack(message, options);
+        await this.ack(lease, { signal });
         return undefined;
       } catch (error) {
-        if (error instanceof QueuesError) return error;
-        throw error;
+        return asError(error);
       }
     };
-    return Promise.all(Array.from(messages, errorOf));
+    return Promise.all(leases.map(errorOf));
   }
 
   private async ackAlone(
@@ -183,4 +185,18 @@ export class LeaseCalls extends MessageCalls {
 
 function leaseFields({ id, receipt }: Lease, fields: Record<string, unknown> = {}): string {
   return encodeSome({ id, receipt, ...fields });
+}
+
+function orError<T>(get: () => T): T | QueuesError {
+  try {
+    return get();
+  } catch (error) {
+    return asError(error);
+  }
+}
+
+/** The error, if it is of the API. Throws any other. */
+function asError(error: unknown): QueuesError {
+  if (error instanceof QueuesError) return error;
+  throw error;
 }

@@ -105,6 +105,11 @@ test('acks of one call: what was never received here has its own error, and an a
   assert.equal(broker.asked.length, 1);
   await assert.rejects(client.ackAll([one, other], { signal: AbortSignal.abort() }), { name: 'AbortError' });
   assert.equal(broker.asked.length, 1);
+  await assert.rejects(client.ackAll([one, 7 as never]), TypeError);
+  assert.equal(broker.asked.length, 1);
+  const more = { signal: undefined, result: 'none is kept' };
+  assert.deepEqual(await client.ackAll([one], more), [undefined]);
+  assert.match(broker.asked[1]?.path ?? '', /settle$/);
   await client.close();
   const late = await client.ackAll([one]);
   assert.ok(late[0] instanceof ClientClosed);
