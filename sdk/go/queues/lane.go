@@ -13,7 +13,8 @@ import (
 // arrive while a request is in flight wait and go together in the next one. No timer, no linger: alone, a call waits
 // for nothing; under load, hundreds share one request. Order is kept: a lane has one request in flight, so calls reach
 // the server in the order they were made. Every caller gets its own result or its own error, and a caller whose
-// context ends leaves the others alone. Must not know what the entries mean; send does.
+// context ends leaves the others alone. Must not know what an entry asks of the server (send does): only its size,
+// whether it is safe to repeat, and which refusals of a request can be the fault of one entry.
 
 // requestBytesMax: a shared request's bytes; beyond this sharing gains nothing. A larger entry goes alone.
 const requestBytesMax = 1 << 20
@@ -36,6 +37,13 @@ type entry struct {
 type result struct {
 	body json.RawMessage
 	err  *Error
+}
+
+func (r result) value() (json.RawMessage, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	return r.body, nil
 }
 
 func newEntry(body json.RawMessage, kind string, safe bool) *entry {
@@ -87,11 +95,13 @@ func (l *lane) submit(entries []*entry) {
 func (l *lane) await(ctx context.Context, e *entry) (json.RawMessage, error) {
 	select {
 	case got := <-e.result:
-		if got.err != nil {
-			return nil, got.err
-		}
-		return got.body, nil
+		return got.value()
 	case <-ctx.Done():
+	}
+	select {
+	case got := <-e.result: // that both were there is no reason to lose it
+		return got.value()
+	default:
 	}
 	e.gone.Store(true)
 	l.guard.Lock()

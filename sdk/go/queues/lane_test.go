@@ -179,6 +179,40 @@ func TestAckAllSharesARequest(t *testing.T) {
 	})
 }
 
+func TestAckAllOfAContextThatHasEndedSendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker()
+		requests := 0
+		b.answer = func(*http.Request) *http.Response { requests++; return nil }
+		c := b.client()
+		defer c.Close()
+		ctx, end := context.WithCancel(t.Context())
+		end()
+		failed := c.AckAll(ctx, &Message{Queue: "q", ID: "a"}, &Message{Queue: "q", ID: "b"})
+		synctest.Wait()
+		for _, err := range failed {
+			if !errors.Is(err, ErrInterrupted) || asError(err).Outcome != OutcomeNone {
+				t.Errorf("%v", err)
+			}
+		}
+		if requests != 0 || len(c.settles.lanes) != 0 {
+			t.Errorf("%d requests of %d lanes", requests, len(c.settles.lanes))
+		}
+	})
+}
+
+func TestAResultThatIsThereIsToldThoughTheContextHasEnded(t *testing.T) {
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	for range 100 {
+		one := newEntry(nil, "acks", true)
+		one.resolve(json.RawMessage("1"))
+		if got, err := new(lane).await(ctx, one); err != nil || string(got) != "1" {
+			t.Fatalf("%s, %v", got, err)
+		}
+	}
+}
+
 func TestACallWhoseContextEndsLeavesTheOthersAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &heldRequests{let: make(chan struct{})}

@@ -136,7 +136,10 @@ func (c *Client) AckAll(ctx context.Context, messages ...*Message) []error {
 	byQueue := map[string][]*entry{}
 	for index, message := range messages {
 		var body json.RawMessage
-		if failed[index] = c.enter(); failed[index] == nil {
+		if failed[index] = c.enter(); failed[index] == nil && ctx.Err() != nil {
+			failed[index] = interruptedError(ctx.Err(), OutcomeNone)
+		}
+		if failed[index] == nil {
 			body, failed[index] = leaseEntry(message, nil)
 		}
 		if failed[index] == nil {
