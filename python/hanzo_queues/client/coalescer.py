@@ -6,8 +6,9 @@ a call waits for nothing; under load, hundreds share one request. Order is kept:
 calls reach the server in the order they were made. Every caller gets its own result or its own error, and a caller
 that is cancelled leaves the others alone.
 
-Must not know what the entries mean, nor who waits for them; `send` tells each entry of its batch how it ended, or
-raises QueuesError.
+Must not know what an entry asks of the server, nor who waits for it: only its size, whether it is safe to repeat, and
+which refusals of a request can be the fault of one entry. `send` tells each entry of its batch how it ended, or raises
+QueuesError.
 """
 
 from __future__ import annotations

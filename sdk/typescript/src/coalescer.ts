@@ -7,7 +7,8 @@
  * server in the order they were made. Every caller gets its own result or its own error, and a caller that is aborted
  * leaves the others alone.
  *
- * Must not know what the entries mean; `send` does. `send` settles every entry of its batch, or throws.
+ * Must not know what an entry asks of the server; `send` does: only its size, whether it is safe to repeat, and which
+ * refusals of a request can be the fault of one entry. `send` settles every entry of its batch, or throws.
  */
 
 import { ApiError, ClientClosed, copyOf, OutcomeUnknown, QueuesError } from './errors.js';
