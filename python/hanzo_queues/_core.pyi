@@ -15,7 +15,6 @@ __all__ = [
 ]  # fmt: skip
 
 __version__: Final[str]
-
 _Wake = Callable[[list[tuple[str, int]], list[tuple[str, str, int]]], list[Command]]
 
 class Invalid(ValueError):
@@ -252,8 +251,13 @@ class Step:
         """One reply a command, in order. Release them only when `batch` is durable."""
     @property
     def next_deadline_ms(self) -> int | None:
-        """Call `step` at this instant, also without commands. At or before `now_ms`: at once (more timers are
-        due than one step handles)."""
+        """Call `step` then, also without commands. At or before `now_ms`: at once (more is due than a step handles)."""
+    @property
+    def woken(self) -> list[tuple[str, int]]:
+        """Queues (`queue`, or `queue/group`) of which messages can be received now, and how many."""
+    @property
+    def woken_members(self) -> list[tuple[str, str, int]]:
+        """The same of members whose ordering keys have them: queue or group, consumer, how many."""
 
 @final
 class BlockEntry:
@@ -348,13 +352,9 @@ class Engine:
     def step(self, now_ms: int, commands: Sequence[Command], wake: _Wake | None = None) -> Step:
         """Decides `commands` in order, after the timers due at `now_ms` (milliseconds since 1970, never less
         than the last step's). A command may be used again, as a long poll does. Raises RuntimeError, changing
-        nothing, before the first `fence` or replay, and EngineBug.
-
-        `wake` is told what can be received now and could not before: of which queues and how many (a further group's
-        name follows its queue's, after a slash, which neither holds), and of which members of groups whose ordering
-        keys have it (the queue or group, the consumer, how many). The receives it returns are decided in the same step,
-        their replies follow the others'; it is asked again until it has none. It must not use this engine, nor raise:
-        that is an EngineBug."""
+        nothing, before the first `fence` or replay, and EngineBug. `wake` is told what became ready, as the step tells.
+        The receives it returns are decided in the same step, until it has none; their replies follow the others'. What
+        is ready still is told by the step, too. `wake` must not use this engine, nor raise: an EngineBug."""
     def begin_checkpoint(self) -> int | None:
         """Begins a checkpoint of the state as it is now, and says of which LSN. Its blocks are taken one by one; steps
         may go on meanwhile. None: there is nothing to keep yet, or one is under way."""

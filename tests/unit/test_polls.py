@@ -78,6 +78,32 @@ async def test_a_message_and_the_lease_of_the_poll_it_wakes_are_one_batch() -> N
         assert len(journal.appends) - before == 2
 
 
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_poll_that_looked_in_the_step_before_its_message_came_is_woken(others: int) -> None:
+    async with serving(GatedJournal()) as partition:
+        waiting = [asyncio.ensure_future(partition.receive("mail", receive(), 30)) for _ in range(others)]
+        await ready(partition)
+        polls = [*waiting, asyncio.ensure_future(partition.receive("mail", receive(), 30))]
+        writes = [asyncio.ensure_future(partition.submit(enqueue(number))) for number in range(len(polls))]
+        received = await asyncio.wait_for(asyncio.gather(*polls), 2)
+        assert sorted(payload for poll in received for payload in payloads(poll)) == [*range(len(polls))]
+        await asyncio.gather(*writes)
+
+
+async def test_a_poll_that_looked_in_the_step_before_a_lease_ended_is_woken() -> None:
+    async with serving(GatedJournal()) as partition:
+        await created(partition, "narrow", maxInFlight=1)
+        for number in range(2):
+            await partition.submit(enqueue(number, queue="narrow"))
+        answer = await partition.receive("narrow", receive(queue="narrow"), 0)
+        (message,) = json.loads(answer.body)["messages"]
+        poll = asyncio.ensure_future(partition.receive("narrow", receive(queue="narrow"), 30))
+        ack = PARSER.ack(message["id"], json.dumps({"receipt": message["receipt"]}).encode())
+        acked = asyncio.ensure_future(partition.submit(ack))
+        assert payloads(await asyncio.wait_for(poll, 2)) == [1]
+        await acked
+
+
 async def test_a_woken_poll_waits_behind_what_the_step_had_no_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hanzo_queues.server.writer.STEP_MESSAGES_MAX", 1)
     async with serving(GatedJournal()) as partition:

@@ -114,24 +114,24 @@ class Writer:
         """One step, and its append on its way. Polls that it wakes become `requests` of it."""
 
         def wake(queues: list[tuple[str, int]], members: list[tuple[str, str, int]]) -> list[Command]:
-            others_are_first = bool(self._inbox)
-            for queue, ready in queues:
-                self._polls.wake(queue, ready)
-            for queue, consumer, ready in members:
-                self._polls.wake_member(queue, consumer, ready)
-            woken = [] if others_are_first else self._take(room)
+            if self._inbox:
+                return []  # what waits there is first
+            self._wake(queues, members)
+            woken = self._take(room)
             requests.extend(woken)
             return [request.command for request in woken]
 
         try:
             now_ms = self._clock.now_ms()
-            step = self._engine.step(now_ms, [request.command for request in requests], wake)
+            commands = [request.command for request in requests]
+            step = self._engine.step(now_ms, commands, wake if self._polls.parked else None)
         except BaseException as error:
             for request in requests:
                 self._fail(request, _fault_of(error))
             raise
         self._schedule(step, now_ms)
         decided = self._park_or_decide(requests, step.replies)
+        self._wake(step.woken, step.woken_members)
         if step.batch is None and not self._in_flight:
             self._release(decided)
             return
@@ -141,6 +141,12 @@ class Writer:
         commit = asyncio.create_task(self._commit(step, decided, earlier))
         self._in_flight.append(commit)
         commit.add_done_callback(self._committed)
+
+    def _wake(self, queues: list[tuple[str, int]], members: list[tuple[str, str, int]]) -> None:
+        for queue, ready in queues:
+            self._polls.wake(queue, ready)
+        for queue, consumer, ready in members:
+            self._polls.wake_member(queue, consumer, ready)
 
     async def _commit(self, step: Step, decided: Decided, earlier: asyncio.Task[None] | None) -> None:
         try:

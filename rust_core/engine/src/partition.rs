@@ -73,8 +73,9 @@ impl Partition {
         self.step_and_wake(now_ms, commands, None)
     }
 
-    /// The same; what becomes ready is told to `wake`, and not by the step. The commands it returns are decided behind
-    /// the others, until it has none: the receives that wait, so that a message and its lease are one batch.
+    /// The same; what becomes ready is told to `wake`. The commands it returns are decided behind the others, until it has
+    /// none: the receives that wait, so that a message and its lease are one batch. The step tells of what is ready still:
+    /// a receive of this step may have looked before it was.
     pub fn step_and_wake(
         &mut self,
         now_ms: u64,
@@ -90,8 +91,11 @@ impl Partition {
             .into_iter()
             .map(|command| verbs::run(&mut batch, command))
             .collect();
+        let mut told = Vec::new();
         while let Some(wake) = &mut wake {
-            let woken = batch.change_volatile(State::take_woken);
+            let marks = batch.change_volatile(State::take_marks);
+            let woken = batch.state().woken(&marks);
+            told.extend(marks);
             let receives = if woken.is_empty() {
                 Vec::new()
             } else {
@@ -106,6 +110,7 @@ impl Partition {
                     .map(|command| verbs::run(&mut batch, command)),
             );
         }
+        batch.change_volatile(|state| state.mark_again(told));
         verbs::forget::run(&mut batch, messages);
         let (records, blobs) = batch.into_parts();
         self.finish(records, blobs, replies)
@@ -132,7 +137,7 @@ impl Partition {
         records.iter().for_each(|record| self.state.apply(record));
         self.state.lsn = lsn;
         self.batch_ms = now_ms;
-        self.state.take_woken();
+        self.state.take_marks();
     }
 
     /// The batch at `lsn` is a deposed owner's: it takes its place in the journal and changes nothing.
@@ -287,7 +292,8 @@ impl Partition {
             self.state.lsn += 1;
             self.batch_ms = self.now_ms;
         }
-        let woken = self.state.take_woken();
+        let marks = self.state.take_marks();
+        let woken = self.state.woken(&marks);
         Step {
             lsn: self.state.lsn,
             records,

@@ -1,5 +1,8 @@
 //! Who may receive what could not be received before: told by steps, for polls that wait.
 
+use std::sync::Arc;
+
+use crate::ids::QueueNumber;
 use crate::queue::Queue;
 use crate::state::State;
 
@@ -20,28 +23,71 @@ impl Woken {
     }
 }
 
+/// A queue in which something became ready: for anybody, or for single members.
+pub(crate) struct Mark {
+    queue: QueueNumber,
+    anybody: bool,
+    members: Vec<Arc<str>>,
+}
+
 impl State {
     /// What became ready since this was asked last.
-    pub(crate) fn take_woken(&mut self) -> Woken {
-        let mut woken = Woken::default();
-        for number in std::mem::take(&mut self.woken) {
+    pub(crate) fn take_marks(&mut self) -> Vec<Mark> {
+        let numbers = std::mem::take(&mut self.woken);
+        let mut marks = Vec::with_capacity(numbers.len());
+        for number in numbers {
             let Some(queue) = self.queues.try_get_mut(number) else {
                 continue;
             };
             queue.woken = false;
-            let anybody = std::mem::take(&mut queue.woken_all);
-            if anybody && queue.receivable("") > 0 {
-                woken.queues.push((line(queue), queue.receivable("")));
-            }
-            let mut members = Vec::new();
+            let mut mark = Mark {
+                queue: number,
+                anybody: std::mem::take(&mut queue.woken_all),
+                members: Vec::new(),
+            };
             for (name, member) in queue.members.iter_mut() {
                 if std::mem::take(&mut member.woken) {
-                    members.push((name.clone(), queue.lists.count(member.list)));
+                    mark.members.push(name.clone());
                 }
             }
-            for (name, ready) in members.into_iter().filter(|(_, ready)| *ready > 0) {
-                if queue.receivable(&name) > 0 {
-                    woken.members.push((line(queue), (*name).into(), ready));
+            marks.push(mark);
+        }
+        marks
+    }
+
+    /// As if it became ready just now.
+    pub(crate) fn mark_again(&mut self, marks: Vec<Mark>) {
+        for mark in marks {
+            let Some(queue) = self.queues.try_get_mut(mark.queue) else {
+                continue;
+            };
+            queue.woken_all |= mark.anybody;
+            for name in &mark.members {
+                if let Some(member) = queue.members.find_mut(name) {
+                    member.woken = true;
+                }
+            }
+            self.list_woken(mark.queue);
+        }
+    }
+
+    /// What of that can be received now.
+    pub(crate) fn woken(&self, marks: &[Mark]) -> Woken {
+        let mut woken = Woken::default();
+        for mark in marks {
+            let Some(queue) = self.queues.try_get(mark.queue) else {
+                continue;
+            };
+            if mark.anybody && queue.receivable("") > 0 {
+                woken.queues.push((line(queue), queue.receivable("")));
+            }
+            for name in &mark.members {
+                let Some(member) = queue.members.find(name) else {
+                    continue;
+                };
+                let ready = queue.lists.count(member.list);
+                if ready > 0 && queue.receivable(name) > 0 {
+                    woken.members.push((line(queue), (**name).into(), ready));
                 }
             }
         }

@@ -323,6 +323,8 @@ fn step_of(
         lsn: step.lsn,
         replies: replies.collect::<PyResult<_>>()?,
         next_deadline_ms: step.next_deadline_ms,
+        woken: step.woken,
+        woken_members: step.woken_members,
     })
 }
 

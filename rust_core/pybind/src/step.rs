@@ -11,6 +11,8 @@ pub struct Step {
     pub lsn: u64,
     pub replies: Vec<Py<Reply>>,
     pub next_deadline_ms: Option<u64>,
+    pub woken: Vec<(Box<str>, u64)>,
+    pub woken_members: Vec<(Box<str>, Box<str>, u64)>,
 }
 
 #[pymethods]
@@ -37,5 +39,23 @@ impl Step {
     #[getter]
     fn next_deadline_ms(&self) -> Option<u64> {
         self.next_deadline_ms
+    }
+
+    /// Queues in which messages became ready, and how many are ready now.
+    #[getter]
+    fn woken(&self) -> Vec<(&str, u64)> {
+        self.woken
+            .iter()
+            .map(|(queue, ready)| (&**queue, *ready))
+            .collect()
+    }
+
+    /// Members of groups whose ordering keys have messages that became ready, and how many are ready now.
+    #[getter]
+    fn woken_members(&self) -> Vec<(&str, &str, u64)> {
+        self.woken_members
+            .iter()
+            .map(|(queue, consumer, ready)| (&**queue, &**consumer, *ready))
+            .collect()
     }
 }

@@ -131,8 +131,48 @@ fn a_message_and_the_lease_of_who_waits_for_it_are_one_batch() {
     assert_eq!(
         (step.woken.len(), step.woken_members.len()),
         (0, 0),
-        "it was told"
+        "nothing is left"
     );
+}
+
+#[test]
+fn who_looked_before_it_was_ready_is_told_by_the_step() {
+    let mut twin = Twin::new();
+    twin.create("q", config());
+    let mut told = Vec::new();
+    let step = twin.step_and_wake(vec![receive("q", 1), enqueued(2)], |woken| {
+        told.push(woken);
+        vec![]
+    });
+    assert_eq!(
+        (&told[..], &step.woken[..]),
+        (&[woken(2)][..], &[("q".into(), 2)][..])
+    );
+    let mut polls = vec![vec![receive("q", 1)], vec![]].into_iter();
+    let step = twin.step_and_wake(vec![enqueued(1)], |_| {
+        polls.next().expect("asked until it has none")
+    });
+    assert_eq!(step.woken, [("q".into(), 2)], "as many as are left");
+}
+
+#[test]
+fn a_member_who_looked_before_its_key_was_free_is_told_by_the_step() {
+    let mut twin = Twin::new();
+    twin.create("q", config());
+    twin.ask(poll("a", 1));
+    let keyed = NewMessage {
+        ordering_key: Some(7),
+        ..message()
+    };
+    enqueue(&mut twin, vec![keyed; 2]);
+    let held = received(&mut twin, "a");
+    let mut told = Vec::new();
+    let step = twin.step_and_wake(vec![poll("a", 1), ack(held[0].lease)], |woken| {
+        told.push(woken.members);
+        vec![]
+    });
+    assert_eq!(told, [[("q".into(), "a".into(), 1)]]);
+    assert_eq!(step.woken_members, [("q".into(), "a".into(), 1)]);
 }
 
 #[test]
@@ -149,7 +189,10 @@ fn whoever_waits_is_asked_as_long_as_more_becomes_ready() {
         }
     });
     assert_eq!(told, [woken(1), woken(2), woken(3)]);
-    assert_eq!((step.replies.len(), step.woken.len()), (3, 0));
+    assert_eq!(
+        (step.replies.len(), &step.woken[..]),
+        (3, &[("q".into(), 3)][..])
+    );
 }
 
 #[test]
