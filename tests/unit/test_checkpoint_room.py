@@ -200,6 +200,23 @@ def test_messages_leave_room_for_checkpoints_which_leave_consumers_half(
     assert not room.has_for_checkpoint(kept // 2 + 1501)
 
 
+def test_an_engine_that_met_a_bug_is_not_what_a_request_fails_for(
+    small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, kept = DiskRoom(Path()), DISK_BYTES // disk_room.KEPT_SHARE
+    room.bytes_needed = lambda: 1000
+    monkeypatch.setattr(disk_room, "spare_bytes", lambda _: kept + 1000 + 500)
+    room.admit(500, 0)
+
+    def broken() -> int:
+        raise RuntimeError("the engine met a bug and is of no further use")
+
+    room.bytes_needed = broken
+    room.admit(500, 0)
+    with pytest.raises(JournalUnavailable):
+        room.admit(501, 0)
+
+
 def test_a_checkpoint_is_asked_for_when_there_is_no_room_for_a_message_and_not_at_once_again(
     small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

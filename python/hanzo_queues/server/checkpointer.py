@@ -104,12 +104,12 @@ class Checkpointer:
         room = self._store.room
         room.bytes_needed, room.on_refused = self._bytes_needed, self._moved.set
         while True:
-            await self._until_due()
-            if not room.has_for_checkpoint(self._bytes_expected()):
-                logger.warning("the disk has no room for a checkpoint: it is taken when there is")
-                await asyncio.sleep(RETRY_S)
-                continue
             try:
+                await self._until_due()
+                if not room.has_for_checkpoint(self._bytes_expected()):
+                    logger.warning("the disk has no room for a checkpoint: it is taken when there is")
+                    await asyncio.sleep(RETRY_S)
+                    continue
                 await self.take()
             except Deposed as deposed:
                 return logger.warning("checkpoints: %s", deposed)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from hanzo_queues.server.faults import JournalUnavailable
@@ -73,7 +74,8 @@ class DiskRoom:
 
     def _left_for_messages(self) -> int:
         if self.bytes_needed is not None:
-            self._checkpoint_bytes = self.bytes_needed()
+            with suppress(RuntimeError):  # an engine that met a bug tells nothing any more, and has a successor soon
+                self._checkpoint_bytes = self.bytes_needed()
         return self._left_bytes(self._checkpoint_bytes)
 
     def _left_bytes(self, beside: int, kept_by: int = 1) -> int:

@@ -13,6 +13,7 @@ Whatever is taken away was written to a file before. What is written on a cluste
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from typing import NamedTuple
 
 from hanzo_queues._core import Engine
 from hanzo_queues.server.checkpointer import Checkpointer
+from hanzo_queues.server.data_directory import sync_directory
 from hanzo_queues.server.journal.base import JournalCorrupt
 from hanzo_queues.server.journal_chain import assert_chained
 from hanzo_queues.server.journal_commands import Look, open_both, verified_checkpoints
@@ -175,4 +177,8 @@ async def _save(storage: Storage, path: Path) -> int:
                 continue  # what is damaged is not worth saving
             file.write(b"%d %d\n" % (sequence, len(part)) + part)
             count += 1
+        file.flush()
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
+    sync_directory(path.parent.parent)
     return count
