@@ -1,6 +1,8 @@
 //! The audit: a finished journal, read back from its bytes and held against what holds of any queue at any time. A
 //! third opinion, of records alone; it knows neither the engine nor the model.
 
+mod dispatched;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use codec::batch::Batch;
@@ -9,6 +11,7 @@ use engine::config::RateLimit;
 use engine::ids::MessageId;
 use engine::record::{Enqueued, FailureCause, Record};
 
+use self::dispatched::Dispatched;
 use crate::journal::Stored;
 
 /// A message, or a further group's copy of it, that is not gone.
@@ -26,13 +29,6 @@ struct Entry {
     dead: bool,
 }
 
-/// What a queue handed out under one limit.
-struct Dispatched {
-    limit: RateLimit,
-    /// When, and how many.
-    counts: Vec<(u64, u64)>,
-}
-
 #[derive(Default)]
 struct Audit {
     now_ms: u64,
@@ -46,8 +42,10 @@ struct Audit {
     dispatched: BTreeMap<u32, Dispatched>,
     /// Until when a dedup id is taken.
     windows: BTreeMap<(u32, u128), u64>,
-    /// When each message's result is forgotten.
-    results: BTreeMap<u64, u64>,
+    /// When each message was done that left a result, and when that is forgotten.
+    results: BTreeMap<u64, (u64, u64)>,
+    /// Numbers of messages that the journal lost.
+    lost_messages: BTreeSet<u64>,
     /// Who held what failed before its lease's end: their sessions end in this batch.
     lost: BTreeSet<Box<str>>,
 }
@@ -126,7 +124,7 @@ impl Audit {
             } => {
                 self.end_lease(*message);
                 self.remove(*message);
-                self.results.insert(message.number, *expires_at_ms);
+                self.keep_result(*message, *expires_at_ms);
             }
             Record::ResultsForgotten { count } => self.forget_results(*count),
             Record::Extended {
@@ -184,6 +182,8 @@ impl Audit {
                 self.remove(*message);
                 self.number(*new, queue.0, None, 0);
             }
+            Record::ResultsEvicted { count } => self.evict_results(*count),
+            Record::Lost { message, freed } => self.lose_message(*message, freed.is_some()),
             Record::Deleted { message } => {
                 let is_held = self.entry(*message).leased_until_ms.is_some();
                 assert!(!is_held, "a leased message is deleted");
@@ -219,7 +219,8 @@ impl Audit {
 
     fn entry(&mut self, id: MessageId) -> &mut Entry {
         let key = (id.number, id.slot);
-        let was = id.number <= self.numbered && !self.gone.contains(&key);
+        let is_gone = self.gone.contains(&key) || self.lost_messages.contains(&id.number);
+        let was = id.number <= self.numbered && !is_gone;
         assert!(was, "a record names a message that is gone");
         self.entries.entry(key).or_insert(Entry {
             queue: None,
@@ -313,14 +314,37 @@ impl Audit {
         );
     }
 
+    fn keep_result(&mut self, id: MessageId, expires_at_ms: u64) {
+        self.results.insert(id.number, (self.now_ms, expires_at_ms));
+    }
+
     /// None before its time.
     fn forget_results(&mut self, count: u32) {
         for _ in 0..count {
             let results = self.results.iter();
-            let first = results.map(|(&number, &at_ms)| (at_ms, number)).min();
+            let first = results.map(|(&number, &(_, at_ms))| (at_ms, number)).min();
             let (at_ms, number) = first.expect("a result is there");
             assert!(at_ms <= self.now_ms, "a result is forgotten early");
             self.results.remove(&number);
+        }
+    }
+
+    /// The first that came.
+    fn evict_results(&mut self, count: u32) {
+        for _ in 0..count {
+            let results = self.results.iter();
+            let first = results.map(|(&number, &(done_ms, _))| (done_ms, number));
+            let (_, number) = first.min().expect("a result is there");
+            self.results.remove(&number);
+        }
+    }
+
+    /// From all groups. Which dedup id is free is told in a way that the engine alone knows.
+    fn lose_message(&mut self, id: MessageId, freed: bool) {
+        self.lost_messages.insert(id.number);
+        self.entries.retain(|(number, _), _| *number != id.number);
+        if freed {
+            self.windows.clear();
         }
     }
 
@@ -361,31 +385,5 @@ impl Audit {
             )
         });
         self.dispatched.extend(new);
-    }
-}
-
-impl Dispatched {
-    /// In no stretch of time more than a burst, and what the rate brings meanwhile.
-    fn check(&self) {
-        let RateLimit {
-            requests,
-            per_ms,
-            burst,
-        } = self.limit;
-        for (index, (from_ms, _)) in self.counts.iter().enumerate() {
-            let mut sum = 0;
-            for (to_ms, count) in &self.counts[index..] {
-                sum += count;
-                let brought =
-                    u128::from(to_ms - from_ms) * u128::from(requests) / u128::from(per_ms);
-                let most = u128::from(burst) + brought;
-                assert!(
-                    u128::from(sum) <= most,
-                    "{sum} in {} ms under {:?}",
-                    to_ms - from_ms,
-                    self.limit
-                );
-            }
-        }
     }
 }

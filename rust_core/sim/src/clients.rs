@@ -143,7 +143,7 @@ impl Clients {
         self.text(text)
     }
 
-    fn padded(&mut self, what: &str, padding: usize) -> Blob {
+    pub fn padded(&mut self, what: &str, padding: usize) -> Blob {
         let text = format!("{what} {} {}", self.texts.len(), "x".repeat(padding));
         self.text(text.into_bytes())
     }

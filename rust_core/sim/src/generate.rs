@@ -37,6 +37,7 @@ pub fn plan(seed: u64) -> Plan {
     let chances = [(0, 0), (4, 0), (10, 2), (25, 5), (50, 20)];
     let (begun, faults) = chances[(seed % chances.len() as u64) as usize];
     checkpoints::add(&mut plan, begun, faults);
+    checkpoints::lose(&mut plan);
     plan
 }
 

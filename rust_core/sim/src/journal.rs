@@ -5,6 +5,8 @@
 
 use std::rc::Rc;
 
+use codec::batch::View;
+
 use crate::model::Model;
 
 /// How an append ended.
@@ -81,6 +83,19 @@ impl Journal {
             last: 0,
             truth,
         }
+    }
+
+    /// The sequence of a batch so long ago, or before: no batch that counts and comes before it is of the same instant.
+    pub fn begin_of_instant(&self, ago: u64) -> Option<u64> {
+        let instant = |stored: &Stored| {
+            let view = View::open(&stored.bytes).expect("a batch of the journal");
+            view.header.now_ms
+        };
+        let counting = (1..).zip(&self.batches).filter(|(_, stored)| stored.counts);
+        let counting: Vec<(u64, u64)> = counting.map(|(at, one)| (at, instant(one))).collect();
+        let last = counting.len().checked_sub(1 + ago as usize)?;
+        let first = counting.partition_point(|&(_, now_ms)| now_ms < counting[last].1);
+        Some(counting[first].0)
     }
 
     /// When something arrives next.

@@ -52,6 +52,8 @@ pub enum Action {
     Fault(usize, Fault),
     /// This node begins a checkpoint, or the other if only that one serves; unless one is under way.
     Checkpoint(usize),
+    /// The journal lost its beginning, up to so many batches ago, and this node, or the other, goes on without.
+    Lose(usize, u64),
 }
 
 /// A question. `which` picks among the leases or messages that clients know, from the latest back.

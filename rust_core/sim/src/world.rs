@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use engine::command::{Command, DropLost};
 use engine::config::{QueueConfig, Settings};
 
 use crate::chain::Hash;
@@ -203,6 +204,7 @@ impl World {
             Action::Ask(to, ask) => self.ask(*to, ask),
             Action::Fault(at, fault) => self.fail(*at, fault),
             Action::Checkpoint(at) => self.begin_checkpoint(*at),
+            Action::Lose(to, ago) => self.lose(*to, *ago),
         }
     }
 
@@ -219,6 +221,18 @@ impl World {
                 ..question
             },
         );
+    }
+
+    fn lose(&mut self, to: usize, ago: u64) {
+        let Some(before_lsn) = self.journal.begin_of_instant(ago) else {
+            return;
+        };
+        let drop = DropLost {
+            before_lsn,
+            from_slot: 0,
+            text: self.clients.padded("lost", 3),
+        };
+        self.send(to, Question::of_client(Command::DropLost(drop)));
     }
 
     /// To the node that serves, the one named first; to one that will serve soon; or to nobody.

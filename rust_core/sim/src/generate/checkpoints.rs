@@ -28,6 +28,19 @@ pub(super) fn add(plan: &mut Plan, checkpoints: u64, faults: u64) {
     plan.moves = moves;
 }
 
+/// In one plan of three the journal loses its beginning, some times.
+pub(super) fn lose(plan: &mut Plan) {
+    let random = &mut Random::new(plan.seed.rotate_left(16));
+    if plan.seed % 3 != 0 {
+        return;
+    }
+    for _ in 0..random.within(1, 4) {
+        let at = random.below(plan.moves.len() as u64) as usize;
+        let action = Action::Lose(0, random.time_ms(60));
+        plan.moves.insert(at, Move { wait_ms: 5, action });
+    }
+}
+
 fn fault(random: &mut Random) -> Fault {
     match random.below(4) {
         0 => Fault::Distrust,

@@ -165,6 +165,11 @@ impl Model {
         true
     }
 
+    /// Those of these texts are gone.
+    pub(super) fn lose_results(&mut self, is_lost: impl Fn(u32) -> bool) {
+        self.results.retain(|done| !is_lost(done.text.token));
+    }
+
     /// The result of that message, and its queue's name.
     fn result(&self, id: MessageId) -> Option<(&Done, &str)> {
         let mut results = self.results.iter();

@@ -76,7 +76,7 @@ impl Model {
     }
 
     /// The groups that got it and are there still, and its state in each.
-    fn groups_of(&self, message: &Message) -> Vec<(Box<str>, Option<State>)> {
+    pub(super) fn groups_of(&self, message: &Message) -> Vec<(Box<str>, Option<State>)> {
         let groups = &self.queue_of(message).groups;
         let got = message.homes.iter();
         let got = got.filter_map(|home| groups.iter().find(|group| group.home == *home));

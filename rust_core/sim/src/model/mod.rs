@@ -12,6 +12,7 @@ mod group;
 mod lease;
 mod limits;
 mod look;
+mod lost;
 mod member;
 mod message;
 mod peek;
@@ -23,6 +24,7 @@ mod settle;
 mod sweep;
 mod time;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use engine::Step;
@@ -87,6 +89,10 @@ pub(crate) struct Model {
     /// Who left in this step, in the engine's order.
     left: Vec<(u32, Box<str>)>,
     claims: Vec<Claim>,
+    /// The batch that brought each text.
+    written: BTreeMap<u32, u64>,
+    /// Lost messages in this step that freed a dedup id.
+    freed: BTreeSet<u64>,
     /// Payloads that were removed, alone or with their queue or group.
     pub gone: Vec<u32>,
     coverage: Rc<Coverage>,
@@ -120,6 +126,8 @@ impl Model {
             woken: Vec::new(),
             left: Vec::new(),
             claims: Vec::new(),
+            written: BTreeMap::new(),
+            freed: BTreeSet::new(),
             gone: Vec::new(),
             coverage,
         }
@@ -201,6 +209,9 @@ impl Model {
         let letters = std::mem::take(&mut self.letters).into_iter();
         self.letters = letters.filter(|id| self.is_riddle(id.number)).collect();
         self.parts = sweep::parts(step);
+        let brought = step.blobs.iter().map(|&token| (token, step.lsn));
+        self.written.extend(brought);
+        self.freed.clear();
         for record in &step.records {
             match record {
                 Record::Retried {
@@ -211,6 +222,12 @@ impl Model {
                 } => self.drawn.push((*message, *due_ms)),
                 Record::MemberLeft { queue, consumer } => {
                     self.left.push((queue.0, consumer.clone()));
+                }
+                Record::Lost {
+                    message,
+                    freed: Some(_),
+                } => {
+                    self.freed.insert(message.number);
                 }
                 Record::DeadLettered {
                     message,
@@ -276,6 +293,7 @@ impl Model {
             Command::GiveBack { leases } => Ok(self.give_back(leases)),
             Command::GetMessage { message } => return self.get(*message, reply),
             Command::Peek { .. } => return self.peek(command, reply),
+            Command::DropLost(drop) => return self.drop_lost(drop, reply),
             Command::StartSweep(start) => self.start_sweep(start),
             Command::GetSweep { sweep, .. } => self.get_sweep(*sweep),
             Command::CancelSweep { sweep, .. } => self.cancel_sweep(*sweep),
