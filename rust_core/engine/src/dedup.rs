@@ -2,7 +2,7 @@
 //! forgotten or not; forgetting only gives memory back. How many entries go is recorded, so a replay keeps step.
 //! An entry without one is true as long as its message is held and not dead, and leaves with it; whoever asks looks
 //! at the message too, because that of a purged or deleted queue is taken away later. One that was freed because the
-//! journal lost its message is true no more, and stays until it would have expired.
+//! journal lost its message is true no more: nobody finds it, and it takes its place until it would have expired.
 
 mod by_message;
 mod ids;
@@ -52,7 +52,7 @@ impl Dedup {
     pub fn find(&self, window: &Expiries, hash: u128, now_ms: u64) -> Option<&Id> {
         let place = self.place(key_in(window.of, hash))?;
         let entry = Some(&self.ids[place]);
-        entry.filter(|entry| entry.expires_at_ms > now_ms && !entry.is_freed())
+        entry.filter(|entry| entry.expires_at_ms > now_ms)
     }
 
     /// Whoever asks finds the id no more that is remembered under this key.
@@ -60,6 +60,7 @@ impl Dedup {
         let place = self.place(key);
         let place = place.expect("a dedup id is freed that isn't remembered");
         self.ids[place].slot = NONE;
+        self.table.remove(key as u64, |&other| other == place);
     }
 
     pub fn put(
@@ -98,6 +99,9 @@ impl Dedup {
     pub fn load(&mut self, free: &[bool]) {
         for place in (0..free.len() as u32).filter(|&place| !free[place as usize]) {
             let id = self.ids[place];
+            if id.is_freed() {
+                continue;
+            }
             let earlier = self.place(id.key());
             let is_latest = earlier.is_none_or(|earlier| self.ids[earlier].number < id.number);
             self.find_at(place);

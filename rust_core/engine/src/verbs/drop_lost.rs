@@ -236,6 +236,23 @@ mod tests {
     }
 
     #[test]
+    fn a_freed_id_stays_free_when_a_message_that_held_it_since_is_done() {
+        let mut twin = Twin::new();
+        twin.checkpoint_each_step(true);
+        twin.create("q", config());
+        twin.enqueue("q", with_dedup(1, 1));
+        lost_all(&mut twin);
+        let mut holding = with_dedup(1, 1);
+        if let Some(dedup) = &mut holding.dedup {
+            dedup.until_done = true;
+        }
+        assert!(!twin.enqueue("q", holding).duplicate);
+        let lease = twin.receive("q", 1)[0].lease;
+        twin.ask(ack(lease));
+        assert!(!twin.enqueue("q", with_dedup(1, 1)).duplicate);
+    }
+
+    #[test]
     fn so_is_the_one_of_what_died_and_became_the_dead_letter_that_is_lost() {
         for group in ["default", "other"] {
             let mut twin = Twin::new();
