@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use engine::Partition;
-use engine::command::{Ack, Blob, Command, NewMessage};
+use engine::command::{Ack, Command, NewMessage};
 use engine::config::{QueueConfig, Settings};
 use engine::ids::{LeaseId, PartitionNumber};
 use engine::reply::Reply;
@@ -82,21 +82,7 @@ fn settings() -> Settings {
 }
 
 fn enqueue(count: u64) -> Command {
-    let blob = Blob {
-        index: 0,
-        length: 1024,
-    };
-    let message = NewMessage {
-        priority: 1,
-        delay_ms: None,
-        ttl_ms: None,
-        dedup: None,
-        ordering_key: None,
-        fairness_key: None,
-        max_retries: None,
-        backoff: None,
-        blob,
-    };
+    let message = NewMessage::plain(1024);
     Command::Enqueue {
         queue: QUEUE.into(),
         messages: vec![message; count as usize],

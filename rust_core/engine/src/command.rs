@@ -2,18 +2,20 @@
 
 mod config_patch;
 mod lease;
+mod new_message;
 mod peek;
 mod trim;
 
 pub use config_patch::ConfigPatch;
 pub use lease::{Ack, Complete, Extend, FollowUp, GiveBack, Nack, Release};
+pub use new_message::{DedupKey, NewMessage};
 pub use peek::{PeekFilter, PeekState};
 pub use trim::{DropLost, Move, Trim};
 
 /// Messages ahead of one that an explanation counts; of more it says that there are more.
 pub(crate) const AHEAD_MAX: u32 = 1000;
 
-use crate::config::{Backoff, QueueConfig};
+use crate::config::QueueConfig;
 use crate::ids::MessageId;
 use crate::record::Paused;
 use crate::sweep::SWEEP_CHUNK_MAX;
@@ -27,40 +29,6 @@ pub struct Blob {
     pub index: u32,
     /// Bytes.
     pub length: u32,
-}
-
-/// A dedup id, hashed at the edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DedupKey {
-    /// 128 bits of a cryptographic hash of the id.
-    pub hash: u128,
-    /// 64 bits of a hash of the payload: the same id with another payload is refused.
-    pub fingerprint: u64,
-    /// The id is held until the message is done. False: for the queue's dedup window.
-    pub until_done: bool,
-}
-
-/// One message to accept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewMessage {
-    /// 0 to 255, higher is sooner.
-    pub priority: u8,
-    /// Milliseconds until it may be delivered. None: the queue's default.
-    pub delay_ms: Option<u64>,
-    /// Milliseconds until it expires, counted from acceptance. None: the queue's default; 0: never.
-    pub ttl_ms: Option<u64>,
-    /// Present when the message has a dedup id.
-    pub dedup: Option<DedupKey>,
-    /// Hash of the ordering key, when it has one.
-    pub ordering_key: Option<u64>,
-    /// Hash of the fairness key, when it has one.
-    pub fairness_key: Option<u64>,
-    /// Replaces the queue's `max_retries`.
-    pub max_retries: Option<u32>,
-    /// Replaces the queue's backoff.
-    pub backoff: Option<Backoff>,
-    /// Payload, metadata and keys, as the codec laid them out.
-    pub blob: Blob,
 }
 
 /// A request to a partition.

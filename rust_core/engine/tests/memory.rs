@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::Partition;
-use engine::command::{Blob, Command, DedupKey, NewMessage};
+use engine::command::{Command, DedupKey, NewMessage};
 use engine::config::{QueueConfig, Settings};
 use engine::ids::PartitionNumber;
 
@@ -46,18 +46,8 @@ fn settings() -> Settings {
 
 fn message() -> NewMessage {
     NewMessage {
-        priority: 1,
-        delay_ms: None,
-        ttl_ms: None,
-        dedup: None,
-        ordering_key: None,
         fairness_key: Some(1),
-        max_retries: None,
-        backoff: None,
-        blob: Blob {
-            index: 0,
-            length: 1024,
-        },
+        ..NewMessage::plain(1024)
     }
 }
 

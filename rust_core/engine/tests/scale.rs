@@ -12,7 +12,7 @@
 use std::time::{Duration, Instant};
 
 use engine::budget::{FIRED_BYTES_MAX, STEP_BYTES_MAX};
-use engine::command::{Ack, Blob, Command, NewMessage};
+use engine::command::{Ack, Command, NewMessage};
 use engine::config::{QueueConfig, Settings};
 use engine::ids::PartitionNumber;
 use engine::record::Record;
@@ -30,18 +30,8 @@ fn messages() -> u64 {
 
 fn message(delay_ms: u64) -> NewMessage {
     NewMessage {
-        priority: 1,
         delay_ms: Some(delay_ms),
-        ttl_ms: None,
-        dedup: None,
-        ordering_key: None,
-        fairness_key: None,
-        max_retries: None,
-        backoff: None,
-        blob: Blob {
-            index: 0,
-            length: 1024,
-        },
+        ..NewMessage::plain(1024)
     }
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use engine::checkpoint::{Block, Head, Kind, Restoration};
-use engine::command::{Ack, Blob, Command, DedupKey, NewMessage};
+use engine::command::{Ack, Command, DedupKey, NewMessage};
 use engine::config::{QueueConfig, Settings};
 use engine::ids::PartitionNumber;
 use engine::record::Record;
@@ -45,22 +45,14 @@ fn settings() -> Settings {
 fn message(number: u64) -> NewMessage {
     let tenth = number % 10;
     NewMessage {
-        priority: 1,
         delay_ms: (tenth == 1).then_some(HOUR_MS + number % HOUR_MS),
-        ttl_ms: None,
         dedup: (tenth == 2).then_some(DedupKey {
             hash: u128::from(number) << 64 | u128::from(!number),
             fingerprint: number,
             until_done: false,
         }),
         ordering_key: (tenth == 3).then_some(number % 9973),
-        fairness_key: None,
-        max_retries: None,
-        backoff: None,
-        blob: Blob {
-            index: 0,
-            length: 1024,
-        },
+        ..NewMessage::plain(1024)
     }
 }
 

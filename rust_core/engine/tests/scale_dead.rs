@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine::command::{Ack, Blob, Command, ConfigPatch, NewMessage, StartSweep};
+use engine::command::{Ack, Command, ConfigPatch, NewMessage, StartSweep};
 use engine::config::{QueueConfig, Settings};
 use engine::ids::PartitionNumber;
 use engine::record::Record;
@@ -33,20 +33,7 @@ fn messages() -> u64 {
 }
 
 fn message() -> NewMessage {
-    NewMessage {
-        priority: 1,
-        delay_ms: None,
-        ttl_ms: None,
-        dedup: None,
-        ordering_key: None,
-        fairness_key: None,
-        max_retries: None,
-        backoff: None,
-        blob: Blob {
-            index: 0,
-            length: 1024,
-        },
-    }
+    NewMessage::plain(1024)
 }
 
 struct Broker {

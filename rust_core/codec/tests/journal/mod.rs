@@ -3,7 +3,7 @@
 use codec::batch::{Draft, Header};
 use codec::hash::{BATCH_HASH_NONE, BatchHash};
 use codec::record;
-use engine::command::{Blob, Command, DedupKey, DropLost, Move, NewMessage};
+use engine::command::{Command, DedupKey, DropLost, Move, NewMessage};
 use engine::config::{QueueConfig, Settings};
 use engine::ids::{Part, PartitionNumber};
 use engine::record::Record;
@@ -25,20 +25,7 @@ pub fn partition() -> Partition {
 }
 
 pub fn message() -> NewMessage {
-    NewMessage {
-        priority: 1,
-        delay_ms: None,
-        ttl_ms: None,
-        dedup: None,
-        ordering_key: None,
-        fairness_key: None,
-        max_retries: None,
-        backoff: None,
-        blob: Blob {
-            index: 0,
-            length: BLOB.len() as u32,
-        },
-    }
+    NewMessage::plain(BLOB.len() as u32)
 }
 
 pub fn with_dedup(hash: u128) -> NewMessage {

@@ -21,9 +21,7 @@ pub(crate) mod sweeps;
 mod trim;
 pub(crate) mod turns;
 
-use crate::command::{
-    Ack, Blob, Command, DedupKey, Extend, Nack, NewMessage, PeekFilter, PeekState,
-};
+use crate::command::{Ack, Command, DedupKey, Extend, Nack, NewMessage, PeekFilter, PeekState};
 use crate::config::{QueueConfig, RateLimit, Settings};
 use crate::ids::{GROUP_DEFAULT, LeaseId, MessageId, PartitionNumber};
 use crate::partition::{Partition, Step};
@@ -267,20 +265,7 @@ pub(crate) fn limit(requests: u32, per_ms: u64, burst: u32) -> Option<RateLimit>
 }
 
 pub(crate) fn message() -> NewMessage {
-    NewMessage {
-        priority: 1,
-        delay_ms: None,
-        ttl_ms: None,
-        dedup: None,
-        ordering_key: None,
-        fairness_key: None,
-        max_retries: None,
-        backoff: None,
-        blob: Blob {
-            index: 0,
-            length: 100,
-        },
-    }
+    NewMessage::plain(100)
 }
 
 pub(crate) fn with_dedup(hash: u128, fingerprint: u64) -> NewMessage {

@@ -207,15 +207,19 @@ mod tests {
         assert_eq!(twin.ask(Command::Move { moves }), Reply::Moved { count: 0 });
     }
 
-    #[test]
-    fn a_page_names_nothing_that_went_since_it_was_found() {
+    /// A survey is under way: its partition, what stays there, and the horizon.
+    fn looking() -> (Twin, Vec<LeaseId>, u64) {
         let mut twin = queue();
         let stay = traffic(&mut twin, 40, 10);
         let horizon_lsn = twin.live.lsn();
-        assert!(
-            ask(&mut twin, horizon_lsn, &mut Twin::step).more,
-            "it looks"
-        );
+        let trimming = ask(&mut twin, horizon_lsn, &mut Twin::step);
+        assert!(trimming.more, "it looks");
+        (twin, stay, horizon_lsn)
+    }
+
+    #[test]
+    fn a_page_names_nothing_that_went_since_it_was_found() {
+        let (mut twin, stay, horizon_lsn) = looking();
         for &lease in &stay[..2] {
             twin.ask(Command::Ack(Ack { lease }));
         }
@@ -227,13 +231,7 @@ mod tests {
 
     #[test]
     fn what_was_found_and_went_since_is_forgotten_though_nobody_asks_for_it_any_more() {
-        let mut twin = queue();
-        let stay = traffic(&mut twin, 40, 10);
-        let horizon_lsn = twin.live.lsn();
-        assert!(
-            ask(&mut twin, horizon_lsn, &mut Twin::step).more,
-            "it looks"
-        );
+        let (mut twin, stay, horizon_lsn) = looking();
         assert!(twin.live.state().survey.is_some());
         for lease in stay {
             twin.ask(Command::Ack(Ack { lease }));
