@@ -77,3 +77,12 @@ def test_goes_on_from_the_journals_last_instant() -> None:
     clock.not_before(2_000_000)
     hands.pass_ms(10_000)
     assert 2_009_000 <= clock.now_ms() < 2_010_000
+
+
+def test_a_standby_that_nobody_asked_for_the_time_counts_it_once() -> None:
+    """Its owner wrote meanwhile, so the journal's last instant is as late as the hour in which it takes over."""
+    hands = Hands()
+    clock = hands.clock()
+    hands.pass_ms(3_600_000)
+    clock.not_before(int(hands.wall) - 5)
+    assert clock.now_ms() == int(hands.wall)

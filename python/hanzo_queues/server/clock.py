@@ -52,5 +52,7 @@ class Clock:
         return int(self._now)
 
     def not_before(self, instant_ms: int) -> None:
-        """The journal says it was `instant_ms` already: go on from there."""
+        """The journal says it was `instant_ms` already: go on from there. What passed since the last look counts
+        first: it lies before that instant, not behind it."""
+        self.now_ms()
         self._now = max(self._now, float(instant_ms))
