@@ -268,6 +268,29 @@ async def test_what_is_not_there_is_not_fetched(journal: Journal) -> None:
         await journal.fetch(2)
 
 
+async def test_a_run_is_fetched_at_one_request(place: Place, journal: Journal) -> None:
+    batches = [b"%d" % number * 1000 for number in range(1, 10)]
+    await append_all(journal, batches)
+    stored = list(enumerate(batches, 1))
+    async with asyncio.timeout(PATIENCE_S):
+        while await journal.fetch_run(3, 9, 1 << 20) != stored[2:]:  # a replica that lags behind has fewer
+            await asyncio.sleep(0.01)
+    assert await journal.fetch_run(3, 6, 1 << 20) == stored[2:6]
+    assert await journal.fetch_run(3, 9, 2500) == stored[2:5], "one comes to the bound, and is the last"
+    assert await journal.fetch_run(8, 20, 1 << 20) == stored[7:]
+    assert await journal.fetch_run(10, 20, 1 << 20) == []
+    await journal.purge(3)
+    assert await journal.fetch_run(1, 9, 1 << 20) == []
+
+
+async def test_a_run_ends_where_a_batch_is_missing(place: Place, journal: Journal) -> None:
+    await append_all(journal, [b"%d" % number for number in range(1, 6)])
+    await place.lose(3)
+    async with asyncio.timeout(PATIENCE_S):
+        while await journal.fetch_run(1, 5, 1 << 20) != [(1, b"1"), (2, b"2")]:  # a replica may not have lost it yet
+            await asyncio.sleep(0.01)
+
+
 async def test_a_closed_journal_refuses_and_opens_again(journal: Journal) -> None:
     await journal.append(b"one", 0)
     await journal.close()

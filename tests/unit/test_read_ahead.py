@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from hanzo_queues._core import Command
 from hanzo_queues.server.journal.base import JournalCorrupt, JournalError
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.payloads import Payloads
+from hanzo_queues.server.read_ahead import RUNS_AHEAD
 from tests.unit.core_journal import CoreJournal
 
 MESSAGES = 600
@@ -33,15 +34,14 @@ class CountingJournal(MemoryJournal):
         self.fetches.append(sequence)
         return await super().fetch(sequence)
 
-    async def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
-        self.runs.append((first_sequence, last_sequence))
-        self.run_bytes.append(0)
-        for sequence in range(first_sequence, last_sequence + 1):
-            batch = await super().fetch(sequence)
-            if self.failure is not None and sequence % 3 == 0:
-                raise self.failure
-            self.run_bytes[-1] += len(batch)
-            yield sequence, batch[:-1] + b"?" if sequence == self.damaged else batch
+    async def fetch_run(self, first_sequence: int, last_sequence: int, bytes_max: int) -> list[tuple[int, bytes]]:
+        if self.failure is not None and len(self.runs) % 2 == 0:
+            self.runs.append((first_sequence, first_sequence))
+            raise self.failure
+        found = await super().fetch_run(first_sequence, last_sequence, bytes_max)
+        self.runs.append((first_sequence, found[-1][0]))
+        self.run_bytes.append(sum(len(batch) for _, batch in found))
+        return [(at, batch[:-1] + b"?" if at == self.damaged else batch) for at, batch in found]
 
 
 class Backlog(CoreJournal):
@@ -89,6 +89,19 @@ async def test_a_backlog_that_is_received_in_order_is_read_in_runs(backlog: Back
     assert len(read) == len(set(read)), "no batch is read twice"
 
 
+async def test_several_runs_are_ahead_of_what_is_wanted(backlog: Backlog) -> None:
+    await backlog.received(5)
+    await backlog.received(1)
+    assert len(backlog.journal.runs) == RUNS_AHEAD
+    first, last = backlog.journal.runs[0]
+    for _ in range(first, 2 * last):
+        (reply,) = backlog.replies(backlog.receiving(1))
+        await backlog.payloads.load(reply)
+        await asyncio.sleep(0)  # a run that was begun asks
+        (wanted,) = reply.lsns
+        assert backlog.journal.runs[-1][1] - wanted >= (RUNS_AHEAD - 1) * (last - first + 1)
+
+
 async def test_nothing_is_read_ahead_for_one_answer_here_and_there(backlog: Backlog) -> None:
     await backlog.received(1)
     for skipped in (100, 200):
@@ -134,7 +147,7 @@ async def test_a_run_ends_early_where_batches_are_larger_than_those_before() -> 
         backlog.enqueue("mail", [number, large])
     await backlog.open()
     assert len(await all_of(backlog)) == MESSAGES + 40
-    at_once = MEMORY_BYTES // 8
+    at_once = MEMORY_BYTES // 4 // RUNS_AHEAD
     most = max(backlog.journal.run_bytes)
     assert at_once < most < at_once + 2 * len(large), "a run came to the large ones, and went on to one of them"
 

@@ -74,6 +74,10 @@ class Journal(Protocol):
     async def fetch(self, sequence: int) -> bytes:
         """One batch, for its payloads: may be served by any replica; the caller verifies it. Raises JournalError."""
 
+    async def fetch_run(self, first_sequence: int, last_sequence: int, bytes_max: int) -> list[tuple[int, bytes]]:
+        """As `fetch`, of batches that follow each other: from the first on, until the last, or the one that brings them
+        to `bytes_max`, or as many as that replica has. Raises JournalError."""
+
     async def purge(self, before_sequence: int) -> None:
         """Takes away every batch before `before_sequence`, which stays; does nothing where they are gone already. To be
         repeated when it fails. Raises JournalError, also when `before_sequence` is after the last batch."""

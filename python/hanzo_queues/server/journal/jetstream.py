@@ -114,6 +114,11 @@ class JetStreamJournal:
             )
         return batch
 
+    async def fetch_run(self, first_sequence: int, last_sequence: int, bytes_max: int) -> list[tuple[int, bytes]]:
+        """Batches in order, from any replica, at one request. Raises JournalError."""
+        await self._connected()
+        return await self._api().direct_messages(first_sequence, last_sequence, bytes_max)
+
     async def purge(self, before_sequence: int) -> None:
         """Takes away every batch before `before_sequence`. Raises JournalError."""
         state = await self._state()

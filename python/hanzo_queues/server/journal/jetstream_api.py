@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import Any, cast
+from collections.abc import Coroutine
+from typing import Any, TypeVar, cast
 
 import nats.errors
 import orjson
@@ -15,6 +16,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from hanzo_queues.server.journal.base import JournalError
+from hanzo_queues.server.nats_connection import subscribe_directly
 
 STREAM_NOT_FOUND = 10059
 STREAM_NAME_IN_USE = 10058
@@ -26,6 +28,9 @@ INSUFFICIENT_RESOURCES = 10023
 REFUSED_BEFORE_STORED = (10054, 10097, 10109)
 
 NOT_FOUND_STATUS = "404"
+END_STATUS = "204"  # of several messages
+
+Answer = TypeVar("Answer")
 
 
 class JetStreamRefusal(JournalError):
@@ -44,7 +49,7 @@ class JetStreamApi:
         self.client = client
         self._stream = stream
         self._timeout_s = timeout_s
-        self._asked: set[asyncio.Task[Msg]] = set()
+        self._asked: set[asyncio.Task[Any]] = set()
 
     def give_up(self) -> None:
         """The calls under way raise JournalError now: their connection is lost, and no answer will come."""
@@ -86,9 +91,49 @@ class JetStreamApi:
             return None
         raise JournalError(f"JetStream answered {headers} when asked for message {sequence}")
 
+    async def direct_messages(self, first: int, last: int, bytes_max: int) -> list[tuple[int, bytes]]:
+        """Messages `first` to `last` as any replica has them, in order: until a gap, the one that brings them to
+        `bytes_max`, or the last that replica has."""
+        subject = f"$JS.API.DIRECT.GET.{self._stream}"
+        what = {"seq": first, "batch": last - first + 1, "max_bytes": bytes_max}
+        found: list[tuple[int, bytes]] = []
+        for message in await self._under_way(subject, self._several(subject, orjson.dumps(what))):
+            if (message.headers or {}).get("Nats-Sequence") != str(first + len(found)):
+                break
+            found.append((first + len(found), message.data))
+        return found
+
+    async def _several(self, subject: str, payload: bytes) -> list[Msg]:
+        answers: list[Msg] = []
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def receive(message: Msg) -> None:
+            status = (message.headers or {}).get("Status")
+            if status is None:
+                answers.append(message)
+            elif not ended.done():
+                ended.set_result(status)
+
+        inbox = self.client.new_inbox()
+        subscription = await subscribe_directly(self.client, inbox, receive)
+        try:
+            await self.client.publish(subject, payload, reply=inbox)
+            async with asyncio.timeout(self._timeout_s):
+                status = await ended
+        finally:
+            if not self.client.is_closed:
+                await subscription.unsubscribe()
+        if status not in (END_STATUS, NOT_FOUND_STATUS):
+            raise JournalError(f"JetStream answered {status} when asked for messages by {payload.decode()}")
+        return answers
+
     async def _request(self, subject: str, body: object) -> Msg:
         payload = b"" if body is None else orjson.dumps(body)
-        asked = asyncio.create_task(self.client.request(subject, payload, timeout=self._timeout_s))
+        return await self._under_way(subject, self.client.request(subject, payload, timeout=self._timeout_s))
+
+    async def _under_way(self, subject: str, asking: Coroutine[Any, Any, Answer]) -> Answer:
+        """What `asking` brings; what may go wrong with it as a JournalError."""
+        asked = asyncio.create_task(asking)
         self._asked.add(asked)
         asked.add_done_callback(self._asked.discard)
         try:
@@ -98,7 +143,7 @@ class JetStreamApi:
             if not asked.cancel():
                 raise JournalError(f"{subject}: the connection to nats-server was lost") from None
             raise
-        except nats.errors.TimeoutError:
+        except TimeoutError:
             raise JournalError(f"{subject}: no answer within {self._timeout_s:g} s") from None
         except nats.errors.NoRespondersError:
             raise JournalError(f"{subject}: nobody answers; is JetStream enabled there?") from None

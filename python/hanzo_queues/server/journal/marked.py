@@ -92,6 +92,10 @@ class MarkedJournal:
         """As the journal's."""
         return await self._journal.fetch(sequence)
 
+    async def fetch_run(self, first_sequence: int, last_sequence: int, bytes_max: int) -> list[tuple[int, bytes]]:
+        """As the journal's."""
+        return await self._journal.fetch_run(first_sequence, last_sequence, bytes_max)
+
     async def purge(self, before_sequence: int) -> None:
         """As the journal's. What the mark was set at may be purged when another node wrote since."""
         await self._journal.purge(before_sequence)

@@ -130,6 +130,16 @@ class MemoryJournal:
             raise JournalCorrupt(f"batch {sequence} is missing")
         return batch
 
+    async def fetch_run(self, first_sequence: int, last_sequence: int, bytes_max: int) -> list[tuple[int, bytes]]:
+        """Batches in order."""
+        found: list[tuple[int, bytes]] = []
+        for sequence in range(first_sequence, last_sequence + 1):
+            if sequence not in self.store.batches or bytes_max <= 0:
+                break
+            found.append((sequence, self.store.batches[sequence]))
+            bytes_max -= len(found[-1][1])
+        return found
+
     async def purge(self, before_sequence: int) -> None:
         """Takes away every batch before `before_sequence`."""
         if before_sequence > self.store.last_sequence:
