@@ -4,6 +4,8 @@ tests/faults."""
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any, cast
 import pytest
 
 from hanzo_queues._core import Engine
-from hanzo_queues.server import journal_repair
+from hanzo_queues.server import journal_commands, journal_repair
 from hanzo_queues.server.checkpointer import Checkpointer, Deposed
 from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
 from hanzo_queues.server.journal.base import JournalCorrupt, JournalError
@@ -157,6 +159,30 @@ async def test_what_is_right_is_left_alone_and_needs_no_ownership(
     assert len(replays) == 1
 
 
+@pytest.mark.parametrize("at", [0, 1, -1])
+async def test_a_mark_that_agrees_with_the_journal_stays(
+    left: Left, capsys: pytest.CaptureFixture[str], at: int
+) -> None:
+    """At the journal's end; before that; and where its beginning was trimmed."""
+    left.marked_at(left.store.last_sequence - at if at >= 0 else 1)
+    if at < 0:
+        left.store.purge(2)
+    mark = left.mark.read_text()
+    await left.repair()
+    assert "nothing to repair" in capsys.readouterr().out
+    assert left.mark.read_text() == mark
+    assert [path.name for path in left.directory.iterdir()] == [MARK_FILE]
+
+
+async def test_a_mark_of_another_journal_is_set_aside(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
+    left.mark.write_text(f"batch {left.store.last_sequence} hash {'7' * 32}\n")
+    await left.repair()
+    said = capsys.readouterr().out
+    assert "the mark of how far the journal reached was moved" in said
+    assert "nothing to repair" not in said
+    assert not left.mark.exists()
+
+
 async def test_a_mark_alone_needs_no_ownership_and_is_set_aside(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
     left.marked_at(left.store.last_sequence + 1)
     with pytest.raises(JournalCorrupt, match="its end is lost"):
@@ -181,8 +207,10 @@ async def test_what_is_accepted_is_repaired_by_the_owner_after_one_replay(
     assert len(replays) == 1 + (loses is loses_its_end), "one that contradicts its checkpoints isn't replayed"
     assert (await left.recovered()).message_count == count
     kept_at = next(left.directory.glob("repair-*"))
-    kept = {MARK_FILE, "checkpoints" if loses is loses_its_end else "lost-messages"}
+    kept = {MARK_FILE, "checkpoints"} if loses is loses_its_end else {"lost-messages"}
     assert {path.name for path in kept_at.iterdir()} == kept
+    if loses is loses_its_beginning:
+        assert left.mark.read_text().startswith(f"batch {left.store.last_sequence} hash "), "it agreed, and goes on"
     await left.repair()
     assert left.ownership.count == 1, "it is right"
 
@@ -231,6 +259,57 @@ async def test_it_says_what_it_waits_for_and_looks_again_when_somebody_wrote_mea
     assert len(replays) == 2
     engine = await left.recovered()
     assert (engine.message_count, engine.queue_count) == (0, 4)
+
+
+async def test_what_somebody_wrote_meanwhile_must_be_sound_too(left: Left) -> None:
+    left.store.purge(left.lost)
+    left.ownership.granted.clear()
+    repairing = asyncio.create_task(left.repair())
+    await asyncio.sleep(0.05)
+    for name in ("newer", "newest"):
+        left.core.create(name)
+        left.store.append(left.core.batches[left.core.engine.lsn], left.core.engine.lsn - 1)
+    damaged = bytearray(left.store.batches[left.lost])
+    damaged[-20] ^= 1
+    left.store.batches[left.lost] = bytes(damaged)
+    last = left.store.last_sequence
+    left.ownership.granted.set()
+    with pytest.raises(JournalCorrupt, match=f"batch {left.lost} of {last}"):
+        await repairing
+    assert left.store.last_sequence == last
+    assert not left.ownership.is_held
+
+
+async def test_without_room_for_what_is_saved_nothing_is_taken_away(
+    left: Left, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left.marked_at(left.store.last_sequence)
+    loses_its_end(left)
+    mark, parts = left.mark.read_text(), dict(left.checkpoints.parts)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            await left.repair()
+    assert (left.mark.read_text(), left.checkpoints.parts) == (mark, parts)
+    for path in left.directory.glob("repair-*"):
+        path.rename(path.with_name("earlier"))
+    await left.repair()
+    assert (await left.recovered()).message_count == 2
+
+
+def test_a_disk_without_room_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/repair-1/checkpoints")
+
+    monkeypatch.setattr(journal_commands, "_run", full)
+    assert journal_commands.run(journal_repair.repair(True, Settings()), Settings()) == 1
+    assert capsys.readouterr().err == "hanzo-queues: /data/repair-1/checkpoints: No space left on device\n"
 
 
 async def test_an_owner_that_was_deposed_meanwhile_is_told_so(left: Left, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ Look = Callable[[Storage], Coroutine[Any, Any, None]]
 
 def run(command: Look, settings: Settings) -> int:
     """Runs `command` on the journal of `settings`. Returns the exit status: 0, or 1 when the journal can't be read or
-    is not what was written."""
+    is not what was written, or the disk has no room for what a repair keeps."""
     try:
         asyncio.run(_run(command, settings))
     except (StartRefused, JournalError) as error:
@@ -47,6 +47,11 @@ def run(command: Look, settings: Settings) -> int:
         return 1
     except BrokenPipeError:
         sys.stderr.close()  # whoever read has seen enough
+    except OSError as error:
+        sys.stdout.flush()
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"hanzo-queues: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
     return 0
 
 

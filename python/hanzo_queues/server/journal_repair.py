@@ -4,7 +4,7 @@
     a checkpoint is damaged       -> a new one takes its place
     with --accept-loss:  checkpoints contradict the journal -> they are saved, taken away, and made anew of the journal
                          the journal's beginning is lost    -> what refers to it goes, by batches behind the others
-                         the node's mark                    -> is set aside, last of all: what is refused keeps it
+                         the node's mark contradicts it     -> is set aside, last of all: what is refused keeps it
 
 Of the journal no batch is ever changed: a damaged one can't be made up, and what follows can't be trusted without it.
 Whatever is taken away was written to a file before. What is written on a cluster is written by the journal's owner.
@@ -67,8 +67,6 @@ def repair(accept_loss: bool, settings: Settings) -> Look:
             storage.journal.pass_over_mark()
         await open_both(storage)
         found = await _look(storage, new_engine, accept_loss)
-        if accept_loss:
-            await assert_chained(storage.journal)  # before anything is taken away
         if not found.is_right:
             async with _owned(storage):
                 if await storage.journal.last_sequence() != found.recovered.engine.lsn:
@@ -76,8 +74,8 @@ def repair(accept_loss: bool, settings: Settings) -> Look:
                 await _write(storage, found, kept_at)
         if not accept_loss:
             await assert_chained(storage.journal)
-        elif storage.journal.set_mark_aside(kept_at):
-            print(f"the mark of how far the journal reached was moved to {kept_at}")
+        elif await storage.journal.set_mark_aside(kept_at):
+            return print(f"the mark of how far the journal reached was moved to {kept_at}")
         if found.is_right:
             print(f"nothing to repair: journal and checkpoints are sound up to batch {found.recovered.engine.lsn}")
 
@@ -85,7 +83,14 @@ def repair(accept_loss: bool, settings: Settings) -> Look:
 
 
 async def _look(storage: Storage, new_engine: Callable[[], Engine], accept_loss: bool) -> Found:
-    """Raises JournalError: nothing was changed."""
+    """Raises JournalError: nothing was changed. What is to be taken away must be sound otherwise."""
+    found = await _found(storage, new_engine, accept_loss)
+    if accept_loss:
+        await assert_chained(storage.journal)
+    return found
+
+
+async def _found(storage: Storage, new_engine: Callable[[], Engine], accept_loss: bool) -> Found:
     journal, store = storage.journal, storage.checkpoints
     recovered_from = partial(recover, new_engine, journal, lambda lsn, batch: None, lost_beginning=accept_loss)
     try:

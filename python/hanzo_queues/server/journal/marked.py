@@ -40,7 +40,7 @@ class MarkedJournal:
         self._path = path
         self._sequence, self._hash = _read_mark(path)
         self._written = self._sequence
-        self._is_passed_over = False
+        self._passed_over: tuple[int, str] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -74,14 +74,14 @@ class MarkedJournal:
         """As the journal's; what is durable moves the mark."""
         await self._journal.append(batch, expected_last_sequence)
         if expected_last_sequence + 1 > self._sequence:
-            self._sequence, self._hash = expected_last_sequence + 1, batch[-HASH_BYTES:].hex()
-            if self._timer is None and not self._is_passed_over:
+            self._sequence, self._hash = expected_last_sequence + 1, _hash_of(batch)
+            if self._timer is None and self._passed_over is None:
                 self._timer = asyncio.get_running_loop().call_later(WRITTEN_EVERY_S, self._write)
 
     async def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
         """As the journal's. Raises JournalCorrupt at a batch that is not the one the mark was set at."""
         async for sequence, batch in self._journal.read(first_sequence, last_sequence):
-            if sequence == self._sequence and batch[-HASH_BYTES:].hex() != self._hash:
+            if sequence == self._sequence and _hash_of(batch) != self._hash:
                 raise JournalCorrupt(
                     f"journal batch {sequence} is not the one that was acknowledged: another was written in its place. "
                     f"Nothing was changed. {ADVICE}"
@@ -108,20 +108,35 @@ class MarkedJournal:
         await self._journal.close()
 
     def pass_over_mark(self) -> None:
-        """The journal is taken as it is from here on. The file stays as it is until the mark is set aside."""
+        """The journal is taken as it is from here on. The file stays as it is until `set_mark_aside`."""
+        self._passed_over = self._sequence, self._hash
         self._sequence, self._hash = 0, ""
-        self._is_passed_over = True
 
-    def set_mark_aside(self, directory: Path) -> bool:
-        """Moves the file of a mark that was passed over to `directory`; what is durable makes another. False: there is
-        none."""
-        is_there = self._path.exists()
-        if is_there:
-            directory.mkdir(exist_ok=True)
-            self._path.rename(directory / self._path.name)
-        self._is_passed_over, self._written = False, 0
+    async def set_mark_aside(self, directory: Path) -> bool:
+        """Ends `pass_over_mark`. Moves the file to `directory` when the journal ends before the mark or is another one;
+        what is durable makes another. False: journal and mark agree, or there is no mark. Raises JournalError."""
+        assert self._passed_over is not None
+        contradicts = await self._contradicts(*self._passed_over)
+        if contradicts:
+            self._move_to(directory)
+        elif self._sequence < self._passed_over[0]:
+            self._sequence, self._hash = self._passed_over
+        self._passed_over = None
         self._write()
-        return is_there
+        return contradicts
+
+    def _move_to(self, directory: Path) -> None:
+        directory.mkdir(exist_ok=True)
+        self._path.rename(directory / self._path.name)
+        self._written = 0
+
+    async def _contradicts(self, sequence: int, batch_hash: str) -> bool:
+        if sequence > await self._journal.last_sequence():
+            return True
+        if sequence < await self._journal.first_sequence():
+            return False  # there is no mark, or what it was set at was trimmed
+        found = [_hash_of(batch) async for _, batch in self._journal.read(sequence, sequence)]
+        return found != [batch_hash]
 
     def _write(self) -> None:
         """In place, since it is shorter than a disk's sector: the old mark or the new one, and no wait for the disk."""
@@ -137,6 +152,10 @@ class MarkedJournal:
             self._written = self._sequence
         except OSError as error:
             logger.warning("the journal's mark can't be written to %s: %s", self._path, error.strerror or error)
+
+
+def _hash_of(batch: bytes) -> str:
+    return batch[-HASH_BYTES:].hex()
 
 
 def _read_mark(path: Path) -> tuple[int, str]:
