@@ -139,6 +139,57 @@ async def test_leases_are_given_back_when_the_client_never_read_so_far() -> None
         assert (message["deliveries"], message["attempts"]) == (2, 0)
 
 
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+MESSAGE = b'{"payload":1}'
+OFFERED = ENQUEUE + AUTH + JSON + OFFER
+CHUNKED = OFFERED + b"Transfer-Encoding: chunked\r\n\r\nd\r\n" + MESSAGE + b"\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("pause_at", [None, -1, -5, -20], ids=["whole", "late end", "late body", "late head"])
+@pytest.mark.parametrize(
+    "offered",
+    [
+        OFFERED + b"Content-Length: 13\r\n\r\n" + MESSAGE,
+        CHUNKED,
+        b"GET /v1/queues/q HTTP/1.1\r\n" + HOST + AUTH + OFFER + b"\r\n",
+        b"POST /v1/queues/q/pause HTTP/1.1\r\n" + HOST + AUTH + OFFER + b"Content-Length: 0\r\n\r\n",
+    ],
+    ids=["body", "chunks", "get", "no body"],
+)
+async def test_an_offer_of_another_protocol_is_passed_over(
+    offered: bytes, pause_at: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """curl --http2 and Java's client make it: the body is the request's, and what follows is the next one."""
+    async with served() as server:
+        await server.made_queue("q")
+        reader, writer = await connected(server)
+        for _ in range(2):
+            writer.write(offered[:pause_at])
+            if pause_at is not None:
+                await server.call("GET", "/health/live")  # by now that part was read
+                writer.write(offered[pause_at:])
+            writer.write(LIVE)
+            first, second = await answer(reader), await answer(reader)
+            assert (first.status, first.ends) == (201 if MESSAGE in offered else 200, False)
+            assert second.body == b'{"status":"live"}'
+        enqueued = 2 * offered.count(MESSAGE)
+        assert (await server.call("GET", "/v1/queues/q")).json["counts"]["ready"] == enqueued
+        writer.close()
+    assert "pgrade" not in caplog.text
+
+
+async def test_a_body_behind_an_offer_is_no_request() -> None:
+    """It would be one that whoever sent the head did not write."""
+    async with served() as server:
+        await server.made_queue("q")
+        inner = b"DELETE /v1/queues/q HTTP/1.1\r\n" + HOST + AUTH + b"\r\n"
+        reader, writer = await connected(server, OFFERED + b"Content-Length: %d\r\n\r\n" % len(inner) + inner + LIVE)
+        assert orjson.loads((await answer(reader)).body)["code"] == "json_invalid"
+        assert (await answer(reader)).body == b'{"status":"live"}'
+        assert (await server.call("GET", "/v1/queues/q")).status == 200
+        writer.close()
+
+
 class Stuck(MemoryJournal):
     """Appends nothing once it is stuck."""
 
@@ -229,6 +280,14 @@ CASES = [
     Case("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "http_malformed"),
     Case("two lengths", ENQUEUE + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "http_malformed"),
     Case("a length that is none", ENQUEUE + b"Content-Length: -1\r\n\r\n", 400, "http_malformed"),
+    Case("a length and chunks", ENQUEUE + AUTH + JSON + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400,
+         "http_malformed"),
+    Case("an offer, a length and chunks", OFFERED + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400,
+         "http_malformed"),
+    Case("an offer and a length that is none", OFFERED + b"Content-Length: -1\r\n\r\n", 400, "http_malformed"),
+    Case("an offer and a strange coding", OFFERED + b"Transfer-Encoding: identity\r\n\r\n", 400, "http_malformed"),
+    Case("an offer and a malformed chunk", OFFERED + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400,
+         "http_malformed"),
     Case("a header without a name", b"GET / HTTP/1.1\r\n: x\r\n\r\n", 400, "http_malformed"),
     Case("a malformed chunk", ENQUEUE + AUTH + JSON + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400,
          "http_malformed"),
@@ -290,9 +349,9 @@ async def test_a_connection_without_a_request_is_closed(
 
 async def test_a_poll_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """The head behind it may be cut anywhere: its rest is read when the poll is answered."""
-    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.05)
     async with served() as server:
         await server.made_queue("q")
+        monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.05)
         reader, writer = await connected(server, POLL.replace(b"=30", b"=0.3") + LIVE[:-4])
         assert (await answer(reader)).body == b'{"messages":[]}'
         writer.write(LIVE[-4:])

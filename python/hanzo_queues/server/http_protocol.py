@@ -21,6 +21,7 @@ from hanzo_queues.server.open_connections import OpenConnections
 from hanzo_queues.server.problems import Header, problem
 from hanzo_queues.server.progress import Progress
 from hanzo_queues.server.request_ids import request_id
+from hanzo_queues.server.request_parser import RequestParser
 from hanzo_queues.server.whole_answer import answer_bytes
 from hanzo_queues.server.whole_request import WholeRequest, WholeRequests
 
@@ -38,6 +39,7 @@ class HttpProtocol(HttpToolsProtocol):
         self, *arguments: Any, open_connections: OpenConnections, whole_requests: WholeRequests, **options: Any
     ) -> None:
         super().__init__(*arguments, **options)
+        self.parser = RequestParser(self)  # type: ignore[assignment]  # what of a parser is asked, it has
         self._open = open_connections
         self._whole_requests = whole_requests
         self._body_bytes = 0  # of all bodies so far
