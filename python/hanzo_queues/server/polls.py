@@ -56,7 +56,7 @@ class Polls:
         key = _key(request)
         line = self._lines.setdefault(key, _Line())
         line.polls[request] = None
-        if request.consumer and not request.parked:
+        if request.consumer:
             self._of_members.setdefault((request.queue, request.consumer), set()).add(request)
         request.parked = True
         if request.consumer and not by_consumer:
@@ -105,7 +105,10 @@ class Polls:
 
     def wake_all(self) -> None:
         """Ask again for every parked poll: a new writer begins, or the last one ends. Turns begin anew, since who had
-        one may have been refused meanwhile."""
+        one may have been refused meanwhile; and who was refused waits no longer."""
+        for polls in list(self._of_members.values()):
+            for request in [poll for poll in polls if poll.reply.done()]:
+                self.leave(request)
         for key, line in list(self._lines.items()):
             self._wake_line(key, line)
 
