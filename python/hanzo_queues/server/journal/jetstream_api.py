@@ -140,8 +140,11 @@ class JetStreamApi:
             await asyncio.wait([asked])
             return asked.result()
         except asyncio.CancelledError:
-            if not asked.cancel():
+            asking = asyncio.current_task()
+            assert asking is not None
+            if asked.cancelled() and not asking.cancelling():  # by `give_up`
                 raise JournalError(f"{subject}: the connection to nats-server was lost") from None
+            asked.cancel()
             raise
         except TimeoutError:
             raise JournalError(f"{subject}: no answer within {self._timeout_s:g} s") from None
