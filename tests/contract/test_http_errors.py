@@ -92,6 +92,8 @@ CASES = [
     Case("long wait", "request_invalid", "GET", f"{MESSAGES}?waitTime=30.001", pointer="?waitTime", says="waitTime"),
     Case("empty text", "request_invalid", "GET", f"{MESSAGES}?consumerId=", pointer="?consumerId"),
     Case("too many parameters", "request_invalid", "GET", f"{MESSAGES}?{'a=1&' * 40}a=1"),
+    Case("not UTF-8 in a query", "request_invalid", "GET", f"{MESSAGES}?attemptId=%ff", says="UTF-8"),
+    Case("half a surrogate pair in a query", "request_invalid", "GET", f"{MESSAGES}?consumerId=%ED%A0%80"),
     Case("no messages wanted", "request_invalid", "GET", f"{MESSAGES}?maxMessages=0"),
     Case("bad state", "request_invalid", "GET", "/v1/queues/q/peek?state=asleep"),
     Case("bad queue name", "queue_name_invalid", "POST", "/v1/queues", body={"name": "no spaces"}),

@@ -173,8 +173,13 @@ async def test_an_empty_key_file_counts_as_none(tmp_path: Path) -> None:
 
 async def test_every_line_is_an_event(tmp_path: Path) -> None:
     async with serving(tmp_path, HANZO_API_KEYS="test-api-key") as process:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(process.url.rpartition(":")[2]))
+        writer.write(b"no HTTP\r\n\r\n")
+        assert await reader.read()
+        writer.close()
         process.process.send_signal(signal.SIGTERM)
         await process.ended()
+    assert not any("HTTP request" in line for line in process.lines), "anybody could fill the log"
     for line in filter(None, process.lines):
         assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (debug|info|warning|error|critical) \w+: ", line), line
 
@@ -191,6 +196,32 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert f"port {port}" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+async def test_a_port_that_is_taken_during_the_start_is_told(tmp_path: Path) -> None:
+    """Another server that is starting has bound it too, and listens first."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        port = str(other.getsockname()[1])
+        environ = environment(HANZO_DATA_DIR=str(tmp_path), HANZO_API_KEYS="test-api-key", PORT=port)
+        process = Process(await asyncio.create_subprocess_exec(*HANZO, "serve", env=environ, stderr=subprocess.PIPE))
+        while not (tmp_path / "server.pid").exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        other.listen()
+        assert await process.ended() == 1
+    assert any(f"port {port}" in line for line in process.lines)
+    assert not any("Traceback" in line for line in process.lines), process.lines
+
+
+@pytest.mark.parametrize("command", ["serve", "key"])
+def test_a_home_that_is_not_known_is_told(command: str) -> None:
+    ran = subprocess.run(
+        [*HANZO, command], env=environment(HANZO_DATA_DIR="~nobody-here/queues"), capture_output=True, text=True
+    )
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("hanzo-queues: HANZO_DATA_DIR: the home directory of ~nobody-here/queues is not known")
+    assert len(ran.stderr.splitlines()) == 1
 
 
 def test_a_missing_key_is_told(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from hanzo_queues._core import __version__
-from hanzo_queues.data_path import api_key_path
+from hanzo_queues.data_path import HomeUnknown, api_key_path
 from hanzo_queues.server.settings import VARIABLES, Settings, SettingsError, Variable, read_settings
 
 OPTIONS = {"host": "HOST", "port": "PORT", "data_dir": "HANZO_DATA_DIR"}
@@ -122,9 +122,12 @@ def _repair(environ: dict[str, str], chosen: argparse.Namespace) -> int:
 
 
 def _key(environ: dict[str, str], _: argparse.Namespace) -> int:
-    path = api_key_path(environ)
     try:
+        path = api_key_path(environ)
         key = path.read_text().strip()
+    except HomeUnknown as unknown:
+        print(f"hanzo-queues: {unknown}", file=sys.stderr)
+        return 2
     except FileNotFoundError:
         print(
             f"hanzo-queues: there is no generated key at {path}: no server has started there without HANZO_API_KEYS.",

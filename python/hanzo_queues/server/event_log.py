@@ -12,8 +12,9 @@ import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
-# Libraries that tell a story of their own at info: only what they complain about is ours.
-QUIET = ("uvicorn", "nats", "asyncio")
+# Libraries that tell a story of their own at info: only what they complain about is ours. uvicorn warns of what clients
+# send, which they are told, and anybody could fill a log with.
+QUIET = {"uvicorn": logging.ERROR, "nats": logging.WARNING, "asyncio": logging.WARNING}
 
 
 class OneLine(logging.Formatter):
@@ -34,5 +35,5 @@ def set_up_logging(level: str, stream: TextIO | None = None) -> None:
     lines = logging.StreamHandler(stream or sys.stderr)
     lines.setFormatter(OneLine())
     logging.basicConfig(level=level.upper(), handlers=[lines], force=True)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, least in QUIET.items():
+        logging.getLogger(name).setLevel(least)

@@ -63,7 +63,11 @@ def parse_query(query: bytes, parameters: Parameters) -> dict[str, str | int]:
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=PARAMETERS_MAX)
+        return parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX
+        )
+    except UnicodeDecodeError as error:
+        raise Refused("request_invalid", "The query is not UTF-8 in percent-encoding.") from error
     except ValueError as error:
         raise Refused(
             "request_invalid", f"The query has more than {PARAMETERS_MAX} parameters (query_parameters_max)."

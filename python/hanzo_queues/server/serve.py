@@ -139,6 +139,7 @@ async def _serve(settings: Settings) -> int:
     try:
         async with open_storage(settings) as storage:
             keys = ApiKeys(settings.api_keys or (_local_key(storage.directory),))
+            begin_listening(listening, settings.host, settings.port)
             await _serve_http(settings, storage, keys, listening, stop, began)
     except asyncio.CancelledError:
         logger.info("stopped while starting")
@@ -185,19 +186,32 @@ async def _serve_http(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to `host` and `port`, not listening yet. Raises StartRefused."""
+    """A socket bound to `host` and `port`, not listening yet: who connects before there is a server is refused. Raises
+    StartRefused."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
     except OSError as error:
-        raise StartRefused(
-            f"can't listen on {host} port {port}: {error.strerror or error}. "
-            "Stop what uses it, or choose another with PORT and HOST (--port, --host)."
-        ) from error
+        raise _cannot_listen(host, port, error) from error
     bound.setblocking(False)
     return bound
+
+
+def begin_listening(bound: socket.socket, host: str, port: int) -> None:
+    """Raises StartRefused: another server that was starting at the same time was first."""
+    try:
+        bound.listen(BACKLOG)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> StartRefused:
+    return StartRefused(
+        f"can't listen on {host} port {port}: {error.strerror or error}. "
+        "Stop what uses it, or choose another with PORT and HOST (--port, --host)."
+    )
 
 
 def url_of(listening: socket.socket) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from hanzo_queues.data_path import data_directory
+from hanzo_queues.data_path import HomeUnknown, data_directory
 from hanzo_queues.server.limits_table import LIMITS, payload_room
 from hanzo_queues.server.units import (
     DURATION_FORM,
@@ -214,7 +214,11 @@ CLIENT_VARIABLES = ("HANZO_API_KEY", "HANZO_URL")  # the SDK's, harmless here
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """The settings of `environ`. An empty variable counts as unset. Raises SettingsError with every fault found."""
     faults = [*_unknown(environ)]
-    values: dict[str, Any] = {"data_dir": data_directory(environ)}
+    values: dict[str, Any] = {}
+    try:
+        values["data_dir"] = data_directory(environ)
+    except HomeUnknown as unknown:
+        faults.append(str(unknown))
     for variable in VARIABLES:
         text = environ.get(variable.name, "").strip()
         if not text:
