@@ -140,9 +140,9 @@ class JetStreamApi:
             await asyncio.wait([asked])
             return asked.result()
         except asyncio.CancelledError:
-            asking = asyncio.current_task()
-            assert asking is not None
-            if asked.cancelled() and not asking.cancelling():  # by `give_up`
+            current = asyncio.current_task()
+            assert current is not None
+            if asked.cancelled() and not current.cancelling():  # by `give_up`
                 raise JournalError(f"{subject}: the connection to nats-server was lost") from None
             asked.cancel()
             raise
