@@ -120,6 +120,22 @@ async def test_an_owner_that_can_not_renew_in_time_has_lost(node: Nodes, servers
     await asyncio.wait_for(owner.lost.wait(), 3 * TTL_S)
 
 
+async def test_a_lease_is_over_with_its_time_before_anybody_noticed(servers: NatsServers) -> None:
+    """As when the process, or the machine, slept."""
+    slept_ms = 0.0
+    lease = OwnershipLease(
+        servers.endpoint, partition=0, node_id="a", replicas=1, ttl_s=60, monotonic=lambda: slept_ms
+    )
+    assert not lease.lasts()
+    await asyncio.wait_for(lease.acquire(), PATIENCE_S)
+    slept_ms = 59_999
+    assert lease.lasts()
+    slept_ms = 60_000
+    assert not lease.lasts()
+    await lease.release()
+    await lease.close()
+
+
 async def test_two_servers_with_one_node_id_do_not_take_the_lease_from_each_other_for_ever(
     node: Nodes, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -98,9 +98,13 @@ class Turns:
         self.granted = asyncio.Event()
         self.granted.set()
         self.released = False
+        self.held = True
 
     async def acquire(self) -> None:
         await self.granted.wait()
+
+    def lasts(self) -> bool:
+        return self.held
 
     async def release(self) -> None:
         self.released = True

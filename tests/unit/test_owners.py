@@ -83,6 +83,36 @@ async def test_a_lease_in_doubt_is_not_given_back_when_another_owner_gave_its_nu
         assert (await first.submit(ack)).rejection is None
 
 
+async def test_an_owner_that_slept_past_its_lease_answers_nothing_of_what_it_knew() -> None:
+    """A question that records nothing is answered without an append, so the log can't refuse it."""
+    slept, turns = GatedJournal(), Turns()
+    async with serving(slept, ownership=turns) as first:
+        async with serving(MemoryJournal(slept.store)) as second:
+            await second.submit(enqueue("of the second"))
+        turns.held = False
+        turns.granted.clear()
+        with pytest.raises(JournalUnavailable) as told:
+            await ready(first)
+        assert (told.value.outcome, first.state) == ("none", "standby")
+        turns.held = True
+        turns.granted.set()
+        assert await until_served(first) == 1
+    assert turns.released
+
+
+async def test_a_poll_of_an_owner_that_slept_is_asked_again_by_the_next_one() -> None:
+    slept, turns = GatedJournal(), Turns()
+    async with serving(slept, ownership=turns) as first:
+        async with serving(MemoryJournal(slept.store)) as second:
+            await second.submit(enqueue("of the second"))
+        turns.held = False
+        polling = asyncio.ensure_future(first.receive("mail", receive(), 30))
+        with pytest.raises(JournalUnavailable):
+            await ready(first)
+        turns.held = True
+        assert payloads(await asyncio.wait_for(polling, 5)) == ["of the second"]
+
+
 async def test_ownership_lost_during_recovery_is_noticed() -> None:
     journal, turns = GatedJournal(), Turns()
     await journal.open()

@@ -22,7 +22,8 @@ def _wall_ms() -> float:
     return time.time() * 1000.0
 
 
-def _monotonic_ms() -> float:
+def monotonic_ms() -> float:
+    """Since some instant; goes on while the machine sleeps, where the system can tell."""
     boot_time = getattr(time, "CLOCK_BOOTTIME", None)  # Linux: goes on while the machine sleeps
     return (time.monotonic() if boot_time is None else time.clock_gettime(boot_time)) * 1000.0
 
@@ -30,7 +31,7 @@ def _monotonic_ms() -> float:
 class Clock:
     """Milliseconds since 1970, non-decreasing. `wall` and `monotonic` are replaceable for tests."""
 
-    def __init__(self, wall: Callable[[], float] = _wall_ms, monotonic: Callable[[], float] = _monotonic_ms) -> None:
+    def __init__(self, wall: Callable[[], float] = _wall_ms, monotonic: Callable[[], float] = monotonic_ms) -> None:
         self._wall = wall
         self._monotonic = monotonic
         self._now = wall()

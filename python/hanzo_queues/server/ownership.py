@@ -4,8 +4,9 @@
                      -(not renewed in time, or replaced)--> lost
 
 The lease only decides who tries. What makes a deposed owner harmless is the journal's fence, so a lease that is wrong
-for a moment costs a refused append and never a message. A node takes its own earlier lease at once, as after a kill -9:
-who loses one to its own name so learns that its data directory was copied, and is a stranger to that name from then on.
+for a moment costs a refused append and never a message. What needs no append is answered while the lease is held. A
+node takes its own earlier lease at once, as after a kill -9: who loses one to its own name so learns that its data
+directory was copied, and is a stranger to that name from then on.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import orjson
 from nats.aio.client import Client
 from nats.js.kv import KeyValue
 
+from hanzo_queues.server.clock import monotonic_ms
 from hanzo_queues.server.nats_connection import LastingConnection, NatsEndpoint, NatsUnreachable
 
 logger = logging.getLogger(__name__)
@@ -33,11 +35,18 @@ CONNECT_TIMEOUT_S = 5.0
 FAILURES = (nats.errors.Error, nats.js.errors.Error, NatsUnreachable, OSError, TimeoutError)
 
 
+class OwnershipLost(Exception):
+    """Another node may own the partition now."""
+
+
 class Ownership(Protocol):
     """The lease that decides which node tries to write."""
 
     async def acquire(self) -> None:
         """Returns when this node may try, however long that takes."""
+
+    def lasts(self) -> bool:
+        """Whether nobody else can have it yet; right also when this process, or the machine, just woke up."""
 
     async def release(self) -> None:
         """Gives it up. Does nothing when it is not held."""
@@ -57,6 +66,7 @@ class OwnershipLease:
         replicas: int,
         ttl_s: float = 9.0,
         on_lost: Callable[[], None] = lambda: None,
+        monotonic: Callable[[], float] = monotonic_ms,
     ) -> None:
         self._key = f"p{partition}"
         self._connection = LastingConnection(
@@ -66,9 +76,10 @@ class OwnershipLease:
         self._replicas = replicas
         self._ttl_s = ttl_s
         self.on_lost = on_lost
+        self._monotonic = monotonic
         self._value = orjson.dumps({"node": node_id, "claim": secrets.token_hex(8)})
         self._revision = 0
-        self._renewed_at = 0.0
+        self._ends_ms = 0.0
         self._client: Client | None = None
         self._bucket: KeyValue | None = None
         self._has_double = False
@@ -87,6 +98,10 @@ class OwnershipLease:
                 await asyncio.sleep(RETRY_S)
         self._renewing = asyncio.create_task(self._renew(), name=f"ownership-{self._key}")
 
+    def lasts(self) -> bool:
+        """Whether nobody else can have it yet; right also when this process, or the machine, just woke up."""
+        return self._renewing is not None and self._left_s() > 0
+
     async def release(self) -> None:
         """Gives the lease up, so that a standby takes it at once. Never raises for an unreachable cluster."""
         renewing, self._renewing = self._renewing, None
@@ -101,6 +116,12 @@ class OwnershipLease:
         """Ends the connection. A lease that is still held runs out."""
         await self._connection.close()
 
+    def _end_of_one_begun_now(self) -> float:
+        return self._monotonic() + self._ttl_s * 1000
+
+    def _left_s(self) -> float:
+        return (self._ends_ms - self._monotonic()) / 1000
+
     async def _opened(self) -> KeyValue:
         client = await self._connection.client()
         if self._bucket is None or client is not self._client:
@@ -112,7 +133,7 @@ class OwnershipLease:
 
     async def _try_to_take(self) -> bool:
         bucket = await self._opened()
-        now = asyncio.get_running_loop().time()
+        ends_ms = self._end_of_one_begun_now()
         entry = await self._entry()
         try:
             if entry is None:
@@ -123,7 +144,7 @@ class OwnershipLease:
                 return False
         except nats.js.errors.KeyWrongLastSequenceError:
             return False
-        self._renewed_at = now
+        self._ends_ms = ends_ms
         return True
 
     def _is_ours(self, entry: KeyValue.Entry) -> bool:
@@ -154,18 +175,17 @@ class OwnershipLease:
             await watcher.stop()  # type: ignore[no-untyped-call]
 
     async def _renew(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._ttl_s / 3)
-            started = loop.time()
+            ends_ms = self._end_of_one_begun_now()
             try:
-                async with asyncio.timeout_at(self._renewed_at + self._ttl_s):
+                async with asyncio.timeout(max(0.0, self._left_s())):
                     held = await self._renew_once()
             except FAILURES as error:
                 logger.warning("ownership of %s: can't be renewed: %s", self._key, str(error) or type(error).__name__)
-                held = loop.time() < self._renewed_at + self._ttl_s
+                held = self.lasts()
             else:
-                self._renewed_at = started
+                self._ends_ms = ends_ms
             if not held:
                 logger.warning("ownership of %s: lost", self._key)
                 self._renewing = None

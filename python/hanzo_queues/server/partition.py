@@ -33,7 +33,7 @@ from hanzo_queues.server.journal.base import (
     JournalRefused,
     WrongLastSequence,
 )
-from hanzo_queues.server.ownership import Ownership
+from hanzo_queues.server.ownership import Ownership, OwnershipLost
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.polls import Polls
 from hanzo_queues.server.recovery import take_over
@@ -49,10 +49,6 @@ PATIENCE_S = 5.0  # requests wait this long for a writer before they are told to
 RETRY_DELAYS_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 FULL_DELAY_S = 5.0  # a recovery makes no space
 FAILURES_UNTIL_STUCK = 2
-
-
-class OwnershipLost(Exception):
-    """Another node may own the partition now."""
 
 
 async def _nothing() -> None:
@@ -215,8 +211,7 @@ class Partition:
                 living.cancel()
             await asyncio.gather(living, return_exceptions=True)
             self._inbox.refuse(ShuttingDown("the server stops"))
-        if self._ownership is not None:
-            await self._ownership.release()
+        await self._stand_back()
 
     # -- requests in, answers out
 
@@ -276,6 +271,7 @@ class Partition:
                 return self._fail(str(error))
             except OwnershipLost as error:
                 logger.warning("partition %d: %s; standing by", self.number, error)
+                await self._stand_back()
             except Exception as error:
                 await self._after_failure(error)
 
@@ -286,6 +282,11 @@ class Partition:
             if self._ownership is not None:
                 await self._ownership.acquire()
             self._owned = True
+
+    def _owns(self) -> bool:
+        if self._ownership is not None and not self._ownership.lasts():
+            self.lose_ownership()
+        return self._owned
 
     async def _recover_and_serve(self) -> None:
         if self._has_failed():
@@ -301,12 +302,10 @@ class Partition:
         if engine.epoch != self._epoch + 1:
             self._inbox.forget_doubtful()
         self._epoch = engine.epoch
-        checkpointing = Checkpointing(
-            engine, self._checkpoints, kept, self._checkpoint_bytes, self.trimmer.reached
-        )
+        checkpointing = Checkpointing(engine, self._checkpoints, kept, self._checkpoint_bytes, self.trimmer.reached)
         writer = Writer(
             engine, self._journal, self._payloads, self._clock, self._inbox, self._polls, self.give_back,
-            checkpointing.durable,
+            checkpointing.durable, self._owns,
         )  # fmt: skip
         writer.parking = self._parking
         self._writer = writer
@@ -348,7 +347,7 @@ class Partition:
         await asyncio.sleep(RETRY_DELAYS_S[min(self._failures, len(RETRY_DELAYS_S)) - 1])
 
     async def _stand_back(self) -> None:
-        """Somebody else wrote: who may try is decided anew, or two owners would fence each other out in turns."""
+        """Who may try is decided anew, or two owners would fence each other out in turns."""
         self._owned = False
         if self._ownership is not None:
             await self._ownership.release()

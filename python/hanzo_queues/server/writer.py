@@ -34,7 +34,8 @@ Decided = list[tuple[Request, Reply]]
 
 class Writer:
     """Writes until `stop`, or until something is in doubt. `give_back` gets the replies that nobody waits for;
-    `on_durable` is told the LSN and the bytes of each batch that became durable, in order."""
+    `on_durable` is told the LSN and the bytes of each batch that became durable, in order; `is_owner` says whether
+    nobody else can have written."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Writer:
         polls: Polls,
         give_back: Callable[[Reply], None],
         on_durable: Callable[[int, int], None] = lambda lsn, byte_count: None,
+        is_owner: Callable[[], bool] = lambda: True,
     ) -> None:
         self._engine = engine
         self._journal = journal
@@ -55,6 +57,7 @@ class Writer:
         self._polls = polls
         self._give_back = give_back
         self._on_durable = on_durable
+        self._is_owner = is_owner
         self._budget = journal.batch_bytes_max - step_batch_bytes_min()
         self._timer: asyncio.TimerHandle | None = None
         self._timers_due = True
@@ -133,7 +136,7 @@ class Writer:
         decided = self._park_or_decide(requests, step.replies)
         self._wake(step.woken, step.woken_members)
         if step.batch is None and not self._in_flight:
-            self._release(decided)
+            self._answer_unrecorded(decided)
             return
         if step.batch is not None:
             self._payloads.put(step.lsn, step.batch)
@@ -189,6 +192,13 @@ class Writer:
                     if not self._polls.has_others(request):
                         self._inbox.put_seen(request, reply)
         return decided
+
+    def _answer_unrecorded(self, decided: Decided) -> None:
+        """Nothing is appended, so the log can't refuse an owner that was deposed while it slept."""
+        if self._is_owner():
+            self._release(decided)
+        else:
+            self._doubt(decided, AppendRefused("another node may own the partition"))
 
     def _release(self, decided: Decided) -> None:
         for request, reply in decided:
