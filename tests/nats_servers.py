@@ -59,6 +59,12 @@ class NatsServer:
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
+    @property
+    def process_id(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
     def require_token(self, token: str | None) -> None:
         """From now on, of whoever connects and whoever is connected; None: of nobody."""
         config = json.loads(self._config.read_text())

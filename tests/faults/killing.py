@@ -43,13 +43,13 @@ async def kill_under_load(scene: Scene, blows: dict[str, int], seed: int) -> Str
     menu = [blow for blow, count in blows.items() for _ in range(count)]
     moments.shuffle(menu)
     async with scene:
-        async with Load(scene.server.url, scene.server.api_key) as load:
+        async with Load(scene.url, scene.server.api_key) as load:
             for number, blow in enumerate(menu):
                 await load.progress(moments.randint(1, PROGRESS_MAX))
                 await asyncio.sleep(moments.uniform(0, MOMENT_SECONDS_MAX))
                 await scene.strike(blow, number)
             await asyncio.wait_for(load.drain(), DRAIN_S)
-        await asyncio.to_thread(scene.server.stop)
+        await scene.stop()
         checkpoints = await asyncio.to_thread(_verified, scene.server)
         first_lsn = await asyncio.to_thread(_first_lsn, scene.server)
     return Struck(type(scene).__name__, load.ledger, Counter(menu), checkpoints, first_lsn)

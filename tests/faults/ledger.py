@@ -78,11 +78,12 @@ class Ledger:
 
     def _lost(self) -> Iterator[str]:
         for key in self.acknowledged:
-            deliveries = self.deliveries.get(key, [])
-            if not deliveries:
+            if not self.deliveries.get(key):
                 yield f"{key}: acknowledged and lost"
-            elif key not in self.dead and not any(one.end in ("acked", "ack unknown") for one in deliveries):
-                yield f"{key}: acknowledged, delivered and never acked, and yet the queue is empty"
+        # A delivery was answered, so its message is durable, whatever became of the enqueue's answer.
+        for key, deliveries in self.deliveries.items():
+            if key not in self.dead and not any(one.end in ("acked", "ack unknown") for one in deliveries):
+                yield f"{key}: delivered and never acked, and yet the queue is empty"
 
     def _stored_twice(self, key: str, deliveries: list[Delivery]) -> Iterator[str]:
         if key not in self.acknowledged and key not in self.unknown:

@@ -32,22 +32,29 @@ CUT_S = (0.5, 7.0)
 """Shorter and longer than it takes the server's connection to notice."""
 FROZEN_S = 3.0
 WRITES_FAIL_S = 0.3
+FOLLOW_EVERY_S = 0.5
 COMMAND = (sys.executable, "-m", "tests.faults.small_segments")
 ENVIRONMENT = {"HANZO_CHECKPOINT_EVERY": "64KiB", "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "python")])}
 
 
 class Scene(ABC):
-    """`async with scene:` its `server` runs."""
+    """`async with scene:` its `server` runs, and is reached at `url`."""
 
     server: LocalServer
+    url: str
 
     async def __aenter__(self) -> Scene:
         self._stack = AsyncExitStack()
-        environment = await self._prepare(self._stack)
-        self.server = LocalServer(environment=ENVIRONMENT | environment, command=COMMAND)
-        self._stack.callback(self.server.close)
+        self._environment = ENVIRONMENT | await self._prepare(self._stack)
+        self.server = self._new_server()
+        self.url = self.server.url
         await asyncio.to_thread(self.server.start)
         return self
+
+    def _new_server(self) -> LocalServer:
+        server = LocalServer(environment=self._environment, command=COMMAND)
+        self._stack.callback(server.close)
+        return server
 
     async def __aexit__(self, *raised: Any) -> None:
         await self._stack.__aexit__(*raised)
@@ -59,6 +66,10 @@ class Scene(ABC):
     @abstractmethod
     async def strike(self, blow: str, number: int) -> None:
         """`number`: counts the blows."""
+
+    async def stop(self) -> None:
+        """Whoever serves ends in order."""
+        await asyncio.to_thread(self.server.stop)
 
     async def _ready(self) -> None:
         await asyncio.to_thread(self.server.wait_ready)
@@ -124,7 +135,7 @@ class CutOff(Scene):
 
 
 class Cluster(Scene):
-    """One on three nats-servers."""
+    """Two servers on three nats-servers, and a proxy before them that follows the one that serves, `server`."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -135,24 +146,83 @@ class Cluster(Scene):
         self._nats = stack.enter_context(running_nats_servers(self._directory, 3))
         return {"NATS_URL": ",".join(self._nats.endpoint.urls), "NATS_REPLICAS": "3"}
 
+    async def __aenter__(self) -> Scene:
+        await super().__aenter__()
+        self._standby = self._new_server()
+        self._standby.spawn()
+        self._front = await self._stack.enter_async_context(OneWayProxy(self.server.port))
+        self.url = f"http://127.0.0.1:{self._front.port}"
+        self._following = asyncio.create_task(self._follow())
+        self._stack.callback(self._following.cancel)
+        return self
+
     async def strike(self, blow: str, number: int) -> None:
-        leader = await self._leader()
+        leader, owner = await self._leader(), self.server
         match blow:
             case "leader" | "leader and server":
                 leader.kill()
                 if blow == "leader and server":
-                    await asyncio.to_thread(self.server.kill)
-                    self.server.spawn()
-                leader.start()
-                await asyncio.to_thread(leader.wait_until_ready)
+                    await asyncio.to_thread(owner.kill)
+                    owner.spawn()
+                await _start_again(leader)
             case "frozen leader":
                 leader.freeze()
                 await asyncio.sleep(FROZEN_S)
                 leader.thaw()
+            case "mute leader":
+                await _fail_writes([leader.process_id])
+                await self._led_by_another(leader)
+                await self._ready()
+                leader.kill()
+                await _start_again(leader)
+            case "stopped owner":
+                await asyncio.to_thread(owner.stop)
+                await self._ready()
+                owner.spawn()
+            case "frozen owner":
+                await self._freeze(owner)
             case _:
                 raise AssertionError(blow)
         await self._ready()
         await self._leader()
+
+    async def stop(self) -> None:
+        self._following.cancel()
+        await asyncio.to_thread(self._standby.stop)
+        await super().stop()
+
+    async def _follow(self) -> None:
+        """Who is connected to the other one may ask it for a while still."""
+        while True:
+            if not await asyncio.to_thread(self.server.is_ready) and await asyncio.to_thread(self._standby.is_ready):
+                self.server, self._standby = self._standby, self.server
+                self._front.server_port = self.server.port
+            await asyncio.sleep(FOLLOW_EVERY_S)
+            self._front.drop_others()
+
+    async def _freeze(self, owner: LocalServer) -> None:
+        """Past its lease; then it goes on, with what clients had asked it for, and what they still do."""
+        assert owner.process is not None
+        os.kill(owner.process.pid, signal.SIGSTOP)
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            while self.server is owner:
+                assert time.monotonic() < deadline, "nobody took over"
+                await asyncio.sleep(0.05)
+        finally:
+            os.kill(owner.process.pid, signal.SIGCONT)
+
+    async def _led_by_another(self, leader: NatsServer) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while await self._leader() is leader:
+            assert time.monotonic() < deadline, "nobody noticed"
+            await asyncio.sleep(0.1)
+
+    async def _ready(self) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not await asyncio.to_thread(self.server.is_ready):
+            assert time.monotonic() < deadline, f"nobody serves: {self.server.log()}\n{self._standby.log()}"
+            await asyncio.sleep(0.05)
 
     async def _leader(self) -> NatsServer:
         """Of the journal's stream, when there is one."""
@@ -169,3 +239,8 @@ class Cluster(Scene):
                 finally:
                     await connection.close()
                     connection = NatsConnection(self._nats.endpoint, "test", lambda _reason: None)
+
+
+async def _start_again(server: NatsServer) -> None:
+    server.start()
+    await asyncio.to_thread(server.wait_until_ready)

@@ -101,9 +101,11 @@ def test_nothing_is_lost_whatever_crashes_when(victim: Victim, part: int) -> Non
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.timeout(100 * MESSAGES)
 def test_nothing_is_lost_when_recovery_crashes_too(part: int) -> None:
-    """The second crash hits one of the first things that the next server does."""
+    """The second crash hits one of the first things that the next server does, unless there is little left to do."""
+    crashed_again: list[bool] = []
     for crash in crash_points(Victim.SERVER, part):
         if crash.operation % SECOND_EVERY == 0:
             for side in Side:
                 again = CrashPoint(crash.operation + 1 + crash.operation // SECOND_EVERY % 4, side, Victim.SERVER)
-                outlived((crash, again))
+                crashed_again.append(len(outlived((crash, again)).operations) > again.operation)
+    assert crashed_again.count(False) * 10 < len(crashed_again)

@@ -31,6 +31,7 @@ def shares(blows: int, directory: Path) -> list[tuple[Scene, dict[str, int]]]:
     slow = {"frozen nats-server": max(1, blows // 30), "mute nats-server": max(1, blows // 60)}
     cut = {"cut off from nats-server": max(1, twentieth // 2), "cut off to nats-server": max(1, twentieth // 2)}
     lead = {"leader": max(1, tenth // 2), "frozen leader": max(1, tenth // 6), "leader and server": max(1, tenth // 3)}
+    lead |= dict.fromkeys(("mute leader", "stopped owner", "frozen owner"), max(1, tenth // 8))
     plain = blows - sum(sum(part.values()) for part in (slow, cut, lead))
     kills = {"server": plain // 3, "both": plain // 3, "nats-server": plain - 2 * (plain // 3)}
     return [
@@ -92,6 +93,12 @@ def test_the_ledger_finds(deliveries: list[Delivery], kind: str, fault: str) -> 
     ledger = Ledger(acknowledged={"m": "id"}, deliveries={"m": deliveries} if deliveries else {})
     found = [finding for finding in ledger.faults() if fault in finding.text]
     assert [finding.kind for finding in found] == [kind]
+
+
+def test_the_ledger_finds_that_what_nobody_was_told_of_is_lost_once_it_was_delivered() -> None:
+    ledger = Ledger(unknown={"m"}, deliveries={"m": [delivery(1, 1, 4)]})
+    (found,) = ledger.faults()
+    assert (found.kind, found.text) == ("lost", "m: delivered and never acked, and yet the queue is empty")
 
 
 def test_the_ledger_finds_a_message_stored_twice() -> None:
