@@ -16,7 +16,10 @@ import (
 	"time"
 )
 
-const readmePath = "../README.md"
+const (
+	readmePath     = "../README.md"
+	repositoryPath = "../../../README.md"
+)
 
 // blocks is the Go code of the readme.
 func blocks(t *testing.T) []string {
@@ -25,6 +28,10 @@ func blocks(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return blocksOf(text)
+}
+
+func blocksOf(text []byte) []string {
 	var found []string
 	for _, block := range regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllSubmatch(text, -1) {
 		found = append(found, string(block[1]))
@@ -86,6 +93,28 @@ func TestTheReadmeShowsWhatIsRun(t *testing.T) {
 	}
 	if len(found) != len(bodies) {
 		t.Errorf("the readme shows %d of %d examples", len(found), len(bodies))
+	}
+}
+
+// TestTheRepositorysReadmeShowsWhatIsRun: it shows the first calls of this readme, without what looks at them.
+func TestTheRepositorysReadmeShowsWhatIsRun(t *testing.T) {
+	text, err := os.ReadFile(repositoryPath)
+	if err != nil {
+		t.Skip("the readme is that of the repository of the server")
+	}
+	looks := regexp.MustCompile(`(?m)^(if err != nil \{\n\tlog\.Fatal\(err\)\n\}|fmt\.Println\(.*\)|)\n`)
+	shown := map[string]bool{}
+	for _, block := range blocks(t) {
+		shown[looks.ReplaceAllString(block, "")] = true
+	}
+	found := blocksOf(text)
+	if len(found) == 0 {
+		t.Error("it shows no Go")
+	}
+	for _, block := range found {
+		if !shown[block] {
+			t.Errorf("this readme does not show this block of the repository's:\n%s", block)
+		}
 	}
 }
 
