@@ -139,6 +139,38 @@ async def test_leases_are_given_back_when_the_client_never_read_so_far() -> None
         assert (message["deliveries"], message["attempts"]) == (2, 0)
 
 
+@pytest.mark.parametrize("query", [b"maxMessages=8", b"maxMessages=8&waitTime=5%2E0"], ids=["whole", "asgi"])
+async def test_leases_are_given_back_when_the_client_went_before_the_end(query: bytes) -> None:
+    """Of an answer that the kernel has not taken yet, so that nobody can have read all of it."""
+    async with served() as server:
+        await server.made_queue("big")
+        for _ in range(8):
+            await server.enqueued("big", payload="x" * 900_000)
+        receive = b"GET /v1/queues/big/messages?" + query + b" HTTP/1.1\r\n" + HOST + AUTH + b"\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
+        writer.write(receive)
+        await reader.readexactly(100)
+        writer.transport.abort()
+        received = await server.received("big", "?maxMessages=8&waitTime=5")
+        assert [(message["deliveries"], message["attempts"]) for message in received] == [(2, 0)] * 8
+
+
+async def test_leases_of_an_answer_that_was_read_stay() -> None:
+    """Whatever large answer the client leaves unread behind it."""
+    async with served() as server:
+        await server.made_queue("big")
+        for _ in range(8):
+            await server.enqueued("big", payload="x" * 900_000)
+        receive = b"GET /v1/queues/big/messages HTTP/1.1\r\n" + HOST + AUTH + b"\r\n"
+        reader, writer = await connected(server, receive)
+        (message,) = orjson.loads((await answer(reader)).body)["messages"]
+        writer.write(b"GET /v1/queues/big/peek?limit=7 HTTP/1.1\r\n" + HOST + AUTH + b"\r\n")
+        await reader.readexactly(100)
+        writer.transport.abort()
+        await until(lambda: len(server.http.server_state.connections) == 1)
+        assert (await server.call("GET", f"/v1/messages/{message['id']}")).json["state"] == "leased"
+
+
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
 MESSAGE = b'{"payload":1}'
 OFFERED = ENQUEUE + AUTH + JSON + OFFER

@@ -14,7 +14,7 @@ class Call:
     """A request. `query` holds the parsed parameters, `headers` the last value of each header, by lower-case name.
 
     `body_is_read`: the body was read whole. `body_bytes`: what it holds of the budget for bodies. `on_unsent` is
-    called when the answer did not reach its client.
+    called when the answer can't have reached its client.
     """
 
     __slots__ = ("body_bytes", "body_is_read", "headers", "on_unsent", "path", "query", "receive")

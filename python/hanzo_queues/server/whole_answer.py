@@ -9,7 +9,7 @@ answer goes the way of ASGI. Both ways send the same bytes; a test compares them
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -27,12 +27,21 @@ except ImportError:  # a uvicorn that is different inside
 STATUS_LINES = {kind.value: f"HTTP/1.1 {kind.value} {kind.phrase}\r\n".encode() for kind in HTTPStatus}
 CLOSE = (b"connection", b"close")
 REQUEST_ID = b"x-request-id"
+LARGE_BYTES = 64 * 1024  # where writing may pause. Of smaller answers nobody knows when they have left
 
 
-async def send_whole(send: Send, status: int, headers: tuple[Header, ...], body: bytes, *, last: bool = False) -> bool:
+async def send_whole(
+    send: Send,
+    status: int,
+    headers: tuple[Header, ...],
+    body: bytes,
+    *,
+    last: bool = False,
+    on_unread: Callable[[], None] | None = None,
+) -> bool:
     """Sends status, headers (beside content-length, which is added) and body. The headers' bytes must be safe: no
     control characters; the last one names the request. `last`: the connection ends with this answer. Returns False
-    when the client had gone."""
+    when the client had gone; where it goes later, before it can have read the answer, `on_unread` is called."""
     cycle: Any = getattr(send, "__self__", None)
     if type(cycle) is not Cycle:
         await _send(send, status, headers, body, last)
@@ -42,6 +51,7 @@ async def send_whole(send: Send, status: int, headers: tuple[Header, ...], body:
         return False
     if not cycle.flow.write_paused and not cycle.response_started:
         _write(cycle, status, headers, body, last)
+        _tell_when_unread(cycle, body, on_unread)
         return True
     try:
         await _send(send, status, headers, body, last)
@@ -49,7 +59,10 @@ async def send_whole(send: Send, status: int, headers: tuple[Header, ...], body:
         # The server stops, and this client does not read.
         cycle.disconnected = True
         cycle.transport.abort()
-    return bool(cycle.response_complete and not cycle.disconnected)
+    is_sent = bool(cycle.response_complete and not cycle.disconnected)
+    if is_sent:
+        _tell_when_unread(cycle, body, on_unread)
+    return is_sent
 
 
 def answer_bytes(
@@ -103,6 +116,13 @@ def _write(cycle: Any, status: int, headers: tuple[Header, ...], body: bytes, la
     if not cycle.keep_alive:
         _end(cycle.transport, last)
     cycle.on_response()
+
+
+def _tell_when_unread(cycle: Any, body: bytes, on_unread: Callable[[], None] | None) -> None:
+    if on_unread is not None and len(body) > LARGE_BYTES:
+        answered = getattr(cycle.transport.get_protocol(), "answered", None)
+        if answered is not None:
+            answered(on_unread)
 
 
 def _end(transport: Any, unread: bool) -> None:

@@ -12,7 +12,8 @@ ASGI, which also says what is wrong. A test compares the answers of both ways. M
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from hanzo_queues._core import Command, Reply
@@ -25,7 +26,7 @@ from hanzo_queues.server.problems import Header
 from hanzo_queues.server.request_ids import request_id
 from hanzo_queues.server.routes import OPERATIONS
 from hanzo_queues.server.routes.endpoint import JSON, NO_STORE, Operation, Rendered, shape
-from hanzo_queues.server.whole_answer import REQUEST_ID, answer_bytes, head_bytes
+from hanzo_queues.server.whole_answer import LARGE_BYTES, REQUEST_ID, answer_bytes, head_bytes
 
 _MESSAGES = OPERATIONS["/v1/queues/{queue}/messages"]
 
@@ -50,6 +51,9 @@ class Connection(Protocol):
 
     def on_response_complete(self) -> None:
         """The next request may be answered."""
+
+    def answered(self, on_unread: Callable[[], None]) -> None:
+        """`on_unread` is called when the large answer that was just written can't have reached its client."""
 
 
 class _Nobody:
@@ -231,6 +235,8 @@ class WholeReceive(WholeRequest):
 
     def _complete(self, answer: bytes) -> None:
         super()._complete(answer)
+        if self._reply is not None and len(answer) > LARGE_BYTES:
+            self._connection.answered(partial(self._partition.give_back, self._reply))
         self._asked = self._reply = None  # the request refers to this one: what is over would wait for the collector
 
     def _unsent(self) -> None:

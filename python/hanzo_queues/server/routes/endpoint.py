@@ -87,7 +87,8 @@ class Endpoint:
             except (Exception, asyncio.CancelledError) as error:
                 status, kinds, body = _failed(error, scope["method"], call, name)
             last = not call.body_is_read and is_unread(call)
-            sent = await send_whole(send, status, (*kinds, (REQUEST_ID, name)), body, last=last)
+            headers_sent = (*kinds, (REQUEST_ID, name))
+            sent = await send_whole(send, status, headers_sent, body, last=last, on_unread=call.on_unsent)
         except ClientGone:
             return
         finally:
