@@ -273,7 +273,8 @@ async def test_a_run_is_fetched_at_one_request(place: Place, journal: Journal) -
     await append_all(journal, batches)
     stored = list(enumerate(batches, 1))
     async with asyncio.timeout(PATIENCE_S):
-        while await journal.fetch_run(3, 9, 1 << 20) != stored[2:]:  # a replica that lags behind has fewer
+        # A replica that lags behind has fewer.
+        while await journal.fetch_run(3, 9, 1 << 20) != stored[2:]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert await journal.fetch_run(3, 6, 1 << 20) == stored[2:6]
     assert await journal.fetch_run(3, 9, 2500) == stored[2:5], "one comes to the bound, and is the last"
