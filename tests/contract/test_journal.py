@@ -288,7 +288,8 @@ async def test_a_run_ends_where_a_batch_is_missing(place: Place, journal: Journa
     await append_all(journal, [b"%d" % number for number in range(1, 6)])
     await place.lose(3)
     async with asyncio.timeout(PATIENCE_S):
-        while await journal.fetch_run(1, 5, 1 << 20) != [(1, b"1"), (2, b"2")]:  # a replica may not have lost it yet
+        # A replica may not have lost it yet.
+        while await journal.fetch_run(1, 5, 1 << 20) != [(1, b"1"), (2, b"2")]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
