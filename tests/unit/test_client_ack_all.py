@@ -62,6 +62,60 @@ async def test_acks_of_one_call_go_with_those_of_others_in_order() -> None:
     assert [[ack["id"] for ack in asked.body["acks"]] for asked in server.asked] == [["m0"], ["m1", "m2", "m3"]]
 
 
+async def test_acks_of_one_call_fill_what_room_the_requests_of_others_have() -> None:
+    gate = Gate()
+    server = StandIn(gate.answer)
+    client = server.client(batch_entries_max=2)
+    held = [Message.of(message(number)) for number in range(6)]
+    first = asyncio.create_task(client.ack(held[0]))
+    await gate.arrived.get()
+    others = [asyncio.create_task(client.ack(held[1])), asyncio.create_task(client.ack_all(held[2:]))]
+    for _ in range(4):
+        gate.open.release()
+    await asyncio.gather(first, *others)
+    assert [[ack["id"] for ack in asked.body["acks"]] for asked in server.asked] == [
+        ["m0"], ["m1", "m2"], ["m3", "m4"], ["m5"],
+    ]  # fmt: skip
+    assert others[1].result() == [None] * 4
+
+
+async def test_a_close_ends_what_was_not_told_of_acks_that_went_in_halves() -> None:
+    at_last = asyncio.Event()
+
+    async def answers(asked: Asked) -> Any:
+        ids = [ack["id"] for ack in asked.body["acks"]]
+        if ids == ["m2", "m3"]:
+            at_last.set()
+            await asyncio.Event().wait()
+        return settled(asked) if len(ids) < 4 else problem(413, "batch_too_large")
+
+    client = StandIn(answers).client()
+    acking = asyncio.create_task(client.ack_all([Message.of(message(number)) for number in range(4)]))
+    await at_last.wait()
+    await client.close()
+    assert [getattr(error, "outcome", "done") for error in await acking] == ["done", "done", "unknown", "unknown"]
+
+
+@pytest.mark.parametrize("call", ["ack_all", "ack", "nack", "release"])
+async def test_what_is_settled_after_its_caller_has_left_is_settled(call: str) -> None:
+    gate = Gate()
+    client = StandIn(gate.answer).client()
+    held = [Message.of(message(1)), Message.of(message(2))]
+    client._leases.remember(held)
+    client._leases.watch(held[0])
+    settling = asyncio.create_task(getattr(client, call)(held[:1] if call == "ack_all" else held[0]))
+    await gate.arrived.get()
+    settling.cancel()
+    after = asyncio.create_task(client.extend(held[1]))
+    gate.open.release()
+    gate.open.release()
+    await after
+    assert settling.cancelled()
+    assert client._leases.is_settled(held[0])
+    with pytest.raises(errors.ReceiptUnknown):
+        client._leases.find("m1")
+
+
 async def test_acks_of_one_call_that_is_cancelled_while_they_wait_are_not_sent() -> None:
     gate = Gate()
     server = StandIn(gate.answer)

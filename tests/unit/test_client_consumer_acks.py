@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextvars import ContextVar
 from typing import Any
 
@@ -114,6 +115,35 @@ async def test_the_hooks_run_in_the_context_of_their_own_handler(refused: bool) 
     async with running(client), asyncio.timeout(10):
         assert sorted([await handled.get() for _ in range(3)]) == own
     assert sorted(told) == (own if refused else [])
+
+
+async def test_what_is_logged_of_a_refused_ack_is_logged_in_the_context_of_its_own_handler() -> None:
+    broker = Broker()
+
+    async def answers(asked: Asked) -> Any:
+        answer = await broker._answer(asked)
+        if "acks" in (asked.body or {}):
+            answer["acks"] = [{"error": {"code": "lease_lost", "detail": "it ended"}} for _ in answer["acks"]]
+        return answer
+
+    client = StandIn(answers).client()
+    logged: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    log = logging.getLogger("hanzo_queues")
+    noting = logging.Handler()
+    noting.emit = lambda record: logged.put_nowait((record.getMessage().split()[1], AT_WORK.get()))  # type: ignore[method-assign]
+
+    @client.consumer("q", concurrency=3)
+    async def work(received: Message) -> None:
+        AT_WORK.set(received.id)
+
+    for number in (1, 2, 3):
+        broker.messages.put_nowait(message(number))
+    log.addHandler(noting)
+    try:
+        async with running(client), asyncio.timeout(10):
+            assert sorted([await logged.get() for _ in range(3)]) == [("m1", "m1"), ("m2", "m2"), ("m3", "m3")]
+    finally:
+        log.removeHandler(noting)
 
 
 async def test_an_ack_is_refused_of_what_the_handler_settled_by_a_call_that_it_left_behind() -> None:

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from hanzo_queues.client import requests
 from hanzo_queues.client.access import find_access
 from hanzo_queues.client.called import OnCall
-from hanzo_queues.client.coalescer import Call, Coalescer, Entry
+from hanzo_queues.client.coalescer import Coalescer
 from hanzo_queues.client.connection import Carrier, Connection
+from hanzo_queues.client.enqueues import Enqueue, enqueues_to
 from hanzo_queues.client.leases import Leases
 from hanzo_queues.client.models import EnqueueResult
 from hanzo_queues.client.retry import RetryPolicy
+from hanzo_queues.client.settlements import SettleCall, Settlement, settlements_of
 from hanzo_queues.client.spec import BATCH_ENTRIES_MAX
 from hanzo_queues.client.transport import TIMEOUT, Transport
 from hanzo_queues.client.version import USER_AGENT
@@ -56,8 +57,8 @@ class Calls:
         """What belongs to one event loop, anew."""
         entries_max = self.batch_entries_max
         self._closing = asyncio.Event()
-        self._enqueues = Coalescer(lambda queue: requests.enqueues_to(self._transport, queue), entries_max)
-        self._settles = Coalescer(lambda queue: requests.settlements_of(self._transport, queue), entries_max)
+        self._enqueues = Coalescer(lambda queue: enqueues_to(self._transport, queue), entries_max)
+        self._settles = Coalescer(lambda queue: settlements_of(self._transport, queue), entries_max)
 
     def _enter(self) -> asyncio.AbstractEventLoop:
         """A call begins, in the loop that is returned. Raises ClientClosed, and RuntimeError where another running loop
@@ -92,20 +93,29 @@ class Calls:
         return {**message, "traceparent": self._traceparent()}
 
     def _enqueued(self, queue: str, body: bytes, safe: bool) -> asyncio.Future[EnqueueResult]:
-        future: asyncio.Future[EnqueueResult] = self._enter().create_future()
-        self._enqueues.lane(queue).submit(Call(body, "", safe, future))
-        return future
-
-    def _settled(self, queue: str, kind: str, body: bytes) -> asyncio.Future[Any]:
-        """Of the kinds that `requests.RESULTS` names. A receipt makes each safe to repeat."""
-        future: asyncio.Future[Any] = self._enter().create_future()
-        self._settles.lane(queue).submit(Call(body, kind, True, future))
-        return future
-
-    def _settled_by(self, queue: str, entries: Iterable[Entry]) -> None:
-        """The entries go with the next requests that settle leases of this queue."""
         self._enter()
-        self._settles.lane(queue).submit_all(entries)
+        future: asyncio.Future[EnqueueResult] = asyncio.Future()  # half of what the loop's `create_future` costs
+        enqueue = Enqueue()
+        enqueue.body = body
+        enqueue.safe = safe
+        enqueue.future = future
+        self._enqueues.lane(queue).submit(enqueue)
+        return future
+
+    def _settled(
+        self, queue: str, kind: str, body: bytes, settles: tuple[str, str] | None = None
+    ) -> asyncio.Future[Any]:
+        """Of the kinds that `settlements.RESULTS` names. `settles`: id and receipt of a lease that it ends."""
+        future: asyncio.Future[Any] = self._enter().create_future()
+        self._settles.lane(queue).submit(SettleCall(kind, body, future, self._leases, settles))
+        return future
+
+    def _settled_by(self, queue: str, settlements: Iterable[Settlement]) -> None:
+        """They go with the next requests that settle leases of this queue."""
+        self._enter()
+        lane = self._settles.lane(queue)
+        for settlement in settlements:
+            lane.submit(settlement)
 
     async def _end(self) -> None:
         """Ends the connections. Calls still waiting raise ClientClosed."""

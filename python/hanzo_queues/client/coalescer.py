@@ -18,7 +18,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Generic, Self, TypeVar
 
 from hanzo_queues.errors import ApiError, BatchTooLarge, ClientClosed, OutcomeUnknown, QueuesError, RequestTooLarge
 
@@ -32,13 +32,14 @@ ENTRY_CODES = frozenset(
 
 
 class Entry(ABC):
-    """One of a request: what to send (`body`), where it belongs (`kind`), and who is told how that ended. `safe`:
-    harmless to repeat when an earlier try may have been carried out. One is made for each message: cheaply."""
+    """Part of a request: what to send (`body`, so many elements of an array as `count` says), and who is told how that
+    ended. `safe`: harmless to repeat when an earlier try may have been carried out. One is made for each call:
+    cheaply."""
 
     __slots__ = ()
 
     body: bytes
-    kind: str
+    count: int
     safe: bool
 
     @abstractmethod
@@ -46,71 +47,41 @@ class Entry(ABC):
         """Whether somebody is still to be told."""
 
     @abstractmethod
-    def resolve(self, result: Any) -> None:
-        """It was carried out. Nothing when nobody waits; must not raise."""
-
-    @abstractmethod
     def refuse(self, error: QueuesError) -> None:
-        """It was not, or who knows. Nothing when nobody waits; must not raise."""
+        """It was not carried out, or who knows. Nothing when nobody waits; must not raise."""
+
+    def split(self, count: int) -> tuple[Self, Self]:
+        """Two in its place, the first with so many of its elements. Only of what has more than that."""
+        raise AssertionError("it has one")
 
 
-class Call(Entry):
-    """One that a caller awaits."""
+E = TypeVar("E", bound=Entry)
 
-    __slots__ = ("_future", "body", "kind", "safe")
-
-    def __init__(self, body: bytes, kind: str, safe: bool, future: asyncio.Future[Any]) -> None:
-        self.body = body
-        self.kind = kind
-        self.safe = safe
-        self._future = future
-
-    def waits(self) -> bool:
-        return not self._future.done()
-
-    def resolve(self, result: Any) -> None:
-        if not self._future.done():
-            self._future.set_result(result)
-
-    def refuse(self, error: QueuesError) -> None:
-        if not self._future.done():
-            self._future.set_exception(error)
+Send = Callable[[Sequence[E]], Awaitable[None]]
 
 
-Batch = Sequence[Entry]
-Send = Callable[[Batch], Awaitable[None]]
-
-
-class Lane:
+class Lane(Generic[E]):
     """The calls to one queue. Belongs to one event loop."""
 
-    def __init__(self, send: Send, entries_max: int) -> None:
+    def __init__(self, send: Send[E], entries_max: int) -> None:
         self._send = send
         self._entries_max = entries_max
-        self._waiting: deque[Entry] = deque()
+        """Elements of a request."""
+        self._waiting: deque[E] = deque()
         self._sending: asyncio.Task[None] | None = None
 
     @property
     def idle(self) -> bool:
         return self._sending is None
 
-    def submit(self, entry: Entry) -> None:
-        """The entry goes with the next request."""
+    def submit(self, entry: E) -> None:
+        """The entry goes with the next request, or what of it has no room there with those after it."""
         self._waiting.append(entry)
         if self._sending is None:
-            self._begin()
-
-    def submit_all(self, entries: Iterable[Entry]) -> None:
-        """The entries go with the next requests, in order."""
-        self._waiting.extend(entries)
-        if self._sending is None:
-            self._begin()
-
-    def _begin(self) -> None:
-        self._sending = asyncio.get_running_loop().create_task(self._drain())
+            self._sending = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
-        batch: list[Entry] = []
+        batch: list[E] = []
         try:
             while batch := self._take():
                 await self._deliver(batch)
@@ -122,31 +93,36 @@ class Lane:
         finally:
             self._sending = None
 
-    def _take(self) -> list[Entry]:
+    def _take(self) -> list[E]:
         waiting = self._waiting
-        batch: list[Entry] = []
-        room = REQUEST_BYTES_MAX
-        while waiting and len(batch) < self._entries_max:
-            entry = waiting[0]
+        batch: list[E] = []
+        places, room = self._entries_max, REQUEST_BYTES_MAX
+        while waiting and places:
+            entry = waiting.popleft()
+            if not entry.waits():  # its caller was cancelled
+                continue
+            if entry.count > places:
+                entry, rest = entry.split(places)
+                waiting.appendleft(rest)
             room -= len(entry.body) + 1
             if room < 0 and batch:
+                waiting.appendleft(entry)
                 break
-            waiting.popleft()
-            if entry.waits():  # else its caller was cancelled
-                batch.append(entry)
+            places -= entry.count
+            batch.append(entry)
         return batch
 
-    async def _deliver(self, batch: Batch) -> None:
+    async def _deliver(self, batch: Sequence[E]) -> None:
         try:
             await self._send(batch)
         except OutcomeUnknown as error:
             self._fail([entry for entry in batch if not entry.safe], error)
             await self._repeat([entry for entry in batch if entry.safe])
         except QueuesError as error:
-            if len(batch) > 1 and self._splits(error, batch):
-                middle = len(batch) // 2
-                await self._repeat(batch[:middle])
-                await self._repeat(batch[middle:])
+            count = sum(entry.count for entry in batch)
+            if count > 1 and self._splits(error, count):
+                for half in halves(batch, count // 2):
+                    await self._repeat(half)
             else:
                 self._fail(batch, error)
         except Exception as error:  # an answer in another shape: of something that is not the server
@@ -154,22 +130,20 @@ class Lane:
             strange.__cause__ = error
             self._fail(batch, strange)
 
-    async def _repeat(self, batch: Batch) -> None:
+    async def _repeat(self, batch: Sequence[E]) -> None:
         """What is settled is not sent again."""
         if left := [entry for entry in batch if entry.waits()]:
             await self._deliver(left)
 
-    def _splits(self, error: QueuesError, batch: Batch) -> bool:
+    def _splits(self, error: QueuesError, count: int) -> bool:
         """Whether parts may pass where the whole was refused: then one bad entry fails alone."""
         if isinstance(error, BatchTooLarge):
-            self._entries_max = max(1, len(batch) // 2)
+            self._entries_max = max(1, count // 2)
         return isinstance(error, BatchTooLarge | RequestTooLarge) or getattr(error, "code", "") in ENTRY_CODES
 
-    def _fail(self, batch: Iterable[Entry], error: QueuesError) -> None:
+    def _fail(self, batch: Iterable[E], error: QueuesError) -> None:
         for entry in batch:
-            own = copy.copy(error)  # a traceback belongs to one raise
-            own.__cause__ = error.__cause__
-            entry.refuse(own)
+            entry.refuse(own(error))
 
     async def close(self) -> None:
         """Calls that still wait get ClientClosed."""
@@ -181,17 +155,38 @@ class Lane:
         self._waiting.clear()
 
 
-class Coalescer:
+def halves(batch: Sequence[E], count: int) -> tuple[list[E], list[E]]:
+    """The first `count` elements of a batch, and the others: there are some."""
+    first: list[E] = []
+    rest = deque(batch)
+    while count:
+        entry = rest.popleft()
+        if entry.count > count:
+            entry, other = entry.split(count)
+            rest.appendleft(other)
+        first.append(entry)
+        count -= entry.count
+    return first, list(rest)
+
+
+def own(error: QueuesError) -> QueuesError:
+    """The error, for one who raises it: a traceback belongs to one raise."""
+    copied = copy.copy(error)
+    copied.__cause__ = error.__cause__
+    return copied
+
+
+class Coalescer(Generic[E]):
     """The lanes, one a queue. A lane with nothing in flight is dropped when there are many."""
 
     LANES_KEPT = 256
 
-    def __init__(self, send_to: Callable[[str], Send], entries_max: int) -> None:
+    def __init__(self, send_to: Callable[[str], Send[E]], entries_max: int) -> None:
         self._send_to = send_to
         self._entries_max = entries_max
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, Lane[E]] = {}
 
-    def lane(self, queue: str) -> Lane:
+    def lane(self, queue: str) -> Lane[E]:
         """That of this queue."""
         lane = self._lanes.get(queue)
         if lane is None:

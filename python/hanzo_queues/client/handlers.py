@@ -16,14 +16,14 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
-from hanzo_queues.client.coalescer import Entry
 from hanzo_queues.client.delivery import DONE, Delivery, Handling, Outcome, refused_as, settle
 from hanzo_queues.client.keepalive import KeepAlive
-from hanzo_queues.client.models import Message
+from hanzo_queues.client.models import Message, entry_error
 from hanzo_queues.client.registration import Handled, HandledAs, Registration
 from hanzo_queues.client.reports import Reports
 from hanzo_queues.client.retry import RetryPolicy, is_transient
 from hanzo_queues.client.scaling import Seen
+from hanzo_queues.client.settlements import Results, Settlement
 from hanzo_queues.client.wire import encode
 from hanzo_queues.errors import QueuesError
 
@@ -46,7 +46,6 @@ class Handlers:
         self._reports = reports
         self._loop = asyncio.get_running_loop()
         self._is_async = is_async(options.handler)
-        self.has_hooks = options.on_handled is not None or options.on_error is not None
         self._threads = None if self._is_async else ThreadPoolExecutor(options.bounds[1], "hanzo-queues")
         self._running: set[Handling] = set()
         self._settling = 0
@@ -192,7 +191,7 @@ class Handlers:
     ) -> asyncio.Future[list[None]] | None:
         """Tells the server of all at the same time, so that they share a request. Returns what is to be awaited: an ack
         needs nobody who waits for it, as long as it goes well."""
-        acks: list[Entry] = []
+        acks: list[Settlement] = []
         others = []
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
             if outcome is DONE and not delivery.ended_by and not self._client._leases.is_settled(delivery.message):
@@ -209,14 +208,15 @@ class Handlers:
                     ack.refuse(refused)
         return ending
 
-    def acked(self, delivery: Delivery, context: Context | None) -> None:
-        """The server knows that it is done. The hooks run in the handler's context, not in that of who is told."""
+    def acked(self, delivery: Delivery, context: Context) -> None:
+        """The server knows that it is done. What is told of it is told in the handler's context, not in that of whoever
+        brought the answer."""
         self._client._leases.forget(delivery.message.id, delivery.message.receipt)
         self._settled()
-        if context is not None:
+        if self._options.on_handled is not None:
             context.run(self._tell_handled, delivery, "acked", None)
 
-    def not_acked(self, delivery: Delivery, refused: QueuesError, context: Context | None) -> None:
+    def not_acked(self, delivery: Delivery, refused: QueuesError, context: Context) -> None:
         """What becomes of it takes a task to find out."""
         ending = self._loop.create_task(self._end(delivery, DONE, refused), context=context)
         self._ending.add(ending)
@@ -303,24 +303,28 @@ class Handlers:
                 self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class _Ack(Entry):
+class _Ack(Settlement):
     """That of a delivery whose handler is done: nobody awaits it, the handlers are told."""
 
     __slots__ = ("_context", "_delivery", "_handlers", "body")
 
     kind = "acks"
-    safe = True
+    count = 1
 
     def __init__(self, handlers: Handlers, delivery: Delivery) -> None:
         self.body = encode({"id": delivery.message.id, "receipt": delivery.message.receipt})
         self._handlers: Handlers | None = handlers
         self._delivery = delivery
-        self._context = copy_context() if handlers.has_hooks else None
+        self._context = copy_context()
 
     def waits(self) -> bool:
         return self._handlers is not None
 
-    def resolve(self, result: object) -> None:
+    def answer(self, results: Results, first: int) -> None:
+        result = results[first]
+        if "error" in result:
+            self.refuse(entry_error(result["error"]))
+            return
         handlers, self._handlers = self._handlers, None
         if handlers is not None:
             handlers.acked(self._delivery, self._context)

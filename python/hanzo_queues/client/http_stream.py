@@ -7,7 +7,7 @@ what the requests are, nor who has the connection next.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,11 +16,18 @@ import httptools
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`headers` by their names as `X-Request-Id`; of those that come twice the last one."""
+    """`headers` by their names as `X-Request-Id`, of those that come twice the last one; none where the status is one
+    of success: nobody asks for them there."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+NONE: Mapping[str, str] = {}
+
+FRAMING = frozenset({"Content-Length", "Transfer-Encoding"})
+"""Headers that say where an answer ends."""
 
 
 class HttpStream(asyncio.Protocol):
@@ -38,7 +45,7 @@ class HttpStream(asyncio.Protocol):
         self._begin()
 
     def _begin(self) -> None:
-        self._headers: dict[str, str] = {}
+        self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._has_head = False
 
@@ -89,7 +96,7 @@ class HttpStream(asyncio.Protocol):
             self.close()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.decode("latin-1").title()] = value.decode("latin-1")
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._has_head = True
@@ -105,7 +112,7 @@ class HttpStream(asyncio.Protocol):
         self._finish()
 
     def _is_framed(self) -> bool:
-        return "Content-Length" in self._headers or "Transfer-Encoding" in self._headers
+        return not FRAMING.isdisjoint(_named(self._headers))
 
     def _finish(self) -> None:
         answer, self._answer = self._answer, None
@@ -115,9 +122,13 @@ class HttpStream(asyncio.Protocol):
         if answer is None:  # a second answer to one request
             self.close()
         elif not answer.done():
-            answer.set_result(Answer(status, headers, body))
+            answer.set_result(Answer(status, _named(headers) if status >= 300 else NONE, body))
 
     def _fail(self, error: Exception) -> None:
         answer, self._answer = self._answer, None
         if answer is not None and not answer.done():
             answer.set_exception(error)
+
+
+def _named(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    return {name.decode("latin-1").title(): value.decode("latin-1") for name, value in headers}

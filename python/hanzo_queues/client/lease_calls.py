@@ -8,10 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 from hanzo_queues.client.calls import Calls
-from hanzo_queues.client.coalescer import Entry
 from hanzo_queues.client.models import AckResult, Message, NackResult, Received, ReleaseResult, batch_results
 from hanzo_queues.client.retry import RetryPolicy
-from hanzo_queues.client.several import OneOfSeveral, Several
+from hanzo_queues.client.several import Several
 from hanzo_queues.client.wire import (
     NOT_GIVEN,
     Seconds,
@@ -108,37 +107,41 @@ class LeaseCalls(Calls):
         queue, message_id, receipt = self._leases.find(message)
         follow_ups = [encode_message(self._traced(one), follow_up=True) for one in enqueue]
         if result is NOT_GIVEN and not follow_ups:
-            acked: AckResult = await self._settled(queue, "acks", encode({"id": message_id, "receipt": receipt}))
-        else:
-            acked = await self._ack_alone(message_id, receipt, result, follow_ups)
+            body = encode({"id": message_id, "receipt": receipt})
+            acked: AckResult = await self._settled(queue, "acks", body, (message_id, receipt))
+            return acked
+        acked = await self._ack_alone(message_id, receipt, result, follow_ups)
         self._leases.forget(message_id, receipt)
         return acked
 
     async def ack_all(self, messages: Iterable[Message | str]) -> list[QueuesError | None]:
         """Acks several messages, in requests they share. Takes what `ack` takes; returns the error of each, in order:
         None when it is done. What an `ack` raises is in that list; the others are acked all the same."""
-        given = list(messages)
+        given, size = list(messages), self.batch_entries_max
         if self._closed:
             return [ClientClosed() for _ in given]
-        acks = Several(len(given), self._enter().create_future())
-        entries: dict[str, list[Entry]] = {}
-        sent: list[tuple[OneOfSeveral, str, str]] = []
+        acks = Several(len(given), self._enter().create_future(), self._leases)
+        found: dict[str, tuple[list[int], list[tuple[str, str]]]] = {}
         for index, message in enumerate(given):
             try:
                 queue, message_id, receipt = self._leases.find(message)
             except QueuesError as error:
                 acks.errors[index] = error
             else:
-                ack = OneOfSeveral(acks, index, encode({"id": message_id, "receipt": receipt}))
-                sent.append((ack, message_id, receipt))
-                entries.setdefault(queue, []).append(ack)
-        for queue, together in entries.items():
+                indexes, pairs = found.setdefault(queue, ([], []))
+                indexes.append(index)
+                pairs.append((message_id, receipt))
+        parts = {
+            queue: [
+                acks.part(indexes[first : first + size], pairs[first : first + size])
+                for first in range(0, len(indexes), size)
+            ]
+            for queue, (indexes, pairs) in found.items()
+        }
+        for queue, together in parts.items():
             self._settled_by(queue, together)
-        try:
-            if entries:
-                await acks.ended
-        finally:  # also when the caller is cancelled, some are done
-            self._leases.forget_all((message_id, receipt) for ack, message_id, receipt in sent if ack.done)
+        if parts:
+            await acks.ended
         return acks.errors
 
     async def _ack_alone(self, message_id: str, receipt: str, result: Any, follow_ups: list[bytes]) -> AckResult:
@@ -182,8 +185,7 @@ class LeaseCalls(Calls):
             error=error,
             reject=reject or None,
         )
-        result: NackResult = await self._settled(queue, "nacks", body)
-        self._leases.forget(message_id, receipt)
+        result: NackResult = await self._settled(queue, "nacks", body, (message_id, receipt))
         return result
 
     async def release(self, message: Message | str, *, delay: Seconds | None = None) -> ReleaseResult:
@@ -192,8 +194,7 @@ class LeaseCalls(Calls):
         Repeating it is harmless. Raises LeaseLost, ReceiptUnknown."""
         queue, message_id, receipt = self._leases.find(message)
         body = encode_some(id=message_id, receipt=receipt, delay=delay)
-        result: ReleaseResult = await self._settled(queue, "releases", body)
-        self._leases.forget(message_id, receipt)
+        result: ReleaseResult = await self._settled(queue, "releases", body, (message_id, receipt))
         return result
 
     async def extend(self, message: Message | str, visibility_timeout: Seconds | None = None) -> datetime:

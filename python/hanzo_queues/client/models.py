@@ -32,8 +32,8 @@ def known(kind: type[Any], json: Json) -> dict[str, Any]:
     return {name: json[name] for name in kind.__slots__ if name in json}
 
 
-STORED_FIELDS = 2
-"""Of an entry that is new: its id, and that it is no duplicate."""
+_new: Any = tuple.__new__
+"""Of named tuples: without the call that gives each field its name."""
 
 
 class EnqueueResult(NamedTuple):  # made once a message: a frozen dataclass takes five times as long
@@ -50,11 +50,13 @@ class EnqueueResult(NamedTuple):  # made once a message: a frozen dataclass take
     has_result: bool = False
     """A result is kept; it may be None."""
 
-    @classmethod
-    def of(cls, json: Json) -> EnqueueResult:
-        if len(json) == STORED_FIELDS:
-            return tuple.__new__(cls, (json["id"], json["duplicate"], None, None, False))  # without a call between
-        return cls(json["id"], json["duplicate"], json.get("state"), json.get("result"), "result" in json)
+    @staticmethod
+    def of(json: Json) -> EnqueueResult:
+        has_result = "result" in json
+        result = json["result"] if has_result else None
+        fields = json["id"], json["duplicate"], json.get("state"), result, has_result
+        made: EnqueueResult = _new(EnqueueResult, fields)
+        return made
 
 
 class EntryResult(NamedTuple):
@@ -67,13 +69,15 @@ class EntryResult(NamedTuple):
     result: Any = None
     has_result: bool = False
 
-    @classmethod
-    def of(cls, json: Json) -> EntryResult:
+    @staticmethod
+    def of(json: Json) -> EntryResult:
         if "error" in json:
-            return cls(None, False, None, entry_error(json["error"]))
-        if len(json) == STORED_FIELDS:
-            return tuple.__new__(cls, (json["id"], json["duplicate"], None, None, None, False))
-        return cls(json["id"], json["duplicate"], json.get("state"), None, json.get("result"), "result" in json)
+            return EntryResult(None, False, None, entry_error(json["error"]))
+        has_result = "result" in json
+        result = json["result"] if has_result else None
+        fields = json["id"], json["duplicate"], json.get("state"), None, result, has_result
+        made: EntryResult = _new(EntryResult, fields)
+        return made
 
 
 def batch_results(json: Json) -> tuple[EntryResult, ...]:
