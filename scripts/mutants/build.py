@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from scripts.mutants.weave import Region, regions, weave
 TURNS_MAX = 60
 """rustc tells a part of the errors at a time."""
 AT = Path(__file__).with_name("at.rs")
+ARM = re.compile(rb"/\*<[\d,]+\*/ if ")
+"""An arm that has no guard of its own, as woven."""
 
 
 def build(place: Place, mutants: list[Mutant]) -> tuple[Path, dict[int, str]]:
@@ -77,16 +80,19 @@ def _errors(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _blamed(place: Place, errors: list[dict[str, Any]]) -> Iterator[tuple[int, str]]:
-    """The mutant that an error lies in; else those of a choice around it, in it, in a line that it names, or behind."""
+    """The mutant that an error lies in; else those of a choice around it, in it, or in a line that it names."""
     for error in errors:
         spans = sorted(error["spans"], key=lambda span: not span["is_primary"])
         spans += [span for child in error["children"] for span in child["spans"]]
         files = ((place.woven / span["file_name"], span) for span in spans)
         read = [(path.read_bytes(), span["byte_start"], span["byte_end"]) for path, span in files if path.exists()]
-        found = (region for look in (_around, _nearby, _behind) for span in read for region in look(*span))
+        is_open_match = (error["code"] or {}).get("code") == "E0004"
+        looks = (_behind,) if is_open_match else (_around, _nearby)
+        found = (region for look in looks for span in read for region in look(*span))
         region = next(found, None)
         if region is not None:
-            why = "can't be woven" if region.is_choice else "does not compile"
+            is_woven_badly = region.is_choice and not is_open_match
+            why = "can't be woven" if is_woven_badly else "does not compile"
             yield from ((number, f"{why}: {error['message']}") for number in region.numbers)
 
 
@@ -101,5 +107,6 @@ def _nearby(raw: bytes, at: int, end: int) -> Iterator[Region]:
 
 
 def _behind(raw: bytes, at: int, end: int) -> Iterator[Region]:
-    """A `match` that is not exhaustive is blamed at its head: one of its arms is the first mark behind."""
-    yield from sorted((region for region in regions(raw) if region.start >= end), key=lambda region: region.start)[:1]
+    """A `match` that is not exhaustive is blamed at its head: the first arm behind that may go is one of its own."""
+    arms = (region for region in regions(raw) if region.start >= end and ARM.match(raw, region.start))
+    yield from sorted(arms, key=lambda region: region.start)[:1]

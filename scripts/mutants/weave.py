@@ -199,7 +199,8 @@ def _chosen(raw: bytes, choice: Choice) -> bytes:
             arms = b" ".join(b"%d => %s," % other for other in others)
             return around % (b" match %s { %s _ => {} } " % (asked, arms))
         case "iterator":
-            boxed = b"Box::new(%s) as " + choice.result
+            # A cast would be looked at too late to say what type a number in it is of.
+            boxed = b"{ let boxed__: " + choice.result + b" = Box::new(%s); boxed__ }"
             arms = b" ".join(b"%d => %s," % (number, boxed % other) for number, other in others)
             return around % (b"{ match %s { %s _ => %s } }" % (asked, arms, boxed % same))
         case _:
