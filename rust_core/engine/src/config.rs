@@ -169,3 +169,10 @@ pub struct Settings {
     /// How much more than what it must keep the journal may hold, about. Looked at in quarters.
     pub segment_bytes: u64,
 }
+
+impl Settings {
+    /// What of the journal is looked at as one.
+    pub(crate) fn range_bytes(&self) -> u64 {
+        self.segment_bytes / 4
+    }
+}

@@ -190,8 +190,7 @@ impl Lists {
             let first = behind.ready.first_at_or_below(priority);
             first.filter(same)
         });
-        here.filter(same)
-            .or_else(|| behind.next())
+        here.or_else(|| behind.next())
             .or_else(|| self.first_at_or_below(slab, priority.checked_sub(1)?))
     }
 

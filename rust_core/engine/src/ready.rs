@@ -196,10 +196,9 @@ impl Ready {
         self.levels[level].lanes.first()
     }
 
-    /// The message after the last one of a lane, in the order of [`Ready::iter`].
+    /// The message after the last one of a lane, of the same level.
     pub fn first_after(&self, priority: u8, flow: u32) -> Option<u32> {
-        let next_lane = self.levels[self.rank(priority)].lanes.first_after(flow);
-        next_lane.or_else(|| self.first_at_or_below(priority.checked_sub(1)?))
+        self.levels[self.rank(priority)].lanes.first_after(flow)
     }
 
     /// One of the last in line.

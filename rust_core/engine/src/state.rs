@@ -99,7 +99,7 @@ pub(crate) enum End {
 
 impl State {
     pub fn new(settings: Settings) -> Self {
-        let live = Live::new(settings.segment_bytes / 4);
+        let live = Live::new(settings.range_bytes());
         State {
             settings,
             lsn: 0,

@@ -153,11 +153,7 @@ impl State {
     /// The first batch that the state refers to; the one after the last if it refers to none. Looks at all of it.
     pub fn first_needed_lsn(&self) -> u64 {
         let mut first = self.lsn + 1;
-        self.locations(|at, _| {
-            if at.lsn > 0 {
-                first = first.min(at.lsn);
-            }
-        });
+        self.locations(|at, _| first = first.min(at.lsn));
         first
     }
 

@@ -38,7 +38,7 @@ pub(super) fn finish(state: &mut State, head: &Head) -> Result<(), Contradiction
 }
 
 fn count_live(state: &mut State) {
-    let mut live = Live::restored(state.lsn, state.settings.segment_bytes / 4);
+    let mut live = Live::restored(state.lsn, state.settings.range_bytes());
     state.locations(|at, counts| live.take(at, counts));
     state.live = live;
 }
