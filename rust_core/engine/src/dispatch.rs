@@ -215,3 +215,49 @@ fn weight(fairness: &Fairness, hash: u64) -> u32 {
         .find(own)
         .map_or(1, |of| of.weight.max(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RateLimit;
+
+    #[test]
+    fn a_lease_costs_as_many_times_as_much_as_it_lasts_longer_than_others_and_the_mean_follows_slowly()
+     {
+        let mut dispatch = Dispatch::new();
+        assert_eq!(
+            dispatch.cost(999),
+            COST,
+            "the first one is what others are held against"
+        );
+        assert_eq!(dispatch.cost(999), COST);
+        assert_eq!(dispatch.cost(1999), 2 * COST);
+        // A sixteenth nearer to that: 1061.5.
+        assert_eq!(dispatch.cost(2124), 2 * COST);
+        let mut dispatch = Dispatch::new();
+        dispatch.cost(15);
+        assert_eq!(dispatch.cost(0), COST / 16);
+        assert_eq!(dispatch.cost(1 << 20), COST_MAX);
+        assert_eq!(dispatch.cost(u64::MAX), COST_MAX);
+        let mut of_weeks = Dispatch::new();
+        of_weeks.cost(u64::MAX);
+        assert_eq!(of_weeks.cost(MEASURED_MS_MAX), COST, "twelve days, or more");
+    }
+
+    #[test]
+    fn limiters_that_are_full_again_are_forgotten() {
+        let ten = RateLimit {
+            requests: 10,
+            per_ms: 1000,
+            burst: 1,
+        };
+        let mut dispatch = Dispatch::new();
+        dispatch.keys.take(&7, ten, 1000);
+        dispatch.consumers.take("ann", ten, 1000);
+        let len = |dispatch: &Dispatch| (dispatch.keys.len(), dispatch.consumers.len());
+        dispatch.forget(1099);
+        assert_eq!(len(&dispatch), (1, 1));
+        dispatch.forget(1100);
+        assert_eq!(len(&dispatch), (0, 0));
+    }
+}

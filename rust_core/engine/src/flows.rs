@@ -192,4 +192,17 @@ mod tests {
         let paid: u64 = (0..4).map(|_| debt.charge()).sum();
         assert_eq!((paid, debt), (COST, Debt::default()));
     }
+
+    #[test]
+    fn neither_what_a_key_owes_nor_what_it_is_owed_grows_without_end() {
+        let mut debt = Debt::default();
+        (0..1000).for_each(|_| debt.correct(16 * COST));
+        assert_eq!(debt.charge(), 64 * COST, "and no more at once");
+        assert_eq!(debt.charge(), 2 * COST, "64 deliveries in all");
+        assert_eq!((debt.charge(), debt), (COST, Debt::default()));
+        (0..1000).for_each(|_| debt.correct(0));
+        let owed = (0..).take_while(|_| debt.charge() < COST).count();
+        // 64 deliveries are owed to it, and each pays a sixteenth.
+        assert_eq!(owed, 64 * 16 / 15 + 1);
+    }
 }

@@ -165,9 +165,10 @@ mod tests {
     use crate::config::{Backoff, QueueConfig};
     use crate::copies::Copy;
     use crate::history::OwnRetries;
-    use crate::ids::{MessageId, QueueNumber};
+    use crate::ids::{GROUP_DEFAULT, Location, MessageId, QueueNumber};
     use crate::message::{Flag, NONE};
     use crate::record::{DedupEntry, Lease};
+    use crate::results::Done;
     use crate::settled::Ending;
     use crate::state::State;
     use crate::twin::{SECOND, Twin, config, folded, lease, limit, message, nack};
@@ -269,7 +270,7 @@ mod tests {
     }
 
     /// Of what is remembered of messages beside them.
-    fn further_changes() -> [(&'static str, Change); 5] {
+    fn further_changes() -> [(&'static str, Change); 9] {
         [
             ("dedup entry", |state| {
                 let id = MessageId { number: 1, slot: 0 };
@@ -304,6 +305,25 @@ mod tests {
                 let copies = [0, NONE].map(|slot| Copy { queue: QUEUE, slot });
                 let id = MessageId { number: 1, slot: 0 };
                 state.copies.put(id, Box::new(copies));
+            }),
+            ("result", |state| {
+                let done = Done {
+                    slot: 0,
+                    queue: QUEUE,
+                    group: GROUP_DEFAULT,
+                    done_at_ms: 1,
+                    expires_at_ms: 2,
+                    result: Location::default(),
+                };
+                state.results.put(1, done, &mut state.live);
+            }),
+            ("queue number", |state| state.queues.numbered.push(None)),
+            ("member", |state| {
+                state.queues.get_mut(QUEUE).members.join("ann", 0, 2);
+            }),
+            ("left lease", |state| {
+                let members = &mut state.queues.get_mut(QUEUE).members;
+                members.load_left([0].into());
             }),
             ("settled lease", |state| {
                 state

@@ -303,4 +303,13 @@ mod tests {
         let bytes: u64 = live.ranges.iter().map(|range| range.bytes).sum();
         assert_eq!(bytes, 2048 * 3 + 50);
     }
+
+    #[test]
+    fn the_bound_is_twice_what_is_needed_and_a_segment_to_the_byte() {
+        // What is here, what may come and what moving writes, as against the bound and what is freed before.
+        assert!(filled(&[231, 9900, 0, 0]).is_due(2));
+        assert!(!filled(&[232, 9900, 0, 0]).is_due(2));
+        assert!(filled(&[1, 10_095, 0, 0]).is_due(3));
+        assert!(!filled(&[1, 10_096, 0, 0]).is_due(3));
+    }
 }

@@ -185,9 +185,14 @@ mod tests {
         assert_eq!(settled.followed(lease(1, 1)), []);
 
         let max = FOLLOWED_MAX as u64;
-        for (number, count) in [(900_000, max - 1), (900_001, 1), (900_002, 1)] {
+        for (number, count, all) in [
+            (900_000, max - 1, max - 1),
+            (900_001, 1, max),
+            (900_002, 1, 2),
+        ] {
             settled.follow(&followed(count));
             settled.put(lease(number, 1), Ending::Acked);
+            assert_eq!(settled.followed_count as u64, all);
         }
         assert_eq!(settled.followed(lease(900_000, 1)), []);
         assert_eq!(settled.followed(lease(900_001, 1)), followed(1));

@@ -126,6 +126,7 @@ mod tests {
         assert!(slab.find(MessageId { number: 1, slot: 0 }).is_none());
         assert!(slab.find(MessageId { number: 2, slot: 0 }).is_some());
         assert!(slab.find(MessageId { number: 2, slot: 9 }).is_none());
+        assert!(slab.find(MessageId { number: 3, slot: 1 }).is_none());
     }
 
     #[test]

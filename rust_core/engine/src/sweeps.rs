@@ -334,37 +334,4 @@ impl Sweeps {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(number: u64) -> MessageId {
-        MessageId {
-            number,
-            slot: number as u32,
-        }
-    }
-
-    #[test]
-    fn a_scan_finds_the_lowest_numbers_and_looks_again_for_the_rest() {
-        let count = FOUND_MAX as u64 + 10;
-        let (mut scan, mut cursor, mut seen) = (Scan::default(), 0, 0);
-        while !scan.pass(cursor) {
-            while let Some(slots) = scan.slots(2, 1) {
-                // Slot 0 holds the even numbers, slot 1 the odd ones, the highest first.
-                let odd = u64::from(slots.start);
-                let numbers = (cursor + 1..=count).rev().filter(|n| n % 2 == odd);
-                for number in numbers {
-                    if scan.wants(number) {
-                        scan.take(id(number));
-                    }
-                }
-                scan.looked_at(slots.end, 2);
-            }
-            for next in scan.iter().take(200) {
-                assert_eq!(next.number, seen + 1);
-                (seen, cursor) = (next.number, next.number);
-            }
-        }
-        assert_eq!(seen, count);
-    }
-}
+mod tests;

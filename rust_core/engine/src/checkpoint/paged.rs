@@ -244,4 +244,15 @@ mod tests {
         paged[BLOCK as u32] = 1;
         assert_eq!(paged.kept.len(), 1);
     }
+
+    #[test]
+    fn a_page_that_began_since_is_kept_for_nobody() {
+        let mut paged = paged(2 * PAGE as u32);
+        paged.begin();
+        paged.push(7);
+        taken(&mut paged);
+        paged[2 * PAGE as u32] = 9;
+        paged.begin();
+        assert_eq!(taken(&mut paged)[0].1.last(), Some(&9));
+    }
 }

@@ -10,8 +10,10 @@ use super::{SECOND, config, folded, message, receive, settings, with_dedup};
 use crate::checkpoint::{Block, Head, Kind, Restoration};
 use crate::command::{Command, Complete, FollowUp, NewMessage};
 use crate::config::QueueConfig;
+use crate::ids::PartitionNumber;
 use crate::partition::{Partition, Step};
-use crate::reply::Reply;
+use crate::record::Paused;
+use crate::reply::{Accepted, Reply};
 
 /// What to do about checkpoints.
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +154,12 @@ fn go_on(restored: &mut Partition, step: &Step, now_ms: u64) {
 fn restored(head: Head, blocks: impl Iterator<Item = Block>) -> Partition {
     let mut restoration = Restoration::new(head, settings());
     blocks.for_each(|block| restoration.add(block).expect("a block of this checkpoint"));
-    restoration.finish().expect("a whole checkpoint")
+    let mut restored = restoration.finish().expect("a whole checkpoint");
+    assert_eq!(restored.changed_blocks(), 0, "it is as written");
+    let state = restored.state();
+    let holds = |queue| state.queues.get(queue).members.left().next().is_some();
+    assert!(state.returning.iter().all(|&queue| holds(queue)));
+    restored
 }
 
 #[test]
@@ -243,4 +250,119 @@ fn a_block_that_repeats_another_is_refused_whatever_its_kind() {
         let why = refused.map_err(|why| why.to_string());
         assert!(why.is_err_and(|why| !why.is_empty()), "{kind:?}");
     }
+}
+
+#[test]
+fn all_that_changed_comes_again_when_a_checkpoint_comes_to_nothing() {
+    for ends in [CheckpointMove::Abandon, CheckpointMove::Lose] {
+        let mut twin = of_every_kind();
+        let changed = twin.live.changed_blocks();
+        assert!(changed >= Kind::ALL.len());
+        twin.checkpoint(CheckpointMove::Begin);
+        assert_eq!(twin.live.begin_checkpoint(), None, "one is under way");
+        twin.checkpoint(ends);
+        assert_eq!(twin.live.changed_blocks(), changed);
+        twin.checkpoint(CheckpointMove::Begin);
+        twin.checkpoint(CheckpointMove::End);
+        assert_eq!(twin.checkpoints.kept.len(), changed);
+    }
+    let mut empty = Partition::new(PartitionNumber(0), settings());
+    assert_eq!(empty.begin_checkpoint(), None, "nothing was journaled");
+}
+
+#[test]
+fn whoever_takes_over_from_a_checkpoint_tells_a_repeated_ack_what_it_did() {
+    let mut twin = super::Twin::new();
+    twin.create("q", config());
+    twin.enqueue("q", message());
+    let ack = Complete {
+        lease: twin.receive("q", 1)[0].lease,
+        result: None,
+        enqueue: vec![FollowUp {
+            queue: "q".into(),
+            message: message(),
+        }],
+    };
+    let ack = Command::Complete(Box::new(ack));
+    let Reply::Completed { already, enqueued } = twin.ask(ack.clone()) else {
+        panic!("not acked")
+    };
+    assert!(!already);
+    twin.checkpoint(CheckpointMove::Begin);
+    twin.checkpoint(CheckpointMove::End);
+    twin.fence();
+    let Reply::Completed {
+        already,
+        enqueued: told,
+    } = twin.ask(ack)
+    else {
+        panic!("not told")
+    };
+    let messages = |all: &[Accepted]| all.iter().map(|one| one.message).collect::<Vec<_>>();
+    assert_eq!((already, messages(&told)), (true, messages(&enqueued)));
+}
+
+#[test]
+fn leases_of_every_block_are_taken_as_they_were_when_it_began() {
+    let mut twin = super::Twin::new();
+    twin.create("q", config());
+    // The replica is not fed: comparing takes long with so many.
+    let (mut partition, now_ms) = (twin.live, twin.now_ms);
+    let count = 2 * 8192 + 9;
+    let enqueue = Command::Enqueue {
+        queue: "q".into(),
+        messages: vec![message(); count],
+        atomic: true,
+    };
+    let commands = vec![enqueue, receive("q", count as u32)];
+    let mut replies = partition.step(now_ms, commands).replies;
+    let Some(Reply::Received { messages, .. }) = replies.pop() else {
+        panic!("not received")
+    };
+    let last = |ms: u64| {
+        let leases = (ms..).zip(&messages);
+        let extends = leases.map(|(ms, one)| super::extend(one.lease, ms));
+        extends.collect()
+    };
+    partition.step(now_ms, last(60 * SECOND));
+    let began = folded(&partition);
+    partition.begin_checkpoint();
+    let mut blocks: Vec<Block> = partition.next_block().into_iter().collect();
+    partition.step(now_ms, last(90 * SECOND));
+    blocks.extend(std::iter::from_fn(|| partition.next_block()));
+    let restored = restored(partition.end_checkpoint(), blocks.into_iter());
+    assert!(folded(&restored) == began);
+}
+
+#[test]
+fn queues_of_every_block_are_taken_as_they_were_when_it_began() {
+    let mut twin = super::Twin::new();
+    let create = |number: u32| Command::CreateQueue {
+        name: number.to_string().into(),
+        config: config(),
+    };
+    twin.step((0..150).map(create).collect());
+    let pause = |number: u32| Command::PauseQueue {
+        name: number.to_string().into(),
+        what: Paused {
+            enqueue: true,
+            receive: false,
+        },
+    };
+    let blocks = twin.live.changed_blocks();
+    for (numbers, end) in [
+        ([3, 70, 140], CheckpointMove::Abandon),
+        ([4, 71, 141], CheckpointMove::End),
+    ] {
+        twin.checkpoint(CheckpointMove::Begin);
+        twin.checkpoint(CheckpointMove::Take(1));
+        twin.step(numbers.map(pause).into());
+        twin.checkpoint(end);
+        assert_eq!(twin.live.changed_blocks(), blocks);
+    }
+    let kept = twin.checkpoints.kept.values();
+    assert_eq!(
+        kept.filter(|one| one.image.kind() == Kind::Queues).count(),
+        3
+    );
 }

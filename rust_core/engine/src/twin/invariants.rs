@@ -25,6 +25,15 @@ impl Partition {
             state.messages.count(),
             "each message is in one list"
         );
+        let copies = self.copies().filter(|(id, queue)| {
+            let message = &state.messages[id.slot];
+            (message.number, message.queue) == (id.number, *queue)
+        });
+        assert_eq!(
+            copies.count() as u64,
+            state.messages.count(),
+            "each is told"
+        );
         check_deadlines(state, &seen);
         check_keys(state, &seen);
         check_copies(state, &seen);

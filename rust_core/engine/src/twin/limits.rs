@@ -356,7 +356,8 @@ fn a_limit_that_is_changed_starts_empty_and_others_go_on_as_they_were() {
             ..ConfigPatch::default()
         },
     );
-    assert_eq!(twin.receive("q", 1).len(), 1);
+    let first = twin.receive("q", 2);
+    assert_eq!([0, 1].map(|at| key(&twin, &first[at])), [0, 1]);
     change(
         &mut twin,
         ConfigPatch {
@@ -367,5 +368,18 @@ fn a_limit_that_is_changed_starts_empty_and_others_go_on_as_they_were() {
     assert_eq!(
         twin.ask(receive("q", 9)),
         limited(LimitedBy::Consumer, Some(500))
+    );
+    change(
+        &mut twin,
+        ConfigPatch {
+            consumer_rate_limit: Some(None),
+            key_rate_limit: Some(limit(4, SECOND, 5)),
+            ..ConfigPatch::default()
+        },
+    );
+    assert_eq!(twin.receive("q", 99).len(), 8, "those without a key");
+    assert_eq!(
+        twin.ask(receive("q", 9)),
+        limited(LimitedBy::Key, Some(250))
     );
 }

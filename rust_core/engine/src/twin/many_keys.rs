@@ -3,7 +3,7 @@
 use super::limits::{limited, received};
 use super::turns::{many, of_key};
 use super::{SECOND, Twin, ack, config, limit, receive};
-use crate::command::Command;
+use crate::command::{Command, ConfigPatch};
 use crate::config::{QueueConfig, RateLimit};
 use crate::partition::Partition;
 use crate::reply::{LimitedBy, Reply};
@@ -123,4 +123,25 @@ fn what_limited_keys_hold_back_is_not_looked_at() {
     }
     while step(&mut partition, due_ms, receive("q", 1)) == limited(LimitedBy::Key, Some(1)) {}
     assert_eq!(look(&mut partition, due_ms).1, 0);
+}
+
+#[test]
+fn after_a_change_all_that_is_held_back_is_looked_at_again_in_time() {
+    const KEYS: usize = 100;
+    let mut twin = new_partition(limit(1, SECOND, 1));
+    let each = || (0..KEYS as u64).map(of_key).collect();
+    twin.step(vec![many("q", each()), many("q", each())]);
+    assert_eq!(twin.receive("q", 1000).len(), KEYS);
+    let later = limited(LimitedBy::Key, Some(SECOND));
+    assert_eq!(twin.ask(receive("q", 9)), later);
+    let patch = ConfigPatch {
+        max_retries: Some(9),
+        ..ConfigPatch::default()
+    };
+    let name = "q".into();
+    twin.ask(Command::UpdateQueue { name, patch });
+    let soon = limited(LimitedBy::Key, Some(1));
+    assert_eq!(twin.ask(receive("q", 9)), soon, "there are more to look at");
+    assert_eq!(twin.ask(receive("q", 9)), later);
+    assert_eq!(twin.wait(SECOND).receive("q", 1000).len(), KEYS);
 }

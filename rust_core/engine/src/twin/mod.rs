@@ -17,6 +17,7 @@ pub(crate) mod members;
 mod polls;
 mod random;
 mod refused;
+mod spoiled;
 pub(crate) mod sweeps;
 mod trim;
 pub(crate) mod turns;

@@ -3,7 +3,7 @@
 use super::members::{enqueue, heartbeat, members, poll, received};
 use crate::command::{Command, NewMessage};
 use crate::config::QueueConfig;
-use crate::record::Record;
+use crate::record::{Paused, Record};
 use crate::reply::Reply;
 use crate::twin::{SECOND, Twin, ack, config, extend, message, receive};
 use crate::woken::Woken;
@@ -39,6 +39,27 @@ fn a_poll_whose_client_is_gone_is_seen_no_longer() {
         consumer: "a".into(),
     });
     twin.wait(30 * SECOND).step(vec![]);
+    assert_eq!(members(&mut twin), []);
+}
+
+#[test]
+fn a_session_that_was_noted_to_last_longer_ends_with_its_poll() {
+    let mut twin = Twin::new();
+    twin.create("q", config());
+    let mut waiting = poll("a", 1);
+    if let Command::Receive { wait_ms, .. } = &mut waiting {
+        *wait_ms = 60 * SECOND;
+    }
+    twin.ask(waiting);
+    twin.wait(30 * SECOND).step(vec![]);
+    twin.wait(SECOND).ask(Command::Seen {
+        queue: "q".into(),
+        group: "default".into(),
+        consumer: "a".into(),
+    });
+    twin.wait(30 * SECOND - 1).step(vec![]);
+    assert_eq!(members(&mut twin), ["a".into()]);
+    twin.wait(1).step(vec![]);
     assert_eq!(members(&mut twin), []);
 }
 
@@ -211,4 +232,49 @@ fn timers_wake_within_the_step_too() {
         panic!("{:?}", step.replies);
     };
     assert_eq!(messages[0].lease.message, accepted.message);
+}
+
+#[test]
+fn a_lease_that_ends_wakes_somebody_only_where_it_was_in_the_way() {
+    for (in_flight_max, woken) in [(0, vec![]), (9, vec![("q".into(), 1)])] {
+        let mut twin = Twin::new();
+        let config = QueueConfig {
+            in_flight_max,
+            ..config()
+        };
+        twin.create("q", config);
+        enqueue(&mut twin, vec![message(); 2]);
+        let lease = twin.receive("q", 1)[0].lease;
+        assert_eq!(twin.step(vec![ack(lease)]).woken, woken);
+    }
+}
+
+#[test]
+fn a_member_is_told_of_what_its_keys_have_and_it_may_take() {
+    let mut twin = Twin::new();
+    let in_flight_max = 9;
+    let config = QueueConfig {
+        in_flight_max,
+        ..config()
+    };
+    twin.create("q", config);
+    twin.ask(heartbeat("a"));
+    enqueue(&mut twin, vec![message(); 2]);
+    let lease = twin.receive("q", 1)[0].lease;
+    let step = twin.step(vec![ack(lease)]);
+    assert_eq!(step.woken, [("q".into(), 1)]);
+    assert_eq!(step.woken_members, [], "nothing is of its keys");
+    let what = Paused {
+        enqueue: false,
+        receive: true,
+    };
+    let name = || "q".into();
+    twin.ask(Command::PauseQueue { name: name(), what });
+    let keyed = NewMessage {
+        ordering_key: Some(1),
+        ..message()
+    };
+    assert_eq!(enqueue(&mut twin, vec![keyed]).woken_members, []);
+    let step = twin.step(vec![Command::ResumeQueue { name: name(), what }]);
+    assert_eq!(step.woken_members, [("q".into(), "a".into(), 1)]);
 }

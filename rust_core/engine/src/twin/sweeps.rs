@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::{SECOND, Twin, config, message, nack};
-use crate::command::{Command, Nack, StartSweep, SweepChoice};
+use crate::command::{Blob, Command, GiveBack, Move, Nack, NewMessage, StartSweep, SweepChoice};
 use crate::config::QueueConfig;
-use crate::ids::MessageId;
-use crate::reply::{Reply, State};
+use crate::ids::{MessageId, Part};
+use crate::reply::{Reply, State, Survivor};
 use crate::sweep::*;
 
 pub(crate) fn redrive() -> SweepPlan {
@@ -253,4 +253,148 @@ pub(super) fn command(
             kept_ms: 100,
         },
     }
+}
+
+#[test]
+fn one_that_ended_is_told_of_for_as_long_as_it_is_kept() {
+    let mut twin = letters(0);
+    let ended = twin.sweep("q", redrive()).number;
+    twin.wait(60_000).sweep("q", redrive());
+    assert_eq!(twin.get_sweep(ended).number, ended);
+    twin.wait(1).sweep("q", redrive());
+    assert!(twin.live.state().sweeps.get(ended).is_none());
+}
+
+fn cancel(filter: SweepFilter) -> SweepPlan {
+    SweepPlan {
+        action: SweepAction::Cancel,
+        filter,
+        ..redrive()
+    }
+}
+
+/// The first page that is shown of a sweep of "q".
+fn first_page(twin: &mut Twin, filter: SweepFilter) -> SweepPage {
+    let sweep = twin.start_sweep("q", cancel(filter));
+    twin.step_sweep(sweep, None);
+    match twin.step_sweep(sweep, None) {
+        SweepProgress::Look(page) => page,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_page_s_bytes_lie_in_few_batches_and_are_few() {
+    // Of 3 MiB each two are more than are read at once, unless one batch has them.
+    for (length, together, shown) in [(100, 1, 16), (3 << 20, 1, 1), (3 << 20, 5, 5)] {
+        let mut twin = letters(0);
+        for _ in 0..20 {
+            let blob = Blob { index: 0, length };
+            twin.ask(Command::Enqueue {
+                queue: "q".into(),
+                messages: vec![NewMessage { blob, ..message() }; together],
+                atomic: true,
+            });
+        }
+        let metadata = Some("{}".into());
+        let filter = SweepFilter {
+            metadata,
+            ..SweepFilter::default()
+        };
+        let page = first_page(&mut twin, filter);
+        assert_eq!(page.messages.len(), shown, "{length} bytes");
+    }
+}
+
+#[test]
+fn only_what_was_moved_is_asked_when_it_was_accepted() {
+    let mut twin = letters(0);
+    let ids = [(); 2].map(|()| twin.enqueue("q", message()).message);
+    let survivor = Survivor {
+        message: ids[0],
+        part: Part::Envelope,
+        at: twin.message(ids[0]).envelope,
+    };
+    let blob = message().blob;
+    let moves = vec![Move { survivor, blob }];
+    assert_eq!(twin.ask(Command::Move { moves }), Reply::Moved { count: 1 });
+    let now_ms = twin.wait(60 * SECOND).now_ms;
+    let of_age = |older_than_ms, newer_than_ms| SweepFilter {
+        older_than_ms,
+        newer_than_ms,
+        accepted: Some((1, u64::MAX)),
+        ..SweepFilter::default()
+    };
+    for (older_ms, newer_ms, accepted_ms) in [
+        (Some(9), None, (0, now_ms - 9)),
+        (None, Some(7), (now_ms - 7, u64::MAX)),
+        (Some(2), Some(5), (now_ms - 5, now_ms - 2)),
+    ] {
+        let page = first_page(&mut twin, of_age(older_ms, newer_ms));
+        let asked = page.messages.iter().map(|one| (one.message, one.asks_age));
+        assert!(asked.eq([(ids[0], true), (ids[1], false)]));
+        assert_eq!(page.accepted_ms, accepted_ms);
+    }
+    let ids = Some(vec![ids[1]]);
+    let plan = cancel(of_age(Some(9), None));
+    let left = SweepPlan { ids, ..plan };
+    twin.ask(Command::CancelSweep {
+        sweep: 1,
+        kept_ms: 60_000,
+    });
+    assert_eq!(twin.sweep("q", left).tally.moved, 1);
+}
+
+#[test]
+fn a_rate_is_kept_by_a_tenth_of_a_second_s_worth_at_a_time() {
+    let mut twin = letters(0);
+    (0..30).for_each(|_| _ = twin.enqueue("q", message()));
+    let rate = Some(SweepRate {
+        messages: 100,
+        per_ms: SECOND,
+    });
+    let plan = SweepPlan {
+        rate,
+        ..cancel(SweepFilter::default())
+    };
+    let sweep = twin.start_sweep("q", plan);
+    (0..2).for_each(|_| drop(twin.step_sweep(sweep, None)));
+    assert_eq!(twin.get_sweep(sweep).tally.moved, 10);
+    let waits = SweepProgress::GoOn { wait_ms: 100 };
+    assert_eq!(twin.step_sweep(sweep, None), waits);
+}
+
+#[test]
+fn what_dies_again_in_a_further_group_of_a_dead_letter_queue_is_that_group_s() {
+    let mut twin = letters(0);
+    twin.create_group("letters", "audit");
+    die(&mut twin, false);
+    let lease = twin.receive_for("letters", "audit", 1)[0].lease;
+    twin.ask(Command::Nack(Nack {
+        reject: true,
+        ..nack(lease)
+    }));
+    let counts = |twin: &mut Twin| twin.group("letters", "audit").counts.dead;
+    assert_eq!(counts(&mut twin), 1);
+    assert_eq!(twin.sweep("letters", redrive()).tally.moved, 1);
+    assert_eq!((counts(&mut twin), twin.queue("q").counts.ready), (1, 1));
+}
+
+#[test]
+fn who_waits_for_the_others_is_asked_when_a_ready_letter_is_redriven() {
+    let mut twin = letters(2);
+    let first = twin.receive("letters", 1).remove(0);
+    let letter = first.message;
+    twin.ask(Command::GiveBack {
+        leases: vec![GiveBack {
+            lease: first.lease,
+            ready_since_ms: first.ready_since_ms,
+            told: 0,
+        }],
+    });
+    let ids = Some(vec![letter]);
+    let sweep = twin.start_sweep("letters", SweepPlan { ids, ..redrive() });
+    let choice = None;
+    let step = twin.step(vec![Command::StepSweep { sweep, choice }]);
+    assert_eq!(step.woken, [("letters".into(), 1), ("q".into(), 1)]);
 }

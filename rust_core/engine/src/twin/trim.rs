@@ -43,6 +43,8 @@ pub(super) fn trim(twin: &mut Twin, ago: u64, step: StepOf<'_>) {
             "the last batch stays"
         );
         assert_needed(twin, trimming.oldest_live_lsn);
+        let now_needed = twin.live.oldest_live_lsn();
+        assert!(now_needed >= trimming.oldest_live_lsn, "less is needed");
         let before = trimming.oldest_live_lsn.min(horizon_lsn);
         twin.journal.lose_before(before);
         if !trimming.found.is_empty() {
@@ -205,6 +207,20 @@ mod tests {
         assert_eq!(twin.ask(Command::Move { moves }), Reply::Moved { count });
         let moves = again;
         assert_eq!(twin.ask(Command::Move { moves }), Reply::Moved { count: 0 });
+        let mut stays = traffic(&mut twin, 1, 1)[0].message;
+        for gone in [false, true] {
+            stays.number += u64::from(gone);
+            let survivor = Survivor {
+                message: stays,
+                part: Part::Error,
+                at: Location {
+                    lsn: 1,
+                    ..Location::default()
+                },
+            };
+            let moves = vec![moved(survivor)];
+            assert_eq!(twin.ask(Command::Move { moves }), Reply::Moved { count: 0 });
+        }
     }
 
     /// A survey is under way: its partition, what stays there, and the horizon.
@@ -239,5 +255,21 @@ mod tests {
         let trimming = ask(&mut twin, horizon_lsn, &mut Twin::step);
         assert!(!trimming.more && trimming.found.is_empty());
         assert!(twin.live.state().survey.is_none());
+    }
+
+    #[test]
+    fn what_came_since_is_looked_for_by_another_survey() {
+        let (mut twin, stay, _) = looking();
+        let later = traffic(&mut twin, 40, 10);
+        for lease in stay {
+            twin.ask(Command::Ack(Ack { lease }));
+        }
+        let horizon_lsn = twin.live.lsn();
+        let trimming = ask(&mut twin, horizon_lsn, &mut Twin::step);
+        assert!(trimming.found.is_empty(), "what was found is gone");
+        assert!(trimming.more);
+        let found = page(&mut twin, horizon_lsn).found.into_iter();
+        let later = later.into_iter().map(|lease| lease.message);
+        assert!(found.map(|one| one.message).eq(later));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::checkpoints::CheckpointMove;
 use super::{SECOND, Twin, ack, config, message, receive};
 use crate::command::{Command, ConfigPatch, NewMessage};
 use crate::config::{Fairness, QueueConfig, Scheduling, Weight};
@@ -87,6 +88,13 @@ fn each_key_gets_its_share_and_another_one_once_weights_change() {
     let first = shares(&turns(&mut twin, 450));
     for (hash, weight) in [(0, 1), (1, 1), (2, 2), (5, 5)] {
         assert!(near(first[&hash], 50 * weight), "{first:?}");
+    }
+    twin.checkpoint(CheckpointMove::Begin);
+    twin.checkpoint(CheckpointMove::End);
+    twin.fence();
+    let restored = shares(&turns(&mut twin, 450));
+    for (hash, weight) in [(0, 1), (1, 1), (2, 2), (5, 5)] {
+        assert!(near(restored[&hash], 50 * weight), "{restored:?}");
     }
     let patch = ConfigPatch {
         fairness: Some(fairness(&[(1, 6)], 0)),

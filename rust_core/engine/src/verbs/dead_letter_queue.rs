@@ -168,4 +168,29 @@ mod tests {
         assert_eq!(twin.nack(lease, None), Nacked::Dead);
         assert_eq!(twin.queue("q").counts.dead, 1);
     }
+
+    #[test]
+    fn when_fewer_queues_are_allowed_than_there_are_those_can_be_changed_still() {
+        let mut twin = Twin::new();
+        twin.create("one", config());
+        twin.create("other", config());
+        for partition in [&mut twin.live, &mut twin.replica] {
+            partition.state_mut().settings.queues_max = 1;
+        }
+        let patch = |max_retries, dead_letter_queue| ConfigPatch {
+            max_retries: Some(max_retries),
+            dead_letter_queue,
+            ..ConfigPatch::default()
+        };
+        let mut update = |patch| {
+            let name = "one".into();
+            twin.ask(Command::UpdateQueue { name, patch })
+        };
+        let changed = update(patch(7, Some(Some("other".into()))));
+        assert!(matches!(changed, Reply::Queue(view) if view.config.max_retries == 7));
+        let refused = update(patch(8, Some(Some("third".into()))));
+        let queues_max = 1;
+        let exhausted = Rejection::QueuesExhausted { queues_max };
+        assert_eq!(refused, Reply::Rejected(exhausted));
+    }
 }

@@ -85,4 +85,29 @@ mod tests {
         assert_eq!(twin.live.message_count(), 0);
         assert_eq!(twin.step(vec![]).next_deadline_ms, None);
     }
+
+    #[test]
+    fn a_message_that_it_held_is_seen_where_others_hold_it_at_once() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        for group in ["audit", "search"] {
+            twin.create_group("q", group);
+        }
+        let message = twin.enqueue("q", message()).message;
+        let lease = twin.receive("q", 1)[0].lease;
+        twin.ask(ack(lease));
+        let delete = Command::DeleteGroup {
+            queue: "q".into(),
+            group: "audit".into(),
+        };
+        let (group, consumer) = (None, None);
+        let explain = Command::ExplainMessage {
+            message,
+            group,
+            consumer,
+        };
+        // What it held is taken away with the next step.
+        let replies = twin.step(vec![delete, explain]).replies;
+        assert!(matches!(&replies[1], Reply::Explained(told) if *told.group == *"search"));
+    }
 }

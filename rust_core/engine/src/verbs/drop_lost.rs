@@ -227,6 +227,11 @@ mod tests {
         assert!(is_duplicate(&mut twin, 1), "`default` is done with it");
         assert!(!is_duplicate(&mut twin, 2));
         assert!(is_duplicate(&mut twin, 2), "it guards the new one");
+        assert_eq!(lost_all(&mut twin).len(), 1);
+        assert!(
+            !is_duplicate(&mut twin, 2),
+            "nor that of what is lost later"
+        );
         twin.wait(300 * SECOND).enqueue("q", message());
         assert_eq!(
             twin.live.state().dedup.len(),
@@ -356,5 +361,38 @@ mod tests {
         );
         twin.wait(10 * SECOND);
         assert_eq!(twin.receive("q", 9)[0].lease.message, fails);
+    }
+
+    #[test]
+    fn an_id_that_was_accepted_again_is_the_new_message_s() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        // More than are forgotten with the one that comes again.
+        let ids = (100..200).chain([7]);
+        let command = Command::Enqueue {
+            queue: "q".into(),
+            messages: ids.map(|hash| with_dedup(hash, 1)).collect(),
+            atomic: true,
+        };
+        twin.ask(command);
+        let before_lsn = twin.wait(300 * SECOND).live.lsn() + 1;
+        assert!(!twin.enqueue("q", with_dedup(7, 1)).duplicate);
+        assert_eq!(drop(&mut twin, before_lsn).messages.len(), 101);
+        assert!(twin.enqueue("q", with_dedup(7, 1)).duplicate);
+    }
+
+    #[test]
+    fn what_a_deleted_queue_held_goes_by_itself() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin.enqueue("q", message());
+        let drop = DropLost {
+            before_lsn: twin.live.lsn() + 1,
+            from_slot: 0,
+            text: TEXT,
+        };
+        let delete = Command::DeleteQueue { name: "q".into() };
+        let step = twin.step(vec![delete, Command::DropLost(drop)]);
+        assert_eq!(step.replies[1], Reply::Dropped(Dropped::default()));
     }
 }

@@ -57,6 +57,7 @@ mod tests {
     use crate::command::{Command, ConfigPatch, Nack, NewMessage};
     use crate::rejection::Rejection;
     use crate::reply::{Reply, State};
+    use crate::twin::checkpoints::CheckpointMove;
     use crate::twin::{SECOND, Twin, ack, config, nack, with_dedup};
 
     fn batch(messages: Vec<NewMessage>, atomic: bool) -> Command {
@@ -199,5 +200,34 @@ mod tests {
             twin.ask(batch(entries, true)),
             Reply::Enqueued(refused.map(Err).into())
         );
+    }
+
+    #[test]
+    fn of_several_entries_of_an_id_a_restored_state_finds_the_latest_wherever_it_lies() {
+        for (latest, comes_before) in [
+            (with_dedup(7, 1), false),
+            (until_done(7), false),
+            (with_dedup(7, 1), true),
+            (until_done(7), true),
+        ] {
+            let mut twin = twin();
+            // More than are forgotten with what comes when their time is over.
+            let older = (100..300).chain([7]).map(|hash| with_dedup(hash, 1));
+            let message = twin.enqueue("q", until_done(99)).message;
+            twin.step(vec![batch(older.collect(), true)]);
+            twin.wait(300 * SECOND);
+            if comes_before {
+                twin.ask(Command::DeleteMessage { message });
+            }
+            let message = twin.enqueue("q", latest).message;
+            twin.checkpoint(CheckpointMove::Begin);
+            twin.checkpoint(CheckpointMove::End);
+            twin.fence();
+            let again = twin.enqueue("q", with_dedup(7, 1));
+            assert_eq!((again.duplicate, again.message), (true, message));
+            let others = usize::from(!comes_before);
+            twin.ask(Command::DeleteMessage { message });
+            assert_eq!(held(&twin), [others; 2]);
+        }
     }
 }

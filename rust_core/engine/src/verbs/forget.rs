@@ -42,8 +42,10 @@ pub(crate) fn run(batch: &mut Batch, messages_brought: usize) {
 
 #[cfg(test)]
 mod tests {
-    use crate::command::{Command, ConfigPatch, NewMessage};
+    use crate::command::{Command, Complete, ConfigPatch, NewMessage};
     use crate::config::QueueConfig;
+    use crate::ids::QueueNumber;
+    use crate::record::{Paused, Record};
     use crate::rejection::Rejection;
     use crate::reply::Reply;
     use crate::twin::{SECOND, Twin, config, message, with_dedup};
@@ -134,5 +136,63 @@ mod tests {
         }
         assert_eq!(remembered(&twin), 2, "the old one and the last one");
         assert!(twin.enqueue("q", with_dedup(u128::MAX, 1)).duplicate);
+    }
+
+    #[test]
+    fn a_step_forgets_so_many_in_all_and_more_with_each_message_that_it_brings() {
+        let mut twin = Twin::new();
+        let config = QueueConfig {
+            result_retention_ms: 300 * SECOND,
+            ..config()
+        };
+        for queue in ["a", "b"] {
+            twin.create(queue, config.clone());
+        }
+        for _ in 0..30 {
+            twin.enqueue("b", message());
+            let complete = Complete {
+                lease: twin.receive("b", 1)[0].lease,
+                result: Some(message().blob),
+                enqueue: vec![],
+            };
+            twin.ask(Command::Complete(Box::new(complete)));
+        }
+        for queue in ["a", "b"] {
+            let ids = (0..100).map(|id| with_dedup(id, 1));
+            twin.step(vec![enqueue(queue, ids.collect())]);
+        }
+        twin.wait(300 * SECOND);
+        let pause = Command::PauseQueue {
+            name: "a".into(),
+            what: Paused {
+                enqueue: false,
+                receive: true,
+            },
+        };
+        let forgotten = |queue, dedup_entries| Record::Forgotten {
+            queue: QueueNumber(queue),
+            dedup_entries,
+        };
+        let step = twin.step(vec![pause]);
+        let expected = [Record::ResultsForgotten { count: 30 }, forgotten(0, 34)];
+        assert_eq!(step.records[1..], expected, "64 of all");
+        let step = twin.step(vec![enqueue("a", vec![message()])]);
+        assert_eq!(step.records[1..], [forgotten(0, 66), forgotten(1, 2)]);
+    }
+
+    #[test]
+    fn an_id_that_no_window_remembers_takes_no_memory() {
+        let mut twin = Twin::with(crate::config::Settings {
+            dedup_ids_max: 0,
+            ..crate::twin::settings()
+        });
+        let dedup_window_ms = 0;
+        let config = QueueConfig {
+            dedup_window_ms,
+            ..config()
+        };
+        twin.create("q", config);
+        assert!(!twin.enqueue("q", with_dedup(1, 1)).duplicate);
+        assert!(!twin.enqueue("q", with_dedup(1, 1)).duplicate);
     }
 }

@@ -19,7 +19,7 @@ mod tests {
     use crate::command::NewMessage;
     use crate::config::{Backoff, QueueConfig};
     use crate::reply::Nacked;
-    use crate::twin::{Twin, config, message};
+    use crate::twin::{SECOND, Twin, config, message};
 
     #[test]
     fn retries_of_its_own_are_shown_where_they_hold_and_where_they_rest() {
@@ -53,5 +53,21 @@ mod tests {
         assert_eq!(shown(&mut twin, letter), own);
         let plain = twin.enqueue("q", message()).message;
         assert_eq!(shown(&mut twin, plain), (None, None));
+    }
+
+    #[test]
+    fn a_leased_one_shows_when_its_lease_ends_and_another_since_when_it_waits() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let began_ms = twin.now_ms;
+        let expires = NewMessage {
+            ttl_ms: Some(9 * SECOND),
+            ..message()
+        };
+        let id = twin.enqueue("q", expires).message;
+        twin.wait(SECOND);
+        assert_eq!(twin.message(id).at_ms, began_ms);
+        assert_eq!(twin.receive("q", 1).len(), 1);
+        assert_eq!(twin.message(id).at_ms, began_ms + 31 * SECOND);
     }
 }

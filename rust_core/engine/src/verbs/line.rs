@@ -120,4 +120,56 @@ mod tests {
         let mut order = Order::of(state, queue, [SHARED].into_iter(), now_ms);
         assert_eq!((order.by_ref().count(), order.is_cut_short), (0, true));
     }
+
+    /// Slots, in the order that is told.
+    fn told(twin: &Twin) -> Vec<u32> {
+        let (state, now_ms) = (twin.live.state(), twin.now_ms);
+        let queue = state.queues.find("q").unwrap();
+        Order::of(state, queue, [SHARED].into_iter(), now_ms).collect()
+    }
+
+    fn received(twin: &mut Twin) -> Vec<u32> {
+        let delivered = twin.receive("q", 99).into_iter();
+        delivered.map(|one| one.lease.message.slot).collect()
+    }
+
+    fn of_key(twin: &mut Twin, key: u64, count: usize) {
+        for _ in 0..count {
+            let fairness_key = Some(key);
+            twin.enqueue(
+                "q",
+                NewMessage {
+                    fairness_key,
+                    ..message()
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn the_order_that_is_told_is_the_one_that_a_receive_keeps() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        of_key(&mut twin, 1, 1);
+        of_key(&mut twin, 2, 5);
+        assert_eq!(twin.receive("q", 2).len(), 2);
+        // Its turn is as far off as that of the other one, who was there before.
+        of_key(&mut twin, 3, 4);
+        let told = told(&twin);
+        assert_eq!(told[..2], [2, 6]);
+        assert_eq!(received(&mut twin), told);
+    }
+
+    #[test]
+    fn a_key_that_is_held_back_is_passed_over() {
+        let mut twin = Twin::new();
+        let mut one_each = QueueConfig::clone(&config());
+        one_each.fairness.in_flight_max = 1;
+        twin.create("q", one_each);
+        of_key(&mut twin, 1, 2);
+        assert_eq!(twin.receive("q", 1).len(), 1);
+        of_key(&mut twin, 2, 1);
+        assert_eq!(told(&twin), [2]);
+        assert_eq!(received(&mut twin), [2]);
+    }
 }

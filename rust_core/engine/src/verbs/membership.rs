@@ -184,3 +184,155 @@ fn fail_lost(
 fn in_vain(message: &Message) -> bool {
     message.deliveries - u32::from(message.attempts) > 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Command, NewMessage};
+    use crate::config::QueueConfig;
+    use crate::reply::{Delivered, Reply};
+    use crate::twin::checkpoints::CheckpointMove;
+    use crate::twin::{SECOND, Twin, config, message, receive};
+
+    /// A queue whose members' sessions are over long before their leases.
+    fn twin() -> Twin {
+        let mut twin = Twin::new();
+        let config = QueueConfig {
+            session_timeout_ms: SECOND,
+            max_retries: 9,
+            ..config()
+        };
+        twin.create("q", config);
+        twin
+    }
+
+    fn heartbeat(consumer: &str) -> Command {
+        Command::Heartbeat {
+            queue: "q".into(),
+            group: "default".into(),
+            consumer: consumer.into(),
+            members_max: u64::MAX,
+        }
+    }
+
+    fn leave(consumer: &str) -> Command {
+        Command::Leave {
+            queue: "q".into(),
+            group: "default".into(),
+            consumer: consumer.into(),
+        }
+    }
+
+    fn received(twin: &mut Twin, name: &str, messages_max: u32) -> Vec<Delivered> {
+        let mut command = receive("q", messages_max);
+        if let Command::Receive { consumer, .. } = &mut command {
+            *consumer = name.into();
+        }
+        match twin.ask(command) {
+            Reply::Received { messages, .. } => messages,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn whoever_leaves_with_little_leaves_nothing_to_do() {
+        let mut twin = twin();
+        twin.ask(heartbeat("ann"));
+        assert_eq!(twin.step(vec![leave("ann")]).records.len(), 1);
+        twin.enqueue("q", message());
+        assert_eq!(received(&mut twin, "ann", 1).len(), 1);
+        let step = twin.step(vec![leave("ann")]);
+        assert_eq!(step.records.len(), 2, "left, returned");
+        assert_eq!(step.next_deadline_ms, None);
+    }
+
+    #[test]
+    fn a_delivery_that_failed_was_not_in_vain() {
+        let mut twin = twin();
+        let id = twin.enqueue("q", message()).message;
+        let lease = received(&mut twin, "ann", 1)[0].lease;
+        twin.nack(lease, Some(0));
+        assert_eq!(received(&mut twin, "bob", 1)[0].lease.delivery, 2);
+        twin.wait(SECOND).step(vec![]);
+        assert_eq!(twin.group("q", "default").members, []);
+        assert_eq!(twin.message(id).attempts, 1, "that one, and no other");
+    }
+
+    #[test]
+    fn nobody_is_gone_before_all_that_it_held_was_looked_at() {
+        let mut twin = twin();
+        twin.ask(Command::Enqueue {
+            queue: "q".into(),
+            messages: vec![message(); LOST_PER_STEP_MAX as usize],
+            atomic: true,
+        });
+        let urgent = NewMessage {
+            priority: 9,
+            ..message()
+        };
+        let last = twin.enqueue("q", urgent).message;
+        assert_eq!(received(&mut twin, "ann", 1)[0].message, last);
+        twin.ask(leave("ann"));
+        let held: usize = (0..3).map(|_| received(&mut twin, "bob", 1000).len()).sum();
+        assert_eq!(held as u32, LOST_PER_STEP_MAX + 1);
+        twin.wait(SECOND);
+        while twin.step(vec![]).next_deadline_ms == Some(twin.now_ms) {}
+        assert_eq!(twin.group("q", "default").members, []);
+        assert_eq!(twin.message(last).attempts, 1, "it was handed out in vain");
+    }
+
+    #[test]
+    fn sessions_that_last_longer_are_noted_in_bounded_parts() {
+        let mut twin = twin();
+        let everybody = || {
+            let names = (0..RANKED_PER_STEP_MAX + 6).map(|number| number.to_string());
+            names.map(|name| heartbeat(&name)).collect()
+        };
+        twin.step(everybody());
+        let began_ms = twin.now_ms;
+        twin.wait(SECOND / 2).step(everybody());
+        let next_ms = |twin: &mut Twin| twin.step(vec![]).next_deadline_ms;
+        twin.wait(SECOND / 2);
+        assert_eq!(next_ms(&mut twin), Some(began_ms + SECOND), "some are left");
+        assert_eq!(next_ms(&mut twin), Some(began_ms + SECOND * 3 / 2));
+    }
+
+    #[test]
+    fn whoever_takes_over_from_a_checkpoint_goes_on_assigning_keys() {
+        let mut twin = twin();
+        let keyed = (0..600).map(|key| NewMessage {
+            ordering_key: Some(key),
+            ..message()
+        });
+        twin.ask(Command::Enqueue {
+            queue: "q".into(),
+            messages: keyed.collect(),
+            atomic: true,
+        });
+        twin.ask(heartbeat("ann"));
+        twin.checkpoint(CheckpointMove::Begin);
+        twin.checkpoint(CheckpointMove::End);
+        twin.fence();
+        twin.step(vec![]);
+        assert_eq!(received(&mut twin, "ann", 1000).len(), 600);
+    }
+
+    #[test]
+    fn keys_of_a_member_are_those_that_wait_for_it_and_those_that_it_holds() {
+        let mut twin = twin();
+        twin.ask(heartbeat("ann"));
+        for ordering_key in [Some(1), Some(2), None] {
+            twin.enqueue(
+                "q",
+                NewMessage {
+                    ordering_key,
+                    ..message()
+                },
+            );
+        }
+        let keys = |twin: &mut Twin| twin.group("q", "default").members[0].keys;
+        assert_eq!(keys(&mut twin), 2);
+        assert_eq!(received(&mut twin, "ann", 3).len(), 3);
+        assert_eq!(keys(&mut twin), 2);
+    }
+}

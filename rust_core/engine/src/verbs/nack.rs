@@ -317,4 +317,20 @@ mod tests {
         );
         assert_eq!(twin.queue("q").counts.dead, 2);
     }
+
+    #[test]
+    fn an_error_without_text_is_none() {
+        let mut twin = twin(config());
+        twin.enqueue("q", message());
+        let error = Some(Blob {
+            index: 3,
+            length: 0,
+        });
+        let lease = twin.receive("q", 1)[0].lease;
+        let step = twin.step(vec![Command::Nack(Nack {
+            error,
+            ..nack(lease)
+        })]);
+        assert_eq!(step.blobs, [], "nothing lies in the journal of it");
+    }
 }

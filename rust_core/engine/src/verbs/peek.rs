@@ -289,6 +289,7 @@ mod tests {
         };
         let mut peek = |state, key| all(&mut twin, state, of(key));
         assert_eq!(peek(PeekState::Blocked, None), (vec![3, 6, 5, 7], 2));
+        assert_eq!(peek(PeekState::Blocked, Some(1)), (vec![3, 6], 1));
         assert_eq!(peek(PeekState::Blocked, Some(2)), (vec![5, 7], 1));
         assert_eq!(peek(PeekState::Blocked, Some(3)), (vec![], 1));
         assert_eq!(peek(PeekState::Ready, Some(1)), (vec![1], 1));
@@ -355,5 +356,43 @@ mod tests {
         assert_eq!(peek(PeekState::Delayed), [3]);
         twin.receive("q", 1);
         assert_eq!(all(&mut twin, PeekState::Leased, filter).0, [1]);
+    }
+
+    #[test]
+    fn a_page_of_a_key_shows_nothing_of_another_wherever_it_goes_on() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let keyed = |key| NewMessage {
+            ordering_key: Some(key),
+            ..message()
+        };
+        let ids = [1, 1, 1, 2, 2].map(|key| twin.enqueue("q", keyed(key)).message);
+        let mut page = peek("q", PeekState::Blocked, Some(ids[1]), 9);
+        if let Command::Peek { filter, .. } = &mut page {
+            filter.ordering_key = Some(2);
+        }
+        let Reply::Peeked { messages, .. } = twin.ask(page) else {
+            panic!("no page")
+        };
+        assert_eq!(messages, []);
+    }
+
+    #[test]
+    fn ready_messages_come_level_by_level_and_key_by_key() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        for (priority, fairness_key) in [(1, 1), (9, 0), (1, 2), (9, 2), (1, 1), (1, 0), (9, 1)] {
+            let fairness_key = Some(fairness_key).filter(|&key| key > 0);
+            twin.enqueue(
+                "q",
+                NewMessage {
+                    priority,
+                    fairness_key,
+                    ..message()
+                },
+            );
+        }
+        let (numbers, pages) = all(&mut twin, PeekState::Ready, PeekFilter::default());
+        assert_eq!((numbers, pages), (vec![2, 7, 4, 6, 1, 5, 3], 4));
     }
 }

@@ -36,7 +36,7 @@ mod tests {
     use crate::budget::{FIRED_BYTES_MAX, TIMER_BYTES_MAX};
     use crate::command::{Command, ConfigPatch, NewMessage};
     use crate::config::QueueConfig;
-    use crate::ids::MessageId;
+    use crate::ids::{MessageId, QueueNumber};
     use crate::rejection::Rejection;
     use crate::reply::{Nacked, Reply};
     use crate::sweep::{SweepPlan, SweepProgress, SweepRate};
@@ -361,5 +361,15 @@ mod tests {
         twin.step(vec![]);
         assert_eq!(twin.live.message_count(), 0);
         assert_eq!(twin.step(vec![]).next_deadline_ms, None);
+    }
+
+    #[test]
+    fn what_is_over_at_once_goes_with_one_record() {
+        let mut twin = Twin::new();
+        twin.create("q", fragile(SECOND));
+        (0..3).for_each(|_| _ = dead(&mut twin));
+        let step = twin.wait(SECOND).step(vec![]);
+        let (queue, count) = (QueueNumber(0), 3);
+        assert_eq!(step.records, [Record::Retired { queue, count }]);
     }
 }

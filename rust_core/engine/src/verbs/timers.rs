@@ -133,7 +133,7 @@ mod tests {
     use crate::command::{Command, NewMessage};
     use crate::config::QueueConfig;
     use crate::reply::State as Shown;
-    use crate::twin::{SECOND, Twin, config, message};
+    use crate::twin::{SECOND, Twin, config, message, receive};
 
     fn reason(twin: &mut Twin, message: crate::ids::MessageId) -> DeathReason {
         let view = twin.message(message);
@@ -328,5 +328,64 @@ mod tests {
         twin.step(vec![]);
         assert_eq!(twin.live.message_count(), 0);
         assert_eq!(twin.step(vec![]).next_deadline_ms, None);
+    }
+
+    #[test]
+    fn timers_of_a_deleted_queue_are_put_out_in_bounded_parts() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin.ask(Command::Enqueue {
+            queue: "q".into(),
+            messages: vec![message(); 4000],
+            atomic: true,
+        });
+        (0..4).for_each(|_| assert_eq!(twin.receive("q", 1000).len(), 1000));
+        let delete = Command::DeleteQueue { name: "q".into() };
+        twin.wait(30 * SECOND - 1).step(vec![delete]);
+        twin.wait(1).step(vec![]);
+        let left = 4000 - REAPED_PER_STEP_MAX - DISARMED_PER_STEP_MAX;
+        assert_eq!(twin.live.state().deadlines.len() as u32, left);
+    }
+
+    #[test]
+    fn without_room_in_the_batch_nothing_is_recorded() {
+        let mut twin = Twin::new();
+        for name in ["q", "gone"] {
+            twin.create(name, config());
+        }
+        twin.enqueue("gone", message());
+        let keyed = (0..2000).map(|key| NewMessage {
+            ordering_key: Some(key),
+            ..message()
+        });
+        let enqueue = |messages| Command::Enqueue {
+            queue: "q".into(),
+            messages,
+            atomic: false,
+        };
+        let (plain, keyed) = (vec![message(); 600], keyed.collect());
+        twin.step(vec![enqueue(plain), enqueue(keyed)]);
+        let mut poll = receive("q", 1000);
+        if let Command::Receive { consumer, .. } = &mut poll {
+            *consumer = "ann".into();
+        }
+        let leave = Command::Leave {
+            queue: "q".into(),
+            group: "default".into(),
+            consumer: "ann".into(),
+        };
+        let delete = Command::DeleteQueue {
+            name: "gone".into(),
+        };
+        // More than a step does at once of each, and leases that end.
+        twin.step(vec![poll, leave, delete]);
+        let now_ms = twin.now_ms + 60 * SECOND;
+        let state = twin.live.state_mut();
+        assert!(!state.returning.is_empty() && !state.reassigning.is_empty());
+        assert!(state.queues.reaping().is_some() && state.deadlines.first().is_some());
+        let (mut batch, mut budget) = (Batch::new(state, now_ms), Budget::new(0));
+        while budget.take(1) {}
+        run(&mut batch, &mut budget);
+        assert!(batch.is_empty());
     }
 }

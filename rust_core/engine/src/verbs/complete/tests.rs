@@ -4,6 +4,7 @@ use super::*;
 use crate::command::{Blob, Command};
 use crate::config::QueueConfig;
 use crate::ids::LeaseId;
+use crate::twin::checkpoints::CheckpointMove;
 use crate::twin::{SECOND, Twin, ack, config, message, with_dedup};
 
 fn complete(lease: LeaseId, result: Option<u32>, enqueue: Vec<(&str, NewMessage)>) -> Command {
@@ -47,6 +48,7 @@ fn the_ack_and_what_follows_are_one_step() {
         ("next", with_dedup(1, 1)),
     ];
     let step = twin.step(vec![complete(lease, Some(7), follow)]);
+    assert_eq!(step.records.len(), 4, "two came, they followed, it is done");
     let Reply::Completed {
         already: false,
         enqueued,
@@ -254,15 +256,34 @@ fn the_oldest_results_make_room_each_counting_a_kib_at_least() {
     settings.results_bytes_max = 4096;
     let mut twin = Twin::with(settings);
     twin.create("q", config());
-    let mut done = |length| {
+    let done = |twin: &mut Twin, length| {
         twin.enqueue("q", message());
         let lease = twin.receive("q", 1)[0].lease;
         twin.ask(complete(lease, Some(length), vec![]));
         lease.message
     };
-    let ids = [7, 2048, 7, 7, 3000, 5000].map(&mut done);
-    let kept = ids.map(|id| result_bytes(&mut twin, id));
-    assert_eq!(kept, [None, None, None, Some(7), Some(3000), None]);
+    let first = [7, 2048, 7, 7].map(|length| done(&mut twin, length));
+    let kept = first.map(|id| result_bytes(&mut twin, id));
+    assert_eq!(kept, [None, Some(2048), Some(7), Some(7)]);
+    let then = [3000, 5000].map(|length| done(&mut twin, length));
+    let kept = first.map(|id| result_bytes(&mut twin, id));
+    assert_eq!(kept, [None, None, None, Some(7)]);
+    let kept = then.map(|id| result_bytes(&mut twin, id));
+    assert_eq!(kept, [Some(3000), None]);
+}
+
+#[test]
+fn whoever_takes_over_from_a_checkpoint_forgets_results_in_time() {
+    let (mut twin, lease) = twin();
+    twin.ask(complete(lease, Some(7), vec![]));
+    twin.checkpoint(CheckpointMove::Begin);
+    twin.checkpoint(CheckpointMove::End);
+    twin.fence();
+    let kept = |twin: &Twin| twin.live.state().results.done.len();
+    assert_eq!(kept(&twin), 1);
+    twin.wait(QueueConfig::RESULT_RETENTION_MS_DEFAULT);
+    twin.enqueue("q", message());
+    assert_eq!(kept(&twin), 0);
 }
 
 #[test]

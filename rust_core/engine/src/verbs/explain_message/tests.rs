@@ -283,6 +283,9 @@ fn a_key_of_a_member_is_for_nobody_else() {
     let other = ask(Some("other"));
     assert_eq!(other.reasons, [assigned(true)]);
     assert!(!other.is_deliverable());
+    let own = explain(twin.wait(SECOND), message, None);
+    assert_eq!(own.reasons, [assigned(false)]);
+    assert!(own.is_deliverable(), "to that member");
 }
 
 fn ask_of(twin: &mut Twin, message: MessageId, group: Option<&str>) -> Reply {
