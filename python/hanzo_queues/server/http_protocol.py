@@ -12,7 +12,6 @@ import asyncio
 import fcntl
 import sys
 import termios
-from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -47,7 +46,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._body = Progress(self.loop, lambda: self._body_bytes, self._body_stalled)
         self._reading = Progress(self.loop, self._bytes_read, self._reader_stalled)
         self._ahead: list[Any] = []
-        self._on_unread: Callable[[], None] | None = None  # of the answer that was written last
         self._deadline: asyncio.TimerHandle | None = None
         self._in_message = False  # a part of a request was read, and not all of it
         self._scope_with_head: Any = None
@@ -79,9 +77,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._open.leave(self)
         for cycle in self._ahead:
             _tell_gone(cycle)
-        if self._on_unread is not None and self.flow.write_paused:
-            self._on_unread()
-        self._on_unread = None
+        unread = getattr(self.cycle, "unread", None)
+        if unread is not None and self.flow.write_paused:
+            unread()  # the answer that was written last has not left
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -143,14 +141,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._on_unread = None
         self._reading.stop()
         self._open.flow(self)
-
-    def answered(self, on_unread: Callable[[], None]) -> None:
-        """A large answer was just written. `on_unread` is called when the connection ends before all but the end of it
-        has left: then nobody has read it."""
-        self._on_unread = on_unread
 
     def unread_bytes(self) -> int:
         """Of answers, not taken by the client yet."""
@@ -171,7 +163,6 @@ class HttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """As uvicorn's, with one timer for all pauses: to set and cancel one each time costs more than to look again
         when it rings."""
-        self._on_unread = None
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return

@@ -22,7 +22,7 @@ from hanzo_queues.server.answer import Answer, rendered
 from hanzo_queues.server.checkpointer import JOURNAL_BYTES_MIN, Checkpointing
 from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
-from hanzo_queues.server.faults import Fault, JournalUnavailable, Overloaded, PartitionRecovering, ShuttingDown
+from hanzo_queues.server.faults import Fault, JournalUnavailable, Outcome, Overloaded, PartitionRecovering, ShuttingDown
 from hanzo_queues.server.inbox import Inbox, Request, Waiter
 from hanzo_queues.server.journal.base import (
     AppendUnknown,
@@ -111,21 +111,22 @@ class Partition:
 
     async def submit(self, command: Command) -> Answer:
         """Carries out one command, whose `batch_bytes_max` one batch can hold. Durable on return. Raises Fault."""
-        return await self.answer(await self._carry_out(command))
+        reads_only = command.batch_bytes_max == 0
+        return await self.answer(await self._carry_out(command), "none" if reads_only else "unknown")
 
     def submit_for(self, waiter: Waiter, command: Command) -> None:
         """As `submit`, and returns at once: `waiter` gets the durable reply, or the Fault. Raises Fault."""
         self._ask(Request(command, waiter))
 
-    async def answer(self, reply: Reply) -> Answer:
-        """What a durable reply says. Raises Fault, and then its leases, if any, are given back."""
+    async def answer(self, reply: Reply, outcome: Outcome) -> Answer:
+        """What a durable reply says. Raises Fault of that `outcome`, and then its leases, if any, are given back."""
         if not reply.lsns:
             return rendered(reply, {})
         try:
             return rendered(reply, await self._payloads.load(reply))
         except BaseException as error:
             self.give_back(reply)
-            raise self._unreadable(error) from error
+            raise self._unreadable(error, outcome) from error
 
     def held(self, reply: Reply) -> Mapping[int, bytes] | None:
         """What of the journal `reply` needs, when all of it is in memory."""
@@ -143,7 +144,7 @@ class Partition:
             if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
                 self.give_back(waiting.result())
             raise
-        return await self.answer(reply)
+        return await self.answer(reply, "none")
 
     def receive_for(self, waiter: Waiter, queue: str, command: Command, wait_s: float, consumer: str) -> Request:
         """As `receive`, and returns at once: `waiter` gets the durable reply, or the Fault. Raises Fault."""
@@ -233,7 +234,7 @@ class Partition:
                 kept = await self._journal.first_sequence(), await self._journal.last_sequence()
                 command = await accepted_between(command, *kept, self._clock.now_ms(), self._payloads.instant_ms)
             except Exception as error:
-                raise self._unreadable(error) from error
+                raise self._unreadable(error, "none") from error
         answer = await self.submit(command)
         if answer.reply.sweep is not None:
             self._sweeps.begin([answer.reply.sweep])
@@ -247,8 +248,8 @@ class Partition:
             self._fail(str(error))
             raise
 
-    def _unreadable(self, error: BaseException) -> BaseException:
-        """What a client is told whose answer can't be built: it changed nothing that was not given back."""
+    def _unreadable(self, error: BaseException, outcome: Outcome) -> BaseException:
+        """What a client is told whose answer can't be built."""
         match error:
             case JournalCorrupt():
                 self._fail(str(error))
@@ -257,8 +258,8 @@ class Partition:
             case asyncio.CancelledError():
                 return error
             case _:
-                return Fault(f"the answer could not be built: {type(error).__name__}: {error}", outcome="none")
-        return JournalUnavailable(f"payloads can't be read back: {error}", outcome="none", retry_after_s=1.0)
+                return Fault(f"the answer could not be built: {type(error).__name__}: {error}", outcome=outcome)
+        return JournalUnavailable(f"payloads can't be read back: {error}", outcome=outcome, retry_after_s=1.0)
 
     # -- one writer after the other
 

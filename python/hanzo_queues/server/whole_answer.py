@@ -120,9 +120,7 @@ def _write(cycle: Any, status: int, headers: tuple[Header, ...], body: bytes, la
 
 def _tell_when_unread(cycle: Any, body: bytes, on_unread: Callable[[], None] | None) -> None:
     if on_unread is not None and len(body) > LARGE_BYTES:
-        answered = getattr(cycle.transport.get_protocol(), "answered", None)
-        if answered is not None:
-            answered(on_unread)
+        cycle.unread = on_unread
 
 
 def _end(transport: Any, unread: bool) -> None:

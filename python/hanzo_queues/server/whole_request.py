@@ -12,8 +12,7 @@ ASGI, which also says what is wrong. A test compares the answers of both ways. M
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from hanzo_queues._core import Command, Reply
@@ -52,9 +51,6 @@ class Connection(Protocol):
     def on_response_complete(self) -> None:
         """The next request may be answered."""
 
-    def answered(self, on_unread: Callable[[], None]) -> None:
-        """`on_unread` is called when the large answer that was just written can't have reached its client."""
-
 
 class _Nobody:
     """An event that nobody waits for."""
@@ -75,7 +71,7 @@ class WholeRequest:
     message_event: Any = _Nobody()  # set when the client has gone
 
     _operation: Operation = _MESSAGES["POST"]  # all that post are answered as this one is
-    _outcome: Outcome = "unknown"  # when it is told before there is a reply
+    _outcome: Outcome = "unknown"  # when it can't be told what became of it
 
     def __init__(
         self, requests: WholeRequests, connection: Connection, partition: Partition, name: bytes, body_bytes: int
@@ -141,7 +137,7 @@ class WholeRequest:
 
     async def _answer(self, reply: Reply) -> None:
         try:
-            rendered = shape(await self._partition.answer(reply), self._operation, self._name)
+            rendered = shape(await self._partition.answer(reply, self._outcome), self._operation, self._name)
         except Exception as error:
             rendered = self._failed(error)
         self._send(rendered)
@@ -235,9 +231,13 @@ class WholeReceive(WholeRequest):
 
     def _complete(self, answer: bytes) -> None:
         super()._complete(answer)
-        if self._reply is not None and len(answer) > LARGE_BYTES:
-            self._connection.answered(partial(self._partition.give_back, self._reply))
-        self._asked = self._reply = None  # the request refers to this one: what is over would wait for the collector
+        if len(answer) <= LARGE_BYTES:
+            self._reply = None
+        self._asked = None  # the request refers to this one: what is over would wait for the collector
+
+    def unread(self) -> None:
+        """The connection ended before a large answer had left it."""
+        self._unsent()
 
     def _unsent(self) -> None:
         reply, self._reply = self._reply, None
