@@ -29,7 +29,7 @@ LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.
 .PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance runtimes build wheel-test gates gates-renew example bench bench-peers backlog recovery disk faults crashes damage scale trim fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(CORE) $(TYPESCRIPT_DEPS) ## Set up the development environments of Python and TypeScript and build the Rust core
 	@true
