@@ -178,3 +178,21 @@ fn split(instant_ms: u64) -> (u32, u16) {
 fn joined(low: u32, high: u16) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_beyond_the_latest_is_the_latest() {
+        let mut message = Message::new(1, QueueNumber(0), 1, Location::default());
+        for instant_ms in [0, 1, 1 << 32, (1 << 48) - 1] {
+            message.set_place(Place::Delayed, instant_ms);
+            assert_eq!(message.at_ms(), instant_ms);
+        }
+        message.set_place(Place::Delayed, 1 << 48);
+        message.set_expiry(u64::MAX);
+        let shown = (message.at_ms(), message.expires_at_ms());
+        assert_eq!(shown, ((1 << 48) - 1, (1 << 48) - 1));
+    }
+}

@@ -42,6 +42,7 @@ pub(crate) fn run(batch: &mut Batch, messages_brought: usize) {
 
 #[cfg(test)]
 mod tests {
+    use crate::budget::*;
     use crate::command::{Command, Complete, ConfigPatch, NewMessage};
     use crate::config::QueueConfig;
     use crate::ids::QueueNumber;
@@ -194,5 +195,38 @@ mod tests {
         twin.create("q", config);
         assert!(!twin.enqueue("q", with_dedup(1, 1)).duplicate);
         assert!(!twin.enqueue("q", with_dedup(1, 1)).duplicate);
+    }
+
+    #[test]
+    fn a_step_that_has_everything_to_do_takes_all_that_is_kept_for_it_and_no_more() {
+        let mut twin = Twin::new();
+        let config = QueueConfig {
+            result_retention_ms: 300 * SECOND,
+            ..config()
+        };
+        for number in 0..=FORGOTTEN_QUEUES_PER_STEP_MAX {
+            let queue = number.to_string();
+            twin.create(&queue, config.clone());
+            twin.enqueue(&queue, with_dedup(1, 1));
+        }
+        let complete = Complete {
+            lease: twin.receive("0", 1)[0].lease,
+            result: Some(message().blob),
+            enqueue: vec![],
+        };
+        twin.ask(Command::Complete(Box::new(complete)));
+        let late = NewMessage {
+            delay_ms: Some(300 * SECOND),
+            ..message()
+        };
+        twin.step(vec![enqueue("0", vec![late; 3000])]);
+        let step = twin.wait(300 * SECOND).step(vec![]);
+        let cost = |record: &Record| match record {
+            Record::Due { .. } => FIRED_BYTES_MAX,
+            Record::ResultsForgotten { .. } | Record::Forgotten { .. } => FORGOTTEN_BYTES_MAX,
+            other => panic!("{other:?}"),
+        };
+        let bytes: u32 = step.records.iter().map(cost).sum();
+        assert_eq!(bytes, STEP_BYTES_MAX);
     }
 }

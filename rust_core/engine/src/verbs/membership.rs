@@ -188,6 +188,7 @@ fn in_vain(message: &Message) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::TIMER_BYTES_MAX;
     use crate::command::{Command, NewMessage};
     use crate::config::QueueConfig;
     use crate::reply::{Delivered, Reply};
@@ -334,5 +335,17 @@ mod tests {
         assert_eq!(keys(&mut twin), 2);
         assert_eq!(received(&mut twin, "ann", 3).len(), 3);
         assert_eq!(keys(&mut twin), 2);
+    }
+
+    #[test]
+    fn so_many_sessions_end_in_a_step_as_a_batch_has_room_for() {
+        let mut twin = twin();
+        let each = 267 + RETURNED_BYTES_MAX + REASSIGNED_BYTES_MAX;
+        let most = TIMER_BYTES_MAX / each;
+        let names = (0..=most).map(|number| number.to_string());
+        twin.step(names.map(|name| heartbeat(&name)).collect());
+        let step = twin.wait(SECOND).step(vec![]);
+        assert_eq!(step.records.len() as u32, most);
+        assert_eq!(twin.step(vec![]).records.len(), 1);
     }
 }
