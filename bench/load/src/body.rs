@@ -12,8 +12,8 @@ const PRIORITIES: usize = 10;
 pub struct Request {
     bytes: Vec<u8>,
     ids_at: Vec<usize>,
-    next_id: u128,
-    step: u128,
+    next_id: [u8; DIGITS],
+    step: usize,
 }
 
 /// One message as JSON; `number` is its place in the batch.
@@ -36,31 +36,42 @@ impl Request {
         let started = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .expect("a clock after 1970");
+        let mut next_id = [b'0'; DIGITS];
+        add(&mut next_id, started.as_micros() as usize * 1000 + number);
         Request {
             bytes,
             ids_at,
-            next_id: started.as_micros() * 1000 + number as u128,
-            step: workers as u128,
+            next_id,
+            step: workers,
         }
     }
 
     /// The bytes to send next: ids that were never sent.
     pub fn next(&mut self) -> &[u8] {
         for &at in &self.ids_at {
-            let mut rest = self.next_id;
-            for digit in self.bytes[at..at + DIGITS].iter_mut().rev() {
-                *digit = b'0' + (rest % 10) as u8;
-                rest /= 10;
-            }
-            self.next_id += self.step;
+            self.bytes[at..at + DIGITS].copy_from_slice(&self.next_id);
+            add(&mut self.next_id, self.step);
         }
         &self.bytes
     }
 }
 
+/// Adds to a number of decimal digits: most additions change one or two of them.
+fn add(digits: &mut [u8; DIGITS], number: usize) {
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        if rest == 0 {
+            break;
+        }
+        let sum = rest + usize::from(*digit - b'0');
+        *digit = b'0' + (sum % 10) as u8;
+        rest = sum / 10;
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{DIGITS, Request, message};
+    use super::{DIGITS, Request, add, message};
 
     fn ids(bytes: &[u8]) -> Vec<String> {
         let text = std::str::from_utf8(bytes).expect("text");
@@ -81,6 +92,14 @@ mod tests {
         seen.sort();
         seen.dedup();
         assert_eq!(seen.len(), 200);
+    }
+
+    #[test]
+    fn digits_carry() {
+        let mut digits = *b"00000000000000000998";
+        add(&mut digits, 8);
+        add(&mut digits, 1_000_000);
+        assert_eq!(&digits, b"00000000000001001006");
     }
 
     #[test]
