@@ -1,6 +1,8 @@
 //! Every hash of the product is BLAKE3, cut to the length its use needs. A change here changes what journals
 //! and receipts mean: it is a format change.
 
+mod many;
+
 /// Bytes of a batch's hash.
 pub const BATCH_HASH_BYTES: usize = 16;
 
@@ -33,9 +35,9 @@ pub fn attempt(consumer: &str, id: &str) -> u128 {
     u128::from_le_bytes(cut(&hasher.finalize()))
 }
 
-/// A payload's fingerprint, of its bytes as sent.
-pub fn fingerprint(payload: &[u8]) -> u64 {
-    u64::from_le_bytes(cut(&blake3::hash(payload)))
+/// Fingerprints of payloads, each of its bytes as sent.
+pub fn fingerprints(payloads: &[&[u8]]) -> Vec<u64> {
+    many::hash_many(payloads)
 }
 
 /// An ordering or fairness key. Keys that meet by chance (one pair in four billion keys) only share a turn.

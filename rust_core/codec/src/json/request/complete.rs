@@ -103,7 +103,7 @@ impl Requests {
         let result = fields
             .raw(RESULT)
             .and_then(|raw| collector.result(raw, faults));
-        let messages = std::mem::take(&mut collector.messages);
+        let messages = collector.messages();
         let enqueue = queues.into_iter().zip(messages);
         Brought {
             result,

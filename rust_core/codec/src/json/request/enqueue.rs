@@ -47,7 +47,9 @@ const PRIORITY_DEFAULT: u8 = 1;
 pub(super) struct Collector<'a, 'de> {
     requests: &'a Requests,
     body: &'de str,
-    pub messages: Vec<NewMessage>,
+    messages: Vec<NewMessage>,
+    /// Of those with a dedup id: their fingerprints are made when all are there.
+    deduped: Vec<&'de [u8]>,
     pub blobs: Blobs,
 }
 
@@ -62,6 +64,7 @@ impl<'a, 'de> Collector<'a, 'de> {
             requests,
             body,
             messages: Vec::new(),
+            deduped: Vec::new(),
             blobs,
         }
     }
@@ -100,11 +103,13 @@ impl<'a, 'de> Collector<'a, 'de> {
             traceparent: traceparent.as_deref(),
         };
         let blob = self.blob(&texts, metadata, payload);
+        let dedup = texts.dedup_id;
+        let dedup = dedup.map(|id| self.dedup_key(id, payload, until_done));
         self.messages.push(NewMessage {
             priority: priority.unwrap_or(PRIORITY_DEFAULT),
             delay_ms,
             ttl_ms,
-            dedup: texts.dedup_id.map(|id| dedup_key(id, payload, until_done)),
+            dedup,
             ordering_key: texts.ordering_key.map(hash::key),
             fairness_key: texts.fairness_key.map(hash::key),
             max_retries,
@@ -154,12 +159,35 @@ impl<'a, 'de> Collector<'a, 'de> {
         self.blobs.push([metadata, range_of(self.body, payload)])
     }
 
-    fn finish(self, ask: impl FnOnce(Vec<NewMessage>) -> Ask) -> Request {
+    fn dedup_key(&mut self, id: &str, payload: &'de str, until_done: bool) -> DedupKey {
+        self.deduped.push(payload.as_bytes());
+        DedupKey {
+            hash: hash::dedup_id(id),
+            fingerprint: 0,
+            until_done,
+        }
+    }
+
+    /// The messages taken since the last time.
+    pub(super) fn messages(&mut self) -> Vec<NewMessage> {
+        let mut messages = std::mem::take(&mut self.messages);
+        let fingerprints = hash::fingerprints(&std::mem::take(&mut self.deduped));
+        let keys = messages
+            .iter_mut()
+            .filter_map(|message| message.dedup.as_mut());
+        for (key, fingerprint) in keys.zip(fingerprints) {
+            key.fingerprint = fingerprint;
+        }
+        messages
+    }
+
+    fn finish(mut self, ask: impl FnOnce(Vec<NewMessage>) -> Ask) -> Request {
+        let messages = self.messages();
         let batch_bytes_max = self
             .requests
-            .enqueue_bytes_max(&self.messages, self.blobs.bytes());
+            .enqueue_bytes_max(&messages, self.blobs.bytes());
         Request {
-            ask: ask(self.messages),
+            ask: ask(messages),
             blobs: self.blobs,
             batch_bytes_max,
         }
@@ -170,14 +198,6 @@ impl<'a, 'de> Collector<'a, 'de> {
 fn range_of(body: &str, part: &str) -> Range<u32> {
     let start = part.as_ptr() as usize - body.as_ptr() as usize;
     start as u32..(start + part.len()) as u32
-}
-
-fn dedup_key(id: &str, payload: &str, until_done: bool) -> DedupKey {
-    DedupKey {
-        hash: hash::dedup_id(id),
-        fingerprint: hash::fingerprint(payload.as_bytes()),
-        until_done,
-    }
 }
 
 /// How long a dedup id is held: true is until its message is done.
