@@ -26,12 +26,13 @@ impl Limiter {
     }
 
     pub fn take(&mut self, limit: RateLimit, now_ms: u64, count: u32) {
+        let now = ticks(limit, now_ms);
+        let cost = u128::from(count) * u128::from(limit.per_ms);
+        self.arrival = self.arrival.max(now) + cost;
         assert!(
-            count <= self.available(limit, now_ms),
+            self.arrival <= now + burst(limit),
             "more messages than the rate limit allows"
         );
-        self.arrival =
-            self.arrival.max(ticks(limit, now_ms)) + u128::from(count) * u128::from(limit.per_ms);
     }
 
     /// Milliseconds until a message may go; 0: now.

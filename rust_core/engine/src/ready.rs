@@ -92,11 +92,10 @@ impl Ready {
         mut held: impl FnMut(u32) -> Option<u64>,
     ) -> Front {
         self.unpark_due(now_ms, visits);
-        while let Some(level) = self.first_level(scheduling) {
+        while let Some((rank, level)) = self.first_level(scheduling) {
             let Level { lanes, priority } = &mut self.levels[level];
             let (slot, flow) = lanes.front().expect("a level that takes part has a turn");
             let Some(until_ms) = held(flow) else {
-                let rank = rank(scheduling, lanes, *priority).expect("it takes part");
                 return Front::Message { rank, slot };
             };
             lanes.park(flow, until_ms);
@@ -161,16 +160,21 @@ impl Ready {
         }
     }
 
-    /// The level whose turn it is among those that take part.
-    fn first_level(&self, scheduling: Scheduling) -> Option<usize> {
-        if let [level] = &*self.levels {
-            return level.lanes.oldest_ms().map(|_| 0);
+    /// The level whose turn it is among those that take part. It is looked for at each message that goes: mostly the
+    /// highest one has it.
+    fn first_level(&self, scheduling: Scheduling) -> Option<(Rank, usize)> {
+        let mut first: Option<(Rank, usize)> = None;
+        for (i, Level { lanes, priority }) in self.levels.iter().enumerate().rev() {
+            // None: every lane of the level is parked.
+            let Some(since_ms) = lanes.oldest_ms() else {
+                continue;
+            };
+            let rank = Rank::of(scheduling, since_ms, *priority);
+            if first.is_none_or(|(least, _)| rank < least) {
+                first = Some((rank, i));
+            }
         }
-        let ranks = self.levels.iter().enumerate();
-        let ranks = ranks.filter_map(|(i, Level { lanes, priority })| {
-            rank(scheduling, lanes, *priority).map(|rank| (rank, i))
-        });
-        ranks.min().map(|(_, level)| level)
+        first
     }
 
     /// Since when the oldest message waits, whether or not it may go now.
@@ -244,12 +248,6 @@ impl Ready {
             .sum();
         (below + (self.bitmap[word] & ((1 << (priority & 63)) - 1)).count_ones()) as usize
     }
-}
-
-/// None: every lane of the level is parked.
-fn rank(scheduling: Scheduling, lanes: &Lanes, priority: u8) -> Option<Rank> {
-    let since_ms = lanes.oldest_ms()?;
-    Some(Rank::of(scheduling, since_ms, priority))
 }
 
 #[cfg(test)]

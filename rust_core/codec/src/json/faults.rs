@@ -26,16 +26,25 @@ impl Faults {
     pub fn at<T>(&mut self, name: &str, read: impl FnOnce(&mut Faults) -> T) -> T {
         let outside = self.pointer.len();
         self.pointer.push('/');
-        for character in cut(name).chars() {
+        let is_plain = |byte: &u8| !matches!(byte, b'~' | b'/');
+        if name.len() <= NAME_BYTES_MAX && name.as_bytes().iter().all(is_plain) {
+            self.pointer.push_str(name);
+        } else {
+            self.push_escaped(cut(name));
+        }
+        let value = read(self);
+        self.pointer.truncate(outside);
+        value
+    }
+
+    fn push_escaped(&mut self, name: &str) {
+        for character in name.chars() {
             match character {
                 '~' => self.pointer.push_str("~0"),
                 '/' => self.pointer.push_str("~1"),
                 other => self.pointer.push(other),
             }
         }
-        let value = read(self);
-        self.pointer.truncate(outside);
-        value
     }
 
     /// Steps into item `index` for the duration of `read`.
