@@ -17,6 +17,10 @@ const SPARE_RANGES: u64 = 4;
 /// Of those, what may come until moves free anything: what was written since the checkpoint before the last.
 const AHEAD_RANGES: u64 = 2;
 
+/// And where nearly nothing comes, half a range: a quarter of one goes before it is asked again, and the bound comes
+/// nearer by twice as much.
+const AHEAD_PARTS: u64 = 2;
+
 /// A move writes so much more than it moves, about: its record, and when an envelope was accepted.
 const MOVED_BYTES: u64 = 32;
 
@@ -37,6 +41,11 @@ pub(crate) struct Live {
     /// Ranges at the front whose bytes are shared out.
     restored: usize,
     range_bytes: u64,
+    /// Bytes that came lately, and that were needed and went, without moves; both are halved when they are a range together.
+    came: u64,
+    went: u64,
+    /// That the last batch moved.
+    moved: u64,
 }
 
 impl Range {
@@ -58,6 +67,9 @@ impl Live {
             ranges: [first].into(),
             restored: 0,
             range_bytes,
+            came: 0,
+            went: 0,
+            moved: 0,
         }
     }
 
@@ -94,6 +106,27 @@ impl Live {
     /// The last batch takes so many bytes.
     pub fn journaled(&mut self, bytes: u64) {
         self.ranges.back_mut().expect("a range is open").bytes += bytes;
+        self.came += bytes.saturating_sub(std::mem::take(&mut self.moved));
+        self.age();
+    }
+
+    /// What was long ago counts little.
+    fn age(&mut self) {
+        if self.came + self.went > self.range_bytes {
+            (self.came, self.went) = (self.came / 2, self.went / 2);
+        }
+    }
+
+    /// What may come until moves free anything. Less than usual where much more goes than comes, because a backlog is
+    /// worked off: most of what would be moved is about to go.
+    fn ahead(&self) -> u64 {
+        let most = AHEAD_RANGES * self.range_bytes;
+        if self.came >= self.went {
+            return most;
+        }
+        let share = u128::from(most) * 2 * u128::from(self.came);
+        let share = share / u128::from(self.came + self.went);
+        (share as u64).max(self.range_bytes / AHEAD_PARTS)
     }
 
     fn of(&mut self, lsn: u64) -> &mut Range {
@@ -119,10 +152,27 @@ impl Live {
     /// One fewer refers to `at`; `counts` when it was the last copy that did.
     pub fn drop(&mut self, at: Location, counts: bool) {
         if at.lsn > 0 && counts {
-            let range = self.of(at.lsn);
-            range.blobs -= 1;
-            range.live_bytes -= u64::from(at.length);
+            self.leave(at);
+            self.went += u64::from(at.length);
+            self.age();
         }
+    }
+
+    /// Who referred to `from` refers to `to`; `counts` for the first copy.
+    pub fn shift(&mut self, from: Location, to: Location, counts: bool) {
+        if counts {
+            if from.lsn > 0 {
+                self.leave(from);
+            }
+            self.take(to, true);
+            self.moved += u64::from(to.length);
+        }
+    }
+
+    fn leave(&mut self, at: Location) {
+        let range = self.of(at.lsn);
+        range.blobs -= 1;
+        range.live_bytes -= u64::from(at.length);
     }
 
     /// The journal begins with `first_lsn` and takes so many bytes in all.
@@ -158,7 +208,7 @@ impl Live {
     pub fn is_due(&self, lsn: u64) -> bool {
         let bytes: u64 = self.ranges.iter().map(|range| range.bytes).sum();
         let kept: u64 = self.ranges.iter().map(Range::moved_bytes).sum();
-        let ahead = AHEAD_RANGES * self.range_bytes;
+        let ahead = self.ahead();
         if bytes <= kept + ahead {
             return false; // what is here is needed, nearly all of it
         }
@@ -263,6 +313,30 @@ mod tests {
         assert!(filled(&[1, 0, 0]).is_due(all));
         assert!(!filled(&[1, 0, 0]).is_due(1), "it can't go yet");
         assert!(!filled(&[0; 5]).is_due(all), "there is nothing to move");
+    }
+
+    #[test]
+    fn what_is_worked_off_in_any_order_is_moved_later_and_in_time() {
+        let blobs = |live: &mut Live, each: &dyn Fn(&mut Live, Location)| {
+            for lsn in 1..=12 {
+                each(live, at(lsn, 990));
+            }
+        };
+        let mut live = filled(&[0; 12]);
+        (0..10).for_each(|_| blobs(&mut live, &|live, at| live.take(at, true)));
+        let mut worked_off = |tenths: usize| {
+            (0..tenths).for_each(|_| blobs(&mut live, &|live, at| live.drop(at, true)));
+            live.is_due(u64::MAX)
+        };
+        assert!(
+            !worked_off(6),
+            "120,000 bytes are 15,000 short of the bound"
+        );
+        assert!(worked_off(1), "9,000 beyond it");
+        // The same, where as much comes as goes.
+        let mut live = filled(&[0; 12]);
+        (0..4).for_each(|_| blobs(&mut live, &|live, at| live.take(at, true)));
+        assert!(live.is_due(u64::MAX));
     }
 
     #[test]

@@ -31,8 +31,7 @@ impl State {
         let mut moved = false;
         for slot in self.slots_of(id) {
             assert_eq!(self.messages[slot].envelope, from, "a copy lies elsewhere");
-            self.live.drop(from, !moved);
-            self.live.take(to, !moved);
+            self.live.shift(from, to, !moved);
             self.messages[slot].envelope = to;
             self.messages[slot].set(Flag::Moved, true);
             moved = true;
@@ -60,8 +59,7 @@ impl State {
         };
         let moved = done.result == from;
         done.result = to;
-        self.live.drop(from, true);
-        self.live.take(to, true);
+        self.live.shift(from, to, true);
         moved
     }
 }
