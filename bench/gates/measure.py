@@ -118,7 +118,7 @@ async def with_server(work: Any) -> Result:
     """The result of `work` with a server that has done everything once."""
     with tempfile.TemporaryDirectory(prefix="hanzo-gates-") as directory:
         async with serving(Path(directory), server_loads.CONNECTIONS) as served:
-            await server_loads.create_queue(served)
+            await server_loads.create_queues(served)
             await server_loads.Loads(served, Nothing(), 1).run()
             result: Result = await work(served)
             return result

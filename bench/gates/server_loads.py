@@ -1,12 +1,14 @@
 """What the server is put to, request by request, the same each time.
 
-One queue, payloads of 1 KB. Every load does its rounds; in a round each of its connections sends one request.
+Payloads of 1 KB, in one queue; those with features in another, whose rate limit is never reached: each has one of ten
+priorities and a dedup id of its own. Every load does its rounds; in a round each of its connections sends one request.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
 from typing import Any
 
 from bench.gates.meters import Meter, Nothing
@@ -17,12 +19,23 @@ POLLERS = 32
 BATCHERS = 8
 BATCH = 100
 QUEUE = "orders"
+FEATURED = "urgent-orders"
+QUEUES: tuple[dict[str, object], ...] = (
+    {"name": QUEUE},
+    {"name": FEATURED, "config": {"rateLimit": {"requests": 1_000_000, "per": "second"}}},
+)
 PAYLOAD = "x" * 1022  # a string of 1 KB, its quotes included
+
+
+def enqueue_batch(queue: str, messages: Sequence[bytes]) -> bytes:
+    """The request that enqueues many."""
+    return request("POST", f"/v1/queues/{queue}/messages/batch", b'{"messages": [%b]}' % b", ".join(messages))
+
 
 MESSAGES = f"/v1/queues/{QUEUE}/messages"
 SINGLE = json.dumps({"payload": PAYLOAD}).encode()
 ENQUEUE = request("POST", MESSAGES, SINGLE)
-ENQUEUE_BATCH = request("POST", f"{MESSAGES}/batch", b'{"messages": [%b]}' % b", ".join([SINGLE] * BATCH))
+ENQUEUE_BATCH = enqueue_batch(QUEUE, [SINGLE] * BATCH)
 NOOP = request("POST", "/noop", SINGLE)
 
 Messages = list[dict[str, Any]]
@@ -30,6 +43,8 @@ Messages = list[dict[str, Any]]
 
 class Loads:
     """Runs every load once. `rounds` scales them all; `messages` tells what each load did, by name."""
+
+    _ids = count(1)  # no dedup id comes twice, whoever runs loads
 
     def __init__(self, served: Served, meter: Meter, rounds: int) -> None:
         self._served = served
@@ -46,14 +61,22 @@ class Loads:
         await self._load("ack, 64 connections", CONNECTIONS * self._rounds, self._ack, received)
         await self._load("enqueue, alone", 8 * self._rounds, self._enqueue_alone)
         await self._take_away(8 * self._rounds)
-        batches = BATCHERS * max(1, self._rounds // 4)
-        await self._load("enqueue 100 at once, 8 connections", BATCH * batches, self._enqueue_batches, batches)
-        held: list[Messages] = []
-        await self._load("receive 100 at once, 8 connections", BATCH * batches, self._receive_batches, batches, held)
-        await self._load("settle 100 at once, 8 connections", BATCH * batches, self._settle, held)
+        await self._run_batches("8 connections", QUEUE, lambda: ENQUEUE_BATCH)
+        await self._run_batches("with features", FEATURED, self._featured_batch)
         woken: Messages = []
         await self._load("enqueue for waiting receives, 32 of each", POLLERS * self._rounds, self._wake, woken)
         await self._settle_unmeasured(woken)
+
+    async def _run_batches(self, name: str, queue: str, batch: Callable[[], bytes]) -> None:
+        batches = BATCHERS * max(1, self._rounds // 4)
+        requests = [batch() for _ in range(batches)]
+        await self._load(f"enqueue 100 at once, {name}", BATCH * batches, self._enqueue_batches, requests)
+        held: list[Messages] = []
+        await self._load(f"receive 100 at once, {name}", BATCH * batches, self._receive_batches, batches, queue, held)
+        await self._load(f"settle 100 at once, {name}", BATCH * batches, self._settle, queue, held)
+
+    def _featured_batch(self) -> bytes:
+        return enqueue_batch(FEATURED, [featured(place, next(self._ids)) for place in range(BATCH)])
 
     async def _load(self, name: str, messages: int, work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
         await work(*arguments)
@@ -85,19 +108,19 @@ class Loads:
         for first in range(0, len(received), CONNECTIONS):
             await self._ask([acked(message) for message in received[first : first + CONNECTIONS]])
 
-    async def _enqueue_batches(self, batches: int) -> None:
-        for _ in range(batches // BATCHERS):
-            await self._ask([ENQUEUE_BATCH] * BATCHERS)
+    async def _enqueue_batches(self, requests: list[bytes]) -> None:
+        for first in range(0, len(requests), BATCHERS):
+            await self._ask(requests[first : first + BATCHERS])
 
-    async def _receive_batches(self, batches: int, held: list[Messages]) -> None:
+    async def _receive_batches(self, batches: int, queue: str, held: list[Messages]) -> None:
         for _ in range(batches // BATCHERS):
-            asked = [request("GET", f"{MESSAGES}?maxMessages={BATCH}")] * BATCHERS
+            asked = [request("GET", f"/v1/queues/{queue}/messages?maxMessages={BATCH}")] * BATCHERS
             held += [answer["messages"] for answer in await self._ask(asked)]
         assert [len(messages) for messages in held] == [BATCH] * batches, "every message is received"
 
-    async def _settle(self, held: list[Messages]) -> None:
+    async def _settle(self, queue: str, held: list[Messages]) -> None:
         for first in range(0, len(held), BATCHERS):
-            await self._ask([settled(messages) for messages in held[first : first + BATCHERS]])
+            await self._ask([settled(queue, messages) for messages in held[first : first + BATCHERS]])
 
     async def _wake(self, woken: Messages) -> None:
         """Receives wait on some connections; enqueues on others wake each of them."""
@@ -117,12 +140,18 @@ class Loads:
 
     async def _settle_unmeasured(self, received: Messages) -> None:
         for first in range(0, len(received), BATCH):
-            await self._served.crowd.round(Nothing(), [settled(received[first : first + BATCH])])
+            await self._served.crowd.round(Nothing(), [settled(QUEUE, received[first : first + BATCH])])
 
 
-async def create_queue(served: Served) -> None:
-    """The queue of all loads."""
-    await served.crowd.round(Nothing(), [request("POST", "/v1/queues", json.dumps({"name": QUEUE}).encode())])
+async def create_queues(served: Served) -> None:
+    """The queues of all loads."""
+    for queue in QUEUES:
+        await served.crowd.round(Nothing(), [request("POST", "/v1/queues", json.dumps(queue).encode())])
+
+
+def featured(place: int, number: int) -> bytes:
+    """The message at that place of a batch, with the dedup id of that number."""
+    return json.dumps({"payload": PAYLOAD, "priority": place % 10, "dedupId": f"{number:020}"}).encode()
 
 
 def acked(message: dict[str, Any]) -> bytes:
@@ -131,7 +160,7 @@ def acked(message: dict[str, Any]) -> bytes:
     return request("POST", f"/v1/messages/{message['id']}/ack", body)
 
 
-def settled(messages: Messages) -> bytes:
+def settled(queue: str, messages: Messages) -> bytes:
     """The request that acks many."""
     acks = [{"id": message["id"], "receipt": message["receipt"]} for message in messages]
-    return request("POST", f"/v1/queues/{QUEUE}/settle", json.dumps({"acks": acks}).encode())
+    return request("POST", f"/v1/queues/{queue}/settle", json.dumps({"acks": acks}).encode())
