@@ -94,6 +94,7 @@ class NatsServers:
         ports = free_ports(2 * replicas)
         routes = [f"nats://127.0.0.1:{port}" for port in ports[replicas:]]
         self.replicas = replicas
+        self.directory = directory
         self.servers = []
         for number in range(replicas):
             config: dict[str, object] = {

@@ -366,8 +366,8 @@ class Engine:
         state, those of earlier checkpoints included."""
     def abandon_checkpoint(self) -> None:
         """Gives up the checkpoint under way, or the last that ended: its blocks come with the next again."""
-    def changed_blocks(self) -> int:
-        """How many blocks a checkpoint begun now has."""
+    def extents(self) -> list[tuple[int, int, int]]:
+        """Of each kind of blocks: its number, the entries that a checkpoint begun now has, at most, and all of them."""
     def rewrite_block(self, kind: int, index: int) -> None:
         """Has this block come with the next checkpoint, changed or not."""
     def state_hash(self) -> str:
@@ -388,9 +388,9 @@ def verify_batch(batch: bytes) -> None:
 def batch_now_ms(batch: bytes) -> int:
     """The instant a batch was decided at. Raises BatchError."""
 
-def trim_journal(first_lsn: int, journal_bytes: int, horizon_lsn: int) -> Command:
-    """Asks what of the journal may go, which begins with `first_lsn` and takes `journal_bytes`; changes nothing. Before
-    `horizon_lsn` no records are needed, as a checkpoint holds what came of them; 0: all are."""
+def trim_journal(first_lsn: int, journal_bytes: int, horizon_lsn: int, is_moving: bool) -> Command:
+    """Asks what may go of the journal, which begins with `first_lsn` and takes `journal_bytes`; changes nothing. Before
+    `horizon_lsn` no records are needed; 0: all are. `is_moving`: what was found is on its way: look for no more."""
 
 def drop_lost(before_lsn: int, from_slot: int) -> Command:
     """Takes away a part of what refers to lost batches, those before `before_lsn`: messages, results, texts of errors.

@@ -33,7 +33,7 @@ async def filled(store: CheckpointStore) -> None:
     """Parts 1 and 2, manifest 3, part 4, manifest 5, part 6."""
     for last, part in enumerate([b"1", b"2" * 100_000, b"", b"4", b"", b"6"]):
         if part:
-            await store.append(part, last)
+            await store.append(part, last, "a0")
         else:
             await store.append_manifest(b"manifest %d" % (last + 1), last)
 
@@ -62,7 +62,7 @@ async def test_appends_are_fenced(store: CheckpointStore) -> None:
     await filled(store)
     for expected in (0, 5, 7):
         with pytest.raises(WrongLastSequence):
-            await store.append(b"stale", expected)
+            await store.append(b"stale", expected, "a0")
         with pytest.raises(WrongLastSequence):
             await store.append_manifest(b"stale", expected)
     assert await store.newest_manifest() == (5, b"manifest 5")
@@ -84,9 +84,62 @@ async def test_what_was_purged_is_gone(store: CheckpointStore) -> None:
 
 
 async def test_a_part_that_is_too_large_is_refused(store: CheckpointStore) -> None:
-    await store.append(b"x" * store.part_bytes_max, 0)
+    await store.append(b"x" * store.part_bytes_max, 0, "a0")
     with pytest.raises(AppendRefused):
-        await store.append(b"x" * (store.part_bytes_max + 1), 1)
+        await store.append(b"x" * (store.part_bytes_max + 1), 1, "a0")
+
+
+async def test_what_came_to_nothing_is_taken_away_and_nothing_else_is(store: CheckpointStore) -> None:
+    await filled(store)
+    before = (await store.extent()).byte_count
+    for last in range(6, 12):
+        await store.append(b"7" * 500_000, last, "b1" if last % 3 else "c2")
+    await store.discard("b1")
+    await store.discard("d3")
+    extent = await store.extent()
+    assert extent.last_sequence == 12
+    assert before + 1_000_000 <= extent.byte_count < before + 1_100_000
+    with pytest.raises(JournalCorrupt):
+        await store.fetch(12)
+    assert await store.fetch(10) == b"7" * 500_000
+    await store.discard("c2")
+    assert (await store.extent()).byte_count <= before + 1000
+    assert await store.newest_manifest() == (5, b"manifest 5")
+    assert [await store.fetch(sequence) for sequence in (2, 4, 6)] == [b"2" * 100_000, b"4", b"6"]
+    await store.append(b"next", 12, "e4")
+    await store.append_manifest(b"manifest 14", 13)
+    assert await store.newest_manifest() == (14, b"manifest 14")
+    assert await store.manifest_before(14) == (5, b"manifest 5")
+
+
+async def test_the_disk_of_what_came_to_nothing_comes_back(request: pytest.FixtureRequest) -> None:
+    servers = request.getfixturevalue("one_server")
+    partition = next(PARTITIONS)
+    store = JetStreamCheckpoints(servers.endpoint, partition=partition, replicas=1)
+    await opened(store)
+    await filled(store)
+    for last in range(6, 66):
+        await store.append(b"7" * 500_000, last, "b1")
+    await store.discard("b1")
+    blocks = servers.directory.rglob(f"HANZO_P{partition}_CHECKPOINTS/msgs/*.blk")
+    assert sum(path.stat().st_size for path in blocks) < 10_000_000, "of 30 MB"
+    await store.close()
+
+
+async def test_a_stream_of_an_earlier_server_gets_the_subjects_of_this_one(request: pytest.FixtureRequest) -> None:
+    servers = request.getfixturevalue("one_server")
+    partition = next(PARTITIONS)
+    store = JetStreamCheckpoints(servers.endpoint, partition=partition, replicas=1)
+    store._subjects = store._subjects_before
+    await opened(store)
+    await store._append(b"1", 0, store.subject)
+    await store.append_manifest(b"manifest 2", 1)
+    await store.close()
+    store = JetStreamCheckpoints(servers.endpoint, partition=partition, replicas=1)
+    await opened(store)
+    assert (await store.fetch(1), await store.newest_manifest()) == (b"1", (2, b"manifest 2"))
+    await store.append(b"3", 2, "a0")
+    await store.close()
 
 
 async def test_a_stream_with_other_settings_is_refused(request: pytest.FixtureRequest) -> None:

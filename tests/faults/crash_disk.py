@@ -146,8 +146,8 @@ class DiskCheckpoints:
         self.extent, self.fetch, self.room = self._kept.extent, self._kept.fetch, self._kept.room
         self.newest_manifest, self.manifest_before = self._kept.newest_manifest, self._kept.manifest_before
 
-    async def append(self, part: bytes, expected_last_sequence: int) -> None:
-        act = partial(self._kept.append, part, expected_last_sequence)
+    async def append(self, part: bytes, expected_last_sequence: int, attempt: str) -> None:
+        act = partial(self._kept.append, part, expected_last_sequence, attempt)
         await self._disk.append(self._mount, "block", act)
 
     async def append_manifest(self, manifest: bytes, expected_last_sequence: int) -> None:
@@ -161,8 +161,15 @@ class DiskCheckpoints:
             partial(self._kept.purge, (first + before_sequence) // 2),
         )  # fmt: skip
 
+    async def discard(self, attempt: str) -> None:
+        await self._disk.purge(self._mount, "discard", partial(self._kept.discard, attempt), _nothing)
+
     async def clear(self) -> None:
         raise AssertionError("a server takes nothing away that a start may need")
+
+
+async def _nothing() -> None:
+    return None
 
 
 async def _never() -> NoReturn:

@@ -100,7 +100,7 @@ async def test_one_in_a_thousand_stays_and_the_disk_comes_back(tmp_path: Path, m
                 number += ROUND
             async with asyncio.timeout(PATIENCE_S):
                 await served.trimmer.trimmed()
-            left, live = await journal.byte_count(), kept * PAYLOAD_BYTES
+            left, live = (await journal.extent()).byte_count, kept * PAYLOAD_BYTES
             first, last = await journal.first_sequence(), await journal.last_sequence()
             print(
                 f"{number} messages: journal {left / 1e6:.2f} MB, kept {live / 1e6:.3f} MB, batches {first} to {last}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,10 +81,12 @@ async def test_a_checkpoint_ends_when_the_room_does_and_is_made_up_for(monkeypat
     kept = await with_checkpoints()
     answers = iter([True, True, False])
     monkeypatch.setattr(kept.store.room, "has_for_checkpoint", lambda byte_count: next(answers))
-    last = (await kept.store.extent()).last_sequence
+    before = await kept.store.extent()
     with pytest.raises(JournalError, match="no room"):
         await kept.take()
-    assert last < (await kept.store.extent()).last_sequence
+    after = await kept.store.extent()
+    assert before.last_sequence < after.last_sequence
+    assert before.byte_count == after.byte_count, "what was written is taken away"
     monkeypatch.undo()
     kept.engine.abandon_checkpoint()
     await kept.recovered()
@@ -90,6 +94,43 @@ async def test_a_checkpoint_ends_when_the_room_does_and_is_made_up_for(monkeypat
     start = (await kept.recovered()).start
     assert start is not None
     assert start.lsn == kept.engine.lsn
+
+
+async def test_what_could_not_be_taken_away_is_before_the_next_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = await with_checkpoints()
+    before = (await kept.store.extent()).byte_count
+
+    async def unreachable(attempt: str) -> None:
+        raise JournalError("no answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kept.store, "discard", unreachable)
+        kept.store.faults.extend([None, None, JournalFull("no room")])
+        with pytest.raises(JournalFull):
+            await kept.take()
+    assert "can't be taken away: no answer" in caplog.text
+    kept.engine.abandon_checkpoint()
+    assert (await kept.store.extent()).byte_count > before
+    kept.store.faults.append(JournalFull("no room"))
+    with pytest.raises(JournalFull):
+        await kept.take()
+    assert (await kept.store.extent()).byte_count == before
+    kept.engine.abandon_checkpoint()
+    await kept.take()
+    await kept.recovered()
+
+
+async def test_a_bug_keeps_no_memory_for_a_checkpoint_that_never_ends(caplog: pytest.LogCaptureFixture) -> None:
+    kept = await with_checkpoints()
+    await kept.flush()
+    kept.checkpointer = Checkpointer(kept.engine, kept.store, kept.checkpointer._kept, journal_bytes_min=0)
+    kept.store.faults.append(ValueError("a bug"))
+    kept.checkpointer.durable(kept.engine.lsn, 1 << 30)
+    await kept.checkpointer.run()
+    assert "checkpoints met a bug" in caplog.text
+    assert kept.engine.begin_checkpoint() is not None, "none is under way"
 
 
 class SmallDisk:
@@ -124,9 +165,9 @@ class LimitedCheckpoints(MemoryCheckpoints):
         super().__init__()
         self._disk = disk
 
-    async def append(self, part: bytes, expected_last_sequence: int) -> None:
+    async def append(self, part: bytes, expected_last_sequence: int, attempt: str) -> None:
         self._disk.assert_holds(part)
-        await super().append(part, expected_last_sequence)
+        await super().append(part, expected_last_sequence, attempt)
 
 
 @pytest.fixture
@@ -141,9 +182,11 @@ def small_disk(monkeypatch: pytest.MonkeyPatch) -> SmallDisk:
     return disk
 
 
-async def is_admitted(partition: Partition, room: DiskRoom) -> bool:
+async def is_admitted(
+    partition: Partition, room: DiskRoom, fields: Callable[[], dict[str, Any]] = dict[str, Any]
+) -> bool:
     """Whether there was room for more messages, as the edge asks."""
-    body = {"messages": [{"payload": "x" * 40}] * MESSAGES}
+    body = {"messages": [{"payload": "x" * 40, **fields()} for _ in range(MESSAGES)]}
     command = PARSER.enqueue_batch("mail", json.dumps(body).encode())
     try:
         room.admit(command.batch_bytes_max, 0)
@@ -185,6 +228,25 @@ async def test_consumers_empty_a_full_disk_however_seldom_checkpoints_are_due(
         assert partition._epoch == 1, "an append found no room"
 
 
+async def test_consumers_that_take_a_full_disk_s_messages_in_any_order_empty_it(small_disk: SmallDisk) -> None:
+    """All of the state changes, and takes several times what it took when messages were refused."""
+    room, chance = small_disk.checkpoints.room, random.Random(5)
+    assert isinstance(room, DiskRoom)
+    async with serving(
+        LimitedJournal(small_disk), checkpoints=small_disk.checkpoints, checkpoint_bytes=1 << 16,
+        new_engine=partial(Engine, 0, segment_bytes=1 << 18),
+    ) as partition:  # fmt: skip
+        count = 0
+        while await is_admitted(partition, room, lambda: {"priority": chance.randrange(256)}):
+            count += MESSAGES
+        assert count > 10_000
+        assert await drained(partition) == count
+        assert partition._epoch == 1, "an append found no room"
+        async with asyncio.timeout(10):
+            while not await is_admitted(partition, room):  # noqa: ASYNC110  as above
+                await asyncio.sleep(0.01)
+
+
 def test_messages_leave_room_for_checkpoints_which_leave_consumers_half(
     small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +260,8 @@ def test_messages_leave_room_for_checkpoints_which_leave_consumers_half(
         room.admit(400, 101)
     assert room.has_for_checkpoint(kept // 2 + 1500)
     assert not room.has_for_checkpoint(kept // 2 + 1501)
+    assert room.has_for_moves(kept // 2 + 500)
+    assert not room.has_for_moves(kept // 2 + 501)
 
 
 def test_an_engine_that_met_a_bug_is_not_what_a_request_fails_for(

@@ -14,7 +14,7 @@ def moving(core: CoreJournal) -> Command:
     """What moves everything that lies in the way of a trim."""
     size = sum(map(len, core.batches.values()))
     while True:
-        (reply,) = core.replies(trim_journal(1, size, core.engine.lsn))
+        (reply,) = core.replies(trim_journal(1, size, core.engine.lsn, False))
         assert reply.trimming is not None
         if reply.lsns:
             command = reply.moves({lsn: core.batches[lsn] for lsn in reply.lsns})

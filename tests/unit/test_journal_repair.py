@@ -65,9 +65,9 @@ class OwnedCheckpoints(MemoryCheckpoints):
         super().__init__()
         self.ownership: Owned | None = None
 
-    async def append(self, part: bytes, expected_last_sequence: int) -> None:
+    async def append(self, part: bytes, expected_last_sequence: int, attempt: str) -> None:
         assert self.ownership is None or self.ownership.is_held
-        await super().append(part, expected_last_sequence)
+        await super().append(part, expected_last_sequence, attempt)
 
 
 class Left:

@@ -1,7 +1,7 @@
 """Takes checkpoints beside a writer, block by block between its steps, and never harms it.
 
     waiting -(enough journal, or no room for messages)-> blocks -> batch durable -> read back -> manifest -> purge
-                                   '-- whatever fails: abandoned, and tried again later --'
+                   '-- whatever fails: abandoned, what was written taken away, and tried again later --'
 
 A manifest is written when the batch it ends with is durable, so it is a true beginning of the journal whoever wrote it.
 The store's fence keeps an owner that was deposed from writing behind its successor. Knows no recovery and no trimming:
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from hanzo_queues._core import BlockEntry, CheckpointError, Engine, Manifest
+from hanzo_queues.server.checkpoint_sizes import CheckpointSizes
 from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.journal.base import JournalError
 
@@ -29,8 +31,6 @@ Result = TypeVar("Result")
 JOURNAL_BYTES_MIN = 16 * 1024 * 1024  # what two bring, and half of that again, fits in a segment of 64 MiB
 JOURNAL_BYTES_PER_BYTE = 4  # of the journal at least, for each byte of blocks that a checkpoint is likely to write
 TOLD_BETWEEN = 4  # times that the horizon is told between two, at least: so trimming keeps pace
-BLOCK_BYTES_GUESS = 16 * 1024  # before any was written
-BLOCK_BYTES_FULL = 64 * 1024  # of one, about: 8,192 messages of 8 bytes each
 APPENDS_MAX = 2
 RETRY_S = 10.0
 WASTE_BYTES_MAX = 16 * 1024 * 1024  # of the store, beside twice what the last manifest names
@@ -78,7 +78,8 @@ class Checkpointer:
         self._journal_bytes = 0  # durable since the last checkpoint began
         self._ended_at = time.monotonic()
         self._is_pressed = False  # the last one was asked for by the room, or is
-        self._block_bytes = self._mean_block_bytes()
+        self._sizes = CheckpointSizes(engine, self._directory.values())
+        self._attempts_failed: list[str] = []
         self._needed_bytes = engine.live_bytes  # when `on_horizon` was told last, and all that was written since
         self._durable_lsn = engine.lsn  # a writer begins with a fence, which is durable
         self._moved = asyncio.Event()
@@ -102,11 +103,11 @@ class Checkpointer:
     async def run(self) -> None:
         """Until it is cancelled, or another owner writes checkpoints."""
         room = self._store.room
-        room.bytes_needed, room.on_refused = self._bytes_needed, self._moved.set
+        room.bytes_needed, room.on_refused = self._sizes.needed, self._moved.set
         while True:
             try:
                 await self._until_due()
-                if not room.has_for_checkpoint(self._bytes_expected()):
+                if not room.has_for_checkpoint(self._sizes.expected()):
                     logger.warning("the disk has no room for a checkpoint: it is taken when there is")
                     await asyncio.sleep(RETRY_S)
                     continue
@@ -118,24 +119,31 @@ class Checkpointer:
                 logger.warning("checkpoint abandoned: %s; another is tried later", error)
                 await asyncio.sleep(RETRY_S)
             except Exception:
-                return logger.exception("checkpoints met a bug: no more are taken until the next take-over")
+                logger.exception("checkpoints met a bug: no more are taken until the next take-over")
+                return self._engine.abandon_checkpoint()  # nothing is kept for it any more
 
     async def take(self) -> None:
         """Takes one now. Raises JournalError, CheckpointError: then `Engine.abandon_checkpoint` is due; Deposed."""
+        await self._take_failed_ones_away()
         last = await self._last_sequence()
         self._longest_step_s = 0.0
         lsn = self._step(self._engine.begin_checkpoint)
         if lsn is None:
             return
         journal_bytes, self._journal_bytes = self._journal_bytes, 0
-        directory = dict(self._directory)
-        written, last = await self._write_blocks(directory, last)
-        await self._until_durable(lsn)
-        for block in written:
-            await self._verify(block)
-        manifest = self._step(lambda: self._engine.end_checkpoint(list(directory.values())))
-        if len(manifest) > self._store.part_bytes_max:
-            raise JournalError(f"its manifest has {len(manifest)} bytes, more than {self._store.part_bytes_max}")
+        counts, directory, attempt = self._sizes.counts(), dict(self._directory), secrets.token_hex(8)
+        try:
+            written, last = await self._write_blocks(attempt, directory, last)
+            await self._until_durable(lsn)
+            for block in written:
+                await self._verify(block)
+            manifest = self._step(lambda: self._engine.end_checkpoint(list(directory.values())))
+            if len(manifest) > self._store.part_bytes_max:
+                raise JournalError(f"its manifest has {len(manifest)} bytes, more than {self._store.part_bytes_max}")
+        except (JournalError, CheckpointError):  # no manifest was sent that names it
+            self._attempts_failed.append(attempt)
+            await self._take_failed_ones_away()
+            raise
         await self._store.append_manifest(manifest, last)
         if await self._store.newest_manifest() != (last + 1, manifest):
             raise JournalError("the manifest is not what was written, or not the last one")
@@ -147,8 +155,17 @@ class Checkpointer:
             "checkpoint of batch %d: %d blocks, %d bytes for %d of the journal, no step over %.2f ms",
             lsn, len(written), byte_count_of(written), journal_bytes, self._longest_step_s * 1000,
         )  # fmt: skip
-        self._block_bytes = self._mean_block_bytes()
+        self._sizes.learn(directory.values(), counts)
         await self._let_go()
+
+    async def _take_failed_ones_away(self) -> None:
+        """What is written of attempts that came to nothing would be in the way of the next."""
+        try:
+            while self._attempts_failed:
+                await self._store.discard(self._attempts_failed[-1])
+                self._attempts_failed.pop()
+        except JournalError as error:
+            logger.warning("what is written of a checkpoint that came to nothing can't be taken away: %s", error)
 
     def _step(self, step: Callable[[], Result]) -> Result:
         """What nobody else can work beside: notes the processor time that it takes."""
@@ -170,7 +187,7 @@ class Checkpointer:
     def _is_worth_it(self) -> bool:
         if self._journal_bytes < self._journal_bytes_min:
             return False
-        return self._journal_bytes >= JOURNAL_BYTES_PER_BYTE * self._bytes_expected()
+        return self._journal_bytes >= JOURNAL_BYTES_PER_BYTE * self._sizes.expected()
 
     def _is_asked_for(self) -> bool:
         """Whether there is no room for messages, and a checkpoint would let go of something some day."""
@@ -178,19 +195,6 @@ class Checkpointer:
             return False
         waited_s = time.monotonic() - self._ended_at
         return self._store.room.asks_for_checkpoint(self._journal_bytes, waited_s)
-
-    def _bytes_expected(self) -> int:
-        """What a checkpoint writes that begins now, about."""
-        return (self._block_bytes or BLOCK_BYTES_GUESS) * self._engine.changed_blocks()
-
-    def _bytes_needed(self) -> int:
-        """That, and one more of all there is: only the second lets go of what was written before the first."""
-        blocks = len(self._directory) + self._engine.changed_blocks()
-        return (self._block_bytes or BLOCK_BYTES_FULL) * blocks
-
-    def _mean_block_bytes(self) -> int:
-        """0: there is none."""
-        return byte_count_of(self._directory.values()) // max(1, len(self._directory))
 
     async def _last_sequence(self) -> int:
         """Where to append. What comes between this and the last append is refused by its expected sequence."""
@@ -215,7 +219,7 @@ class Checkpointer:
         self._directory, self._kept = {}, []
 
     async def _write_blocks(
-        self, directory: dict[tuple[int, int], BlockEntry], last: int
+        self, attempt: str, directory: dict[tuple[int, int], BlockEntry], last: int
     ) -> tuple[list[BlockEntry], int]:
         written: list[BlockEntry] = []
         appends: deque[asyncio.Task[None]] = deque()
@@ -230,13 +234,16 @@ class Checkpointer:
                     entry = directory[kind, index] = BlockEntry(data, last + 1, len(parts))
                     written.append(entry)
                     for part in parts:
-                        appends.append(asyncio.create_task(self._store.append(part, last)))
+                        appends.append(asyncio.create_task(self._store.append(part, last, attempt)))
                         last += 1
                 while len(appends) >= APPENDS_MAX:
                     await appends.popleft()
                 await asyncio.sleep(0)
             while appends:
                 await appends.popleft()
+        except JournalError:
+            await asyncio.gather(*appends, return_exceptions=True)  # then all of it is there that will be
+            raise
         finally:
             for append in appends:
                 append.cancel()
@@ -265,11 +272,18 @@ class Checkpointer:
         except JournalError as error:
             return logger.warning("checkpoints that nothing needs any more can't be purged: %s", error)
         live = byte_count_of(self._directory.values())
-        if extent.byte_count > 2 * live + (0 if self._is_pressed else WASTE_BYTES_MAX):
-            middle = (extent.first_sequence + extent.last_sequence) // 2
-            for place, block in self._directory.items():
-                if block.extent[0] <= middle:
-                    self._engine.rewrite_block(*place)
+        if self._is_pressed and 2 * byte_count_of(self._since(self._kept[0])) >= live:
+            self._rewrite_up_to(self._kept[0].sequence)  # a few old ones would keep all behind them in the store
+        elif extent.byte_count > 2 * live + (0 if self._is_pressed else WASTE_BYTES_MAX):
+            self._rewrite_up_to((extent.first_sequence + extent.last_sequence) // 2)
+
+    def _since(self, kept: Kept) -> Iterable[BlockEntry]:
+        return (block for block in self._directory.values() if block.extent[0] > kept.sequence)
+
+    def _rewrite_up_to(self, sequence: int) -> None:
+        for place, block in self._directory.items():
+            if block.extent[0] <= sequence:
+                self._engine.rewrite_block(*place)
 
     @property
     def _horizon_lsn(self) -> int:

@@ -61,6 +61,11 @@ class DiskRoom:
         """Whether so much of a checkpoint leaves consumers half of what is kept for them."""
         return self._left_bytes(byte_count, kept_by=2) >= 0
 
+    def has_for_moves(self, byte_count: int) -> bool:
+        """Whether so many bytes, for which nothing goes before two checkpoints, leave those what they need, and
+        consumers half of what is kept for them."""
+        return self._left_bytes(self._needed_bytes() + byte_count, kept_by=2) >= 0
+
     def asks_for_checkpoint(self, journal_bytes: int, waited_s: float) -> bool:
         """Whether one is due because there is no room for messages, so many bytes of journal and seconds behind the
         last. The disk is asked seldom: ask again with whatever is written or refused."""
@@ -73,10 +78,13 @@ class DiskRoom:
         return is_short and (waited_s >= ASKS_EVERY_S or journal_bytes >= self._kept_bytes() // ASKS_SHARE)
 
     def _left_for_messages(self) -> int:
+        return self._left_bytes(self._needed_bytes())
+
+    def _needed_bytes(self) -> int:
         if self.bytes_needed is not None:
             with suppress(RuntimeError):  # an engine that met a bug tells nothing any more, and has a successor soon
                 self._checkpoint_bytes = self.bytes_needed()
-        return self._left_bytes(self._checkpoint_bytes)
+        return self._checkpoint_bytes
 
     def _left_bytes(self, beside: int, kept_by: int = 1) -> int:
         """What may be written, when so much is left and so large a part of what is kept for consumers."""

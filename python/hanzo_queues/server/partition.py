@@ -98,7 +98,7 @@ class Partition:
         self._inbox = Inbox()
         self._polls = Polls(self._inbox.put)
         self._sweeps = Sweeps(self._carry_out, self._load)
-        self.trimmer = Trimmer(journal, self._payloads, self._carry_out, self._load)
+        self.trimmer = Trimmer(journal, self._payloads, self._carry_out, self._load, checkpoints)
         self._parking = True
         self._writer: Writer | None = None
         self._patience: asyncio.TimerHandle | None = None

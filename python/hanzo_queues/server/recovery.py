@@ -95,7 +95,8 @@ async def recover(
     """An engine at the journal's end; `keep` is given each batch replayed. `lost_beginning`: it may refer to batches
     that the journal has lost. Raises JournalError, JournalCorrupt."""
     while True:
-        first, last = await journal.first_sequence(), await journal.last_sequence()
+        extent = await journal.extent()
+        first, last = extent.first_sequence, extent.last_sequence
         try:
             recovered = await _begun(new_engine, journal, checkpoints, first, last)
             await replay(recovered.engine, journal, keep, last)

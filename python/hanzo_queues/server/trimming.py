@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 
 from hanzo_queues._core import Command, Excerpt, Reply, trim_journal
+from hanzo_queues.server.checkpoints.base import AnyRoom, CheckpointRoom, CheckpointStore
 from hanzo_queues.server.faults import ShuttingDown
-from hanzo_queues.server.journal.base import Journal
+from hanzo_queues.server.journal.base import Extent, Journal
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.recovery import Recovered
 
@@ -26,9 +28,36 @@ RETRY_S = 5.0
 PAGES_MAX = 4  # of what is to be moved, on their way at the same time; a step of all of them takes below 5 ms
 
 
+class _Round:
+    """Pages that are asked for, read and written at the same time. What one of them has found, another must not find
+    again as long as it is not written: so what is to be moved is looked for anew only by one that is alone."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._changed = asyncio.Event()
+        self.is_over = False
+
+    @asynccontextmanager
+    async def page(self) -> AsyncIterator[bool]:
+        """One is under way. Whether it is alone."""
+        self._under_way += 1
+        try:
+            yield self._under_way == 1
+        finally:
+            self._under_way -= 1
+            self._changed.set()
+
+    async def until_alone(self) -> None:
+        """Returns when no page is under way, or the round is over."""
+        while self._under_way > 0 and not self.is_over:
+            self._changed.clear()
+            await self._changed.wait()
+
+
 class Trimmer:
     """Trims the journal of one partition. `ask` carries out a command, durably; `load` reads what of the journal a
-    reply needs. Until `reached` was called everything is needed."""
+    reply needs; `checkpoints` lie on the same disk, if there are any. Until `reached` was called everything is needed.
+    """
 
     def __init__(
         self,
@@ -36,13 +65,14 @@ class Trimmer:
         payloads: Payloads,
         ask: Callable[[Command], Awaitable[Reply]],
         load: Callable[[Reply], Awaitable[Mapping[int, bytes | Excerpt]]],
+        checkpoints: CheckpointStore | None = None,
     ) -> None:
         self._journal = journal
         self._payloads = payloads
         self._ask = ask
         self._load = load
+        self._room: CheckpointRoom = checkpoints.room if checkpoints is not None else AnyRoom()
         self._horizon = 0
-        self._first = 0
         self._purging = asyncio.Lock()
         self._due = asyncio.Event()
         self._done = asyncio.Event()
@@ -98,8 +128,8 @@ class Trimmer:
     async def _trim(self) -> None:
         """Until there is no more to do. Who asks waits for what others write, and who reads for the journal: so several
         pages are on their way, each asked for, read and written again by itself."""
-        self._first = await self._journal.first_sequence()
-        pages = [asyncio.create_task(self._trim_page_by_page()) for _ in range(PAGES_MAX)]
+        around = _Round()
+        pages = [asyncio.create_task(self._trim_page_by_page(around)) for _ in range(PAGES_MAX)]
         try:
             await asyncio.gather(*pages)
         finally:
@@ -107,23 +137,34 @@ class Trimmer:
                 page.cancel()
             await asyncio.gather(*pages, return_exceptions=True)
 
-    async def _trim_page_by_page(self) -> None:
-        while self._horizon > 0:
-            byte_count = await self._journal.byte_count()
-            reply = await self._ask(trim_journal(self._first, byte_count, self._horizon))
-            assert reply.trimming is not None
-            oldest_lsn, again = reply.trimming
-            async with self._purging:
-                self._first = await self._purge(self._first, oldest_lsn)
-            if reply.lsns:
-                await self._move(reply)
-            elif not again:
-                return  # who still moves a page asks again
+    async def _trim_page_by_page(self, around: _Round) -> None:
+        while self._horizon > 0 and not around.is_over:
+            extent = await self._journal.extent()
+            async with around.page() as is_alone:
+                found = await self._trim_page(extent, is_alone)
+            if found or is_alone:
+                around.is_over = not found
+            else:
+                await around.until_alone()
 
-    async def _move(self, reply: Reply) -> None:
+    async def _trim_page(self, extent: Extent, is_alone: bool) -> bool:
+        """Asks at once, in the order of the pages. Whether there was something to move, or to look at."""
+        asked = trim_journal(extent.first_sequence, extent.byte_count, self._horizon, not is_alone)
+        reply = await self._ask(asked)
+        assert reply.trimming is not None
+        oldest_lsn, again = reply.trimming
+        async with self._purging:
+            await self._purge(extent.first_sequence, oldest_lsn)
+        return again and (not reply.lsns or await self._move(reply))
+
+    async def _move(self, reply: Reply) -> bool:
+        """False: there is no room for it, until what was moved earlier lets go of some."""
         command = reply.moves(await self._load(reply))
         assert command is not None
+        if not self._room.has_for_moves(command.batch_bytes_max):
+            return False
         await self._ask(command)
+        return True
 
     async def _purge(self, first: int, oldest_lsn: int) -> int:
         """The first sequence from here on."""

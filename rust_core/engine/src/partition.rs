@@ -3,7 +3,7 @@
 
 use crate::batch::Batch;
 use crate::budget::Budget;
-use crate::checkpoint::{Block, Head, Kind};
+use crate::checkpoint::{Block, Extent, Head, Kind};
 use crate::command::Command;
 use crate::config::Settings;
 use crate::ids::{MessageId, PartitionNumber, QueueNumber};
@@ -262,9 +262,9 @@ impl Partition {
         self.state.abandon_checkpoint();
     }
 
-    /// How many blocks a checkpoint begun now has.
-    pub fn changed_blocks(&mut self) -> usize {
-        self.state.changed_blocks()
+    /// How much of each kind a checkpoint has: one begun now, and one of all there is.
+    pub fn extents(&mut self) -> [Extent; Kind::ALL.len()] {
+        self.state.extents()
     }
 
     /// Has this block come with the next checkpoint, changed or not.

@@ -237,8 +237,17 @@ impl Sweeps {
         usize::from(self.changed)
     }
 
+    /// Sweeps of that.
+    pub fn changed_entries(&self) -> usize {
+        self.changed() * self.len()
+    }
+
+    pub fn len(&self) -> usize {
+        self.sweeps.len()
+    }
+
     /// Has them written with the next checkpoint.
-    pub fn rewrite(&mut self) {
+    pub fn rewrite(&mut self, _block: u64) {
         self.changed = true;
     }
 

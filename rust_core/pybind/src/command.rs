@@ -48,11 +48,17 @@ pub fn step_sweep(sweep: u64) -> Command {
 
 /// What of the journal may go.
 #[pyfunction]
-pub fn trim_journal(first_lsn: u64, journal_bytes: u64, horizon_lsn: u64) -> Command {
+pub fn trim_journal(
+    first_lsn: u64,
+    journal_bytes: u64,
+    horizon_lsn: u64,
+    is_moving: bool,
+) -> Command {
     Command::bare(codec::json::request::trim(Trim {
         first_lsn,
         journal_bytes,
         horizon_lsn,
+        is_moving,
     }))
 }
 

@@ -285,9 +285,13 @@ impl Engine {
         self.checkpoint_abandoned()
     }
 
-    /// How many blocks a checkpoint begun now has.
-    fn changed_blocks(&mut self) -> PyResult<usize> {
-        self.guarded(|engine| Ok(engine.partition.changed_blocks()))
+    /// Of each kind: how many entries a checkpoint begun now has, at most, and one of all there is.
+    fn extents(&mut self) -> PyResult<Vec<(u8, usize, usize)>> {
+        self.guarded(|engine| {
+            let extents = engine.partition.extents().into_iter();
+            let counts = extents.map(|extent| (extent.kind as u8, extent.changed, extent.all));
+            Ok(counts.collect())
+        })
     }
 
     /// Has this block come with the next checkpoint, changed or not.

@@ -1,14 +1,16 @@
 """The contract of a checkpoint store: a log of parts of blocks and of manifests, beside a journal.
 
 Nothing in it is ever overwritten: what changed is appended, a manifest says which parts are one state, and what no kept
-manifest names is purged from the beginning. Appends are fenced as a journal's are, and raise what those raise.
+manifest names is purged from the beginning. What is written of a checkpoint that comes to nothing bears a name of its
+own, by which it is taken away. Appends are fenced as a journal's are, and raise what those raise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from hanzo_queues.server.journal.base import Extent
 
 
 class CheckpointRoom(Protocol):
@@ -21,6 +23,9 @@ class CheckpointRoom(Protocol):
 
     def has_for_checkpoint(self, byte_count: int) -> bool:
         """Whether so many bytes may be written now."""
+
+    def has_for_moves(self, byte_count: int) -> bool:
+        """Whether so many bytes may be written again of what is in a trim's way."""
 
     def asks_for_checkpoint(self, journal_bytes: int, waited_s: float) -> bool:
         """Whether one is due because there is no room for messages, so many bytes of journal and seconds behind the
@@ -38,18 +43,13 @@ class AnyRoom:
         """It is tried."""
         return True
 
+    def has_for_moves(self, byte_count: int) -> bool:
+        """As above."""
+        return True
+
     def asks_for_checkpoint(self, journal_bytes: int, waited_s: float) -> bool:
         """It never does."""
         return False
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Which sequences a store has, and the bytes they take, what the store adds to them included."""
-
-    first_sequence: int
-    last_sequence: int
-    byte_count: int
 
 
 class CheckpointStore(Protocol):
@@ -69,8 +69,9 @@ class CheckpointStore(Protocol):
     async def extent(self) -> Extent:
         """As the leader knows it. Raises JournalError."""
 
-    async def append(self, part: bytes, expected_last_sequence: int) -> None:
-        """Appends a part of a block; on return it is durable. Raises as `Journal.append`."""
+    async def append(self, part: bytes, expected_last_sequence: int, attempt: str) -> None:
+        """Appends a part of a block of the checkpoint `attempt`, hexadecimal digits that no other one has; on return it
+        is durable. Raises as `Journal.append`."""
 
     async def append_manifest(self, manifest: bytes, expected_last_sequence: int) -> None:
         """Appends a manifest; on return it is durable. Raises as `Journal.append`."""
@@ -86,6 +87,10 @@ class CheckpointStore(Protocol):
 
     async def purge(self, before_sequence: int) -> None:
         """Takes away everything before `before_sequence`, which stays. Raises JournalError."""
+
+    async def discard(self, attempt: str) -> None:
+        """Takes away the parts of one checkpoint, of which no manifest was sent or ever will be. Sequences go on.
+        Raises JournalError."""
 
     async def clear(self) -> None:
         """Takes everything away. Sequences go on. Raises JournalError."""

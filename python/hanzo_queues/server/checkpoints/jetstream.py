@@ -1,12 +1,12 @@
-"""The checkpoint store on a JetStream stream of its own: one subject for parts of blocks, one for manifests.
+"""The checkpoint store on a JetStream stream of its own: a subject for each checkpoint's blocks, one for manifests.
 
 The stream is made, asserted, fenced and purged as a journal's is. What is read is always read from its leader.
 """
 
 from __future__ import annotations
 
-from hanzo_queues.server.checkpoints.base import AnyRoom, CheckpointRoom, Extent
-from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt
+from hanzo_queues.server.checkpoints.base import AnyRoom, CheckpointRoom
+from hanzo_queues.server.journal.base import JournalCorrupt
 from hanzo_queues.server.journal.jetstream import JetStreamJournal
 from hanzo_queues.server.nats_connection import NatsEndpoint
 
@@ -34,7 +34,8 @@ class JetStreamCheckpoints(JetStreamJournal):
             append_timeout_s=append_timeout_s,
             call_timeout_s=call_timeout_s,
             stream=f"HANZO_P{partition}_CHECKPOINTS",
-            subjects=(f"{subject}.block", self._manifests),
+            subjects=(f"{subject}.block", f"{subject}.block.*", self._manifests),
+            subjects_before=(f"{subject}.block", self._manifests),
         )
         self.room = room or AnyRoom()
 
@@ -43,16 +44,13 @@ class JetStreamCheckpoints(JetStreamJournal):
         """What nats-server's max_payload leaves."""
         return self.batch_bytes_max
 
-    async def extent(self) -> Extent:
-        """What the stream's leader says."""
-        state = await self._state()
-        return Extent(max(1, int(state["first_seq"])), int(state["last_seq"]), int(state["bytes"]))
+    async def append(self, part: bytes, expected_last_sequence: int, attempt: str) -> None:  # type: ignore[override]
+        """Appends a part of the checkpoint `attempt`."""
+        await self._append(part, expected_last_sequence, f"{self.subject}.{attempt}")
 
     async def append_manifest(self, manifest: bytes, expected_last_sequence: int) -> None:
         """Appends a manifest."""
-        if self._appender is None:
-            raise AppendRefused("not sent: the checkpoint store is not open")
-        await self._appender.append(manifest, expected_last_sequence, self._append_timeout_s, self._manifests)
+        await self._append(manifest, expected_last_sequence, self._manifests)
 
     async def newest_manifest(self) -> tuple[int, bytes] | None:
         """The last one on their subject."""
@@ -76,6 +74,11 @@ class JetStreamCheckpoints(JetStreamJournal):
         if part is None:
             raise JournalCorrupt(f"stream {self.stream} has no message {sequence}: it was purged, or lost data")
         return part
+
+    async def discard(self, attempt: str) -> None:
+        """A purge of its subject."""
+        await self._connected()
+        await self._api().call("STREAM.PURGE", {"filter": f"{self.subject}.{attempt}"})
 
     async def clear(self) -> None:
         """A purge of everything."""

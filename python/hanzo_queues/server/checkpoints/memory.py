@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from hanzo_queues.server.checkpoints.base import AnyRoom, CheckpointRoom, Extent
-from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt, JournalError, WrongLastSequence
+from hanzo_queues.server.checkpoints.base import AnyRoom, CheckpointRoom
+from hanzo_queues.server.journal.base import AppendRefused, Extent, JournalCorrupt, JournalError, WrongLastSequence
 
 
 class MemoryCheckpoints:
@@ -17,6 +17,7 @@ class MemoryCheckpoints:
         self.parts: dict[int, bytes] = {}
         self.manifests: set[int] = set()
         self.faults: deque[Exception | None] = deque()
+        self._attempts: dict[str, list[int]] = {}
         self.room: CheckpointRoom = AnyRoom()
         self._first = 1
         self._last = 0
@@ -34,8 +35,12 @@ class MemoryCheckpoints:
         """What there is."""
         return Extent(self._first, self._last, sum(map(len, self.parts.values())))
 
-    async def append(self, part: bytes, expected_last_sequence: int) -> None:
+    async def append(self, part: bytes, expected_last_sequence: int, attempt: str) -> None:
         """Appends a part."""
+        await self._append(part, expected_last_sequence)
+        self._attempts.setdefault(attempt, []).append(self._last)
+
+    async def _append(self, part: bytes, expected_last_sequence: int) -> None:
         await asyncio.sleep(0)
         fault = self.faults.popleft() if self.faults else None
         if fault is not None:
@@ -49,7 +54,7 @@ class MemoryCheckpoints:
 
     async def append_manifest(self, manifest: bytes, expected_last_sequence: int) -> None:
         """Appends a manifest."""
-        await self.append(manifest, expected_last_sequence)
+        await self._append(manifest, expected_last_sequence)
         self.manifests.add(expected_last_sequence + 1)
 
     async def newest_manifest(self) -> tuple[int, bytes] | None:
@@ -75,6 +80,11 @@ class MemoryCheckpoints:
         for sequence in range(self._first, before_sequence):
             self.parts.pop(sequence, None)
         self._first = max(self._first, before_sequence)
+
+    async def discard(self, attempt: str) -> None:
+        """Takes away the parts of one checkpoint."""
+        for sequence in self._attempts.pop(attempt, []):
+            self.parts.pop(sequence, None)
 
     async def clear(self) -> None:
         """Takes everything away."""

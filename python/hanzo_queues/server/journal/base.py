@@ -12,6 +12,7 @@ in memory, fences and replays.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -46,6 +47,16 @@ class JournalRefused(JournalError):
     """The journal is not set up as this server needs it. Not retryable: says which setting and what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Which sequences are stored, as of one instant, and the bytes they take, what the store adds to them included.
+    `first_sequence` is 1 when there never was one."""
+
+    first_sequence: int
+    last_sequence: int
+    byte_count: int
+
+
 class Journal(Protocol):
     """One partition's journal. Sequences count from 1 without gaps; the first ones may have been purged."""
 
@@ -62,8 +73,8 @@ class Journal(Protocol):
     async def first_sequence(self) -> int:
         """The sequence of the first batch that was not purged, as the leader knows it; 1 when there never was one."""
 
-    async def byte_count(self) -> int:
-        """The bytes that the batches take where they are stored, what the store adds to them included."""
+    async def extent(self) -> Extent:
+        """Both, and the bytes they take, at once."""
 
     async def append(self, batch: bytes, expected_last_sequence: int) -> None:
         """Appends one batch; on return it is durable. See the module's text for the errors. Not retried here."""

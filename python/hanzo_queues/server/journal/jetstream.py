@@ -13,7 +13,7 @@ from typing import Any, cast
 import nats.errors
 from nats.aio.client import Client
 
-from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt, JournalError, JournalRefused
+from hanzo_queues.server.journal.base import AppendRefused, Extent, JournalCorrupt, JournalError, JournalRefused
 from hanzo_queues.server.journal.jetstream_api import (
     STREAM_NAME_IN_USE,
     STREAM_NOT_FOUND,
@@ -36,7 +36,7 @@ class JetStreamJournal:
     `partition`: its number, part of the stream's name. `replicas`: 1, 3 or 5; asserted when the stream exists.
     `append_timeout_s`: seconds until an append without an answer raises AppendUnknown. `call_timeout_s`: seconds for
     connecting and for each other request. `stream` and `subjects`: of another log that is kept like a journal; `append`
-    is to the first one.
+    is to the first one. `subjects_before`: those of an earlier server, which are replaced.
     """
 
     def __init__(
@@ -49,9 +49,11 @@ class JetStreamJournal:
         call_timeout_s: float = 5.0,
         stream: str | None = None,
         subjects: tuple[str, ...] = (),
+        subjects_before: tuple[str, ...] = (),
     ) -> None:
         self.stream = stream or f"HANZO_P{partition}"
         self._subjects = subjects or (f"hanzo.p{partition}.journal",)
+        self._subjects_before = subjects_before
         self.subject = self._subjects[0]
         self._replicas = replicas
         self._append_timeout_s = append_timeout_s
@@ -84,15 +86,19 @@ class JetStreamJournal:
         """The sequence of the first batch that was not purged, as the stream's leader knows it."""
         return max(1, int((await self._state())["first_seq"]))
 
-    async def byte_count(self) -> int:
-        """The stream's bytes, nats-server's own included."""
-        return int((await self._state())["bytes"])
+    async def extent(self) -> Extent:
+        """What the stream's leader says; nats-server's own bytes included."""
+        state = await self._state()
+        return Extent(max(1, int(state["first_seq"])), int(state["last_seq"]), int(state["bytes"]))
 
     async def append(self, batch: bytes, expected_last_sequence: int) -> None:
         """Appends one batch; on return it is durable. Raises WrongLastSequence, AppendRefused, AppendUnknown."""
+        await self._append(batch, expected_last_sequence, self.subject)
+
+    async def _append(self, data: bytes, expected_last_sequence: int, subject: str) -> None:
         if self._appender is None:
-            raise AppendRefused("not sent: the journal is not open")
-        await self._appender.append(batch, expected_last_sequence, self._append_timeout_s)
+            raise AppendRefused(f"not sent: stream {self.stream} is not open")
+        await self._appender.append(data, expected_last_sequence, self._append_timeout_s, subject)
 
     async def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
         """Batches in order. Raises JournalCorrupt on a gap, JournalError when reading is interrupted."""
@@ -183,6 +189,8 @@ class JetStreamJournal:
             if refusal.code != STREAM_NOT_FOUND:
                 raise
             info = await self._make(api)
+        if self._subjects_before and tuple(info["config"]["subjects"]) == self._subjects_before:
+            info = await api.call("STREAM.UPDATE", info["config"] | {"subjects": self._subjects})
         assert_stream_settings(info["config"], self._subjects, self._replicas)
 
     async def _make(self, api: JetStreamApi) -> dict[str, object]:

@@ -13,6 +13,7 @@ from enum import Enum
 from hanzo_queues.server.journal.base import (
     AppendRefused,
     AppendUnknown,
+    Extent,
     JournalCorrupt,
     JournalError,
     WrongLastSequence,
@@ -90,9 +91,10 @@ class MemoryJournal:
         """The sequence of the first batch that was not purged."""
         return self.store.first_sequence
 
-    async def byte_count(self) -> int:
-        """The batches' bytes."""
-        return sum(map(len, self.store.batches.values()))
+    async def extent(self) -> Extent:
+        """What there is."""
+        byte_count = sum(map(len, self.store.batches.values()))
+        return Extent(self.store.first_sequence, self.store.last_sequence, byte_count)
 
     async def append(self, batch: bytes, expected_last_sequence: int) -> None:
         """Appends one batch, or suffers the store's next fault."""

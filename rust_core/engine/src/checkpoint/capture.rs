@@ -5,7 +5,7 @@ use super::image::{
     AttemptImage, Block, CopiesImage, DeathImage, DedupIdImage, FailuresImage, FlowImage, Head,
     Image, KeyImage, MessageImage, ResultImage, SettledImage,
 };
-use super::kind::Kind;
+use super::kind::{Extent, Kind};
 use super::paged::BLOCK;
 use crate::attempts::Attempt;
 use crate::copies::Copied;
@@ -20,36 +20,40 @@ use crate::results::Done;
 use crate::settled::{Ending, Entry};
 use crate::state::State;
 
-/// Runs a block of code with each part of the state that marks its changes.
-macro_rules! each_part {
-    ($state:expr, $part:ident => $what:expr) => {{
+/// Runs a block of code with the part of the state that marks the changes of one kind of blocks.
+macro_rules! part_of {
+    ($state:expr, $kind:expr, $part:ident => $what:expr) => {{
         let state: &mut State = $state;
-        each_part!(@one state.messages.slots, $part => $what);
-        each_part!(@one state.keys.keys, $part => $what);
-        each_part!(@one state.flows.flows, $part => $what);
-        each_part!(@one state.dedup.ids.entries, $part => $what);
-        each_part!(@one state.settled.ring, $part => $what);
-        each_part!(@one state.settled.followed, $part => $what);
-        each_part!(@one state.history.retries_max, $part => $what);
-        each_part!(@one state.history.backoffs, $part => $what);
-        each_part!(@one state.history.failures, $part => $what);
-        each_part!(@one state.history.deaths, $part => $what);
-        each_part!(@one state.copies.copied, $part => $what);
-        each_part!(@one state.results.done, $part => $what);
-        each_part!(@one state.attempts.by_serial, $part => $what);
-        each_part!(@one state.queues.marks, $part => $what);
-        each_part!(@one state.sweeps, $part => $what);
+        match $kind {
+            Kind::Messages => part_of!(@one state.messages.slots, $part => $what),
+            Kind::Keys => part_of!(@one state.keys.keys, $part => $what),
+            Kind::Flows => part_of!(@one state.flows.flows, $part => $what),
+            Kind::DedupIds => part_of!(@one state.dedup.ids.entries, $part => $what),
+            Kind::Settled => part_of!(@one state.settled.ring, $part => $what),
+            Kind::Followed => part_of!(@one state.settled.followed, $part => $what),
+            Kind::Retries => part_of!(@one state.history.retries_max, $part => $what),
+            Kind::Backoffs => part_of!(@one state.history.backoffs, $part => $what),
+            Kind::Failures => part_of!(@one state.history.failures, $part => $what),
+            Kind::Deaths => part_of!(@one state.history.deaths, $part => $what),
+            Kind::Copies => part_of!(@one state.copies.copied, $part => $what),
+            Kind::Results => part_of!(@one state.results.done, $part => $what),
+            Kind::Attempts => part_of!(@one state.attempts.by_serial, $part => $what),
+            Kind::Queues => part_of!(@one state.queues.marks, $part => $what),
+            Kind::Sweeps => part_of!(@one state.sweeps, $part => $what),
+        }
     }};
     (@one $field:expr, $part:ident => $what:expr) => {{
         let $part = &mut $field;
-        $what;
+        $what
     }};
 }
 
 impl State {
     /// See [`Partition::begin_checkpoint`](crate::partition::Partition::begin_checkpoint).
     pub fn begin_checkpoint(&mut self, partition: PartitionNumber, now_ms: u64) -> Head {
-        each_part!(self, part => part.begin());
+        for kind in Kind::ALL {
+            part_of!(self, kind, part => part.begin());
+        }
         self.deadlines.begin(self.messages.slots());
         self.head(partition, now_ms)
     }
@@ -64,36 +68,27 @@ impl State {
 
     /// The blocks taken are of no use.
     pub fn abandon_checkpoint(&mut self) {
-        each_part!(self, part => part.abandon());
+        for kind in Kind::ALL {
+            part_of!(self, kind, part => part.abandon());
+        }
         self.deadlines.begin(0);
     }
 
-    /// Blocks that changed since the last checkpoint began.
-    pub fn changed_blocks(&mut self) -> usize {
-        let mut changed = 0;
-        each_part!(self, part => changed += part.changed());
-        changed
+    /// How much of each kind there is, and how much of it changed since the last checkpoint began.
+    pub fn extents(&mut self) -> [Extent; Kind::ALL.len()] {
+        Kind::ALL.map(|kind| {
+            part_of!(self, kind, part => Extent {
+                kind,
+                changed_blocks: part.changed(),
+                changed: part.changed_entries(),
+                all: part.len(),
+            })
+        })
     }
 
     /// Has a block written with the next checkpoint, changed or not.
     pub fn rewrite_block(&mut self, kind: Kind, index: u64) {
-        match kind {
-            Kind::Messages => self.messages.slots.rewrite(index),
-            Kind::Keys => self.keys.keys.rewrite(index),
-            Kind::Flows => self.flows.flows.rewrite(index),
-            Kind::DedupIds => self.dedup.ids.entries.rewrite(index),
-            Kind::Settled => self.settled.ring.rewrite(index),
-            Kind::Followed => self.settled.followed.rewrite(index),
-            Kind::Retries => self.history.retries_max.rewrite(index),
-            Kind::Backoffs => self.history.backoffs.rewrite(index),
-            Kind::Failures => self.history.failures.rewrite(index),
-            Kind::Deaths => self.history.deaths.rewrite(index),
-            Kind::Copies => self.copies.copied.rewrite(index),
-            Kind::Results => self.results.done.rewrite(index),
-            Kind::Attempts => self.attempts.by_serial.rewrite(index),
-            Kind::Queues => self.queues.marks.rewrite(index),
-            Kind::Sweeps => self.sweeps.rewrite(),
-        }
+        part_of!(self, kind, part => part.rewrite(index));
     }
 
     fn head(&self, partition: PartitionNumber, now_ms: u64) -> Head {

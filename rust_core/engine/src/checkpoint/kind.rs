@@ -42,3 +42,16 @@ impl Kind {
         Kind::Backoffs,
     ];
 }
+
+/// How much there is of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Which.
+    pub kind: Kind,
+    /// Blocks that a checkpoint begun now has.
+    pub changed_blocks: usize,
+    /// Entries of those, at most.
+    pub changed: usize,
+    /// Entries in all.
+    pub all: usize,
+}

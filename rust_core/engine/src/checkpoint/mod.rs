@@ -15,7 +15,7 @@ pub use image::{
     Image, KeyImage, MemberImage, MessageImage, QueueImage, ResultImage, SettledImage, SweepImage,
 };
 
-pub use kind::Kind;
+pub use kind::{Extent, Kind};
 pub use restore::{Contradiction, Restoration};
 
 pub(crate) use paged::Paged;

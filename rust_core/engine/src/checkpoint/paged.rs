@@ -77,6 +77,12 @@ impl<T: Copy> Paged<T> {
         self.blocks.iter().filter(|block| block.changed).count()
     }
 
+    /// Entries of those.
+    pub fn changed_entries(&self) -> usize {
+        let changed = self.blocks.iter().filter(|block| block.changed);
+        changed.map(|block| block.entries.len()).sum()
+    }
+
     /// Has the block written with the next checkpoint, changed or not.
     pub fn rewrite(&mut self, block: u64) {
         let block = usize::try_from(block).unwrap_or(usize::MAX);
@@ -202,10 +208,14 @@ mod tests {
             expected
         );
         assert!(paged.kept.is_empty());
-        assert_eq!(paged.changed(), 4);
+        assert_eq!((paged.changed(), paged.changed_entries()), (4, 25_000));
         paged.begin();
         assert_eq!(taken(&mut paged).len(), 4);
         assert_eq!(paged.changed(), 0);
+        paged[24_999] = 7;
+        assert_eq!(paged.changed_entries(), 25_000 - 3 * BLOCK);
+        paged.begin();
+        paged.next();
         paged[9000] = 7;
         paged.begin();
         let blocks = taken(&mut paged);

@@ -51,6 +51,16 @@ impl QueueMarks {
             .count()
     }
 
+    /// Queues of those, at most.
+    pub fn changed_entries(&self) -> usize {
+        self.len().min(self.changed() * BLOCK)
+    }
+
+    /// Numbers that were given.
+    pub fn len(&self) -> usize {
+        self.marks.len()
+    }
+
     /// Has the block written with the next checkpoint, changed or not.
     pub fn rewrite(&mut self, block: u64) {
         let first = usize::try_from(block).map_or(usize::MAX, |block| block.saturating_mul(BLOCK));

@@ -91,6 +91,11 @@ impl<V: Clone> Tracked<V> {
         self.changed.len()
     }
 
+    /// Entries of those, at most.
+    pub fn changed_entries(&self) -> usize {
+        self.len().min(self.changed.len() << SHIFT)
+    }
+
     /// Has the block written with the next checkpoint, changed or not.
     pub fn rewrite(&mut self, block: u64) {
         self.changed.insert(block);
@@ -163,6 +168,7 @@ mod tests {
         (0..3000).for_each(|key| {
             map.insert(key, key);
         });
+        assert_eq!((map.changed(), map.changed_entries()), (3, 3000));
         map.begin();
         map.insert(5, 0);
         map.remove(7);
@@ -185,6 +191,8 @@ mod tests {
         });
         map.begin();
         assert_eq!(map.next(), Some((3, vec![])), "nothing is left there");
+        map.insert(u64::MAX, 0);
+        assert_eq!(map.changed_entries(), 1024);
     }
 
     #[test]

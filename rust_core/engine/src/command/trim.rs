@@ -12,6 +12,8 @@ pub struct Trim {
     pub journal_bytes: u64,
     /// Up to here no batch is needed for its records. 0: all are.
     pub horizon_lsn: u64,
+    /// What was found is on its way still: it is not looked for anew.
+    pub is_moving: bool,
 }
 
 /// See [`Command::DropLost`](super::Command::DropLost).

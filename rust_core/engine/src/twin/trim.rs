@@ -37,7 +37,7 @@ pub(super) type StepOf<'a> = &'a mut dyn FnMut(&mut Twin, Vec<Command>) -> Step;
 pub(super) fn trim(twin: &mut Twin, ago: u64, step: StepOf<'_>) {
     let horizon_lsn = twin.live.lsn().saturating_sub(ago);
     for _ in 0..64 {
-        let trimming = ask(twin, horizon_lsn, step);
+        let trimming = ask(twin, horizon_lsn, false, step);
         assert!(
             trimming.oldest_live_lsn <= twin.live.lsn(),
             "the last batch stays"
@@ -56,12 +56,13 @@ pub(super) fn trim(twin: &mut Twin, ago: u64, step: StepOf<'_>) {
     }
 }
 
-fn ask(twin: &mut Twin, horizon_lsn: u64, step: StepOf<'_>) -> Trimming {
+fn ask(twin: &mut Twin, horizon_lsn: u64, is_moving: bool, step: StepOf<'_>) -> Trimming {
     let first = twin.journal.batches.keys().next();
     let trim = Trim {
         first_lsn: first.copied().unwrap_or(1),
         journal_bytes: twin.journal.bytes(),
         horizon_lsn,
+        is_moving,
     };
     match step(twin, vec![Command::Trim(trim)]).replies.remove(0) {
         Reply::Trimming(trimming) => trimming,
@@ -127,7 +128,7 @@ mod tests {
     /// Asks until something is found.
     fn page(twin: &mut Twin, horizon_lsn: u64) -> Trimming {
         loop {
-            let trimming = ask(twin, horizon_lsn, &mut Twin::step);
+            let trimming = ask(twin, horizon_lsn, false, &mut Twin::step);
             if !trimming.found.is_empty() {
                 return trimming;
             }
@@ -228,7 +229,7 @@ mod tests {
         let mut twin = queue();
         let stay = traffic(&mut twin, 40, 10);
         let horizon_lsn = twin.live.lsn();
-        let trimming = ask(&mut twin, horizon_lsn, &mut Twin::step);
+        let trimming = ask(&mut twin, horizon_lsn, false, &mut Twin::step);
         assert!(trimming.more, "it looks");
         (twin, stay, horizon_lsn)
     }
@@ -246,13 +247,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_on_its_way_is_not_looked_for_anew() {
+        let (mut twin, stay, horizon_lsn) = looking();
+        let trimming = page(&mut twin, horizon_lsn);
+        assert_eq!(trimming.found.len(), stay.len(), "that is all of it");
+        let again = ask(&mut twin, horizon_lsn, true, &mut Twin::step);
+        assert!(again.found.is_empty() && !again.more);
+        assert!(twin.live.state().survey.is_none());
+        let again = page(&mut twin, horizon_lsn);
+        assert_eq!(again.found, trimming.found, "it came to nothing");
+    }
+
+    #[test]
+    fn a_survey_goes_on_while_what_it_found_first_is_on_its_way() {
+        let (mut twin, stay, horizon_lsn) = looking();
+        let mut found = Vec::new();
+        while found.len() < stay.len() {
+            let trimming = ask(&mut twin, horizon_lsn, true, &mut Twin::step);
+            assert!(trimming.more);
+            found.extend(trimming.found);
+        }
+    }
+
+    #[test]
     fn what_was_found_and_went_since_is_forgotten_though_nobody_asks_for_it_any_more() {
         let (mut twin, stay, horizon_lsn) = looking();
         assert!(twin.live.state().survey.is_some());
         for lease in stay {
             twin.ask(Command::Ack(Ack { lease }));
         }
-        let trimming = ask(&mut twin, horizon_lsn, &mut Twin::step);
+        let trimming = ask(&mut twin, horizon_lsn, false, &mut Twin::step);
         assert!(!trimming.more && trimming.found.is_empty());
         assert!(twin.live.state().survey.is_none());
     }
@@ -265,7 +289,7 @@ mod tests {
             twin.ask(Command::Ack(Ack { lease }));
         }
         let horizon_lsn = twin.live.lsn();
-        let trimming = ask(&mut twin, horizon_lsn, &mut Twin::step);
+        let trimming = ask(&mut twin, horizon_lsn, false, &mut Twin::step);
         assert!(trimming.found.is_empty(), "what was found is gone");
         assert!(trimming.more);
         let found = page(&mut twin, horizon_lsn).found.into_iter();

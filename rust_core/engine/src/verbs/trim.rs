@@ -19,8 +19,11 @@ pub(super) fn run(batch: &mut Batch, trim: Trim) -> Reply {
         if let Some(survey) = &mut survey {
             survey.forget_before(oldest_live_lsn);
         }
-        if state.live.is_due(trim.horizon_lsn) {
-            let survey = survey.get_or_insert_with(|| Survey::new(trim.horizon_lsn));
+        let is_due = state.live.is_due(trim.horizon_lsn);
+        if is_due && !trim.is_moving {
+            survey.get_or_insert_with(|| Survey::new(trim.horizon_lsn));
+        }
+        if let (true, Some(survey)) = (is_due, &mut survey) {
             more = survey.look(state);
             if !more {
                 found = survey.page();
