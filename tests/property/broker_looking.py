@@ -58,19 +58,20 @@ class Looking:
 
     # -- looking
 
-    def peek(self, name: str, state: str, limit: int) -> None:
+    def peek(self, name: str, group: str, state: str, limit: int) -> None:
         shown: list[dict[str, Any]] = []
         after = ""
         while True:
-            reply = self.ask("GET", f"/v1/queues/{name}/peek?state={state}&limit={limit}{after}")
-            if self.expect(reply, lambda: self.model.queue(name)) is None:
+            page = f"state={state}&limit={limit}&consumerGroup={group}{after}"
+            reply = self.ask("GET", f"/v1/queues/{name}/peek?{page}")
+            if self.expect(reply, lambda: self.model.group(name, group)) is None:
                 return
             shown += reply.json["messages"]
             assert len(reply.json["messages"]) <= limit
             if reply.json["next"] is None:
                 break
             after = f"&after={reply.json['next']}"
-        expected = self.model.queue(name).in_state(state)
+        expected = self.model.group(name, group).in_state(state)
         if state == "ready":
             levels = [said["priority"] for said in shown]
             assert levels == sorted(levels, reverse=True)
@@ -84,9 +85,9 @@ class Looking:
 
     def check_all(self) -> None:
         """Every message by each way to it, and every id that is gone."""
-        for name in self.model.queues:
+        for group in (group for queue in self.model.queues.values() for group in queue.groups()):
             for state in STATES:
-                self.peek(name, state, 100)
+                self.peek(group.name, group.group, state, 100)
         for identity, known in self.model.by_id.items():
             reply = self.ask("GET", f"/v1/messages/{identity}")
             if known.held():

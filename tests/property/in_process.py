@@ -42,18 +42,19 @@ class Reply:
 
 
 class InProcess:
-    """A server and its journal's `store`. `now_ms` is what its clock says."""
+    """A server and its journal's `store`. `now_ms` is what its clock says, until a wall clock is `skew_ms` off."""
 
     def __init__(self, *, queues_max: int = 1000) -> None:
         self.loop = asyncio.new_event_loop()
         self.store = MemoryStore()
         self.now_ms = START_MS
+        self.skew_ms = 0
         self._new_engine = partial(Engine, 0, queues_max=queues_max)
         self._start()
 
     def _start(self) -> None:
         self.serving = asyncio.Event()
-        clock = Clock(wall=lambda: self.now_ms, monotonic=lambda: self.now_ms)
+        clock = Clock(wall=lambda: self.now_ms + self.skew_ms, monotonic=lambda: self.now_ms)
         journal = MemoryJournal(self.store)
         self.app = App(Settings(), journal, ApiKeys([KEY]), clock=clock, on_serving=self.serving.set)
         self.app.partition._new_engine = self._new_engine

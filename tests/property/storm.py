@@ -1,5 +1,6 @@
 """A storm: every verb at random, on few names, with values that are extreme more often than not, while time jumps, the
-server restarts and appends get lost. No model: what must hold whatever happens is checked.
+wall clock is set forward and back, the server restarts and appends get lost. No model: what must hold whatever happens
+is checked.
 
 Never a 5xx but for lost appends; the state that serves is the one that replay gives; counts are what is there; and what
 is there can be drained.
@@ -23,6 +24,8 @@ LONGEST_MS = 4000 * 86_400_000
 ROUNDS_MAX = 12
 """A lease that ends, or a sweep that goes on, gives a message another delay."""
 JUMPS_MS = (0, 1, 1, 1000, 30_000, 3_600_000, 86_400_000)
+SKEWS_MS = (0, 0, -1, -3_600_000, -40 * 86_400_000, 1, 300_000, 600_001, 40 * 86_400_000)
+"""How far the wall clock is off: made up for bit by bit, and followed at once when it is far ahead."""
 
 
 class Storm:
@@ -54,6 +57,8 @@ class Storm:
         elif chance < 0.08:
             self.server.store.faults.append(self.random.choice(list(AppendFault)))
             self.doubtful = True
+        elif chance < 0.1:
+            self.server.skew_ms = self.random.choice(SKEWS_MS)
         self.ask(self.requests.any())
 
     def ask(self, request: Request) -> Reply:
@@ -85,8 +90,8 @@ class Storm:
 
     def check_group(self, queue: str, group: dict[str, Any]) -> None:
         seen: set[str] = set()
-        for state in STATES if group["name"] == "default" else ():
-            messages = self.peeked(queue, state)
+        for state in STATES:
+            messages = self.peeked(queue, group["name"], state)
             assert len(messages) == group["counts"][state], (queue, group, state)
             for message in messages:
                 assert message["state"] == state
@@ -98,11 +103,12 @@ class Storm:
         found: list[dict[str, Any]] = self.ask(("GET", f"/v1/queues/{queue}/groups", None)).json["groups"]
         return found
 
-    def peeked(self, queue: str, state: str) -> list[dict[str, Any]]:
+    def peeked(self, queue: str, group: str, state: str) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = []
         after = ""
         while True:
-            page = self.ask(("GET", f"/v1/queues/{queue}/peek?state={state}&limit=50{after}", None)).json
+            path = f"/v1/queues/{queue}/peek?state={state}&consumerGroup={group}&limit=50{after}"
+            page = self.ask(("GET", path, None)).json
             messages += page["messages"]
             if page["next"] is None:
                 return messages
@@ -114,6 +120,7 @@ class Storm:
             "rateLimit": None, "consumerRateLimit": None, "keyRateLimit": None, "maxInFlight": None, "fairness": {},
             "deadRetention": None, "visibilityTimeout": 43_200, "deadLetterQueue": None,
         }  # fmt: skip
+        self.server.skew_ms = 0
         names = [queue["name"] for queue in self.ask(("GET", "/v1/queues?limit=1000", None)).json["queues"]]
         for name in names:
             assert self.ask(("PATCH", f"/v1/queues/{name}", {"config": config})).status == 200

@@ -222,9 +222,9 @@ class BrokerMachine(RuleBasedStateMachine):
         if deadline_ms is not None:
             self.both.advance(max(self.both.model.now_ms, deadline_ms - early))
 
-    @rule(name=names, state=st.sampled_from(STATES), limit=st.sampled_from((1, 2, 1000)))
-    def peek(self, name: str, state: str, limit: int) -> None:
-        self.both.peek(name, state, limit)
+    @rule(name=names, group=groups, state=st.sampled_from(STATES), limit=st.sampled_from((1, 2, 1000)))
+    def peek(self, name: str, group: str, state: str, limit: int) -> None:
+        self.both.peek(name, group, state, limit)
 
     @rule(sure=some)
     def restart(self, sure: int) -> None:
