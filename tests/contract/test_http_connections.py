@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from hanzo_queues.server import http_protocol, serve
+from hanzo_queues.server.faults import PartitionRecovering
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.problems import KINDS
 from tests.contract.http_server import BATCH_BYTES_MAX, KEY, PATIENCE_S, Served, served, until
@@ -220,6 +221,28 @@ async def test_a_body_behind_an_offer_is_no_request() -> None:
         assert (await answer(reader)).body == b'{"status":"live"}'
         assert (await server.call("GET", "/v1/queues/q")).status == 200
         writer.close()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ENQUEUE + AUTH + JSON + b"Content-Length: 13\r\n\r\n" + MESSAGE,
+        POLL,
+        b"GET /v1/queues/q HTTP/1.1\r\n" + HOST + AUTH + b"\r\n",
+    ],
+    ids=["enqueue", "receive", "get"],
+)
+async def test_who_stands_by_lets_its_clients_go_where_new_connections_lead(asked: bytes) -> None:
+    async with served() as server:
+        await server.made_queue("q")
+        server.app.partition._inbox.refuse(PartitionRecovering("partition 0 is standby"))
+        reader, writer = await connected(server, asked)
+        refused = await answer(reader)
+        assert (refused.status, orjson.loads(refused.body)["code"]) == (503, "partition_recovering")
+        assert refused.ends
+        assert await at_end(reader)
+        writer.close()
+        server.app.partition._inbox.admit()
 
 
 class Stuck(MemoryJournal):

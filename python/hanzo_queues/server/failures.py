@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from hanzo_queues._core import Invalid
-from hanzo_queues.server.faults import Fault
+from hanzo_queues.server.faults import Fault, PartitionRecovering
 from hanzo_queues.server.problems import Problem, Refused, problem
 
 logger = logging.getLogger(__name__)
@@ -28,3 +28,9 @@ def problem_of(error: Exception, request_id: str) -> Problem:
             )
     logger.error("request %s failed", request_id, exc_info=error)
     return problem("internal_error", "", request_id)
+
+
+def ends_connection(error: BaseException) -> bool:
+    """Whether the client's next request had better come by a new connection: this server may stand by for long, and
+    what balances connections leads new ones to the server that serves."""
+    return isinstance(error, PartitionRecovering)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from hanzo_queues._core import Command, Reply
 from hanzo_queues.server.edge import Edge
-from hanzo_queues.server.failures import problem_of
+from hanzo_queues.server.failures import ends_connection, problem_of
 from hanzo_queues.server.faults import Fault, Outcome, stopped_before
 from hanzo_queues.server.inbox import Request
 from hanzo_queues.server.partition import Partition
@@ -123,6 +123,7 @@ class WholeRequest:
 
     def fail(self, error: Exception) -> None:
         """It is answered with what `error` becomes."""
+        self.keep_alive = self.keep_alive and not ends_connection(error)
         self._send(self._failed(error))
 
     def cut_off(self) -> None:

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from hanzo_queues.server.answer import Answer
 from hanzo_queues.server.call import Call, ClientGone
 from hanzo_queues.server.edge import Edge
-from hanzo_queues.server.failures import problem_of
+from hanzo_queues.server.failures import ends_connection, problem_of
 from hanzo_queues.server.faults import Outcome, stopped_before
 from hanzo_queues.server.problems import Header, Refused, problem
 from hanzo_queues.server.query import Parameters, parse_query
@@ -73,7 +73,7 @@ class Endpoint:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         name = request_id(headers.get(b"x-request-id"))
         call = Call(scope, receive, headers)
-        sent = False
+        sent = last = False
         try:
             try:
                 operation = self.operations.get(scope["method"])
@@ -86,7 +86,8 @@ class Endpoint:
                 status, kinds, body = shape(await operation.verb(self._edge, call), operation, name)
             except (Exception, asyncio.CancelledError) as error:
                 status, kinds, body = _failed(error, scope["method"], call, name)
-            last = not call.body_is_read and is_unread(call)
+                last = ends_connection(error)
+            last = last or (not call.body_is_read and is_unread(call))
             headers_sent = (*kinds, (REQUEST_ID, name))
             sent = await send_whole(send, status, headers_sent, body, last=last, on_unread=call.on_unsent)
         except ClientGone:
