@@ -27,8 +27,7 @@ impl Queue {
     /// The list of the keys that stick to the same member as this one.
     fn list_for(&self, key: u64) -> ListId {
         let owner = self.members.of_key(key);
-        let member = owner.and_then(|name| self.members.find(name));
-        member.map_or(self.lists.unassigned(), |member| member.list)
+        owner.map_or(self.lists.unassigned(), |owner| owner.list)
     }
 
     /// When the first of the lanes that are parked in a consumer's lists may go.

@@ -1,5 +1,6 @@
 //! The batch a step is building: each decision is applied as it is recorded, so the next one sees it.
 
+use crate::budget::MOVED_AT_ONCE_MAX;
 use crate::command::Blob;
 use crate::ids::{GroupNumber, MessageId, QueueNumber};
 use crate::record::{Lease, Record};
@@ -13,6 +14,8 @@ pub(crate) struct Batch<'a> {
     pub now_ms: u64,
     records: Vec<Record>,
     blobs: Vec<u32>,
+    /// Messages that changes of members may still move in this step right when they happen, however many those are.
+    pub moves_left: u32,
 }
 
 /// What the leases of one receive have in common.
@@ -31,6 +34,7 @@ impl<'a> Batch<'a> {
             now_ms,
             records: Vec::new(),
             blobs: Vec::new(),
+            moves_left: MOVED_AT_ONCE_MAX,
         }
     }
 

@@ -42,6 +42,9 @@ pub const RETURNED_BYTES_MAX: u32 = 11;
 /// then.
 pub const MEMBER_LEFT_BYTES_MAX: u32 = 267 + RETURNED_BYTES_MAX + REASSIGNED_BYTES_MAX;
 
+/// Messages that the changes of members in one step move right then, all together: what one change moves at most.
+pub(crate) const MOVED_AT_ONCE_MAX: u32 = 1024;
+
 /// Queues that entries are forgotten of in one step, a record each.
 pub(crate) const FORGOTTEN_QUEUES_PER_STEP_MAX: u32 = 16;
 

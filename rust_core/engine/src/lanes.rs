@@ -7,10 +7,14 @@
 //!
 //! As long as there was one lane only, it needs no order: `turns` and the ages are empty.
 
+mod inserted;
 mod line;
 #[cfg(test)]
 mod valid;
 
+use inserted::Mark;
+#[cfg(test)]
+pub(crate) use inserted::PASSED_MAX;
 pub(crate) use line::Line;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,14 +22,11 @@ use std::ops::Bound;
 
 use crate::flows::Flows;
 use crate::list::List;
-use crate::message::{NONE, Place};
+use crate::message::NONE;
 use crate::slab::Slab;
 
 /// What one delivery costs a key of weight 1.
 pub(crate) const COST: u64 = 1 << 24;
-
-/// Messages that one passes on its way to its place.
-pub(crate) const PASSED_MAX: usize = 1000;
 
 /// Parked until one of the key's messages in flight is done.
 pub(crate) const UNTIL_DONE: u64 = u64::MAX;
@@ -58,6 +59,8 @@ pub(crate) struct Lanes {
     /// The pass of the last message that went.
     passed: u64,
     joins: u64,
+    /// Volatile.
+    mark: Mark,
 }
 
 impl Lanes {
@@ -72,6 +75,7 @@ impl Lanes {
             parked_ages: BTreeSet::new(),
             passed: 0,
             joins: 0,
+            mark: Mark::default(),
         }
     }
 
@@ -94,27 +98,6 @@ impl Lanes {
             }
             None => self.open(slab, flows, slot),
         }
-    }
-
-    /// Among those of its lane by since when it waits. Where too many came later it is put before the last of them,
-    /// as if it had come with them.
-    pub fn insert(&mut self, slab: &mut Slab, flows: &mut Flows, slot: u32) {
-        let at_ms = slab[slot].at_ms();
-        let lane = self.find(slab[slot].flow);
-        let Some(lane) = lane.filter(|&lane| self.lanes[lane as usize].since_ms <= at_ms) else {
-            return self.push_front(slab, flows, slot);
-        };
-        let list = &mut self.lanes[lane as usize].list;
-        let mut before = list.tail;
-        for _ in 0..PASSED_MAX {
-            if slab[before].at_ms() <= at_ms {
-                break;
-            }
-            before = slab[before].previous;
-        }
-        let at_ms = at_ms.max(slab[before].at_ms());
-        slab[slot].set_place(Place::Ready, at_ms);
-        list.insert_after(slab, before, slot);
     }
 
     /// Takes a message out. When its lane closes: until when that was parked.

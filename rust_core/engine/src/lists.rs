@@ -34,6 +34,8 @@ pub(crate) struct Lists {
     unassigned: ListId,
     /// The last number given.
     numbered: ListId,
+    /// The last round in which messages were assigned anew. Volatile.
+    rounds: u64,
 }
 
 #[derive(Default)]
@@ -51,6 +53,7 @@ impl Lists {
             heads: BTreeSet::new(),
             unassigned: 1,
             numbered: 1,
+            rounds: 0,
         }
     }
 
@@ -63,6 +66,12 @@ impl Lists {
     pub fn number(&mut self) -> ListId {
         self.numbered += 1;
         self.numbered
+    }
+
+    /// From here on messages are assigned anew one after the other, and nothing else happens to the lists.
+    pub fn round(&mut self) -> u64 {
+        self.rounds += 1;
+        self.rounds
     }
 
     /// All keyed lists are assigned anew; who has one needs a fresh number.
@@ -85,6 +94,11 @@ impl Lists {
     #[cfg(test)]
     pub fn is_retired(&self, id: ListId) -> bool {
         self.retired.contains_key(&id)
+    }
+
+    /// Whether any list is retired.
+    pub fn has_retired(&self) -> bool {
+        !self.retired.is_empty()
     }
 
     /// Messages of retired lists.
@@ -130,7 +144,8 @@ impl Lists {
         &mut list.ready
     }
 
-    pub fn remove(&mut self, id: ListId, slab: &mut Slab, slot: u32) {
+    /// True: with this message the last retired list is gone.
+    pub fn remove(&mut self, id: ListId, slab: &mut Slab, slot: u32) -> bool {
         let list = match id {
             SHARED => &mut self.shared,
             id => self.keyed.get_mut(&id).expect("a message's list is there"),
@@ -145,10 +160,11 @@ impl Lists {
                 self.heads.insert(*known);
             }
         }
-        if is_empty && id != SHARED {
-            self.keyed.remove(&id);
-            self.retired.remove(&id);
+        if !is_empty || id == SHARED {
+            return false;
         }
+        self.keyed.remove(&id);
+        self.retired.remove(&id).is_some() && self.retired.is_empty()
     }
 
     /// Every list, the shared one first.

@@ -4,6 +4,8 @@
 //! A key sticks to the member of the highest mix of both hashes (rendezvous hashing, Thaler and Ravishankar 1998), so
 //! only keys of who comes or goes change hands, and a member that comes back has the keys it had.
 //!
+//! A key is weighed against every member each time one of its messages becomes ready: what that takes lies side by side.
+//!
 //! Who holds a message costs some thirty bytes as long as the lease lasts, and nothing for who is no member.
 //!
 //! What a member held that left is returned in bounded parts. Until its turn the lease is nobody's, and holds: its
@@ -26,7 +28,6 @@ pub(crate) struct Member {
     pub list: ListId,
     /// Slots of the messages it holds.
     pub leases: BTreeSet<u32>,
-    hash: u64,
     /// When it was last seen, or until when a poll of it waits. Volatile.
     pub seen_ms: u64,
     /// As `sessions` knows it: not after the end of its session. Volatile.
@@ -37,10 +38,20 @@ pub(crate) struct Member {
     pub woken: bool,
 }
 
+/// What a member's keys are found by.
+pub(crate) struct Owner {
+    hash: u64,
+    /// As its member has it.
+    pub list: ListId,
+    pub name: Arc<str>,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Members {
     members: BTreeMap<Arc<str>, Member>,
+    /// Of each member, in order of name.
+    owners: Vec<Owner>,
     names: BTreeMap<Holder, Arc<str>>,
     /// Who holds the message in a slot.
     holders: BTreeMap<u32, Holder>,
@@ -67,8 +78,8 @@ impl Members {
 
     /// Whose list it is.
     pub fn of_list(&mut self, list: ListId) -> Option<&mut Member> {
-        let mut members = self.members.values_mut();
-        members.find(|member| member.list == list)
+        let owner = self.owners.iter().find(|owner| owner.list == list)?;
+        self.members.get_mut(&owner.name)
     }
 
     pub fn entry_mut(&mut self, consumer: &str) -> Option<(Arc<str>, &mut Member)> {
@@ -95,18 +106,39 @@ impl Members {
             joined_at_ms: now_ms,
             list,
             leases: BTreeSet::new(),
-            hash: hash(consumer),
             seen_ms: now_ms,
             session_ms: 0,
             lost_before: 0,
             woken: false,
         };
-        let earlier = self.members.insert(name, member);
-        assert!(earlier.is_none(), "a member joins twice");
+        let hash = hash(consumer);
+        let at = self.place(consumer).expect_err("a member joins twice");
+        let owner = Owner {
+            hash,
+            list,
+            name: name.clone(),
+        };
+        self.owners.insert(at, owner);
+        self.members.insert(name, member);
+    }
+
+    fn place(&self, consumer: &str) -> Result<usize, usize> {
+        let by_name = |owner: &Owner| (*owner.name).cmp(consumer);
+        self.owners.binary_search_by(by_name)
+    }
+
+    /// Each has another list from here on, in order of name.
+    pub fn renumber(&mut self, mut list: impl FnMut() -> ListId) {
+        for (member, owner) in self.members.values_mut().zip(&mut self.owners) {
+            owner.list = list();
+            member.list = owner.list;
+        }
     }
 
     /// Its leases are nobody's from here on, and to be returned.
     pub fn leave(&mut self, consumer: &str) -> (Arc<str>, Member) {
+        let at = self.place(consumer);
+        self.owners.remove(at.expect("a member has keys"));
         let left = self.members.remove_entry(consumer);
         let (name, mut member) = left.expect("a member leaves that isn't there");
         self.names.remove(&member.holder);
@@ -158,10 +190,9 @@ impl Members {
     }
 
     /// The member a key sticks to.
-    pub fn of_key(&self, key: u64) -> Option<&Arc<str>> {
-        let scored = self.members.iter();
-        let scored = scored.map(|(name, member)| (mix(key ^ member.hash), name));
-        scored.max().map(|(_, name)| name)
+    pub fn of_key(&self, key: u64) -> Option<&Owner> {
+        // Of those that score alike the last one.
+        self.owners.iter().max_by_key(|owner| mix(key ^ owner.hash))
     }
 
     /// The message in `slot` is handed to `consumer`, who may be no member.
@@ -213,7 +244,6 @@ impl Members {
                 joined_at_ms,
                 list,
                 leases,
-                hash: _,
                 seen_ms: _,
                 session_ms: _,
                 lost_before: _,
@@ -245,7 +275,7 @@ mod tests {
     }
 
     fn owners(members: &Members) -> Vec<Arc<str>> {
-        let owner = |key| members.of_key(mix(key)).expect("somebody").clone();
+        let owner = |key| members.of_key(mix(key)).expect("somebody").name.clone();
         (0..10_000).map(owner).collect()
     }
 

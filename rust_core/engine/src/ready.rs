@@ -57,9 +57,9 @@ impl Ready {
     }
 
     /// See [`Lanes::insert`].
-    pub fn insert(&mut self, slab: &mut Slab, flows: &mut Flows, slot: u32) {
+    pub fn insert(&mut self, slab: &mut Slab, flows: &mut Flows, slot: u32, round: u64) {
         let level = self.level_or_new(slab[slot].priority);
-        level.lanes.insert(slab, flows, slot);
+        level.lanes.insert(slab, flows, slot, round);
     }
 
     /// A lane of these messages, which are linked.
@@ -305,7 +305,7 @@ mod tests {
     fn insert(slab: &mut Slab, ready: &mut Ready, slot: u32, priority: u8, since_ms: u64) {
         slab[slot].priority = priority;
         slab[slot].set_place(Place::Ready, since_ms);
-        ready.insert(slab, &mut Flows::new(), slot);
+        ready.insert(slab, &mut Flows::new(), slot, 0);
     }
 
     #[test]

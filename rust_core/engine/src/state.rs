@@ -93,8 +93,8 @@ impl Cursor {
 pub(crate) enum End {
     Back,
     Front,
-    /// Among ready ones: by since when it waits.
-    InOrder,
+    /// Among ready ones: by since when it waits, in a round of [`Lists::round`](crate::lists::Lists::round).
+    InOrder(u64),
 }
 
 impl State {
@@ -321,7 +321,10 @@ impl State {
             Place::Ready => match end {
                 End::Back => queue.lists.counted(list).push_back(messages, flows, slot),
                 End::Front => queue.lists.counted(list).push_front(messages, flows, slot),
-                End::InOrder => queue.lists.counted(list).insert(messages, flows, slot),
+                End::InOrder(round) => queue
+                    .lists
+                    .counted(list)
+                    .insert(messages, flows, slot, round),
             },
             Place::Delayed => queue.delayed.push_back(messages, slot),
             Place::Leased => queue.leased.push_back(messages, slot),
@@ -350,7 +353,11 @@ impl State {
         let (number, is_capped) = (queue.number, queue.config.in_flight_max > 0);
         let messages = &mut self.messages;
         match place {
-            Place::Ready => queue.lists.remove(list, messages, slot),
+            Place::Ready => {
+                if queue.lists.remove(list, messages, slot) {
+                    self.reassigning.remove(&number);
+                }
+            }
             Place::Delayed => queue.delayed.remove(messages, slot),
             Place::Leased => queue.leased.remove(messages, slot),
             Place::Dead => queue.dead.remove(messages, slot),
@@ -375,22 +382,5 @@ impl State {
     fn read(&self, slot: u32) -> (Place, u32) {
         let message = &self.messages[slot];
         (message.place(), message.key)
-    }
-
-    /// Notes that a receive of this queue may succeed now, whoever asks.
-    pub fn wake(&mut self, number: QueueNumber) {
-        let queue = self.queues.get_mut(number);
-        queue.woken_all = true;
-        let members = queue.members.iter_mut();
-        members.for_each(|(_, member)| member.woken = true);
-        self.list_woken(number);
-    }
-
-    pub fn list_woken(&mut self, number: QueueNumber) {
-        let queue = self.queues.get_mut(number);
-        if !queue.woken && !queue.deleted {
-            queue.woken = true;
-            self.woken.push(number);
-        }
     }
 }

@@ -31,6 +31,23 @@ pub(crate) struct Mark {
 }
 
 impl State {
+    /// Notes that a receive of this queue may succeed now, whoever asks.
+    pub fn wake(&mut self, number: QueueNumber) {
+        let queue = self.queues.get_mut(number);
+        queue.woken_all = true;
+        let members = queue.members.iter_mut();
+        members.for_each(|(_, member)| member.woken = true);
+        self.list_woken(number);
+    }
+
+    pub fn list_woken(&mut self, number: QueueNumber) {
+        let queue = self.queues.get_mut(number);
+        if !queue.woken && !queue.deleted {
+            queue.woken = true;
+            self.woken.push(number);
+        }
+    }
+
     /// What became ready since this was asked last.
     pub(crate) fn take_marks(&mut self) -> Vec<Mark> {
         let numbers = std::mem::take(&mut self.woken);

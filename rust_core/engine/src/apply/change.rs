@@ -22,7 +22,7 @@ impl State {
             (Place::Ready, None) => {
                 self.unlink(slot);
                 self.messages[slot].priority = priority;
-                self.settle_in(slot, place, at_ms, End::InOrder);
+                self.settle_in(slot, place, at_ms, End::InOrder(0));
             }
             (Place::Delayed, None) => self.messages[slot].priority = priority,
             _ => unreachable!("a message is changed that isn't waiting"),

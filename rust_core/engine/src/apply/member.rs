@@ -10,9 +10,7 @@ impl State {
         let queue = self.queues.get_mut(number);
         queue.members.join(consumer, now_ms, 0);
         queue.lists.retire_all(&self.messages);
-        for (_, member) in queue.members.iter_mut() {
-            member.list = queue.lists.number();
-        }
+        queue.members.renumber(|| queue.lists.number());
         self.members_changed(number);
         self.rank_session(number, consumer);
     }
@@ -55,7 +53,7 @@ impl State {
 
     fn members_changed(&mut self, number: QueueNumber) {
         let queue = self.queues.get_mut(number);
-        if queue.lists.retired() > 0 {
+        if queue.lists.has_retired() {
             self.reassigning.insert(number);
         }
         self.wake(number);
@@ -63,15 +61,13 @@ impl State {
 
     /// The next so many ready messages go to the list of whom their key sticks to.
     pub(super) fn reassign(&mut self, number: QueueNumber, count: u32) {
+        let round = self.queues.get_mut(number).lists.round();
         for _ in 0..count {
             let lists = &self.queues.get(number).lists;
             let slot = lists.next_retired();
             let slot = slot.expect("more messages are assigned anew than there are");
             let at_ms = self.messages[slot].at_ms();
-            self.relocate(slot, Place::Ready, at_ms, End::InOrder);
-        }
-        if self.queues.get(number).lists.retired() == 0 {
-            self.reassigning.remove(&number);
+            self.relocate(slot, Place::Ready, at_ms, End::InOrder(round));
         }
     }
 }

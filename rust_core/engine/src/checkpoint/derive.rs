@@ -285,7 +285,7 @@ fn queues(state: &mut State) -> Result<(), Contradiction> {
     for &number in &numbers {
         let queue = state.queues.get_mut(number);
         queue.lists.load_heads(&state.messages);
-        if queue.lists.retired() > 0 && !queue.deleted {
+        if queue.lists.has_retired() && !queue.deleted {
             state.reassigning.insert(number);
         }
         if queue.members.left().next().is_some() && !queue.deleted {

@@ -109,7 +109,7 @@ fn check_list(state: &State, queue: &Queue, list: ListId, ready: &Ready) {
             continue;
         }
         let owner = queue.members.of_key(state.keys[key].hash);
-        let of = owner.and_then(|owner| queue.members.find(owner));
+        let of = owner.and_then(|owner| queue.members.find(&owner.name));
         let expected = of.map_or(queue.lists.unassigned(), |member| member.list);
         assert_eq!(list, expected, "a key sticks to its member");
     }

@@ -64,7 +64,7 @@ fn keyed(key: u64) -> NewMessage {
     }
 }
 
-pub(super) fn enqueue(twin: &mut Twin, messages: Vec<NewMessage>) -> Step {
+pub(crate) fn enqueue(twin: &mut Twin, messages: Vec<NewMessage>) -> Step {
     let queue = "q".into();
     twin.step(vec![Command::Enqueue {
         queue,

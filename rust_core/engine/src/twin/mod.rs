@@ -12,6 +12,7 @@ mod ledger;
 mod limits;
 mod lost;
 mod many_keys;
+mod many_moved;
 mod many_swept;
 pub(crate) mod members;
 mod polls;

@@ -177,7 +177,7 @@ impl Case<'_> {
             return None;
         }
         let key = self.state.keys[self.message.key].hash;
-        self.queue.members.of_key(key).map(|name| &**name)
+        self.queue.members.of_key(key).map(|owner| &*owner.name)
     }
 
     /// What keeps the queue from handing anything out.

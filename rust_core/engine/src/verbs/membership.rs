@@ -48,7 +48,7 @@ pub(super) fn join(
         queue: number,
         consumer: consumer.into(),
     });
-    reassign(batch, number, REASSIGNED_AT_ONCE_MAX);
+    reassign_at_once(batch, number);
     Ok(())
 }
 
@@ -70,8 +70,9 @@ pub(super) fn leave(batch: &mut Batch, number: QueueNumber, consumer: &str) -> u
         queue: number,
         consumer: consumer.into(),
     });
-    give_back_left(batch, number, RETURNED_AT_ONCE_MAX);
-    reassign(batch, number, REASSIGNED_AT_ONCE_MAX);
+    let max = RETURNED_AT_ONCE_MAX.min(batch.moves_left);
+    batch.moves_left -= give_back_left(batch, number, max);
+    reassign_at_once(batch, number);
     released
 }
 
@@ -110,6 +111,13 @@ fn reassign(batch: &mut Batch, queue: QueueNumber, max: u32) -> u32 {
         batch.commit(Record::Reassigned { queue, count });
     }
     count
+}
+
+fn reassign_at_once(batch: &mut Batch, queue: QueueNumber) {
+    let max = REASSIGNED_AT_ONCE_MAX.min(batch.moves_left);
+    if max > 0 {
+        batch.moves_left -= reassign(batch, queue, max);
+    }
 }
 
 /// What is left of changes of members.

@@ -147,7 +147,7 @@ pub(super) fn deliver(
 
 /// Nothing of what is ready is this consumer's. What is being assigned anew may be in a moment.
 fn assigned(queue: &Queue) -> Option<Limited> {
-    let moves = queue.lists.retired() > 0;
+    let moves = queue.lists.has_retired();
     (queue.counts.ready > 0).then_some(Limited {
         by: LimitedBy::KeyAssigned,
         retry_after_ms: moves.then_some(GO_ON_AFTER_MS),
