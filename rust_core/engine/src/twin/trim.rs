@@ -296,4 +296,14 @@ mod tests {
         let later = later.into_iter().map(|lease| lease.message);
         assert!(found.map(|one| one.message).eq(later));
     }
+
+    #[test]
+    fn nothing_is_moved_while_the_journal_is_well_within_a_segment() {
+        let mut twin = queue();
+        traffic(&mut twin, 2, 10);
+        assert!((600..900).contains(&twin.journal.bytes()));
+        let horizon_lsn = twin.live.lsn();
+        let trimming = ask(&mut twin, horizon_lsn, &mut Twin::step);
+        assert!(!trimming.more && trimming.found.is_empty());
+    }
 }
