@@ -39,6 +39,9 @@ impl Ledger {
             (Command::Complete(complete), Reply::Completed { already, enqueued }) => {
                 self.completed(complete, Some((*already, enqueued)));
             }
+            (Command::Enqueue { messages, .. }, _) => {
+                messages.iter().for_each(|message| self.enqueued(message, None));
+            }
             (Command::Complete(complete), _) => self.completed(complete, None),
             (Command::Receive { attempt, .. }, Reply::Received { messages, .. }) => {
                 for (index, delivered) in messages.iter().enumerate() {
@@ -53,6 +56,9 @@ impl Ledger {
                     let acked = result.as_ref().ok();
                     self.completed(ack, acked.map(|acked| (acked.already, &acked.enqueued)));
                 }
+            }
+            (Command::Settle { acks, .. }, _) => {
+                acks.iter().for_each(|ack| self.completed(ack, None));
             }
             _ => {}
         }

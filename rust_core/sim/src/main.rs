@@ -80,6 +80,11 @@ fn explore(seconds: u64) -> ExitCode {
          passed over, {hours} simulated hours in {seconds} s; transitions not seen: {:?}",
         coverage.missed()
     );
+    let unknown = coverage.unknown();
+    if !unknown.is_empty() {
+        println!("transitions that the table says can't be reached: {unknown:?}");
+        return ExitCode::FAILURE;
+    }
     ExitCode::SUCCESS
 }
 
