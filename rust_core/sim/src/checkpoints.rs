@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use codec::hash::{BATCH_HASH_BYTES, BatchHash};
+use engine::Partition;
 use engine::checkpoint::{Head, Image, Restoration};
 use engine::ids::Location;
 
@@ -57,6 +58,15 @@ impl Checkpoints {
             under_way: None,
         }
     }
+
+    /// What it follows is not the last manifest, which can't be trusted or whose answer never came: nothing of it may be
+    /// built upon.
+    fn begin_anew(&mut self, partition: &mut Partition) {
+        for (kind, index) in std::mem::take(&mut self.directory).into_keys() {
+            partition.rewrite_block(kind, index);
+        }
+        self.kept.clear();
+    }
 }
 
 impl World {
@@ -64,12 +74,18 @@ impl World {
     /// here that another has written since, and must not: the last manifest would not be the newest.
     pub(crate) fn begin_checkpoint(&mut self, at: usize) {
         let (last, epoch) = self.store.last();
+        let manifests = self.store.manifests();
+        let newest = manifests.last().map(|(sequence, _)| *sequence);
         let at = if self.nodes[at].serves() { at } else { 1 - at };
         let NodeState::Serving(owner) = &mut self.nodes[at].state else {
             return;
         };
         if owner.checkpoints.under_way.is_some() || epoch > owner.chain.partition.epoch() {
             return;
+        }
+        let own = owner.checkpoints.kept.last().map(|(sequence, _)| *sequence);
+        if own != newest {
+            owner.checkpoints.begin_anew(&mut owner.chain.partition);
         }
         let begun = owner.chain.partition.begin_checkpoint();
         assert_eq!(
@@ -276,6 +292,7 @@ fn next_request(
                 *written = Some(manifest.clone());
                 return Next::Send(Request::Put(Entry::Manifest(manifest), epoch, last));
             }
+            Stage::Purge if checkpoints.kept.len() < 2 => return Next::Over,
             Stage::Purge => {
                 let needed = checkpoints.kept.iter().flat_map(|(sequence, manifest)| {
                     let blocks = manifest.directory.values().copied();

@@ -40,7 +40,9 @@ impl Ledger {
                 self.completed(complete, Some((*already, enqueued)));
             }
             (Command::Enqueue { messages, .. }, _) => {
-                messages.iter().for_each(|message| self.enqueued(message, None));
+                messages
+                    .iter()
+                    .for_each(|message| self.enqueued(message, None));
             }
             (Command::Complete(complete), _) => self.completed(complete, None),
             (Command::Receive { attempt, .. }, Reply::Received { messages, .. }) => {

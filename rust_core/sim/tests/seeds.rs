@@ -13,6 +13,8 @@ use sim::coverage::Coverage;
 use sim::{plan_of, run, shrink};
 
 const FIXED: u64 = 200;
+/// Fresh ones that failed once.
+const FAILED: [u64; 1] = [1_795_872_728_063_599];
 
 fn failure(seed: u64, coverage: &Coverage) -> Option<String> {
     let plan = plan_of(seed);
@@ -61,6 +63,14 @@ fn fixed_seeds() {
 fn every_transition_is_seen() {
     let wrong = &fixed().1;
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn seeds_that_failed_once() {
+    for seed in FAILED {
+        let failure = failure(seed, &Coverage::default());
+        assert!(failure.is_none(), "{}", failure.unwrap_or_default());
+    }
 }
 
 #[test]
