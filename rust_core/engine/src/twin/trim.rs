@@ -303,7 +303,7 @@ mod tests {
         traffic(&mut twin, 2, 10);
         assert!((600..900).contains(&twin.journal.bytes()));
         let horizon_lsn = twin.live.lsn();
-        let trimming = ask(&mut twin, horizon_lsn, &mut Twin::step);
+        let trimming = ask(&mut twin, horizon_lsn, false, &mut Twin::step);
         assert!(!trimming.more && trimming.found.is_empty());
     }
 }
