@@ -13,17 +13,7 @@ from hanzo_queues.server import http_protocol, progress, serve
 from hanzo_queues.server.open_connections import OpenConnections
 from hanzo_queues.server.progress import Progress
 from tests.contract.http_server import PATIENCE_S, Served, served, until
-from tests.contract.test_http_connections import (
-    AUTH,
-    ENQUEUE,
-    HOST,
-    JSON,
-    LIVE,
-    POLL,
-    answer,
-    at_end,
-    connected,
-)
+from tests.contract.raw_http import AUTH, ENQUEUE, HOST, JSON, LIVE, POLL, answer, at_end, connected
 
 BODY = b'{"payload": "' + b"x" * 1000 + b'"}'
 DECLARED = ENQUEUE + AUTH + JSON + b"Content-Length: %d\r\n\r\n" % len(BODY)

@@ -14,7 +14,8 @@ from hanzo_queues.server.routes import OPERATIONS
 from hanzo_queues.server.routes.endpoint import Operation
 from hanzo_queues.server.whole_request import WholeReceive, WholeRequest, WholeRequests
 from tests.contract.http_server import Served, served, until
-from tests.contract.test_http_connections import AUTH, ENQUEUE, HOST, JSON, LIVE, Stuck, answer, connected
+from tests.contract.raw_http import AUTH, ENQUEUE, HOST, JSON, LIVE, answer, connected
+from tests.contract.test_http_connections import Stuck
 
 HOT = ("/v1/queues/{queue}/messages", "/v1/queues/{queue}/messages/batch", "/v1/queues/{queue}/settle",
        "/v1/messages/{message}/ack")  # fmt: skip
