@@ -60,3 +60,21 @@ async def test_a_repeated_receive_gets_the_same_leases_as_far_as_they_hold(serve
     for attempt in ("", "a" * 257):
         refused = await server.call("GET", f"/v1/queues/{queue}/messages?attemptId={attempt}")
         assert (refused.status, refused.json["code"]) == (400, "request_invalid")
+
+
+async def test_an_id_means_the_same_wherever_in_a_request_it_stands(server: Served, queue: str) -> None:
+    """Payloads of a batch are compared side by side, those of like length together."""
+    payloads = ["x" * length + str(number) for number, length in enumerate([3, 90, 90, 1100, 90, 3, 500])]
+    messages = [{"payload": payload, "dedupId": f"id {payload[-1]}"} for payload in payloads]
+    messages.insert(2, {"payload": "none"})
+    batch = {"messages": messages}
+    stored = (await server.call("POST", f"/v1/queues/{queue}/messages/batch", batch)).json["results"]
+    deduped = [(message, one["id"]) for message, one in zip(messages, stored, strict=True) if "dedupId" in message]
+    for message, identity in deduped:
+        again = await server.call("POST", f"/v1/queues/{queue}/messages", message)
+        assert (again.status, again.json["id"]) == (200, identity)
+        other = await server.call("POST", f"/v1/queues/{queue}/messages", message | {"payload": "other"})
+        assert other.json["code"] == "dedup_conflict"
+    batch = {"messages": [message for message, _ in reversed(deduped)]}
+    turned = (await server.call("POST", f"/v1/queues/{queue}/messages/batch", batch)).json["results"]
+    assert [(one["id"], one["duplicate"]) for one in reversed(turned)] == [(one, True) for _, one in deduped]

@@ -35,7 +35,12 @@ pub fn attempt(consumer: &str, id: &str) -> u128 {
     u128::from_le_bytes(cut(&hasher.finalize()))
 }
 
-/// Fingerprints of payloads, each of its bytes as sent.
+/// A payload's fingerprint, of its bytes as sent.
+pub fn fingerprint(payload: &[u8]) -> u64 {
+    u64::from_le_bytes(cut(&blake3::hash(payload)))
+}
+
+/// Those of many payloads.
 pub fn fingerprints(payloads: &[&[u8]]) -> Vec<u64> {
     many::hash_many(payloads)
 }

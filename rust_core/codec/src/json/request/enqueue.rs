@@ -48,7 +48,7 @@ pub(super) struct Collector<'a, 'de> {
     requests: &'a Requests,
     body: &'de str,
     messages: Vec<NewMessage>,
-    /// Of those with a dedup id: their fingerprints are made when all are there.
+    /// Of those with a dedup id behind the first message: their fingerprints are made when all are there.
     deduped: Vec<&'de [u8]>,
     pub blobs: Blobs,
 }
@@ -160,10 +160,18 @@ impl<'a, 'de> Collector<'a, 'de> {
     }
 
     fn dedup_key(&mut self, id: &str, payload: &'de str, until_done: bool) -> DedupKey {
-        self.deduped.push(payload.as_bytes());
+        let payload = payload.as_bytes();
+        let is_first = self.messages.is_empty();
+        if !is_first {
+            self.deduped.push(payload);
+        }
         DedupKey {
             hash: hash::dedup_id(id),
-            fingerprint: 0,
+            fingerprint: if is_first {
+                hash::fingerprint(payload)
+            } else {
+                0
+            },
             until_done,
         }
     }
@@ -172,9 +180,8 @@ impl<'a, 'de> Collector<'a, 'de> {
     pub(super) fn messages(&mut self) -> Vec<NewMessage> {
         let mut messages = std::mem::take(&mut self.messages);
         let fingerprints = hash::fingerprints(&std::mem::take(&mut self.deduped));
-        let keys = messages
-            .iter_mut()
-            .filter_map(|message| message.dedup.as_mut());
+        let behind_first = messages.iter_mut().skip(1);
+        let keys = behind_first.filter_map(|message| message.dedup.as_mut());
         for (key, fingerprint) in keys.zip(fingerprints) {
             key.fingerprint = fingerprint;
         }
