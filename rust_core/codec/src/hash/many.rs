@@ -4,6 +4,7 @@
 //! Only the crate's `platform` does that, which it has for its own benchmarks and may change: then this file does not
 //! compile or its test fails (docs/adr/0017).
 
+use super::fingerprint;
 use blake3::platform::Platform;
 use blake3::{BLOCK_LEN, CHUNK_LEN, IncrementCounter};
 
@@ -50,7 +51,7 @@ fn hash_alike(platform: Platform, texts: &[&[u8]], places: &[usize], hashes: &mu
     let blocks = before_last(texts[places[0]]);
     if blocks > BEFORE_LAST_MAX {
         for &place in places {
-            hashes[place] = beginning(blake3::hash(texts[place]).as_bytes());
+            hashes[place] = fingerprint(texts[place]);
         }
         return;
     }
@@ -82,10 +83,6 @@ fn words(value: &[u8]) -> [u32; 8] {
         let bytes = value[index * 4..][..4].try_into();
         u32::from_le_bytes(bytes.expect("four bytes"))
     })
-}
-
-fn beginning(hash: &[u8; 32]) -> u64 {
-    u64::from_le_bytes(hash[..8].try_into().expect("eight bytes"))
 }
 
 /// Chaining values after the first blocks of texts, by how many blocks these are.
@@ -153,9 +150,7 @@ mod tests {
         let texts: Vec<&[u8]> = (0..texts.len())
             .map(|at| &*texts[at * 589 % texts.len()])
             .collect();
-        let alone = texts
-            .iter()
-            .map(|text| beginning(blake3::hash(text).as_bytes()));
+        let alone = texts.iter().map(|text| fingerprint(text));
         assert_eq!(hash_many(&texts), alone.collect::<Vec<_>>());
         assert!(hash_many(&[]).is_empty());
     }
