@@ -18,7 +18,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from hanzo_queues.errors import ApiError, BatchTooLarge, ClientClosed, OutcomeUnknown, QueuesError, RequestTooLarge
 
@@ -53,6 +53,27 @@ class Entry(ABC):
     def split(self, count: int) -> tuple[Self, Self]:
         """Two in its place, the first with so many of its elements. Only of what has more than that."""
         raise AssertionError("it has one")
+
+
+class Awaited(Entry):
+    """One element, whose caller awaits `future`."""
+
+    __slots__ = ("future",)
+
+    count = 1
+    future: asyncio.Future[Any]
+
+    def waits(self) -> bool:
+        return not self.future.done()
+
+    def resolve(self, result: object) -> None:
+        """It was carried out. Nothing when nobody waits."""
+        if not self.future.done():
+            self.future.set_result(result)
+
+    def refuse(self, error: QueuesError) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
 E = TypeVar("E", bound=Entry)

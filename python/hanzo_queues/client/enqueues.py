@@ -3,38 +3,22 @@ of their callers."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hanzo_queues.client.coalescer import Entry, Send
+from hanzo_queues.client.coalescer import Awaited, Send
 from hanzo_queues.client.models import EnqueueResult, entry_error
 from hanzo_queues.client.retry import is_transient
 from hanzo_queues.client.transport import Transport
 from hanzo_queues.client.wire import enclosed, queue_target
-from hanzo_queues.errors import ApiError, QueuesError
+from hanzo_queues.errors import ApiError
 
 
-class Enqueue(Entry):
-    """One message, whose caller awaits `future`. Who makes one sets its three attributes: an `__init__` takes as long
-    as all that a lane does with it."""
+class Enqueue(Awaited):
+    """One message. Who makes one sets its three attributes: an `__init__` takes as long as all that a lane does with
+    it."""
 
-    __slots__ = ("body", "future", "safe")
-
-    count = 1
-    future: asyncio.Future[EnqueueResult]
-
-    def waits(self) -> bool:
-        return not self.future.done()
-
-    def resolve(self, result: EnqueueResult) -> None:
-        """It is stored. Nothing when nobody waits."""
-        if not self.future.done():
-            self.future.set_result(result)
-
-    def refuse(self, error: QueuesError) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
+    __slots__ = ("body", "safe")
 
 
 def enqueues_to(transport: Transport, queue: str) -> Send[Enqueue]:

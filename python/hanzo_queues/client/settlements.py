@@ -11,12 +11,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hanzo_queues.client.coalescer import Entry, Send
+from hanzo_queues.client.coalescer import Awaited, Entry, Send
 from hanzo_queues.client.leases import Leases
 from hanzo_queues.client.models import AckResult, NackResult, ReleaseResult, entry_error, instant
 from hanzo_queues.client.transport import Transport
 from hanzo_queues.client.wire import enclosed, queue_target
-from hanzo_queues.errors import QueuesError
 
 Results = Sequence[Mapping[str, Any]]
 
@@ -35,24 +34,19 @@ class Settlement(Entry):
         whatever, and did nothing, when they are none."""
 
 
-class SettleCall(Settlement):
-    """That of one lease, by a call that awaits `future`. `settles`: id and receipt of the lease, when it ends it."""
+class SettleCall(Awaited, Settlement):
+    """That of one lease. `settles`: id and receipt of the lease, when it ends it."""
 
-    __slots__ = ("_future", "_leases", "_settles", "body", "kind")
-
-    count = 1
+    __slots__ = ("_leases", "_settles", "body", "kind")
 
     def __init__(
         self, kind: str, body: bytes, future: asyncio.Future[Any], leases: Leases, settles: tuple[str, str] | None
     ) -> None:
         self.kind = kind
         self.body = body
-        self._future = future
+        self.future = future
         self._leases = leases
         self._settles = settles
-
-    def waits(self) -> bool:
-        return not self._future.done()
 
     def answer(self, results: Results, first: int) -> None:
         result = results[first]
@@ -62,12 +56,7 @@ class SettleCall(Settlement):
         value = RESULTS[self.kind](result)
         if self._settles is not None:
             self._leases.forget(*self._settles)
-        if not self._future.done():
-            self._future.set_result(value)
-
-    def refuse(self, error: QueuesError) -> None:
-        if not self._future.done():
-            self._future.set_exception(error)
+        self.resolve(value)
 
 
 RESULTS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
