@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -83,13 +85,21 @@ async def test_a_lease_in_doubt_is_not_given_back_when_another_owner_gave_its_nu
         assert (await first.submit(ack)).rejection is None
 
 
-async def test_an_owner_that_slept_past_its_lease_answers_nothing_of_what_it_knew() -> None:
-    """A question that records nothing is answered without an append, so the log can't refuse it."""
-    slept, turns = GatedJournal(), Turns()
+@asynccontextmanager
+async def that_slept(turns: Turns) -> AsyncIterator[Partition]:
+    """An owner whose lease ended while it slept, and another wrote."""
+    slept = GatedJournal()
     async with serving(slept, ownership=turns) as first:
         async with serving(MemoryJournal(slept.store)) as second:
             await second.submit(enqueue("of the second"))
         turns.held = False
+        yield first
+
+
+async def test_an_owner_that_slept_past_its_lease_answers_nothing_of_what_it_knew() -> None:
+    """A question that records nothing is answered without an append, so the log can't refuse it."""
+    turns = Turns()
+    async with that_slept(turns) as first:
         turns.granted.clear()
         with pytest.raises(JournalUnavailable) as told:
             await ready(first)
@@ -101,11 +111,8 @@ async def test_an_owner_that_slept_past_its_lease_answers_nothing_of_what_it_kne
 
 
 async def test_a_poll_of_an_owner_that_slept_is_asked_again_by_the_next_one() -> None:
-    slept, turns = GatedJournal(), Turns()
-    async with serving(slept, ownership=turns) as first:
-        async with serving(MemoryJournal(slept.store)) as second:
-            await second.submit(enqueue("of the second"))
-        turns.held = False
+    turns = Turns()
+    async with that_slept(turns) as first:
         polling = asyncio.ensure_future(first.receive("mail", receive(), 30))
         with pytest.raises(JournalUnavailable):
             await ready(first)
