@@ -12,7 +12,7 @@ from hanzo_queues._core import Command
 from hanzo_queues.server.journal.base import JournalCorrupt, JournalError
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.payloads import Payloads
-from hanzo_queues.server.read_ahead import RUNS_AHEAD
+from hanzo_queues.server.read_ahead import AHEAD_MAX, WALKS_MAX
 from tests.unit.core_journal import CoreJournal
 
 MESSAGES = 600
@@ -61,8 +61,8 @@ class Backlog(CoreJournal):
         self.payloads.put(self.engine.lsn, self.batches[self.engine.lsn])
         return self
 
-    def receiving(self, count: int) -> Command:
-        return self.parser.receive("mail", group=None, consumer=None, messages_max=count, visibility_timeout_ms=None)
+    def receiving(self, count: int, queue: str = "mail") -> Command:
+        return self.parser.receive(queue, group=None, consumer=None, messages_max=count, visibility_timeout_ms=None)
 
     async def received(self, count: int) -> list[Any]:
         (reply,) = self.replies(self.receiving(count))
@@ -89,17 +89,35 @@ async def test_a_backlog_that_is_received_in_order_is_read_in_runs(backlog: Back
     assert len(read) == len(set(read)), "no batch is read twice"
 
 
-async def test_several_runs_are_ahead_of_what_is_wanted(backlog: Backlog) -> None:
+async def test_runs_go_on_until_enough_is_ahead_of_what_is_wanted(backlog: Backlog) -> None:
     await backlog.received(5)
-    await backlog.received(1)
-    assert len(backlog.journal.runs) == RUNS_AHEAD
-    first, last = backlog.journal.runs[0]
-    for _ in range(first, 2 * last):
+    ahead = MEMORY_BYTES // 4 // WALKS_MAX // AHEAD_MAX * (AHEAD_MAX - 1)
+    sizes = {lsn: len(batch) for lsn, batch in backlog.batches.items()}
+    for _ in range(MESSAGES // 3):
         (reply,) = backlog.replies(backlog.receiving(1))
         await backlog.payloads.load(reply)
-        await asyncio.sleep(0)  # a run that was begun asks
+        for _ in range(5):
+            await asyncio.sleep(0)  # a run that was begun asks, and the one behind it
         (wanted,) = reply.lsns
-        assert backlog.journal.runs[-1][1] - wanted >= (RUNS_AHEAD - 1) * (last - first + 1)
+        until = backlog.journal.runs[-1][1]
+        assert sum(sizes[lsn] for lsn in range(wanted + 1, until + 1)) > ahead
+
+
+async def test_backlogs_that_lie_apart_are_read_in_runs_in_turns() -> None:
+    backlog = Backlog()
+    queues = [f"queue{number}" for number in range(WALKS_MAX)]
+    for queue in queues:
+        backlog.create(queue)
+        for number in range(200):
+            backlog.enqueue(queue, number)
+    await backlog.open()
+    for numbers in range(0, 200, 5):
+        for queue in queues:
+            (reply,) = backlog.replies(backlog.receiving(5, queue))
+            answer = json.loads(reply.render(await backlog.payloads.load(reply)))
+            assert [message["payload"] for message in answer["messages"]] == list(range(numbers, numbers + 5))
+    assert len(backlog.journal.fetches) == WALKS_MAX, "the first of each"
+    assert len(backlog.journal.runs) < WALKS_MAX * 200 / 20
 
 
 async def test_nothing_is_read_ahead_for_one_answer_here_and_there(backlog: Backlog) -> None:
@@ -132,11 +150,9 @@ async def test_what_may_not_be_durable_yet_is_not_read(backlog: Backlog) -> None
     assert max(last for _, last in backlog.journal.runs) == end - 4
 
 
-async def test_nothing_is_read_ahead_before_it_is_known_how_large_batches_are(backlog: Backlog) -> None:
-    await backlog.received(9)  # one answer that needs many: nothing of them was read yet
-    assert backlog.journal.runs == []
-    assert len(backlog.journal.fetches) == 9
-    await backlog.received(1)
+async def test_an_answer_that_needs_many_batches_reads_one_by_itself(backlog: Backlog) -> None:
+    await backlog.received(9)
+    assert len(backlog.journal.fetches) == 1
     assert backlog.journal.runs
 
 
@@ -147,7 +163,7 @@ async def test_a_run_ends_early_where_batches_are_larger_than_those_before() -> 
         backlog.enqueue("mail", [number, large])
     await backlog.open()
     assert len(await all_of(backlog)) == MESSAGES + 40
-    at_once = MEMORY_BYTES // 4 // RUNS_AHEAD
+    at_once = MEMORY_BYTES // 4 // WALKS_MAX // AHEAD_MAX
     most = max(backlog.journal.run_bytes)
     assert at_once < most < at_once + 2 * len(large), "a run came to the large ones, and went on to one of them"
 

@@ -13,18 +13,16 @@ from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import nats.aio.client
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from hanzo_queues.server.nats_reading import read_in_large_pieces
+
 logger = logging.getLogger(__name__)
 
-READ_BYTES = 1024 * 1024
-"""Of a connection at a time. nats-py's 32 KB make a dozen reads, each copied once more, of one batch of a journal."""
-
-nats.aio.client.DEFAULT_BUFFER_SIZE = READ_BYTES
+read_in_large_pieces()
 
 OPTIONS: dict[str, Any] = {
     "pending_size": -1,

@@ -130,7 +130,6 @@ class Payloads:
             except BatchError as error:
                 batch = await self._read_from_leader(lsn, error)
         self.put(lsn, batch)
-        self._ahead.read(batch)
         return batch
 
     async def _read_from_leader(self, lsn: int, found: BatchError) -> bytes:
