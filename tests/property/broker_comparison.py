@@ -102,6 +102,7 @@ class Comparison(Receiving):
                 raise Refused("receipt_invalid")
             if kind == "acks":
                 expected: dict[str, Any] = {"state": "acked", "already": self.model.ack(message, receipt.delivery)}
+                self._check_followed(receipt, said)
             elif kind == "releases":
                 expected = self._released(message, self.model.release(message, receipt.delivery, fields or 0))
             elif kind == "nacks":
@@ -172,12 +173,16 @@ class Comparison(Receiving):
     def _compare_settled(self, receipt: Receipt, fields: dict[str, Any] | None, reply: Reply) -> None:
         result = self.expect(reply, lambda: self._settle_model(receipt, fields))
         if result is not None and fields is None:
-            followed = self.model.followed.get((receipt.message, receipt.delivery), [])
-            told = [one["id"] for one in reply.json.pop("enqueued", [])]
-            assert told == [known.id for known, _ in followed], "what an earlier ack enqueued is told again"
+            self._check_followed(receipt, reply.json)
             assert reply.json == {"state": "acked", "already": result}
         elif result is not None:
             self._check_nacked(receipt.message, result, reply.json)
+
+    def _check_followed(self, receipt: Receipt, said: dict[str, Any]) -> None:
+        """What an earlier ack enqueued is told again."""
+        followed = self.model.followed.get((receipt.message, receipt.delivery), [])
+        told = [one["id"] for one in said.pop("enqueued", [])]
+        assert told == [known.id for known, _ in followed], said
 
     def _faulty(self, fault: AppendFault, path: str, body: bytes) -> Reply:
         store = self.server.store
