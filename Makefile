@@ -138,11 +138,12 @@ trim: $(CORE) ## Pass 400 MB through a journal whose nats-server is killed again
 	TRIM_SEGMENT_MB=$${TRIM_SEGMENT_MB:-64} $(BIN)/pytest -s --timeout 7200 tests/faults/test_trimmed_disk.py
 
 property: $(CORE) ## Walk the server beside its plain model, and storm it, at random (PROPERTY_EXAMPLES=5000, STORM_COUNT=2000)
-	PROPERTY_EXAMPLES=$${PROPERTY_EXAMPLES:-5000} STORM_COUNT=$${STORM_COUNT:-2000} \
-	  $(BIN)/pytest --timeout 7200 tests/property/test_broker_machine.py tests/property/test_storm.py
+	seed=$${PROPERTY_SEED:-$$RANDOM$$RANDOM}; echo "PROPERTY_SEED=$$seed"; \
+	PROPERTY_EXAMPLES=$${PROPERTY_EXAMPLES:-5000} STORM_COUNT=$${STORM_COUNT:-2000} STORM_FIRST=$${STORM_FIRST:-$$seed} \
+	  $(BIN)/pytest --hypothesis-seed $$seed --timeout 14400 tests/property/test_broker_machine.py tests/property/test_storm.py
 
 schemathesis: $(CORE) ## Send requests made of spec/openapi.yaml, valid and broken (SCHEMATHESIS_CASES=20000, SCHEMATHESIS_SEED=n)
-	SCHEMATHESIS_CASES=$${SCHEMATHESIS_CASES:-20000} $(BIN)/pytest --timeout 7200 tests/contract/test_openapi_answers.py
+	SCHEMATHESIS_CASES=$${SCHEMATHESIS_CASES:-20000} $(BIN)/pytest -s --timeout 14400 tests/contract/test_openapi_answers.py
 
 fuzz: ## Fuzz every decoder (a nightly toolchain is needed; FUZZ_SECONDS=60 for each)
 	scripts/fuzz $${FUZZ_SECONDS:-60}

@@ -21,7 +21,7 @@ from hanzo_queues.server.recovery import recover
 from tests.faults.crash_disk import CrashPoint, Disk, Side, Victim
 from tests.faults.mixed_load import MixedLoad
 from tests.faults.mortal_server import MortalServer
-from tests.faults.unhurried import UnhurriedLoop
+from tests.unhurried import UnhurriedLoop
 
 MESSAGES = int(os.environ.get("CRASH_MESSAGES", "5"))
 PARTS = 4

@@ -26,8 +26,8 @@ from tests.faults import golden_store
 from tests.faults.crash_disk import CrashPoint, Disk, Side, Victim
 from tests.faults.mixed_load import FILL, PARSER, MixedLoad
 from tests.faults.mortal_server import MortalServer
-from tests.faults.unhurried import UnhurriedLoop
 from tests.tidy.sources import ROOT
+from tests.unhurried import UnhurriedLoop
 
 GOLDEN = ROOT / "tests/golden"
 STATES = ("ready", "blocked", "delayed", "leased", "dead")

@@ -1,5 +1,6 @@
 """The whole server in this process: the ASGI application, the partition, a memory journal, and a clock that stands
-still until it is told. No socket; every call runs the loop until it is answered.
+still until it is told. No socket; every call runs the loop until it is answered, and nobody waits for a timer: a poll
+that finds nothing is over at once.
 """
 
 from __future__ import annotations
@@ -20,9 +21,14 @@ from hanzo_queues.server.journal.memory import MemoryJournal, MemoryStore
 from hanzo_queues.server.settings import Settings
 from hanzo_queues.server.writer import Writer
 from hanzo_queues.testing.asgi import exchange
+from tests.unhurried import UnhurriedLoop
 
 KEY = "test-api-key"
 START_MS = 1_767_322_984_000
+ANSWER_S = 100
+"""Of the loop's time, which is longer than any poll waits."""
+TURN_S = 0.001
+"""While others have something to do it does not pass."""
 T = TypeVar("T")
 
 
@@ -45,7 +51,7 @@ class InProcess:
     """A server and its journal's `store`. `now_ms` is what its clock says, until a wall clock is `skew_ms` off."""
 
     def __init__(self, *, queues_max: int = 1000) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = UnhurriedLoop()
         self.store = MemoryStore()
         self.now_ms = START_MS
         self.skew_ms = 0
@@ -85,7 +91,7 @@ class InProcess:
         async def both() -> tuple[Reply, Reply]:
             poll = asyncio.create_task(self.ask("GET", path))
             while not poll.done() and not self.app.partition._polls.parked:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+                await asyncio.sleep(TURN_S)
             return await self.ask(method, other, body), await poll
 
         done, poll = self._run(both())
@@ -110,8 +116,8 @@ class InProcess:
     async def _at_rest(self) -> Writer:
         """The writer, when all it did is durable."""
         while (writer := self.app.partition._writer) is None or writer._in_flight:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+            await asyncio.sleep(TURN_S)
         return writer
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run_until_complete(asyncio.wait_for(work, 30))
+        return self.loop.run_until_complete(asyncio.wait_for(work, ANSWER_S))
