@@ -89,7 +89,7 @@ class Disk:
             await asyncio.sleep(0)
         if mount != self._mounts or self.crashed.is_set():
             await _never()
-        crash = self._crashes.get(len(self.operations))
+        crash = self._crash_at(len(self.operations))
         self.operations.append(name)
         await self._let_arrive()
         if crash is None:
@@ -102,6 +102,9 @@ class Disk:
             self.crashed.set()
             await _never()
         raise error(f"the store was restarted: {name}, {crash.side.value}")
+
+    def _crash_at(self, operation: int) -> CrashPoint | None:
+        return self._crashes.get(operation)
 
     async def _let_arrive(self) -> None:
         """What was on its way is stored, unless its place was taken."""
