@@ -3,8 +3,8 @@
     python -m scripts.mutants [FILE...]      files below the engine's src, as `dedup` or `verbs/ack`; `survivors` are
                                              those that survived the last time; else all
 
-cargo-mutants says what to change. Building each change would take days, so all are woven into one program, and an
-environment variable says which is on; a mutant is held against the tests that come by it, the cheapest first. Exits
+cargo-mutants says what to change. Building each change would take days, so those that are asked for are woven into one
+program, and an environment variable says which is on; a mutant is held against the tests that come by it, the cheapest first. Exits
 non-zero when one survives that explained.toml does not explain.
 """
 
@@ -27,7 +27,7 @@ def main(files: list[str]) -> int:
     place.renew()
     mutants = list_mutants(place.cargo_mutants, place.original)
     wanted = _wanted(place, mutants, files)
-    binary, left_out = build(place, mutants)
+    binary, left_out = build(place, wanted)
     verdicts = Rounds(place, binary, left_out).verdicts(wanted)
     found = survivors(wanted, verdicts)
     (place.base / "survivors.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -18,7 +18,7 @@ from scripts.mutants.trial import SURVIVED, Reach, Verdict, groups, reach, tests
 
 TEST_SECONDS_MAX = 5.0
 """Of processor time. Longer tests take no part: what they alone would notice counts as surviving."""
-SAVED_EVERY = 50
+TOLD_EVERY = 50
 PROCESSES = int(os.environ.get("MUTANTS_PROCESSES", os.cpu_count() or 1))
 
 
@@ -54,9 +54,9 @@ class Rounds:
             self._verdicts[mutant.number] = verdict
             if verdict.outcome in SURVIVED:
                 print(f"{verdict.outcome}: {mutant.name} (line {mutant.start[0]})", flush=True)
-            if done % SAVED_EVERY == 0 or done == len(mutants):
+            if done % TOLD_EVERY == 0 or done == len(mutants):
                 print(f"{done} of {len(mutants)} mutants tried", flush=True)
-                self._save("verdicts", {number: [one.outcome, one.test] for number, one in self._verdicts.items()})
+            self._save("verdicts", {number: [one.outcome, one.test] for number, one in self._verdicts.items()})
 
     def _reaches(self) -> list[Reach]:
         known = self._load("reached", [])

@@ -125,8 +125,9 @@ def _operator(raw: bytes, root: Node, start: int, end: int, replacement: bytes) 
     node = _around(operator, lambda node: node.type in OPERATION or node.type == "let_chain")
     if _has(node, {"let_chain", "let_condition"}):
         raise Unwoven("an operand is a `let`")
-    other = raw[node.start_byte : start] + replacement + raw[end : node.end_byte]
-    return Choice("expression", node.start_byte, node.end_byte), other
+    left = raw[node.start_byte : start]
+    left = b"(%s)" % left if b" as " in left else left  # else a type that `<` comes behind would begin its arguments
+    return Choice("expression", node.start_byte, node.end_byte), left + replacement + raw[end : node.end_byte]
 
 
 def _field(raw: bytes, root: Node, start: int, end: int, replacement: bytes) -> tuple[Choice, bytes]:
