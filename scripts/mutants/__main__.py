@@ -4,8 +4,8 @@
                                              those that survived the last time; else all
 
 cargo-mutants says what to change. Building each change would take days, so those that are asked for are woven into one
-program, and an environment variable says which is on; a mutant is held against the tests that come by it, the cheapest first. Exits
-non-zero when one survives that explained.toml does not explain.
+program, and an environment variable says which is on; a mutant is held against the tests that come by it, the cheapest
+first. Exits non-zero when one survives that explained.toml does not explain.
 """
 
 from __future__ import annotations
