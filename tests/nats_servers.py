@@ -54,7 +54,10 @@ class NatsServer:
             self._process.wait()
 
     def freeze(self) -> None:
+        """On return none of its threads runs any more: it answers nothing of what it is asked from now on."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None and self._process.poll() is None:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
