@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 read_in_large_pieces()
 
+CLOSE_S = 1.0
+"""That a server has to take what is left for it, when a connection is ended in order."""
+
 OPTIONS: dict[str, Any] = {
     "pending_size": -1,
     "max_reconnect_attempts": -1,
@@ -55,6 +58,22 @@ def _place(url: str) -> str:
     return f"{parts.hostname}:{parts.port or 4222}"
 
 
+class _Client(Client):
+    """nats-py's closes the socket of a connection that it gave up by writing what is left, and waits for that: for
+    ever, when the server is frozen or cut off and does not read. Only then it would look for another server."""
+
+    async def _attempt_reconnect(self) -> None:
+        _abort(self)
+        await super()._attempt_reconnect()
+
+
+def _abort(client: Client) -> None:
+    """Ends its socket, whatever is left to be written."""
+    transport: Any = client._transport
+    if transport is not None and transport._io_writer is not None:
+        transport._io_writer.transport.abort()
+
+
 class NatsConnection:
     """One connection. Once made it reconnects by itself, until nats-py closes it for good, as it does at most refusals.
     `on_down` is called with a reason each time it is lost."""
@@ -64,7 +83,7 @@ class NatsConnection:
         self._name = name
         self._on_down = on_down
         self._last_error = "no answer"
-        self.client = Client()
+        self.client: Client = _Client()
 
     async def connect(self, timeout_s: float) -> None:
         """Connects. Raises NatsUnreachable."""
@@ -91,8 +110,13 @@ class NatsConnection:
     async def close(self) -> None:
         """Ends the connection."""
         self._on_down = _ignore
-        if not self.client.is_closed:
+        if self.client.is_closed:
+            return
+        late = asyncio.get_running_loop().call_later(CLOSE_S, _abort, self.client)
+        try:
             await self.client.close()
+        finally:
+            late.cancel()
 
     def _unreachable(self, why: str) -> NatsUnreachable:
         return NatsUnreachable(f"no nats-server could be reached at {self._endpoint}: {why}")
