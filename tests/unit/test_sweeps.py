@@ -10,7 +10,7 @@ import pytest
 
 from hanzo_queues.server import sweeps
 from hanzo_queues.server.faults import Fault
-from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown
+from hanzo_queues.server.journal.base import AppendRefused, AppendUnknown, Extent
 from hanzo_queues.server.partition import Partition
 from hanzo_queues.server.sweeps import accepted_between
 from tests.unit.served_partition import PARSER, GatedJournal, created, enqueue, payloads, receive, serving
@@ -138,7 +138,7 @@ async def test_ages_become_the_batches_of_their_time() -> None:
 
     async def between(older_than_ms: int | None, newer_than_ms: int | None) -> Any:
         aged: Any = Aged((older_than_ms, newer_than_ms))
-        return await accepted_between(aged, 1, 5, 500, instant)
+        return await accepted_between(aged, Extent(1, 5, 0), 500, instant)
 
     assert await between(300, None) == (1, 3)
     assert await between(301, None) == (1, 1)
@@ -147,4 +147,4 @@ async def test_ages_become_the_batches_of_their_time() -> None:
     assert await between(200, 300) == (2, 4)
     assert await between(500, None) == (1, 0)
     unaged: Any = Aged(None)
-    assert await accepted_between(unaged, 1, 5, 500, instant) is unaged
+    assert await accepted_between(unaged, Extent(1, 5, 0), 500, instant) is unaged

@@ -231,8 +231,8 @@ class Partition:
     async def _start_sweep(self, command: Command) -> Answer:
         if command.ages_ms is not None:
             try:
-                kept = await self._journal.first_sequence(), await self._journal.last_sequence()
-                command = await accepted_between(command, *kept, self._clock.now_ms(), self._payloads.instant_ms)
+                kept, now_ms = await self._journal.extent(), self._clock.now_ms()
+                command = await accepted_between(command, kept, now_ms, self._payloads.instant_ms)
             except Exception as error:
                 raise self._unreadable(error, "none") from error
         answer = await self.submit(command)

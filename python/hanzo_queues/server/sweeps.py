@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from hanzo_queues._core import Command, Excerpt, Reply, step_sweep
 from hanzo_queues.server.faults import ShuttingDown
+from hanzo_queues.server.journal.base import Extent
 
 logger = logging.getLogger(__name__)
 
@@ -70,26 +71,24 @@ class Sweeps:
             await asyncio.sleep(wait_s)
 
 
-async def accepted_between(
-    command: Command, first_lsn: int, last_lsn: int, now_ms: int, instant: Instant
-) -> Command:
+async def accepted_between(command: Command, kept: Extent, now_ms: int, instant: Instant) -> Command:
     """`command`, told which batches messages of the ages it asks for were accepted with, of those that the journal
-    has: `first_lsn` to `last_lsn`. `instant` tells a batch's, in milliseconds; batches are in order of time, so a few
+    has. `instant` tells a batch's, in milliseconds; batches are in order of time, so a few
     of them tell. What was moved within the journal says itself when it was accepted."""
     if command.ages_ms is None:
         return command
     older_than_ms, newer_than_ms = command.ages_ms
-    first, last = first_lsn, last_lsn
+    first, last = kept.first_sequence, kept.last_sequence
     if older_than_ms is not None:
-        last = await _first_after(now_ms - older_than_ms, first_lsn, last_lsn, instant) - 1
+        last = await _first_after(now_ms - older_than_ms, kept, instant) - 1
     if newer_than_ms is not None:
-        first = await _first_after(now_ms - newer_than_ms - 1, first_lsn, last_lsn, instant)
+        first = await _first_after(now_ms - newer_than_ms - 1, kept, instant)
     return command.accepted(first, last)
 
 
-async def _first_after(instant_ms: int, first_lsn: int, last_lsn: int, instant: Instant) -> int:
+async def _first_after(instant_ms: int, kept: Extent, instant: Instant) -> int:
     """The first LSN whose batch is later than `instant_ms`; the one after the last when none is."""
-    low, high = first_lsn, last_lsn + 1
+    low, high = kept.first_sequence, kept.last_sequence + 1
     while low < high:
         middle = (low + high) // 2
         if await instant(middle) > instant_ms:
