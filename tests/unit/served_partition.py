@@ -102,6 +102,7 @@ class Turns:
 
     async def acquire(self) -> None:
         await self.granted.wait()
+        self.held = True
 
     def lasts(self) -> bool:
         return self.held

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from hanzo_queues.server.faults import JournalUnavailable
+from hanzo_queues.server.journal.base import Extent
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.partition import Partition
 from tests.unit.served_partition import (
@@ -110,6 +111,38 @@ async def test_an_owner_that_slept_past_its_lease_answers_nothing_of_what_it_kne
     assert turns.released
 
 
+class SlowToTell(GatedJournal):
+    """What it stored it tells when the test says so."""
+
+    async def append(self, batch: bytes, expected_last_sequence: int) -> None:
+        await MemoryJournal.append(self, batch, expected_last_sequence)
+        await self.gate.wait()
+
+
+async def test_nor_does_it_behind_what_it_wrote_before_it_slept() -> None:
+    """That was stored, and its acknowledgement waited in the socket when the owner woke up."""
+    turns = Turns()
+    slept = SlowToTell()
+    async with serving(slept, ownership=turns) as first:
+        slept.gate.clear()
+        written = asyncio.ensure_future(first.submit(enqueue("before it slept")))
+        while slept.store.last_sequence < 3:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0)
+        async with serving(MemoryJournal(slept.store)) as second:
+            await second.submit(receive())
+        turns.held = False
+        turns.granted.clear()
+        asked = asyncio.ensure_future(ready(first))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        slept.gate.set()
+        assert (await written).rejection is None
+        with pytest.raises(JournalUnavailable) as told:
+            await asked
+        assert (told.value.outcome, first.state) == ("none", "standby")
+        turns.granted.set()
+
+
 async def test_a_poll_of_an_owner_that_slept_is_asked_again_by_the_next_one() -> None:
     turns = Turns()
     async with that_slept(turns) as first:
@@ -134,6 +167,32 @@ async def test_ownership_lost_during_recovery_is_noticed() -> None:
         await asyncio.sleep(0)
     assert partition.state == "standby"
     await partition.close()
+
+
+class SlowToRead(GatedJournal):
+    """Whose recovery takes as long as the test says."""
+
+    async def extent(self) -> Extent:
+        self.waiting.set()
+        await self.gate.wait()
+        return await super().extent()
+
+
+async def test_who_lost_the_partition_during_recovery_does_not_fence_its_owner_out() -> None:
+    slow, turns = SlowToRead(), Turns()
+    async with serving(MemoryJournal(slow.store)) as owner:
+        slow.gate.clear()
+        late = Partition(0, slow, payload_memory_bytes=1, requests_max=10, polls_max=10, ownership=turns)
+        late.start()
+        await slow.waiting.wait()
+        turns.granted.clear()
+        turns.held = False
+        slow.gate.set()
+        while late.state == "recovering":  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0)
+        assert (late.state, slow.appends) == ("standby", [])
+        await owner.submit(enqueue("of the owner"))
+        await late.close()
 
 
 async def test_ownership_lost_while_closing_does_not_keep_it_open() -> None:

@@ -51,10 +51,6 @@ FULL_DELAY_S = 5.0  # a recovery makes no space
 FAILURES_UNTIL_STUCK = 2
 
 
-async def _nothing() -> None:
-    return None
-
-
 class Partition:
     """One partition. Start it with `start`, end it with `close`.
 
@@ -78,7 +74,7 @@ class Partition:
         checkpoint_bytes: int = JOURNAL_BYTES_MIN,
         clock: Clock | None = None,
         ownership: Ownership | None = None,
-        on_stuck: Callable[[], Awaitable[None]] = _nothing,
+        on_stuck: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
         on_failed: Callable[[str], None] = logger.critical,
     ) -> None:
         self.number = number
@@ -294,8 +290,9 @@ class Partition:
             return
         self.state = "recovering"
         engine, kept = await take_over(
-            self._new_engine, self._journal, self._payloads, self._clock, self.trimmer.make_room, self._checkpoints
-        )
+            self._new_engine, self._journal, self._payloads, self._clock, self.trimmer.make_room, self._checkpoints,
+            self._owns,
+        )  # fmt: skip
         if self._has_failed():
             return
         if not self._owned:

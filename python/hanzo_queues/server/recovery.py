@@ -21,6 +21,7 @@ from hanzo_queues.server.checkpointer import Kept
 from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalFull, WrongLastSequence
+from hanzo_queues.server.ownership import OwnershipLost
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.restore import NotRestored, restored
 from hanzo_queues.server.untrusted import START_THE_NEWER, untrusted_batch
@@ -54,14 +55,17 @@ async def take_over(
     clock: Clock,
     make_room: Callable[[Recovered], Awaitable[bool]] = no_room,
     checkpoints: CheckpointStore | None = None,
+    is_owner: Callable[[], bool] = lambda: True,
 ) -> Recovered:
     """An engine that holds the journal's whole state and owns it. `make_room` purges what neither it nor a recovery
-    needs, when there is no room for the fence. Raises JournalError (retry: the outcome of the fence is open and the
-    next call settles it) and JournalCorrupt (don't)."""
+    needs, when there is no room for the fence. `is_owner` says whether nobody else can own it yet. Raises JournalError
+    (retry: the outcome of the fence is open and the next call settles it), JournalCorrupt (don't), OwnershipLost."""
     while True:
         payloads.clear()
         recovered = await recover(new_engine, journal, payloads.put, checkpoints)
         engine = recovered.engine
+        if not is_owner():  # it would end whoever owns it
+            raise OwnershipLost("another node may own the partition")
         clock.not_before(engine.now_ms)
         fence = engine.fence(clock.now_ms(), secrets.token_bytes(32))
         assert fence.batch is not None

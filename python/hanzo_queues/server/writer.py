@@ -162,9 +162,10 @@ class Writer:
         except BaseException as error:
             self._doubt(decided, error)
             raise
-        if step.batch is not None:
-            self.batches += 1
-            self._on_durable(step.lsn, len(step.batch))
+        if step.batch is None:
+            return self._answer_unrecorded(decided)
+        self.batches += 1
+        self._on_durable(step.lsn, len(step.batch))
         self._release(decided)
 
     def _committed(self, commit: asyncio.Task[None]) -> None:
