@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from hanzo_queues._core import Command
-from hanzo_queues.server.faults import JournalUnavailable
+from hanzo_queues.server.faults import Fault, JournalUnavailable
 from hanzo_queues.server.journal.base import JournalError
 from hanzo_queues.server.partition import Partition
-from tests.unit.served_partition import PARSER, GatedJournal, enqueue, payloads, receive, serving
+from tests.unit.served_partition import PARSER, GatedJournal, enqueue, payloads, receive, serving, until_served
 
 
 class Unreadable(GatedJournal):
@@ -84,3 +84,27 @@ async def test_a_receive_gave_back_what_it_got() -> None:
         journal.is_unreadable = False
         answer = await asyncio.wait_for(partition.receive("mail", receive(), 5, ""), 10)
         assert payloads(answer) == ["old"]
+
+
+async def test_of_an_append_that_met_a_bug_nobody_knows_what_it_did() -> None:
+    """It was on its way: what fails behind that says nothing of the batch."""
+    journal = GatedJournal()
+    async with serving(journal) as partition:
+        journal.fail_next = [(LookupError("a bug"), True)]
+        with pytest.raises(Fault) as told:
+            await partition.submit(enqueue("stored"))
+        assert told.value.outcome == "unknown"
+        assert await until_served(partition) == 1
+
+
+async def test_what_is_durable_is_answered_though_who_else_is_told_of_it_fails() -> None:
+    async with serving(GatedJournal()) as partition:
+        assert partition._writer is not None
+
+        def fails(lsn: int, byte_count: int) -> None:
+            raise RuntimeError("an engine that met a bug tells nothing any more")
+
+        partition._writer._on_durable = fails
+        answer = await asyncio.wait_for(partition.submit(enqueue("stored")), 5)
+        assert answer.rejection is None
+        assert await until_served(partition) == 1

@@ -26,6 +26,7 @@ from hanzo_queues.server.polls import Polls
 
 STEP_MESSAGES_MAX = 4096  # touched by one step, at about a microsecond each: bounds how long it keeps the loop
 APPENDS_MAX = 4  # in flight; more make smaller batches and gain nothing: docs/adr/0005
+MET_A_BUG = "the request met a bug; the server's log tells more"
 TIMER_S_MAX = 60.0  # look again at least this often: the clock may run up to a tenth faster than the loop's
 
 
@@ -128,9 +129,9 @@ class Writer:
             now_ms = self._clock.now_ms()
             commands = [request.command for request in requests]
             step = self._engine.step(now_ms, commands, wake if self._polls.parked else None)
-        except BaseException as error:
+        except BaseException:
             for request in requests:
-                self._fail(request, _fault_of(error))
+                self._fail(request, Fault(MET_A_BUG, outcome="none"))
             raise
         self._schedule(step, now_ms)
         decided = self._park_or_decide(requests, step.replies)
@@ -165,8 +166,8 @@ class Writer:
         if step.batch is None:
             return self._answer_unrecorded(decided)
         self.batches += 1
-        self._on_durable(step.lsn, len(step.batch))
         self._release(decided)
+        self._on_durable(step.lsn, len(step.batch))
 
     def _committed(self, commit: asyncio.Task[None]) -> None:
         if commit.cancelled():
@@ -252,10 +253,10 @@ class Writer:
 
 
 def _fault_of(error: BaseException) -> Fault:
-    """What the requests of a batch are told that did not become durable, or may have."""
+    """What the requests of a batch are told that may have been sent, and did not become durable or may have."""
     match error:
         case AppendRefused():
             return JournalUnavailable(f"the journal refused the request: {error}", outcome="none", retry_after_s=1.0)
         case JournalError() | asyncio.CancelledError():
             return JournalUnavailable(f"the journal did not confirm the request: {error}", retry_after_s=1.0)
-    return Fault("the request met a bug; the server's log tells more", outcome="none")
+    return Fault(MET_A_BUG)
