@@ -143,6 +143,38 @@ async def test_nor_does_it_behind_what_it_wrote_before_it_slept() -> None:
         turns.granted.set()
 
 
+class SlowToFetch(GatedJournal):
+    """Payloads come when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched = asyncio.Event()
+        self.fetched.set()
+
+    async def fetch(self, sequence: int) -> bytes:
+        self.waiting.set()
+        await self.fetched.wait()
+        return await super().fetch(sequence)
+
+
+async def test_what_the_next_owner_trimmed_while_one_slept_does_not_end_that_one() -> None:
+    """It is no damage: the journal is in good hands."""
+    turns, slept = Turns(), SlowToFetch()
+    async with serving(slept, ownership=turns, payload_memory_bytes=1) as first:
+        await first.submit(enqueue("old"))
+        await first.submit(enqueue("new"))
+        slept.fetched.clear()
+        looking = asyncio.ensure_future(first.submit(PARSER.peek("mail", state=None, after=None, limit=1)))
+        await slept.waiting.wait()
+        slept.store.purge(slept.store.last_sequence)
+        turns.held = False
+        turns.granted.clear()
+        slept.fetched.set()
+        with pytest.raises(JournalUnavailable) as told:
+            await looking
+        assert (told.value.outcome, first.state) == ("none", "standby")
+
+
 async def test_a_poll_of_an_owner_that_slept_is_asked_again_by_the_next_one() -> None:
     turns = Turns()
     async with that_slept(turns) as first:

@@ -241,14 +241,16 @@ class Partition:
         try:
             return await self._payloads.load(reply)
         except JournalCorrupt as error:
-            self._fail(str(error))
+            if self._owns():
+                self._fail(str(error))
             raise
 
     def _unreadable(self, error: BaseException, outcome: Outcome) -> BaseException:
         """What a client is told whose answer can't be built."""
         match error:
             case JournalCorrupt():
-                self._fail(str(error))
+                if self._owns():  # else another owner may have trimmed it
+                    self._fail(str(error))
             case JournalError():
                 pass
             case asyncio.CancelledError():
