@@ -178,3 +178,56 @@ async def test_a_cluster_that_comes_later_is_waited_for(node: Nodes, servers: Na
     servers.start()
     await asyncio.wait_for(waiting, 2 * PATIENCE_S)
     await owner.lease.release()
+
+
+async def test_a_lease_whose_renewal_was_not_answered_lasts_no_longer_than_the_bucket_keeps_it(
+    node: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The renewal was stored when it was sent, not when its owner learned of it."""
+    owner = node("a")
+    await owner.acquire()
+    lease = owner.lease
+    bucket = await lease._opened()
+    update, sent_at = bucket.update, [0.0]
+
+    async def unanswered(key: str, value: bytes, last: int) -> int:
+        sent_at[0] = lease._monotonic()
+        await update(key, value, last=last)
+        monkeypatch.setattr(bucket, "update", counted)
+        raise TimeoutError
+
+    async def counted(key: str, value: bytes, last: int) -> int:
+        began = lease._monotonic()
+        revision: int = await update(key, value, last=last)
+        sent_at[0] = began
+        return revision
+
+    monkeypatch.setattr(bucket, "update", unanswered)
+    before = lease._ends_ms
+    async with asyncio.timeout(PATIENCE_S):
+        while lease._ends_ms == before:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0.001)
+    assert lease._ends_ms - TTL_S * 1000 <= sent_at[0], "it counts from a write that there was not"
+    await lease.release()
+
+
+async def test_a_renewal_that_hangs_is_tried_again_while_the_lease_lasts(
+    node: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while the bucket's stream elects another leader."""
+    owner = node("a")
+    await owner.acquire()
+    bucket = await owner.lease._opened()
+    update, hung = bucket.update, asyncio.Event()
+
+    async def hangs(key: str, value: bytes, last: int) -> int:
+        hung.set()
+        monkeypatch.setattr(bucket, "update", update)
+        return await asyncio.Future[int]()
+
+    monkeypatch.setattr(bucket, "update", hangs)
+    await asyncio.wait_for(hung.wait(), PATIENCE_S)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(owner.lost.wait(), 2 * TTL_S)
+    assert owner.lease.lasts()
+    await owner.lease.release()

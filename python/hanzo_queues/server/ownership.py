@@ -175,17 +175,19 @@ class OwnershipLease:
             await watcher.stop()  # type: ignore[no-untyped-call]
 
     async def _renew(self) -> None:
+        """Whatever fails, it is tried again as long as the lease lasts, and told when that is over."""
+        wait_s = self._ttl_s / 3
         while True:
-            await asyncio.sleep(self._ttl_s / 3)
+            await asyncio.sleep(wait_s)
             ends_ms = self._end_of_one_begun_now()
             try:
-                async with asyncio.timeout(max(0.0, self._left_s())):
+                async with asyncio.timeout(max(0.0, min(self._left_s(), self._ttl_s / 3))):
                     held = await self._renew_once()
-            except FAILURES as error:
+            except Exception as error:
                 logger.warning("ownership of %s: can't be renewed: %s", self._key, str(error) or type(error).__name__)
-                held = self.lasts()
+                held, wait_s = self.lasts(), self._ttl_s / 10
             else:
-                self._ends_ms = ends_ms
+                self._ends_ms, wait_s = ends_ms, self._ttl_s / 3
             if not held:
                 logger.warning("ownership of %s: lost", self._key)
                 self._renewing = None
@@ -194,15 +196,16 @@ class OwnershipLease:
 
     async def _renew_once(self) -> bool:
         bucket = await self._opened()
-        try:
-            self._revision = await bucket.update(self._key, self._value, last=self._revision)
-        except nats.js.errors.KeyWrongLastSequenceError:
-            entry = await self._entry()  # a renewal whose answer was lost is ours as well
-            if entry is None or entry.value != self._value or entry.revision is None:
-                self._look_for_a_double(entry)
-                return False
-            self._revision = entry.revision
-        return True
+        while True:
+            try:
+                self._revision = await bucket.update(self._key, self._value, last=self._revision)
+                return True
+            except nats.js.errors.KeyWrongLastSequenceError:
+                entry = await self._entry()
+                if entry is None or entry.value != self._value or entry.revision is None:
+                    self._look_for_a_double(entry)
+                    return False
+                self._revision = entry.revision  # of a renewal whose answer was lost: as old as that
 
     def _look_for_a_double(self, entry: KeyValue.Entry | None) -> None:
         if entry is None or not self._is_of_our_name(entry):
