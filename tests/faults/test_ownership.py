@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 from nats.aio.client import Client
 
+from hanzo_queues.server.journal.base import JournalRefused
 from hanzo_queues.server.nats_connection import NatsConnection, NatsEndpoint
 from hanzo_queues.server.ownership import BUCKET, OwnershipLease
 from tests.nats_servers import NatsServers, running_nats_servers
@@ -230,4 +231,22 @@ async def test_a_renewal_that_hangs_is_tried_again_while_the_lease_lasts(
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(owner.lost.wait(), 2 * TTL_S)
     assert owner.lease.lasts()
+    await owner.lease.release()
+
+
+async def test_a_bucket_with_other_settings_is_refused_with_words(node: Nodes, servers: NatsServers) -> None:
+    """As when the replicas of the journal were changed, and those of the bucket were not."""
+    owner = node("a")
+    await owner.acquire()
+    await owner.lease.release()
+    other = OwnershipLease(servers.endpoint, partition=0, node_id="b", replicas=1, ttl_s=5)
+    with pytest.raises(JournalRefused, match=r"KV_HANZO_OWNERS.*max_age is 0.9, not 5.*nats stream edit"):
+        await asyncio.wait_for(other.acquire(), PATIENCE_S)
+    await other.close()
+
+
+async def test_a_bucket_that_another_version_made_is_used(node: Nodes, client: Client) -> None:
+    await client.jetstream().create_key_value(bucket=BUCKET, history=1, ttl=TTL_S, replicas=1, description="another")
+    owner = node("a")
+    await owner.acquire()
     await owner.lease.release()

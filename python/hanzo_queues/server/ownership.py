@@ -22,9 +22,12 @@ import nats.errors
 import nats.js.errors
 import orjson
 from nats.aio.client import Client
+from nats.js.client import JetStreamContext
 from nats.js.kv import KeyValue
 
 from hanzo_queues.server.clock import monotonic_ms
+from hanzo_queues.server.journal.base import JournalRefused
+from hanzo_queues.server.journal.jetstream_api import STREAM_NAME_IN_USE
 from hanzo_queues.server.nats_connection import LastingConnection, NatsEndpoint, NatsUnreachable
 
 logger = logging.getLogger(__name__)
@@ -87,7 +90,7 @@ class OwnershipLease:
 
     async def acquire(self) -> None:
         """Returns when the lease is ours, however long that takes, and however often the connection is lost for good.
-        A node's own earlier lease is taken back at once."""
+        A node's own earlier lease is taken back at once. Raises JournalRefused when the bucket is set up otherwise."""
         while True:
             try:
                 if await self._try_to_take():
@@ -125,11 +128,32 @@ class OwnershipLease:
     async def _opened(self) -> KeyValue:
         client = await self._connection.client()
         if self._bucket is None or client is not self._client:
-            self._bucket = await client.jetstream().create_key_value(
-                bucket=BUCKET, history=1, ttl=self._ttl_s, replicas=self._replicas
-            )
+            self._bucket = await self._made_or_asserted(client.jetstream())
             self._client = client
         return self._bucket
+
+    async def _made_or_asserted(self, jetstream: JetStreamContext) -> KeyValue:
+        """Another version may have made it with other settings than those that count."""
+        try:
+            return await jetstream.create_key_value(
+                bucket=BUCKET, history=1, ttl=self._ttl_s, replicas=self._replicas
+            )
+        except nats.js.errors.APIError as error:
+            if error.err_code != STREAM_NAME_IN_USE:
+                raise
+        config = (await jetstream.stream_info(f"KV_{BUCKET}")).config
+        wanted = {"max_age": self._ttl_s, "num_replicas": self._replicas, "max_msgs_per_subject": 1}
+        differences = [
+            f"{name} is {getattr(config, name)}, not {value}"
+            for name, value in wanted.items()
+            if getattr(config, name) != value
+        ]
+        if differences:
+            raise JournalRefused(
+                f"stream KV_{BUCKET}, the lease of who may write the journal, can't be used: {'; '.join(differences)}. "
+                f"Put it right with `nats stream edit KV_{BUCKET}`."
+            )
+        return await jetstream.key_value(BUCKET)
 
     async def _try_to_take(self) -> bool:
         bucket = await self._opened()
