@@ -11,7 +11,7 @@ DEPS := $(VENV)/.deps-installed
 CORE := $(VENV)/.core-built
 WHEEL := dist/.wheel-built
 LOGS := target/logs
-TEST_LOGS := $(addprefix $(LOGS)/,rust.log python.log typescript.log go.log conformance.log gates.log)
+TEST_LOGS := $(addprefix $(LOGS)/,rust.log python.log faults.log typescript.log go.log conformance.log gates.log)
 TYPESCRIPT := sdk/typescript
 TYPESCRIPT_DEPS := $(TYPESCRIPT)/node_modules/.installed
 TYPESCRIPT_BUILT := $(TYPESCRIPT)/build/.built
@@ -26,7 +26,7 @@ PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -nam
 TYPESCRIPT_SOURCES := $(shell cd $(TYPESCRIPT) && find src test conformance examples scripts *.json -type f | sed s,^,$(TYPESCRIPT)/,)
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python test-typescript test-go conformance runtimes build wheel-test gates gates-renew example bench bench-peers backlog recovery disk faults crashes damage scale trim fuzz property schemathesis sim mutants docs format lock clean
+.PHONY: help setup run test lint test-rust test-python test-faults test-typescript test-go conformance runtimes build wheel-test gates gates-renew example bench bench-peers backlog recovery disk faults crashes damage scale trim fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,10 +37,12 @@ setup: $(CORE) $(TYPESCRIPT_DEPS) ## Set up the development environments of Pyth
 run: $(CORE) ## Start a server on its embedded nats-server (PORT, HANZO_API_KEYS and the other variables apply)
 	$(BIN)/hanzo-queues serve
 
-# The core, built as it is shipped, keeps one processor busy for minutes; the Rust tests have the other one meanwhile.
+# Two at a time: the core, built as it is shipped, keeps one processor busy for minutes, and the tests of faults wait a lot.
+# What measures time has the machine to itself.
 test: ## Run every check and every test, and print the counts
 	@$(MAKE) --no-print-directory --output-sync=target --jobs 2 setup test-rust
-	@$(MAKE) --no-print-directory lint test-python test-typescript test-go conformance gates wheel-test
+	@$(MAKE) --no-print-directory --output-sync=target --jobs 2 test-faults test-python lint test-typescript test-go conformance
+	@$(MAKE) --no-print-directory gates wheel-test
 	@echo "all checks: $$(scripts/count-tests $(TEST_LOGS)), wheel installed and served"
 	@grep '^NOTICE' $(LOGS)/gates.log || true
 	@scripts/count-tests $(TEST_LOGS)
@@ -59,9 +61,13 @@ test-rust: $(DEPS) ## Run the Rust tests
 	@mkdir -p $(LOGS)
 	PYO3_PYTHON=$(abspath $(BIN)/python) cargo test --workspace --locked 2>&1 | tee $(LOGS)/rust.log
 
-test-python: $(CORE) ## Run the Python tests
+test-python: $(CORE) ## Run the Python tests, but for those of faults
 	@mkdir -p $(LOGS)
-	$(BIN)/pytest --ignore tests/conformance 2>&1 | tee $(LOGS)/python.log
+	$(BIN)/pytest --ignore tests/conformance --ignore tests/faults 2>&1 | tee $(LOGS)/python.log
+
+test-faults: $(CORE) ## Run the tests that kill, freeze, fill and damage
+	@mkdir -p $(LOGS)
+	$(BIN)/pytest tests/faults 2>&1 | tee $(LOGS)/faults.log
 
 test-typescript: $(CORE) $(TYPESCRIPT_BUILT) ## Run the tests of the TypeScript SDK
 	@mkdir -p $(LOGS)
