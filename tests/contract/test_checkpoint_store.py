@@ -10,6 +10,7 @@ from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.checkpoints.jetstream import JetStreamCheckpoints
 from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
 from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt, JournalError, WrongLastSequence
+from hanzo_queues.server.journal.jetstream_api import JetStreamApi
 from hanzo_queues.server.journal.jetstream_settings import StreamSettingsDiffer
 from tests.contract.test_journal import PARTITIONS, one_server, opened, three_servers
 
@@ -87,6 +88,23 @@ async def test_a_part_that_is_too_large_is_refused(store: CheckpointStore) -> No
     await store.append(b"x" * store.part_bytes_max, 0, "a0")
     with pytest.raises(AppendRefused):
         await store.append(b"x" * (store.part_bytes_max + 1), 1, "a0")
+
+
+async def test_the_largest_part_comes_back(store: CheckpointStore) -> None:
+    part = b"x" * min(store.part_bytes_max, 4 << 20)
+    await store.append(part, 0, "a0")
+    assert await store.fetch(1) == part
+
+
+async def test_an_only_replica_is_not_asked_for_json(request: pytest.FixtureRequest) -> None:
+    servers = request.getfixturevalue("one_server")
+    store = JetStreamCheckpoints(servers.endpoint, partition=next(PARTITIONS), replicas=1)
+    await opened(store)
+    await filled(store)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(JetStreamApi, "message", None)
+        assert await store.fetch(2) == b"2" * 100_000
+    await store.close()
 
 
 async def test_what_came_to_nothing_is_taken_away_and_nothing_else_is(store: CheckpointStore) -> None:
