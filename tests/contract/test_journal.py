@@ -121,15 +121,22 @@ async def journal(place: Place) -> AsyncIterator[Journal]:
 
 
 async def opened(journal: Journal | CheckpointStore) -> None:
-    """A cluster that was just started has no leader yet, and says so."""
+    """A cluster that was just started has no leader yet, and says so. Not all of its servers hear at once of a stream that
+    was made: until they do, nobody answers what is appended through them."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
-                return await journal.open()
+                await journal.open()
+                if isinstance(journal, JetStreamJournal):
+                    await journal._append(b"refused", 1 << 40, journal.subject)
+            except WrongLastSequence:
+                return
             except JournalCorrupt:
                 raise
             except JournalError:
                 await asyncio.sleep(0.05)
+            else:
+                return
 
 
 async def led(api: JetStreamApi) -> None:
