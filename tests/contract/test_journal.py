@@ -121,8 +121,8 @@ async def journal(place: Place) -> AsyncIterator[Journal]:
 
 
 async def opened(journal: Journal | CheckpointStore) -> None:
-    """A cluster that was just started has no leader yet, and says so. Its servers don't all hear at once of a stream that
-    was made: until they do, nobody answers what is appended through them."""
+    """A cluster that was just started has no leader yet, and says so. Its servers don't all hear at once of a stream
+    that was made: until they do, nobody answers what is appended through them."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
