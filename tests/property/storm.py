@@ -12,12 +12,10 @@ import random
 from typing import Any
 
 from hanzo_queues.server.journal.memory import AppendFault
-from hanzo_queues.server.routes.openapi import openapi_json
 from tests.property.in_process import InProcess, Reply
 from tests.property.storm_requests import QUEUES, Request, Requests
 
 STATES = ("ready", "blocked", "delayed", "leased", "dead")
-SPEC = openapi_json()
 KEPT = 30
 LONGEST_MS = 4000 * 86_400_000
 """Longer than any delay, lease and time to live."""
@@ -34,7 +32,7 @@ class Storm:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.server = InProcess()
-        self.requests = Requests(self.random, SPEC)
+        self.requests = Requests(self.random)
         self.said: list[str] = []
         self.doubtful = False
 
