@@ -39,6 +39,20 @@ async def test_an_ack_keeps_a_result_and_enqueues_what_follows() -> None:
         assert (duplicate.status, duplicate.json["state"], duplicate.json["result"]) == (200, "done", {"sum": 1.10})
 
 
+async def test_a_follow_up_that_was_there_before_is_told_as_it_is() -> None:
+    async with served() as server:
+        await server.made_queue("q")
+        done, receipt = await leased(server, dedupId="done")
+        await server.call("POST", f"/v1/messages/{done}/ack", {"receipt": receipt})
+        waits = await server.enqueued("q", dedupId="waits", delay=60)
+        identity, receipt = await leased(server)
+        follow = [{"queue": "q", "payload": 1, "dedupId": of} for of in ("done", "waits")]
+        path, body = f"/v1/messages/{identity}/ack", {"receipt": receipt, "enqueue": follow}
+        told = (await server.call("POST", path, body)).json
+        assert [(entry["id"], entry["state"]) for entry in told["enqueued"]] == [(done, "done"), (waits, "delayed")]
+        assert (await server.call("POST", path, body)).json == told | {"already": True}
+
+
 async def test_a_follow_up_that_is_refused_leaves_all_as_it_was() -> None:
     async with served() as server:
         await server.made_queue("q")

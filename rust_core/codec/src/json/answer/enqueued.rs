@@ -46,7 +46,8 @@ fn put_results(
     written
 }
 
-/// An ack that was done. What an earlier one enqueued is told with its state now; of duplicates their results are left out.
+/// An ack that was done. What was there before is told with its state now: what an earlier ack enqueued, and duplicates,
+/// whose results are left out.
 pub fn put_acked(json: &mut Json, context: &Context, already: bool, enqueued: &[Accepted]) {
     json.object(|json| {
         json.plain("state", b"acked");
@@ -57,7 +58,8 @@ pub fn put_acked(json: &mut Json, context: &Context, already: bool, enqueued: &[
         json.name("enqueued");
         json.array(|json| {
             for accepted in enqueued {
-                json.object(|json| put_accepted(json, context, accepted, already));
+                let earlier = already || accepted.duplicate;
+                json.object(|json| put_accepted(json, context, accepted, earlier));
             }
         });
     });
