@@ -145,7 +145,7 @@ class DiskCheckpoints:
         self._mount = mount
         self._kept = disk.checkpoints
         self.part_bytes_max = PART_BYTES_MAX
-        self.open, self.close = self._kept.open, self._kept.close
+        self.open, self.look, self.close = self._kept.open, self._kept.look, self._kept.close
         self.extent, self.fetch, self.room = self._kept.extent, self._kept.fetch, self._kept.room
         self.newest_manifest, self.manifest_before = self._kept.newest_manifest, self._kept.manifest_before
 

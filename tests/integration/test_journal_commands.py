@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from examples.local_server import LocalServer
 from hanzo_queues import Queues
 from hanzo_queues.errors import QueuesError
 from hanzo_queues.server.storage import MARK_FILE
+from tests.nats_servers import running_nats_servers
 
 MESSAGES = 20
 
@@ -146,3 +149,30 @@ def test_a_damaged_batch_before_the_last_checkpoint_is_found_and_named_by_repair
         with Queues(server.api_key, url=server.url, retries_max=0) as queues, pytest.raises(QueuesError):
             queues.receive("mails", max_messages=10)
         assert "Restore the stream from a backup" in server.log()
+
+
+def test_a_look_that_is_interrupted_ends_without_a_trace(server: LocalServer) -> None:
+    server.stop()
+    directory = server.directory / "data"
+    command = [str(Path(sys.executable).with_name("hanzo-queues")), "journal", "verify", "--data-dir", str(directory)]
+    look = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while (directory / "server.pid").read_text() != f"{look.pid}\n":  # it has begun
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    look.send_signal(signal.SIGINT)
+    assert (look.wait(30), look.communicate()) == (130, ("", ""))
+
+
+def test_beside_servers_a_look_neither_makes_nor_changes_anything(tmp_path: Path) -> None:
+    with running_nats_servers(tmp_path, 1) as servers:
+        cluster = {"NATS_URL": servers.endpoint.urls[0], "NATS_REPLICAS": "1", "HANZO_API_KEYS": "x" * 8}
+        command = [str(Path(sys.executable).with_name("hanzo-queues")), "journal"]
+        for look in (["verify"], ["dump"], ["dump", "--checkpoints"]):
+            arguments = [*command, *look, "--data-dir", str(tmp_path / "look")]
+            looked = subprocess.run(
+                arguments, env={**os.environ, **cluster}, capture_output=True, text=True, timeout=60
+            )
+            assert (looked.returncode, looked.stdout) == (1, "")
+            assert "is NATS_URL right?" in looked.stderr
+        assert not list(tmp_path.rglob("HANZO_P0*"))

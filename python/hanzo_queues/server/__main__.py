@@ -1,6 +1,7 @@
 """The command line: `hanzo-queues serve`, `key`, `journal verify`, `dump` and `repair`, `--version`.
 
-Options override the environment, and are judged by the same rules. Exit status 2: the settings can't be used.
+Options override the environment, and are judged by the same rules. Exit status 2: the settings can't be used; 130: a
+Ctrl-C ended a command that only `serve` ends in order.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from hanzo_queues._core import __version__
 from hanzo_queues.data_path import HomeUnknown, api_key_path
 from hanzo_queues.server.settings import VARIABLES, Settings, SettingsError, Variable, read_settings
 
+INTERRUPTED = 130  # as shells say of it
 OPTIONS = {"host": "HOST", "port": "PORT", "data_dir": "HANZO_DATA_DIR"}
 
 
@@ -22,7 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = _parser().parse_args(arguments)
     options = {variable: getattr(chosen, option, None) for option, variable in OPTIONS.items()}
     environ = {**os.environ, **{variable: value for variable, value in options.items() if value is not None}}
-    sys.exit(chosen.run(environ, chosen))
+    try:
+        sys.exit(chosen.run(environ, chosen))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,7 +17,8 @@ VOID_MAX = 8  # batches of deposed owners before a fence: two have four in fligh
 
 async def assert_chained(journal: Journal, seen: Callable[[int, bytes], None] = lambda lsn, batch: None) -> None:
     """Reads every batch there is; `seen` is given each. Raises JournalCorrupt with the first that can't be trusted."""
-    first, last = await journal.first_sequence(), await journal.last_sequence()
+    extent = await journal.extent()
+    first, last = extent.first_sequence, extent.last_sequence
     if last < first:
         return
     links = Links(last)

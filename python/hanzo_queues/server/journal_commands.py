@@ -1,7 +1,8 @@
 """Looking at a journal without serving it: `hanzo-queues journal verify` and `hanzo-queues journal dump`.
 
 They only read. They take the data directory as a server does, so they refuse to look at one that is being served; on a
-cluster they read beside the servers. Must not write: what a journal lacks no command can make up.
+cluster they read beside the servers, whose trimming is no damage. Must not write: what a journal lacks no command can
+make up.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import orjson
 
 from hanzo_queues._core import BatchError, CheckpointError, Description, Engine, Manifest, describe_batch
 from hanzo_queues.server.checkpointer import byte_count_of
-from hanzo_queues.server.journal.base import Journal, JournalError
+from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError
 from hanzo_queues.server.journal_chain import assert_chained
 from hanzo_queues.server.nats_process import STORE_DIRECTORY
 from hanzo_queues.server.recovery import recover
@@ -30,6 +31,7 @@ from hanzo_queues.server.untrusted import untrusted_batch
 
 logger = logging.getLogger(__name__)
 
+LOOKS_MAX = 20  # at what servers trim meanwhile
 CHECKPOINTS_KEPT = 2  # older ones may have lost blocks: nothing needs them
 
 
@@ -72,6 +74,29 @@ async def _run(command: Look, settings: Settings) -> None:
 async def verify(storage: Storage) -> None:
     """Reads every batch and every checkpoint that is kept, checks hashes and the chain, and recovers as a start does.
     Prints one line. Raises JournalCorrupt with the first thing that can't be trusted."""
+    await storage.journal.look()
+    await storage.checkpoints.look()
+    for _ in range(LOOKS_MAX):
+        begun = await _beginnings(storage)
+        try:
+            return await _verify(storage)
+        except JournalCorrupt as error:
+            if await _beginnings(storage) == begun:
+                raise
+            logger.info("%s; but a server trimmed meanwhile: starting over", error)
+    raise JournalError(
+        f"servers trimmed the journal or its checkpoints each of {LOOKS_MAX} times that they were read: nothing is "
+        "known to be wrong. Try again when there is less to do, or stop the servers."
+    )
+
+
+async def _beginnings(storage: Storage) -> tuple[int, int, int]:
+    """What changes when a server takes a checkpoint, or trims."""
+    checkpoints = await storage.checkpoints.extent()
+    return await storage.journal.first_sequence(), checkpoints.first_sequence, checkpoints.last_sequence
+
+
+async def _verify(storage: Storage) -> None:
     journal, store = storage.journal, storage.checkpoints
     batch_count = byte_count = 0
 
@@ -80,7 +105,6 @@ async def verify(storage: Storage) -> None:
         batch_count += 1
         byte_count += len(batch)
 
-    await open_both(storage)
     checkpoints = await verified_checkpoints(storage)
     await assert_chained(journal, seen)  # those before the last checkpoint too: they hold payloads
     # From the first batch where there is one; then the chain leads to every checkpoint.
@@ -98,8 +122,9 @@ async def verify(storage: Storage) -> None:
 async def verified_checkpoints(storage: Storage) -> int:
     """How many are kept, each read whole. Raises JournalCorrupt with the first that can't be trusted."""
     journal, store = storage.journal, storage.checkpoints
-    first, last = await journal.first_sequence(), await journal.last_sequence()
     found = await store.newest_manifest()
+    extent = await journal.extent()  # behind it: a server may go on
+    first, last = extent.first_sequence, extent.last_sequence
     count = 0
     while found is not None and count < CHECKPOINTS_KEPT:
         sequence, data = found
@@ -117,7 +142,7 @@ async def open_both(storage: Storage) -> None:
 
 async def dump_checkpoints(storage: Storage) -> None:
     """Prints the checkpoints that are there, a line of JSON each, the newest first."""
-    await storage.checkpoints.open()
+    await storage.checkpoints.look()
     found = await storage.checkpoints.newest_manifest()
     while found is not None:
         sequence, data = found
@@ -148,9 +173,9 @@ def dump(first: int, last: int | None, records: bool) -> Look:
 
     async def dump_journal(storage: Storage) -> None:
         journal = storage.journal
-        oldest, newest = await journal.first_sequence(), await journal.last_sequence()
-        until = newest if last is None else min(last, newest)
-        async for sequence, batch in _between(journal, max(first, oldest), until):
+        await journal.look()
+        newest = (await journal.extent()).last_sequence
+        async for sequence, batch in _between(journal, first, newest if last is None else min(last, newest)):
             try:
                 described = describe_batch(batch)
             except BatchError as error:
@@ -161,9 +186,15 @@ def dump(first: int, last: int | None, records: bool) -> Look:
 
 
 async def _between(journal: Journal, first: int, last: int) -> AsyncIterator[tuple[int, bytes]]:
-    if first <= last:
-        async for batch in journal.read(first, last):
-            yield batch
+    """Those that are there: what a server trims meanwhile is passed over."""
+    while (first := max(first, await journal.first_sequence())) <= last:
+        try:
+            async for sequence, batch in journal.read(first, last):
+                yield sequence, batch
+                first = sequence + 1
+        except JournalCorrupt:
+            if await journal.first_sequence() <= first:
+                raise
 
 
 def _line(described: Description, byte_count: int, records: bool) -> dict[str, Any]:

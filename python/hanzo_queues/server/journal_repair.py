@@ -101,7 +101,8 @@ async def _found(storage: Storage, new_engine: Callable[[], Engine], accept_loss
                 f"{error} To go on with the journal as it is, and lose what it lacks: `hanzo-queues journal repair "
                 "--accept-loss`."
             ) from error
-        first, last = await journal.first_sequence(), await journal.last_sequence()
+        extent = await journal.extent()
+        first, last = extent.first_sequence, extent.last_sequence
         if first > 1:
             raise JournalCorrupt(
                 f"the journal begins with batch {first} and ends with {last}, and no checkpoint is of it: there is no "

@@ -66,6 +66,10 @@ class CheckpointStore(Protocol):
     async def open(self) -> None:
         """Makes the store if there is none, asserts its settings if there is. Raises JournalError."""
 
+    async def look(self) -> None:
+        """As `open`, for who only reads: makes and changes nothing. Raises JournalError, JournalCorrupt when there is
+        none."""
+
     async def extent(self) -> Extent:
         """As the leader knows it. Raises JournalError."""
 

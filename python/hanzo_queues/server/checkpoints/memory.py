@@ -31,6 +31,9 @@ class MemoryCheckpoints:
     async def open(self) -> None:
         """It always is."""
 
+    async def look(self) -> None:
+        """It always is."""
+
     async def extent(self) -> Extent:
         """What there is."""
         return Extent(self._first, self._last, sum(map(len, self.parts.values())))

@@ -67,6 +67,10 @@ class Journal(Protocol):
     async def open(self) -> None:
         """Makes the journal if there is none, asserts its settings if there is. Raises JournalError."""
 
+    async def look(self) -> None:
+        """As `open`, for who only reads: makes and changes nothing. Raises JournalError, JournalCorrupt when there is
+        none."""
+
     async def last_sequence(self) -> int:
         """The sequence of the last batch, 0 when empty, as the leader knows it."""
 

@@ -78,6 +78,14 @@ class JetStreamJournal:
         await self._make_or_assert()
         self._batch_bytes_max = client.max_payload - HEADER_BYTES_MAX
 
+    async def look(self) -> None:
+        """Connects, and asserts the stream's settings: those of an earlier server too. Raises JournalError,
+        JournalCorrupt, JournalRefused."""
+        _assert_version(await self._connected())
+        config = (await self._info())["config"]
+        is_earlier = tuple(config["subjects"]) == self._subjects_before
+        assert_stream_settings(config, self._subjects_before if is_earlier else self._subjects, self._replicas)
+
     async def last_sequence(self) -> int:
         """The sequence of the last batch, 0 when empty, as the stream's leader knows it."""
         return int((await self._state())["last_seq"])
@@ -141,17 +149,20 @@ class JetStreamJournal:
         await self._connection.close()
 
     async def _state(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", (await self._info())["state"])
+
+    async def _info(self) -> dict[str, Any]:
         """What the stream's leader says of it. Raises JournalCorrupt when it is gone."""
         await self._connected()
         try:
-            info = await self._api().call("STREAM.INFO")
+            return await self._api().call("STREAM.INFO")
         except JetStreamRefusal as refusal:
             if refusal.code == STREAM_NOT_FOUND:
                 raise JournalCorrupt(
-                    f"stream {self.stream} is gone from nats-server. Restore it from a backup and start again."
+                    f"stream {self.stream} is gone from nats-server, or never was there: is NATS_URL right? Restore it "
+                    "from a backup and start again."
                 ) from refusal
             raise
-        return cast("dict[str, Any]", info["state"])
 
     def _api(self) -> JetStreamApi:
         assert self._client is not None

@@ -55,6 +55,10 @@ class MarkedJournal:
         """As the journal's."""
         await self._journal.open()
 
+    async def look(self) -> None:
+        """As the journal's."""
+        await self._journal.look()
+
     async def last_sequence(self) -> int:
         """As the journal's. Raises JournalCorrupt when it is before the mark."""
         marked = self._sequence  # what becomes durable meanwhile may be told before this is answered

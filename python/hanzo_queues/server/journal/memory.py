@@ -83,6 +83,10 @@ class MemoryJournal:
         """Lets go of an earlier `close`."""
         self._closed = False
 
+    async def look(self) -> None:
+        """It is always there."""
+        await self.open()
+
     async def last_sequence(self) -> int:
         """The sequence of the last batch, 0 when empty."""
         return self.store.last_sequence
