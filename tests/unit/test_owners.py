@@ -6,13 +6,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from hanzo_queues.server.faults import JournalUnavailable
+from hanzo_queues.server.call import Call
+from hanzo_queues.server.edge import Edge
+from hanzo_queues.server.faults import JournalUnavailable, PartitionRecovering
 from hanzo_queues.server.journal.base import Extent
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.partition import Partition
+from hanzo_queues.server.routes import health
 from tests.unit.served_partition import (
     PARSER,
     GatedJournal,
@@ -141,6 +146,30 @@ async def test_nor_does_it_behind_what_it_wrote_before_it_slept() -> None:
             await asked
         assert (told.value.outcome, first.state) == ("none", "standby")
         turns.granted.set()
+
+
+async def test_readiness_of_an_owner_that_slept_is_over_with_its_lease() -> None:
+    """Before anybody asked it for anything."""
+    turns = Turns()
+    async with that_slept(turns) as first:
+        turns.granted.clear()
+        edge = SimpleNamespace(router=SimpleNamespace(partitions=[first]))
+        page = await health.ready(cast(Edge, edge), cast(Call, None))
+        assert (page.status, json.loads(page.body)["status"]) == (503, "standby")
+        turns.granted.set()
+
+
+async def test_a_poll_does_not_wait_out_its_time_on_a_server_that_stands_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it waits for may come to another server."""
+    monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.05)
+    turns = Turns()
+    async with serving(GatedJournal(), ownership=turns) as first:
+        polling = asyncio.ensure_future(first.receive("mail", receive(), 30))
+        await ready(first)
+        turns.granted.clear()
+        first.lose_ownership()
+        with pytest.raises(PartitionRecovering):
+            await asyncio.wait_for(polling, 5)
 
 
 class SlowToFetch(GatedJournal):

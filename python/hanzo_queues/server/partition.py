@@ -169,8 +169,7 @@ class Partition:
 
     def give_back(self, reply: Reply) -> None:
         """Nobody received this reply: its leases, if any, are released without an attempt counted."""
-        command = reply.release()
-        if command is not None:
+        if (command := reply.release()) is not None:
             self._inbox.put(Request(command, _future(), kept=True))
 
     # -- its life
@@ -241,7 +240,7 @@ class Partition:
         try:
             return await self._payloads.load(reply)
         except JournalCorrupt as error:
-            if self._owns():
+            if self.owns():
                 self._fail(str(error))
             raise
 
@@ -249,7 +248,7 @@ class Partition:
         """What a client is told whose answer can't be built."""
         match error:
             case JournalCorrupt():
-                if self._owns():  # else another owner may have trimmed it
+                if self.owns():  # else another owner may have trimmed it
                     self._fail(str(error))
             case JournalError():
                 pass
@@ -282,7 +281,8 @@ class Partition:
                 await self._ownership.acquire()
             self._owned = True
 
-    def _owns(self) -> bool:
+    def owns(self) -> bool:
+        """Whether nobody else can own it yet. An owner that slept past its lease stands by from here on."""
         if self._ownership is not None and not self._ownership.lasts():
             self.lose_ownership()
         return self._owned
@@ -293,7 +293,7 @@ class Partition:
         self.state = "recovering"
         engine, kept = await take_over(
             self._new_engine, self._journal, self._payloads, self._clock, self.trimmer.make_room, self._checkpoints,
-            self._owns,
+            self.owns,
         )  # fmt: skip
         if self._has_failed():
             return
@@ -305,7 +305,7 @@ class Partition:
         checkpointing = Checkpointing(engine, self._checkpoints, kept, self._checkpoint_bytes, self.trimmer.reached)
         writer = Writer(
             engine, self._journal, self._payloads, self._clock, self._inbox, self._polls, self.give_back,
-            checkpointing.durable, self._owns,
+            checkpointing.durable, self.owns,
         )  # fmt: skip
         writer.parking = self._parking
         self._writer = writer
@@ -372,6 +372,8 @@ class Partition:
     def _refuse(self) -> None:
         why = f": {self._trouble}" if self._trouble else ""
         self._inbox.refuse(PartitionRecovering(f"partition {self.number} is {self.state}{why}", retry_after_s=1.0))
+        if self.state != "recovering":  # what polls wait for may come to another server
+            self._polls.wake_all()
 
     def _ended(self, living: asyncio.Task[None]) -> None:
         """Whatever ended its life but `close` and a failure already told: nothing may look served that is not."""
@@ -391,7 +393,6 @@ class Partition:
         if self._writer is not None:
             self._writer.stop(JournalCorrupt(why))
         self._refuse()
-        self._polls.wake_all()
         self._on_failed(why)
 
 

@@ -18,6 +18,8 @@ async def live(edge: Edge, call: Call) -> Page:
 
 async def ready(edge: Edge, call: Call) -> Page:
     """GET /health/ready: 200 when every partition serves, else 503 with what they do."""
+    for partition in edge.router.partitions:
+        partition.owns()
     states = [partition.state for partition in edge.router.partitions]
     if all(state == "serving" for state in states):
         return Page(200, b'{"status":"ready"}')
