@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,9 +11,11 @@ from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.checkpoints.jetstream import JetStreamCheckpoints
 from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
 from hanzo_queues.server.journal.base import AppendRefused, JournalCorrupt, JournalError, WrongLastSequence
+from hanzo_queues.server.journal.jetstream import JetStreamJournal
 from hanzo_queues.server.journal.jetstream_api import JetStreamApi
 from hanzo_queues.server.journal.jetstream_settings import StreamSettingsDiffer
 from tests.contract.test_journal import PARTITIONS, one_server, opened, three_servers
+from tests.tidy.sources import ROOT
 
 __all__ = ["one_server", "three_servers"]
 
@@ -144,19 +147,66 @@ async def test_the_disk_of_what_came_to_nothing_comes_back(request: pytest.Fixtu
     await store.close()
 
 
-async def test_a_stream_of_an_earlier_server_gets_the_subjects_of_this_one(request: pytest.FixtureRequest) -> None:
+async def of_an_earlier_server(store: JetStreamJournal, partition: int, which: str) -> list[str]:
+    """Makes its stream as that server did. Returns the subjects."""
+    golden = (ROOT / "tests/golden/streams-v1.json").read_text()
+    config = json.loads(golden.replace("_P0", f"_P{partition}").replace(".p0.", f".p{partition}."))[which]
+    await store._connected()
+    made = await store._api().call("STREAM.CREATE", config)
+    return list(made["config"]["subjects"])
+
+
+async def subjects_of(store: JetStreamJournal) -> list[str]:
+    return list((await store._api().call("STREAM.INFO"))["config"]["subjects"])
+
+
+async def test_a_stream_of_an_earlier_server_stays_as_it_is_until_this_one_writes(
+    request: pytest.FixtureRequest,
+) -> None:
+    """An earlier server that starts again beside this one, or instead of it, refuses other subjects."""
     servers = request.getfixturevalue("one_server")
     partition = next(PARTITIONS)
     store = JetStreamCheckpoints(servers.endpoint, partition=partition, replicas=1)
-    store._subjects = store._subjects_before
+    earlier = await of_an_earlier_server(store, partition, "checkpoints")
     await opened(store)
     await store._append(b"1", 0, store.subject)
     await store.append_manifest(b"manifest 2", 1)
+    assert (await store.fetch(1), await store.newest_manifest()) == (b"1", (2, b"manifest 2"))
+    await store.look()
+    assert await subjects_of(store) == earlier
+    await store.append(b"3", 2, "a0")
+    assert await subjects_of(store) == list(store._subjects)
+    await store.discard("a0")
+    assert (await store.extent()).last_sequence == 3
+    await opened(store)
     await store.close()
+
+
+async def test_a_journal_of_an_earlier_server_is_used_as_it_is(request: pytest.FixtureRequest) -> None:
+    servers = request.getfixturevalue("one_server")
+    partition = next(PARTITIONS)
+    journal = JetStreamJournal(servers.endpoint, partition=partition, replicas=1)
+    earlier = await of_an_earlier_server(journal, partition, "journal")
+    await opened(journal)
+    await journal.append(b"1", 0)
+    assert await subjects_of(journal) == earlier
+    await journal.close()
+
+
+async def test_a_stream_of_a_later_server_may_have_more_subjects_of_its_own(request: pytest.FixtureRequest) -> None:
+    servers = request.getfixturevalue("one_server")
+    partition = next(PARTITIONS)
     store = JetStreamCheckpoints(servers.endpoint, partition=partition, replicas=1)
     await opened(store)
-    assert (await store.fetch(1), await store.newest_manifest()) == (b"1", (2, b"manifest 2"))
-    await store.append(b"3", 2, "a0")
+    config = (await store._api().call("STREAM.INFO"))["config"]
+    later = [*config["subjects"], f"hanzo.p{partition}.checkpoint.of-tomorrow"]
+    await store._api().call("STREAM.UPDATE", config | {"subjects": later})
+    await opened(store)
+    await store.append(b"1", 0, "a0")
+    assert await subjects_of(store) == later
+    await store._api().call("STREAM.UPDATE", config | {"subjects": [*later, f"strange.{partition}"]})
+    with pytest.raises(StreamSettingsDiffer, match="strange"):
+        await store.open()
     await store.close()
 
 

@@ -36,6 +36,7 @@ class JetStreamCheckpoints(JetStreamJournal):
             stream=f"HANZO_P{partition}_CHECKPOINTS",
             subjects=(f"{subject}.block", f"{subject}.block.*", self._manifests),
             subjects_before=(f"{subject}.block", self._manifests),
+            subjects_later=f"{subject}.",
         )
         self.room = room or AnyRoom()
 
@@ -46,6 +47,7 @@ class JetStreamCheckpoints(JetStreamJournal):
 
     async def append(self, part: bytes, expected_last_sequence: int, attempt: str) -> None:  # type: ignore[override]
         """Appends a part of the checkpoint `attempt`."""
+        await self._renew_subjects()
         await self._append(part, expected_last_sequence, f"{self.subject}.{attempt}")
 
     async def append_manifest(self, manifest: bytes, expected_last_sequence: int) -> None:

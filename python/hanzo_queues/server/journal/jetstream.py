@@ -7,7 +7,7 @@ retries an append, and no answer but a strict acknowledgement counts as durable.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
 import nats.errors
@@ -36,7 +36,8 @@ class JetStreamJournal:
     `partition`: its number, part of the stream's name. `replicas`: 1, 3 or 5; asserted when the stream exists.
     `append_timeout_s`: seconds until an append without an answer raises AppendUnknown. `call_timeout_s`: seconds for
     connecting and for each other request. `stream` and `subjects`: of another log that is kept like a journal; `append`
-    is to the first one. `subjects_before`: those of an earlier server, which are replaced.
+    is to the first one. `subjects_before`: those of an earlier server, which goes on with them until this one writes.
+    `subjects_later`: what others may begin with, of a later server.
     """
 
     def __init__(
@@ -50,10 +51,13 @@ class JetStreamJournal:
         stream: str | None = None,
         subjects: tuple[str, ...] = (),
         subjects_before: tuple[str, ...] = (),
+        subjects_later: str | None = None,
     ) -> None:
         self.stream = stream or f"HANZO_P{partition}"
         self._subjects = subjects or (f"hanzo.p{partition}.journal",)
         self._subjects_before = subjects_before
+        self._subjects_later = subjects_later
+        self._is_earlier = False  # it has still those of an earlier server
         self.subject = self._subjects[0]
         self._replicas = replicas
         self._append_timeout_s = append_timeout_s
@@ -82,9 +86,7 @@ class JetStreamJournal:
         """Connects, and asserts the stream's settings: those of an earlier server too. Raises JournalError,
         JournalCorrupt, JournalRefused."""
         _assert_version(await self._connected())
-        config = (await self._info())["config"]
-        is_earlier = tuple(config["subjects"]) == self._subjects_before
-        assert_stream_settings(config, self._subjects_before if is_earlier else self._subjects, self._replicas)
+        self._assert_settings(await self._info())
 
     async def last_sequence(self) -> int:
         """The sequence of the last batch, 0 when empty, as the stream's leader knows it."""
@@ -200,9 +202,21 @@ class JetStreamJournal:
             if refusal.code != STREAM_NOT_FOUND:
                 raise
             info = await self._make(api)
-        if self._subjects_before and tuple(info["config"]["subjects"]) == self._subjects_before:
-            info = await api.call("STREAM.UPDATE", info["config"] | {"subjects": self._subjects})
-        assert_stream_settings(info["config"], self._subjects, self._replicas)
+        self._assert_settings(info)
+
+    def _assert_settings(self, info: Mapping[str, Any]) -> None:
+        config = info["config"]
+        self._is_earlier = tuple(config["subjects"]) == self._subjects_before
+        subjects = self._subjects_before if self._is_earlier else self._subjects
+        assert_stream_settings(config, subjects, self._replicas, self._subjects_later)
+
+    async def _renew_subjects(self) -> None:
+        """From here on an earlier server refuses to start: so not before something is written that needs them."""
+        if self._is_earlier:
+            config = (await self._info())["config"]
+            await self._api().call("STREAM.UPDATE", config | {"subjects": self._subjects})
+            self._is_earlier = False
+            logger.info("stream %s has the subjects of this version from here on", self.stream)
 
     async def _make(self, api: JetStreamApi) -> dict[str, object]:
         try:
