@@ -98,3 +98,14 @@ async def test_a_cluster_that_is_not_there_is_told_at_once_and_waited_for(
         absent_servers.start()
         await asyncio.wait_for(serving.wait(), PATIENCE_S)
         await app.close()
+
+
+async def test_who_runs_a_cluster_is_told_what_only_they_can_do(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(data_dir=tmp_path, nats_url="nats://user:secret@127.0.0.1:1", nats_replicas=1)
+    async with open_storage(settings) as storage:
+        await storage.on_stuck()
+    assert "restart the one that leads the stream HANZO_P0" in caplog.text
+    assert "127.0.0.1:1" in caplog.text
+    assert "secret" not in caplog.text

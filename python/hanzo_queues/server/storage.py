@@ -6,6 +6,7 @@ is open; a cluster may come later, and is waited for by whoever needs it. Knows 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from hanzo_queues.server.nats_binary import NoNatsServer
 from hanzo_queues.server.nats_connection import NatsEndpoint
 from hanzo_queues.server.ownership import OwnershipLease
 from hanzo_queues.server.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 OWN_PARTITION = 0  # the only one: docs/adr/0003
 MARK_FILE = "journal-mark"
@@ -82,7 +85,8 @@ def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: Asy
     stack.push_async_callback(ownership.close)
     journal = _journal(endpoint, settings, directory)
     checkpoints = JetStreamCheckpoints(endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas)
-    return Storage(directory, journal, checkpoints, ownership, anywhere, only_wait, f"journal on {endpoint}")
+    help_asked = _asks_for_help(endpoint)
+    return Storage(directory, journal, checkpoints, ownership, anywhere, help_asked, f"journal on {endpoint}")
 
 
 def _journal(endpoint: NatsEndpoint, settings: Settings, directory: DataDirectory) -> MarkedJournal:
@@ -91,4 +95,17 @@ def _journal(endpoint: NatsEndpoint, settings: Settings, directory: DataDirector
 
 
 async def only_wait() -> None:
-    """A cluster mends itself: trying again is all there is to do."""
+    """Trying again is all there is to do."""
+
+
+def _asks_for_help(endpoint: NatsEndpoint) -> Callable[[], Awaitable[None]]:
+    """A cluster mends itself, but for what only who runs it can do."""
+
+    async def ask() -> None:
+        logger.error(
+            "nats-server (%s) takes what is to be written, and does not confirm it. If that does not end by itself: "
+            "one that saw a write fail, as on a full disk, stays mute until it is restarted. Look at its log, and "
+            "restart the one that leads the stream HANZO_P%d", endpoint, OWN_PARTITION,
+        )  # fmt: skip
+
+    return ask
