@@ -8,7 +8,8 @@ from pathlib import Path
 from nats.aio.client import Client
 
 from hanzo_queues.server.nats_connection import LastingConnection, NatsEndpoint, write_at_once
-from tests.nats_servers import NatsServer, running_nats_servers
+from tests.faults.one_way_proxy import OneWayProxy
+from tests.nats_servers import running_nats_servers
 
 PATIENCE_S = 15.0
 BYTES = 1 << 20
@@ -33,18 +34,47 @@ async def test_what_a_frozen_server_does_not_read_is_not_waited_for(tmp_path: Pa
             for _ in range(COUNT):
                 write_at_once(client, (b"PUB to.nobody %d\r\n" % BYTES, bytes(BYTES), b"\r\n"))
             await asyncio.wait_for(lost.wait(), PATIENCE_S)
-            await until_connected_to(other, connection)
+            await until_connected_to_port(other.port, connection)
         finally:
             silent.thaw()
             await connection.close()
 
 
-async def until_connected_to(server: NatsServer, connection: LastingConnection) -> None:
+async def until_connected_to_port(port: int, connection: LastingConnection) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while port_of(client := await connection.client()) != server.port:  # noqa: ASYNC110 - nats-py tells nobody
+        while port_of(client := await connection.client()) != port:  # noqa: ASYNC110 - nats-py tells nobody
             await asyncio.sleep(0.01)
     await client.flush()
 
 
 def port_of(client: Client) -> int | None:
     return None if client.connected_url is None else client.connected_url.port
+
+
+async def test_a_reconnection_that_met_a_bug_is_not_waited_for(tmp_path: Path) -> None:
+    """nats-py ends its attempts at a greeting that is none, and never says so."""
+
+    async def greet_badly(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"INFO\r\n")
+        await writer.drain()
+
+    with running_nats_servers(tmp_path, 1) as servers:
+        stranger = await asyncio.start_server(greet_badly, "127.0.0.1", 0)
+        async with OneWayProxy(servers.servers[0].port) as proxy:
+            lost = asyncio.Event()
+            connection = LastingConnection(
+                NatsEndpoint((f"nats://127.0.0.1:{proxy.port}",)),
+                "test", timeout_s=PATIENCE_S, on_down=lambda _reason: lost.set(),
+            )  # fmt: skip
+            client = await connection.client()
+            proxy.server_port = stranger.sockets[0].getsockname()[1]
+            proxy.drop_others()
+            await asyncio.wait_for(lost.wait(), PATIENCE_S)
+            task = client._reconnection_task
+            assert task is not None
+            await asyncio.wait([task], timeout=PATIENCE_S)
+            proxy.server_port = servers.servers[0].port
+            proxy.drop_others()
+            await until_connected_to_port(proxy.port, connection)
+            await connection.close()
+        stranger.close()

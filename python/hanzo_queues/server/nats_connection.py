@@ -107,6 +107,13 @@ class NatsConnection:
                 raise self._unreachable(str(error) or type(error).__name__) from error
             raise
 
+    @property
+    def is_over(self) -> bool:
+        """It is closed for good, or its attempts to connect again ended with a bug: those nobody tells."""
+        attempts = self.client._reconnection_task
+        gave_up = not self.client.is_connected and attempts is not None and attempts.done()
+        return bool(self.client.is_closed or gave_up)
+
     async def close(self) -> None:
         """Ends the connection."""
         self._on_down = _ignore
@@ -157,8 +164,10 @@ class LastingConnection:
     async def client(self) -> Client:
         """The client to use now, another one after each loss for good. Raises NatsUnreachable: try again."""
         async with self._making:
-            if self._connection is None or self._connection.client.is_closed:
-                self._connection = None
+            if self._connection is None or self._connection.is_over:
+                over, self._connection = self._connection, None
+                if over is not None and not over.client.is_closed:  # else it tells of that itself
+                    await over.close()
                 logger.info("%s: connecting to %s", self._name, self._endpoint)
                 connection = NatsConnection(self._endpoint, self._name, self._on_down)
                 await connection.connect(self._timeout_s)
