@@ -44,7 +44,7 @@ def check_message(message: Message, said: dict[str, Any], more: dict[str, Any]) 
         "enqueuedAt": instant(known.enqueued_at_ms),
         "deliveries": message.deliveries,
         "attempts": message.attempts,
-        "expiresAt": instant(message.expires_at_ms),
+        "expiresAt": instant(message.gone_at_ms()),
         "metadata": known.fields.get("metadata", {}),
         **{name: known.fields.get(name) for name in ("dedupId", "orderingKey", "fairnessKey")},
         **failed,

@@ -162,7 +162,7 @@ class Looking:
             message.at_ms = message.perhaps_ms
         at = {"state": message.state, AT[message.state]: instant(message.at_ms), "groups": message.known.groups()}
         own = {"maxRetries": message.max_retries, "backoff": message.backoff}
-        self.check_message(message, said, {"expiresAt": instant(message.gone_at_ms()), **own, **at})
+        self.check_message(message, said, own | at)
 
     def check_message(self, message: Message, said: dict[str, Any], more: dict[str, Any]) -> None:
         if message.death is not None:
