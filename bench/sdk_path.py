@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import lru_cache
 from statistics import median
 from typing import Any
 
@@ -33,6 +35,7 @@ HEAD = (
     b"HTTP/1.1 200 OK\r\ndate: Sat, 28 Nov 2026 05:00:00 GMT\r\n"
     b"content-type: application/json\r\nx-request-id: 1-1\r\n"
 )
+ASKED = re.compile(rb"/messages.*maxMessages=(\d+)")
 RECEIVED = {
     "id": ID, "receipt": RECEIPT, "queue": "q", "payload": PAYLOAD, "metadata": {}, "priority": 1, "deliveries": 1,
     "attempts": 0, "enqueuedAt": "2026-11-28T05:00:00.000Z", "leasedUntil": "2026-11-28T05:00:30.000Z",
@@ -45,14 +48,19 @@ def answered(value: Any) -> bytes:
     return HEAD + b"content-length: %d\r\n\r\n" % len(body) + body
 
 
-def numbered(first: int) -> list[dict[str, Any]]:
-    """A batch of messages as a server hands them out."""
-    numbers = range(first, first + BATCH)
+def numbered(first: int, count: int) -> list[dict[str, Any]]:
+    """Messages as a server hands them out."""
+    numbers = range(first, first + count)
     return [{**RECEIVED, "id": f"{ID}{number:04}", "receipt": f"{RECEIPT}{number:04}"} for number in numbers]
 
 
-RECEIVES = itertools.cycle([answered({"messages": numbered(BATCH * number)}) for number in range(10)])
-"""Of leases that are held at the same time no two are the same."""
+@lru_cache
+def receives(count: int) -> Iterator[bytes]:
+    """Answers with so many messages. Of leases that are held at the same time no two are the same."""
+    firsts = range(0, 10 * BATCH, count)
+    return itertools.cycle([answered({"messages": numbered(10 * BATCH * count + first, count)}) for first in firsts])
+
+
 QUEUE = answered(
     {
         "name": "q", "createdAt": "2026-11-28T05:00:00.000Z",
@@ -79,14 +87,15 @@ class Answering(asyncio.Transport):
 
     def _answer(self, head: bytes, body: bytes) -> bytes:
         if head.startswith(b"GET"):
-            return next(RECEIVES) if b"/messages" in head else QUEUE
+            asked = ASKED.search(head)
+            return QUEUE if asked is None else next(receives(int(asked[1])))
         if head.startswith(b"DELETE"):
             return answered({"released": 0})
         verb = head.split(b" ", 2)[1].rpartition(b"/")[2]
-        asked = verb, len(body)
-        if asked not in self._answers:
-            self._answers[asked] = answered(_said(verb, body.count(b'"receipt"') or body.count(b'"payload"')))
-        return self._answers[asked]
+        kind = verb, len(body)
+        if kind not in self._answers:
+            self._answers[kind] = answered(_said(verb, body.count(b'"receipt"') or body.count(b'"payload"')))
+        return self._answers[kind]
 
 
 def _said(verb: bytes, count: int) -> Any:

@@ -15,6 +15,7 @@ from bench.peers.contestants import HANZO_SDK, JETSTREAM, Contestant, Server
 from bench.peers.rounds import Load, compare
 from bench.peers.servers import redis
 from bench.report import verdict
+from bench.virtual_latency import run
 
 SHORT = Scale(rounds=1, round_seconds=0.2, latency_seconds=0, kills=0, messages=0, depth=0)
 LONG = Scale(rounds=1, round_seconds=30, latency_seconds=0, kills=0, messages=0, depth=0)
@@ -76,3 +77,11 @@ async def test_a_peer_that_could_not_be_had_is_left_out_with_its_reason(monkeypa
 def test_a_figure_says_what_it_reached(value: float, said: str) -> None:
     assert verdict(Figure("a rate", value, "x", 0.75, 0.95).json()) == said
     assert verdict(Figure("a time", -value, "ms", -0.75, -0.95, at_most=True).json()) == said
+
+
+def test_a_message_finds_a_poll_that_waits() -> None:
+    """With one poll of the consumer the half waits 2.9 ms, and there is nearly a commit a message."""
+    waited = run(1000)
+    assert waited["p50 ms"] < 2.7
+    assert waited["p99 ms"] < 4
+    assert waited["commits a message"] < 0.8

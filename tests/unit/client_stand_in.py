@@ -22,7 +22,7 @@ from hanzo_queues.client.retry import RetryPolicy
 LATER = "2100-01-01T00:00:00.000Z"
 
 
-@dataclass
+@dataclass(eq=False)
 class Asked:
     method: str
     target: str

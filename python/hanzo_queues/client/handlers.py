@@ -62,14 +62,23 @@ class Handlers:
         """Since the last look: seconds that calls took, and their messages."""
         self.limit = options.bounds[0]
         """Calls that may run at once."""
+        self._kept = 0
+        """Of them, those that are kept free for what polls bring."""
         self.room = asyncio.Event()
-        """Set while a further call can start."""
+        """Set while a further call can start, and none is kept free for it."""
         self.room.set()
 
+    def keep_free(self, most: int) -> int:
+        """Keeps calls free for a poll until `start` is given what it brought: all that can start, `most` at most. Says
+        how many: none when there is no room."""
+        kept = max(0, min(most, self._free))
+        self._kept += kept
+        self._update_room()
+        return kept
+
     @property
-    def free(self) -> int:
-        """Calls that can start at once."""
-        return self.limit - len(self._running)
+    def _free(self) -> int:
+        return self.limit - len(self._running) - self._kept
 
     def resize(self, limit: int) -> None:
         """From now on so many calls may run at once."""
@@ -77,7 +86,7 @@ class Handlers:
         self._update_room()
 
     def _update_room(self) -> None:
-        if self.free > 0:
+        if self._free > 0:
             self.room.set()
         else:
             self.room.clear()
@@ -86,7 +95,7 @@ class Handlers:
         """A look at the work; so many messages wait for it."""
         (seconds, messages), self._ended = self._ended, (0.0, 0)
         in_hand = sum(len(handling.deliveries) for handling in self._running)
-        return Seen(waiting + in_hand, seconds / messages if messages else 0.0, self.free <= 0)
+        return Seen(waiting + in_hand, seconds / messages if messages else 0.0, len(self._running) >= self.limit)
 
     def hold(self, messages: Sequence[Message]) -> list[Delivery]:
         """The messages were received: their leases are kept from now on."""
@@ -96,8 +105,11 @@ class Handlers:
             self._leases.track(delivery)
         return deliveries
 
-    def start(self, deliveries: Sequence[Delivery]) -> None:
-        """Calls the handler with them: once for all of a batch, else once for each."""
+    def start(self, deliveries: Sequence[Delivery], kept: int) -> None:
+        """Calls the handler with them: once for all of a batch, else once for each. So many calls were kept free for it
+        until now."""
+        self._kept -= kept
+        self._update_room()
         if self._options.batch_size is None:
             for delivery in deliveries:
                 self._start(Handling((delivery,)))
