@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hanzo_queues import Handled, Message, errors
+from hanzo_queues import Handled, Message, Reject, Retry, errors
 from hanzo_queues.client.delivery import error_text, truncated
 from tests.unit.client_stand_in import Asked, Broker, StandIn, answer, message, problem, running
 
@@ -52,6 +52,36 @@ async def test_an_exception_is_a_nack_with_its_text_and_is_told() -> None:
     assert broker.nacks[0]["error"].startswith("ValueError: no such user\n\nTraceback")
     assert told == [("no such user", "m1")]
     assert sorted(event.outcome for event in handled) == ["acked", "retried"]
+
+
+async def test_without_a_hook_what_a_handler_means_is_a_line_of_the_log_and_what_it_did_not_mean_has_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker = Broker()
+    client = broker.client()
+
+    @client.consumer("q")
+    async def work(received: Message) -> None:
+        if received.payload == 1:
+            raise Reject("no address")
+        try:
+            int("many")
+        except ValueError as error:
+            if received.payload == 2:
+                raise Retry(2, "busy") from error
+            raise
+
+    for number in (1, 2, 3):
+        broker.messages.put_nowait(message(number))
+    async with running(client):
+        await broker.until(lambda: len(broker.nacks) == 3)
+    told = {record.getMessage(): (record.levelname, bool(record.exc_info)) for record in caplog.records}
+    invalid = "(from ValueError: invalid literal for int() with base 10: 'many')"
+    assert told == {
+        "message m1 of q failed: Reject: no address": ("ERROR", False),
+        f"message m2 of q failed: Retry: busy {invalid}": ("WARNING", False),
+        "message m3 of q failed": ("ERROR", True),
+    }
 
 
 class OutOfBand(BaseException):

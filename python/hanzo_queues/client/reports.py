@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from hanzo_queues.client.models import Message
-from hanzo_queues.client.registration import Handled, Registration
+from hanzo_queues.client.registration import Handled, Registration, Reject, Retry
 
 log = logging.getLogger("hanzo_queues")
 
@@ -23,6 +23,9 @@ class Reports:
             self._hook(self._options.on_error, error, message)
         elif message is None:
             log.warning("consumer of %s: %s", self._options.queue, error)
+        elif isinstance(error, Retry | Reject):  # the handler meant it: where it says so is no news
+            level = logging.WARNING if isinstance(error, Retry) else logging.ERROR
+            log.log(level, "message %s of %s failed: %s", message.id, message.queue, said(error))
         else:
             log.error("message %s of %s failed", message.id, message.queue, exc_info=error)
 
@@ -35,3 +38,10 @@ class Reports:
             hook(*arguments)
         except Exception:
             log.exception("a hook of the consumer of %s failed", self._options.queue)
+
+
+def said(error: BaseException) -> str:
+    """The error, and those it was raised from, in a line."""
+    text = f"{type(error).__name__}: {error}"
+    cause = error.__cause__ or error.__context__
+    return text if cause is None else f"{text} (from {said(cause)})"

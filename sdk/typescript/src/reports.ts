@@ -1,6 +1,6 @@
 /** What a consumer tells the program it is part of: to its hooks, or to the console. A hook that fails stops nothing. */
 
-import type { Handled, Registration } from './consuming.js';
+import { type Handled, type Registration, Reject, Retry } from './consuming.js';
 import type { Message } from './models.js';
 
 /** The hooks of one registration. */
@@ -12,6 +12,9 @@ export class Reports {
     const { onError, queue } = this.options;
     if (onError !== undefined) this.hook(() => onError(error, message));
     else if (message === undefined) console.warn(`consumer of ${queue}:`, error);
+    // The handler meant it: where it says so is no news.
+    else if (error instanceof Retry) console.warn(`message ${message.id} of ${queue} failed: ${error}`);
+    else if (error instanceof Reject) console.error(`message ${message.id} of ${queue} failed: ${error}`);
     else console.error(`message ${message.id} of ${queue} failed:`, error);
   }
 

@@ -255,6 +255,28 @@ test('a hook that fails stops nothing', async (context) => {
   assert.equal(logged.mock.callCount(), 2);
 });
 
+test('without a hook, what a handler means is a line of the log, and what it did not mean has a stack', async (context) => {
+  const broker = new Broker();
+  const [warned, logged] = (['warn', 'error'] as const).map((level) => context.mock.method(console, level, () => {}));
+  const client = broker.client();
+  const thrown = [new Retry(2, 'busy'), new Reject('no address'), new Error('broken')];
+  client.consume<number>({
+    queue: 'q',
+    handler: ({ payload }) => {
+      throw thrown[payload];
+    },
+  });
+  broker.put(message(0), message(1), message(2));
+  await broker.until(() => broker.nacks.length === 3);
+  await client.close();
+  const calls = (mock: typeof warned) => mock?.mock.calls.map((call) => call.arguments);
+  assert.deepEqual(calls(warned), [['message m0 of q failed: Retry: busy']]);
+  assert.deepEqual(calls(logged), [
+    ['message m1 of q failed: Reject: no address'],
+    ['message m2 of q failed:', thrown[2]],
+  ]);
+});
+
 test('a handler may settle the message itself', async () => {
   const broker = new Broker();
   const events: Handled[] = [];
