@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from hanzo_queues import EnqueueResult, EntryResult, Message, MessageView, QueueConfig, QueueInfo, errors
+from hanzo_queues import AsyncQueues, EnqueueResult, EntryResult, Message, MessageView, QueueConfig, QueueInfo, errors
 from hanzo_queues.client.access import find_access
 from hanzo_queues.client.config import RateLimit, to_wire
 from hanzo_queues.client.leases import Leases
 from hanzo_queues.client.wire import encode_message, queue_target
-from tests.unit.client_stand_in import StandIn, message, problem, queue
+from tests.unit.client_stand_in import StandIn, accepted, message, problem, queue
 
 CATALOGUE = tomllib.loads((files("hanzo_queues") / "spec" / "errors.toml").read_text())
 
@@ -163,6 +163,14 @@ def test_a_message_of_a_batch_is_checked_by_name() -> None:
         encode_message({"payload": 1, "backoff": {"inital": 1}})
     with pytest.raises(ValueError, match="needs a payload"):
         encode_message({"priority": 1})
+
+
+@pytest.mark.parametrize("messages", [[1], ["payload"], {"payload": 1}, [{"payload": 1}, None]])
+@pytest.mark.parametrize("traceparent", [None, lambda: None])
+async def test_what_is_no_message_is_refused_with_what_one_is(messages: Any, traceparent: Any) -> None:
+    client = AsyncQueues("key", connect=lambda: StandIn(accepted), traceparent=traceparent)
+    with pytest.raises(TypeError, match=r"a message to enqueue is a dict, like {'payload': \.\.\.}, not"):
+        await client.enqueue_batch("q", messages)
 
 
 def test_names_are_escaped_in_paths() -> None:

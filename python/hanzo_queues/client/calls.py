@@ -87,7 +87,9 @@ class Calls:
                 await self._closing.wait()
 
     def _traced(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The message, part of the trace that runs now, unless it says of which it is."""
+        """The message, part of the trace that runs now, unless it says of which it is. Raises TypeError."""
+        if not isinstance(message, (dict, Mapping)):  # nearly all are dicts, which costs less to see
+            raise TypeError(f"a message to enqueue is a dict, like {{'payload': ...}}, not {message!r:.100}")
         if self._traceparent is None or message.get("traceparent") is not None:
             return message
         return {**message, "traceparent": self._traceparent()}
