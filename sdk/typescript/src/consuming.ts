@@ -3,6 +3,7 @@
 import type { CallOptions } from './calls.js';
 import type { Message } from './models.js';
 import { LIMITS } from './spec.js';
+import { checkNames } from './wire.js';
 
 /** Throw it in a handler: deliver this message again, `delay` seconds from now (default: the queue's backoff). It counts
  * as a failed attempt. */
@@ -133,15 +134,32 @@ export interface Registration {
   batchWait: number;
 }
 
+const CONSUME_NAMES = [
+  'queue',
+  'handler',
+  'concurrency',
+  'batchSize',
+  'batchWait',
+  'waitTime',
+  'visibilityTimeout',
+  'consumerGroup',
+  'consumerId',
+  'keepResults',
+  'onError',
+  'onHandled',
+  'signal',
+];
+
 /** Throws TypeError and RangeError for options that can't be. */
 export function registrationOf(options: ConsumeOptions | BatchConsumeOptions): Registration {
   const { queue, handler, batchSize, concurrency = batchSize === undefined ? 10 : 1, waitTime = 20 } = options;
   const { visibilityTimeout, consumerGroup = 'default', consumerId, keepResults = false, onError, onHandled } = options;
   const batchWait = 'batchWait' in options ? (options.batchWait ?? 0) : 0;
+  checkNames(options, CONSUME_NAMES, 'consume');
   if (typeof queue !== 'string' || queue === '') throw new TypeError('name the queue to consume');
   if (typeof handler !== 'function') throw new TypeError('a handler is a function');
   const bounds = typeof concurrency === 'number' ? { min: concurrency, max: concurrency } : concurrency;
-  checkRange('concurrency', bounds.min, 1, bounds.max);
+  checkRange('concurrency', bounds.min, 1, typeof concurrency === 'number' ? Number.MAX_SAFE_INTEGER : bounds.max);
   if (batchSize !== undefined) checkRange('batchSize', batchSize, 1, Number.MAX_SAFE_INTEGER);
   checkRange('waitTime', waitTime, 0.001, LIMITS.waitTimeMsMax / 1000);
   checkRange('batchWait', batchWait, 0, LIMITS.waitTimeMsMax / 1000);

@@ -15,7 +15,16 @@ import {
 } from './models.js';
 import { newId } from './platform.js';
 import type { RetryPolicy } from './retry.js';
-import { encode, encodeFollowUp, encodeSome, join, messageTarget, millisecondsKept, queueTarget } from './wire.js';
+import {
+  encode,
+  encodeFollowUp,
+  encodeSome,
+  join,
+  messageTarget,
+  millisecondsKept,
+  nothingElse,
+  queueTarget,
+} from './wire.js';
 
 export interface ReceiveOptions extends CallOptions {
   queue: string;
@@ -82,7 +91,9 @@ export class LeaseCalls extends MessageCalls {
 
   /** @internal */
   async receiveAs(options: ReceiveOptions, { policy, attemptId = newId() }: Attempt): Promise<Received> {
-    const { queue, maxMessages = 1, waitTime = 0, visibilityTimeout, consumerGroup, consumerId, signal } = options;
+    const { queue, maxMessages = 1, waitTime = 0, visibilityTimeout, consumerGroup, ...rest } = options;
+    const { consumerId, signal, ...others } = rest;
+    nothingElse(others, 'receive');
     const target = queueTarget(queue, '/messages', {
       maxMessages,
       waitTime: millisecondsKept(waitTime) || undefined,
@@ -105,7 +116,9 @@ export class LeaseCalls extends MessageCalls {
    * `lease_lost`, ReceiptUnknown, `batch_aborted` (a message to enqueue was refused: `results` say why, and the message is
    * still yours), `payload_too_large`.
    */
-  async ack(message: Lease | string, { result, enqueue = [], signal }: AckOptions = {}): Promise<AckResult> {
+  async ack(message: Lease | string, options: AckOptions = {}): Promise<AckResult> {
+    const { result, enqueue = [], signal, ...others } = options;
+    nothingElse(others, 'ack');
     const lease = this.leases.find(message);
     const followUps = [...enqueue].map((one) => encodeFollowUp(this.traced(one)));
     const acked =
@@ -154,7 +167,8 @@ export class LeaseCalls extends MessageCalls {
    * harmless. Throws `lease_lost`, ReceiptUnknown.
    */
   async nack(message: Lease | string, options: NackOptions = {}): Promise<NackResult> {
-    const { delay, priority, error, reject, signal } = options;
+    const { delay, priority, error, reject, signal, ...others } = options;
+    nothingElse(others, 'nack');
     const lease = this.leases.find(message);
     const body = leaseFields(lease, { delay, priority, error, reject: reject || undefined });
     const nacked = await this.settled(lease.queue, new Entry<NackResult>(body, true, 'nacks', signal));
@@ -167,7 +181,8 @@ export class LeaseCalls extends MessageCalls {
    * what is not the message's fault: a limit elsewhere, a program that stops. Repeating it is harmless. Throws
    * `lease_lost`, ReceiptUnknown.
    */
-  async release(message: Lease | string, { delay, signal }: ReleaseOptions = {}): Promise<ReleaseResult> {
+  async release(message: Lease | string, { delay, signal, ...others }: ReleaseOptions = {}): Promise<ReleaseResult> {
+    nothingElse(others, 'release');
     const lease = this.leases.find(message);
     const entry = new Entry<ReleaseResult>(leaseFields(lease, { delay }), true, 'releases', signal);
     const released = await this.settled(lease.queue, entry);
@@ -176,7 +191,8 @@ export class LeaseCalls extends MessageCalls {
   }
 
   /** The lease lasts `visibilityTimeout` seconds from now; returns its new end. Throws `lease_lost`, ReceiptUnknown. */
-  async extend(message: Lease | string, { visibilityTimeout, signal }: ExtendOptions = {}): Promise<Date> {
+  async extend(message: Lease | string, { visibilityTimeout, signal, ...others }: ExtendOptions = {}): Promise<Date> {
+    nothingElse(others, 'extend');
     const lease = this.leases.find(message);
     const entry = new Entry<Date>(leaseFields(lease, { visibilityTimeout }), true, 'extends', signal);
     return this.settled(lease.queue, entry);

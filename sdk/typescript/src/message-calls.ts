@@ -18,7 +18,7 @@ import {
 } from './models.js';
 import { QueueCalls } from './queue-calls.js';
 import type { DeathReason, DedupUntil, State } from './spec.js';
-import { encodeMessage, encodeSome, join, messageTarget, queueTarget } from './wire.js';
+import { encodeMessage, encodeSome, join, messageTarget, nothingElse, queueTarget } from './wire.js';
 
 /** A message to enqueue. */
 export interface NewMessage {
@@ -111,7 +111,14 @@ export class MessageCalls extends QueueCalls {
    * batch as a whole; an entry that is refused has an `error` instead. With `atomic` it throws `batch_aborted`, whose
    * `results` say why, when one is refused.
    */
-  async enqueueBatch({ queue, messages, atomic = false, signal }: EnqueueBatchOptions): Promise<EntryResult[]> {
+  async enqueueBatch({
+    queue,
+    messages,
+    atomic = false,
+    signal,
+    ...others
+  }: EnqueueBatchOptions): Promise<EntryResult[]> {
+    nothingElse(others, 'enqueueBatch');
     const given = [...messages];
     const entries = join(given.map((message) => encodeMessage(this.traced(message))));
     const body = `{"messages":${entries}${atomic ? ',"atomic":true' : ''}}`;
@@ -139,7 +146,9 @@ export class MessageCalls extends QueueCalls {
    * Looks at a queue's messages in one state; leases nothing. Where filters let few through, a page can be short or empty
    * and not the last: `next` tells. Throws `queue_not_found`, `request_invalid`.
    */
-  async peek({ queue, signal, state, orderingKey, fairnessKey, reason, limit, after }: PeekOptions): Promise<Peeked> {
+  async peek({ queue, signal, state, orderingKey, fairnessKey, reason, ...others }: PeekOptions): Promise<Peeked> {
+    const { limit, after, ...unknown } = others;
+    nothingElse(unknown, 'peek');
     const target = queueTarget(queue, '/peek', { state, orderingKey, fairnessKey, reason, limit, after });
     const json = await this.call({ method: 'GET', target, safe: true, signal });
     return { messages: json.messages.map(viewOf), next: json.next ?? undefined };
@@ -149,7 +158,9 @@ export class MessageCalls extends QueueCalls {
    * Says why a message is not being delivered now: all that stands in its way. One that is done says so ('done') while its
    * result is kept, or another group holds it still. Throws `message_not_found`, `group_not_found`.
    */
-  async explain(messageId: string, { consumerGroup, consumerId, signal }: ExplainOptions = {}): Promise<Explanation> {
+  async explain(messageId: string, options: ExplainOptions = {}): Promise<Explanation> {
+    const { consumerGroup, consumerId, signal, ...others } = options;
+    nothingElse(others, 'explain');
     const target = messageTarget(messageId, '/explain', { consumerGroup, consumerId });
     return explanationOf(await this.call({ method: 'GET', target, safe: true, signal }));
   }
@@ -159,7 +170,9 @@ export class MessageCalls extends QueueCalls {
    * repeat, though a delay counts from the last time. Throws `message_not_found`, `message_leased` (a consumer holds it:
    * wait for the lease to end), `message_dead` (redrive it instead), `request_invalid` (nothing to change).
    */
-  async updateMessage(messageId: string, { delay, priority, signal }: UpdateMessageOptions): Promise<MessageView> {
+  async updateMessage(messageId: string, options: UpdateMessageOptions): Promise<MessageView> {
+    const { delay, priority, signal, ...others } = options;
+    nothingElse(others, 'updateMessage');
     const body = encodeSome({ delay, priority });
     return viewOf(await this.call({ method: 'PATCH', target: messageTarget(messageId), body, safe: true, signal }));
   }

@@ -3,7 +3,7 @@
 import { type CallOptions, Calls } from './calls.js';
 import { checkedConfig, type QueueConfigInput } from './config.js';
 import { type QueueInfo, queueOf } from './models.js';
-import { encode, type Json, queueTarget, withQuery } from './wire.js';
+import { encode, type Json, nothingElse, queueTarget, withQuery } from './wire.js';
 
 export interface CreateOptions extends CallOptions {
   /** A letter or digit, then up to 127 letters, digits, dots, dashes, underscores. */
@@ -34,13 +34,15 @@ export class QueueCalls extends Calls {
    * Makes a queue, or finds it there with an equal config; safe to call at every start. Throws `queue_conflict` when it
    * exists with another config, TypeError for a setting that does not exist.
    */
-  async create({ name, config, signal }: CreateOptions): Promise<QueueInfo> {
+  async create({ name, config, signal, ...others }: CreateOptions): Promise<QueueInfo> {
+    nothingElse(others, 'create');
     const body = encode(config === undefined ? { name } : { name, config: checkedConfig(config) });
     return queueOf(await this.call({ method: 'POST', target: '/v1/queues', body, safe: true, signal }));
   }
 
   /** Changes the given settings of a queue. Throws `queue_not_found`. */
-  async update({ name, config, signal }: UpdateOptions): Promise<QueueInfo> {
+  async update({ name, config, signal, ...others }: UpdateOptions): Promise<QueueInfo> {
+    nothingElse(others, 'update');
     const body = encode({ config: checkedConfig(config) });
     return queueOf(await this.call({ method: 'PATCH', target: queueTarget(name), body, safe: true, signal }));
   }
@@ -52,12 +54,20 @@ export class QueueCalls extends Calls {
    * `receive`: nothing is handed out, receives are empty, `limitedBy` 'paused', and consumers wait; default true.
    * `enqueue`: enqueues throw `queue_paused`, those of duplicates and of dead letters excepted; default false.
    */
-  async pause(name: string, { enqueue = false, receive = true, signal }: PauseOptions = {}): Promise<QueueInfo> {
+  async pause(
+    name: string,
+    { enqueue = false, receive = true, signal, ...others }: PauseOptions = {},
+  ): Promise<QueueInfo> {
+    nothingElse(others, 'pause');
     return this.post(name, '/pause', { enqueue, receive }, signal);
   }
 
   /** Ends the pauses of a queue; one set to false stays. Consumers that wait get messages at once. Safe to repeat. */
-  async resume(name: string, { enqueue = true, receive = true, signal }: PauseOptions = {}): Promise<QueueInfo> {
+  async resume(
+    name: string,
+    { enqueue = true, receive = true, signal, ...others }: PauseOptions = {},
+  ): Promise<QueueInfo> {
+    nothingElse(others, 'resume');
     return this.post(name, '/resume', { enqueue, receive }, signal);
   }
 
@@ -90,7 +100,8 @@ export class QueueCalls extends Calls {
   }
 
   /** All queues, by name. */
-  async list({ prefix, signal }: ListOptions = {}): Promise<QueueInfo[]> {
+  async list({ prefix, signal, ...others }: ListOptions = {}): Promise<QueueInfo[]> {
+    nothingElse(others, 'list');
     const found: QueueInfo[] = [];
     let after: string | undefined;
     do {

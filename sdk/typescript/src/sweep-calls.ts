@@ -5,7 +5,7 @@ import { GroupCalls } from './group-calls.js';
 import { instant, maybeInstant } from './models.js';
 import type { DeathReason, Period, State, SweepState } from './spec.js';
 import { linked } from './waiting.js';
-import { checkNames, encodeSome, given, type Json, queueTarget, quoted, withQuery } from './wire.js';
+import { checkNames, encodeSome, given, type Json, nothingElse, queueTarget, quoted, withQuery } from './wire.js';
 
 /** Pauses between two looks at a sweep that is waited for: they double, since most sweeps are short. */
 const LOOK_SECONDS_MIN = 0.05;
@@ -133,7 +133,8 @@ export class SweepCalls extends GroupCalls {
     options: SweepOptions & { filter?: Filter | undefined },
     asked: Json,
   ): Promise<Sweep> {
-    const { queue, filter, rate, max, dryRun, signal } = options;
+    const { queue, filter, rate, max, dryRun, signal, ...others } = options;
+    nothingElse(others, 'a sweep'); // a misspelt dryRun would act
     if (filter !== undefined) checkNames(filter, FILTER_NAMES, 'filter');
     const body = encodeSome({ ...asked, filter, rate, max, dryRun: dryRun || undefined });
     return sweepOf(await this.call({ method: 'POST', target: queueTarget(queue, rest), body, safe: false, signal }));

@@ -93,6 +93,12 @@ export function checkNames(fields: object, names: readonly string[], what: strin
   if (unknown !== undefined) throw new TypeError(`${what} has no '${unknown}'. Known: ${names.join(', ')}`);
 }
 
+/** Throws a TypeError when a call was given an option that it does not have. */
+export function nothingElse(others: object, what: string): void {
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw new TypeError(`${what} has no option '${unknown}'`);
+}
+
 /** A JSON array of entries that are JSON already. */
 export function join(entries: readonly string[]): string {
   return `[${entries.join(',')}]`;

@@ -169,6 +169,38 @@ test('the trace that runs is carried by what is enqueued', async () => {
   await client.close();
 });
 
+test('an option that a call does not have is refused before anything is asked', async () => {
+  const broker = new Broker();
+  const client = broker.client();
+  // biome-ignore lint/suspicious/noExplicitAny: JavaScript has no types that would tell.
+  const untyped = client as any;
+  const calls: Record<string, () => unknown> = {
+    maxRetries: () => untyped.create({ name: 'q', maxRetries: 3 }),
+    setting: () => untyped.update({ name: 'q', config: {}, setting: 3 }),
+    enqueues: () => untyped.pause('q', { enqueues: true }),
+    receives: () => untyped.resume('q', { receives: true }),
+    begin: () => untyped.list({ begin: 'a' }),
+    atomc: () => untyped.enqueueBatch({ queue: 'q', messages: [{ payload: 1 }], atomc: true }),
+    max: () => untyped.receive({ queue: 'q', max: 3 }),
+    state_: () => untyped.peek({ queue: 'q', state_: 'dead' }),
+    group: () => untyped.explain('m1', { group: 'audit' }),
+    prio: () => untyped.updateMessage('m1', { prio: 3 }),
+    results: () => untyped.ack(message(1), { results: 3 }),
+    rejected: () => untyped.nack(message(1), { rejected: true }),
+    wait: () => untyped.release(message(1), { wait: 3 }),
+    visibility: () => untyped.extend(message(1), { visibility: 3 }),
+    dryrun: () => untyped.redrive({ queue: 'q', dryrun: true }),
+    dry_run: () => untyped.cancelMessages({ queue: 'q', filter: {}, dry_run: true }),
+    rates: () => untyped.updateMessages({ queue: 'q', delay: 1, rates: {} }),
+    concurency: async () => untyped.consume({ queue: 'q', handler: () => {}, concurency: 3 }),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    await assert.rejects(async () => call(), { name: 'TypeError', message: new RegExp(`has no (option )?'${name}'`) });
+  }
+  assert.deepEqual(broker.asked, []);
+  await client.close();
+});
+
 test('a call that is aborted is told too, and a hook that fails stops nothing', async (context) => {
   const logged = context.mock.method(console, 'error', () => {});
   const broker = new Broker();
