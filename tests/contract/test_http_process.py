@@ -66,7 +66,7 @@ def shown_key(data_dir: Path) -> str:
 
 @asynccontextmanager
 async def serving(data_dir: Path, **variables: str) -> AsyncIterator[Process]:
-    environ = environment(HANZO_DATA_DIR=str(data_dir), **variables)
+    environ = environment(**{"HANZO_DATA_DIR": str(data_dir), **variables})
     started = await asyncio.create_subprocess_exec(*HANZO, "serve", env=environ, stderr=subprocess.PIPE)
     process = Process(started)
     try:
@@ -147,6 +147,8 @@ async def test_a_generated_key_is_kept_and_printed_once(tmp_path: Path) -> None:
             printed = [line for line in process.lines if "made an API key" in line]
             key = shown_key(tmp_path)
             keys.append((key, len(printed)))
+            told = [f"find it when HANZO_DATA_DIR={tmp_path} is set for them" in line for line in process.lines]
+            assert sum(told) == len(printed)
             assert sum(key in line for line in process.lines) == len(printed)
             async with (
                 aiohttp.ClientSession() as session,
@@ -159,6 +161,18 @@ async def test_a_generated_key_is_kept_and_printed_once(tmp_path: Path) -> None:
     assert first == second
     assert (printed_first, printed_second) == (1, 0)
     assert stat.S_IMODE((tmp_path / "api-key").stat().st_mode) == 0o600
+
+
+async def test_a_key_in_the_usual_place_is_found_there(tmp_path: Path) -> None:
+    async with serving(tmp_path / "hanzo-queues", HANZO_DATA_DIR="", XDG_DATA_HOME=str(tmp_path)) as process:
+        assert any(line.endswith("SDK and CLI on this machine find it there") for line in process.lines)
+        assert shown_key(tmp_path / "hanzo-queues") in "".join(process.lines)
+    asked = await asyncio.create_subprocess_exec(
+        *HANZO, "key", "--data-dir", str(tmp_path), env=environment(), stderr=subprocess.PIPE
+    )
+    _, told = await asked.communicate()
+    assert asked.returncode == 1
+    assert b"Is it in another data directory?" in told
 
 
 async def test_an_empty_key_file_counts_as_none(tmp_path: Path) -> None:

@@ -135,7 +135,8 @@ def _key(environ: dict[str, str], _: argparse.Namespace) -> int:
         return 2
     except FileNotFoundError:
         print(
-            f"hanzo-queues: there is no generated key at {path}: no server has started there without HANZO_API_KEYS.",
+            f"hanzo-queues: there is no generated key at {path}: no server has started there without "
+            "HANZO_API_KEYS. Is it in another data directory? Name that with HANZO_DATA_DIR (--data-dir).",
             file=sys.stderr,
         )
         return 1

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import gc
 import logging
+import os
 import resource
 import signal
 import socket
@@ -22,6 +23,7 @@ import uvicorn
 import uvloop
 
 from hanzo_queues._core import __version__
+from hanzo_queues.data_path import HomeUnknown, data_directory
 from hanzo_queues.server.app import App
 from hanzo_queues.server.auth import ApiKeys, local_key
 from hanzo_queues.server.data_directory import DataDirectory
@@ -225,7 +227,16 @@ def _local_key(directory: DataDirectory) -> str:
     if made:
         print(
             f"hanzo-queues: made an API key, since HANZO_API_KEYS is not set: {key}\n"
-            f"hanzo-queues: it is kept in {directory.path}; SDK and CLI on this machine find it there",
+            f"hanzo-queues: it is kept in {directory.path}; SDK and CLI on this machine find it {_where(directory)}",
             file=sys.stderr,
         )
     return key
+
+
+def _where(directory: DataDirectory) -> str:
+    """They look in the usual place, or in the one they are told."""
+    usual = {name: value for name, value in os.environ.items() if name != "HANZO_DATA_DIR"}
+    with contextlib.suppress(HomeUnknown):
+        if data_directory(usual).absolute() == directory.path:
+            return "there"
+    return f"when HANZO_DATA_DIR={directory.path} is set for them, too"
