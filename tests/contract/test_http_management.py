@@ -127,6 +127,33 @@ async def test_retries_of_its_own_are_shown_wherever_a_message_is(server: Served
     assert not own.keys() & peeked[1].keys()
 
 
+async def test_a_queue_with_other_settings_says_which_they_are(server: Served) -> None:
+    weights = {f"key-{number}": 2 for number in range(50)}
+    config = {"maxRetries": 5, "deadLetterQueue": "conflicting-dead", "fairness": {"weights": weights}}
+    made = await server.call("POST", "/v1/queues", {"name": "conflicting", "config": config})
+    assert made.status == 201
+    refused = await server.call("POST", "/v1/queues", {"name": "conflicting", "config": {"maxRetries": 9}})
+    assert refused.json["detail"] == (
+        "queue conflicting exists with other settings "
+        '(deadLetterQueue is "conflicting-dead", not null; fairness differs; maxRetries is 5, not 9); '
+        "change them with PATCH, or create it as it is"
+    )
+
+
+async def test_a_change_of_weights_leaves_the_bound_of_a_key_and_the_other_way_round(server: Served, queue: str) -> None:
+    async def changed(**fairness: object) -> object:
+        reply = await server.call("PATCH", f"/v1/queues/{queue}", {"config": {"fairness": fairness}})
+        assert reply.status == 200, reply.text
+        return reply.json["config"]["fairness"]
+
+    assert await changed(weights={"a": 3}, maxInFlight=2) == {"weights": {"a": 3}, "maxInFlight": 2}
+    assert await changed(weights={"b": 2}) == {"weights": {"b": 2}, "maxInFlight": 2}
+    assert await changed(maxInFlight=5) == {"weights": {"b": 2}, "maxInFlight": 5}
+    assert await changed() == {"weights": {"b": 2}, "maxInFlight": 5}
+    assert await changed(weights={}) == {"weights": {}, "maxInFlight": 5}
+    assert await changed(maxInFlight=None) == {"weights": {}, "maxInFlight": None}
+
+
 async def test_queues_are_listed_by_prefix(server: Served) -> None:
     for name in ("mail.in", "mail.out", "mailbox"):
         await server.made_queue(name)

@@ -20,7 +20,7 @@ class Management(Members):
         return self.queues[name]
 
     def create(self, name: str, config: dict[str, Any]) -> bool:
-        config = {**DEFAULTS, **config}
+        config = over(DEFAULTS, config)
         if name in self.queues:
             if self.queues[name].config != config:
                 raise Refused("queue_conflict")
@@ -33,7 +33,7 @@ class Management(Members):
 
     def update(self, name: str, config: dict[str, Any]) -> None:
         queue = self.queue(name)
-        config = {**queue.config, **config}
+        config = over(queue.config, config)
         if config == queue.config:
             return
         if config["deadLetterQueue"] != queue.config["deadLetterQueue"]:
@@ -177,3 +177,8 @@ class Management(Members):
             "behind": message.state == "ready" and key_wait_ms == 0 and queue.line()[0] is not message,
         }
         return [code for code, holds in reasons.items() if holds]
+
+
+def over(settings: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """Settings with those of a request in their place: of fairness, what that names."""
+    return {**settings, **config, "fairness": {**settings["fairness"], **config.get("fairness", {})}}

@@ -20,7 +20,7 @@ type Config struct {
 	KeyRateLimit *RateLimit
 	// IngressLimit limits acceptance: an enqueue beyond it ends with ErrRateLimited.
 	IngressLimit *RateLimit
-	// Fairness says how the fairness keys of one priority share the queue. Replaced as a whole.
+	// Fairness says how the fairness keys of one priority share the queue. A change of one of both leaves the other.
 	Fairness *Fairness
 	// MaxMessages: messages the queue holds at most. An enqueue beyond ends with ErrQueueFull.
 	MaxMessages int

@@ -1,6 +1,6 @@
 //! Changing some of a queue's settings.
 
-use crate::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling};
+use crate::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling, Weight};
 
 /// Settings to change, each as in [`QueueConfig`]; None leaves one as it is. Of one that can be removed, `Some(None)`
 /// removes it.
@@ -14,7 +14,8 @@ pub struct ConfigPatch {
     pub consumer_rate_limit: Option<Option<RateLimit>>,
     pub key_rate_limit: Option<Option<RateLimit>>,
     pub ingress_limit: Option<Option<RateLimit>>,
-    pub fairness: Option<Fairness>,
+    pub fairness_weights: Option<Vec<Weight>>,
+    pub fairness_in_flight_max: Option<u32>,
     pub messages_max: Option<u64>,
     pub in_flight_max: Option<u32>,
     pub scheduling: Option<Scheduling>,
@@ -41,7 +42,12 @@ impl ConfigPatch {
             consumer_rate_limit: self.consumer_rate_limit.unwrap_or(old.consumer_rate_limit),
             key_rate_limit: self.key_rate_limit.unwrap_or(old.key_rate_limit),
             ingress_limit: self.ingress_limit.unwrap_or(old.ingress_limit),
-            fairness: self.fairness.unwrap_or(old.fairness),
+            fairness: Fairness {
+                weights: self.fairness_weights.unwrap_or(old.fairness.weights),
+                in_flight_max: self
+                    .fairness_in_flight_max
+                    .unwrap_or(old.fairness.in_flight_max),
+            },
             messages_max: self.messages_max.unwrap_or(old.messages_max),
             in_flight_max: self.in_flight_max.unwrap_or(old.in_flight_max),
             scheduling: self.scheduling.unwrap_or(old.scheduling),

@@ -148,7 +148,7 @@ fn what_waits_for_its_key_can_be_deleted_purged_and_freed_by_another_cap() {
     twin.ask(Command::DeleteMessage { message: second });
     assert_eq!(twin.ask(receive("q", 9)), limited(LimitedBy::Key, None));
     let patch = ConfigPatch {
-        fairness: Some(fairness(&[], 2)),
+        fairness_in_flight_max: Some(2),
         ..Default::default()
     };
     let name = "q".into();

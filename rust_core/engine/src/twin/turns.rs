@@ -97,7 +97,7 @@ fn each_key_gets_its_share_and_another_one_once_weights_change() {
         assert!(near(restored[&hash], 50 * weight), "{restored:?}");
     }
     let patch = ConfigPatch {
-        fairness: Some(fairness(&[(1, 6)], 0)),
+        fairness_weights: Some(fairness(&[(1, 6)], 0).weights),
         ..Default::default()
     };
     let name = "q".into();
@@ -115,7 +115,7 @@ fn another_weight_is_true_of_the_turn_that_is_paid_for_already() {
     assert_eq!(turns(&mut twin, 5), [1, 2, 3, 4, 5]);
     let weigh = |twin: &mut Twin, weights: &[(u64, u32)]| {
         let patch = ConfigPatch {
-            fairness: Some(fairness(weights, 0)),
+            fairness_weights: Some(fairness(weights, 0).weights),
             ..Default::default()
         };
         let name = "q".into();

@@ -21,10 +21,7 @@ impl Requests {
 
     /// A changed queue keeps the weights it has when the change names none.
     pub(super) fn queue_change_bytes_max(&self, patch: &ConfigPatch) -> usize {
-        let named = patch
-            .fairness
-            .as_ref()
-            .map(|fairness| fairness.weights.len());
+        let named = patch.fairness_weights.as_ref().map(Vec::len);
         self.queue_bytes_max(named.unwrap_or(self.limits.fairness_weights_max as usize))
     }
 

@@ -63,7 +63,7 @@ impl Schema for BackoffFields {
 }
 
 impl Requests {
-    /// Reads settings. Nested objects replace what is set as a whole.
+    /// Reads settings. Nested objects replace what is set as a whole, but those of fairness are two.
     pub(super) fn config(&self, raw: &str, faults: &mut Faults) -> Option<ConfigPatch> {
         let limits = &self.limits;
         let fields = read_raw::<Config>(raw, faults)?;
@@ -96,6 +96,8 @@ impl Requests {
             ingress_limit: limit(11),
             ..patch
         };
+        let fairness = fields.read(12, faults, |raw, faults| fairness(raw, limits, faults));
+        let fairness = fairness.unwrap_or_default();
         let messages_max = fields.read(13, faults, |raw, faults| {
             integer(raw, 1, limits.queue_messages_max, faults)
         });
@@ -114,7 +116,8 @@ impl Requests {
                 scheduling(raw, limits.delay_ms_max, faults)
             }),
             backoff: fields.read(5, faults, |raw, faults| backoff(raw, limits, faults)),
-            fairness: fields.read(12, faults, |raw, faults| fairness(raw, limits, faults)),
+            fairness_weights: fairness.weights,
+            fairness_in_flight_max: fairness.in_flight_max,
             messages_max: if cleared(13) { Some(0) } else { messages_max },
             in_flight_max: if cleared(14) { Some(0) } else { in_flight_max },
             ..patch

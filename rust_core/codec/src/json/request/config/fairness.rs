@@ -5,7 +5,7 @@ use crate::json::faults::Faults;
 use crate::json::limits::Limits;
 use crate::json::object::{Schema, read_raw};
 use crate::json::scalar::{integer, is_null, kind};
-use engine::config::{Fairness, Weight};
+use engine::config::Weight;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -18,15 +18,24 @@ impl Schema for FairnessFields {
     const FIELDS: &'static [&'static str] = &["weights", "maxInFlight"];
 }
 
-pub(super) fn fairness(raw: &str, limits: &Limits, faults: &mut Faults) -> Option<Fairness> {
+/// What is given of it.
+#[derive(Default)]
+pub(super) struct FairnessChange {
+    pub weights: Option<Vec<Weight>>,
+    /// 0: no bound.
+    pub in_flight_max: Option<u32>,
+}
+
+pub(super) fn fairness(raw: &str, limits: &Limits, faults: &mut Faults) -> Option<FairnessChange> {
     let fields = read_raw::<FairnessFields>(raw, faults)?;
     let weights = fields.read(0, faults, |raw, faults| weights(raw, limits, faults));
     let in_flight_max = fields.read(1, faults, |raw, faults| {
         integer(raw, 1, u64::from(u32::MAX), faults)
     });
-    Some(Fairness {
-        weights: weights.unwrap_or_default(),
-        in_flight_max: in_flight_max.unwrap_or(0),
+    let is_cleared = fields.raw(1).is_some_and(is_null);
+    Some(FairnessChange {
+        weights,
+        in_flight_max: if is_cleared { Some(0) } else { in_flight_max },
     })
 }
 
