@@ -46,6 +46,22 @@ async def test_another_word_is_refused(server: Served, queue: str) -> None:
     assert refused.json["errors"] == [{"pointer": "/dedupUntil", "detail": "must be window or done"}]
 
 
+async def test_how_long_an_id_is_held_says_nothing_without_one(server: Served, queue: str) -> None:
+    fault = {"pointer": "/dedupUntil", "detail": "needs a dedupId: it says how long that is held"}
+    for fields in ({}, {"dedupId": None}):
+        refused = await server.call(
+            "POST", f"/v1/queues/{queue}/messages", {"payload": 1, "dedupUntil": "done", **fields}
+        )
+        assert (refused.status, refused.json["errors"]) == (400, [fault])
+
+
+async def test_a_payload_in_another_order_is_another_one_and_that_is_said(server: Served, queue: str) -> None:
+    await sent(server, queue, payload={"a": 1, "b": 2})
+    refused = await sent(server, queue, payload={"b": 2, "a": 1})
+    assert refused.json["code"] == "dedup_conflict"
+    assert "byte for byte" in refused.json["detail"]
+
+
 async def test_a_repeated_receive_gets_the_same_leases_as_far_as_they_hold(server: Served, queue: str) -> None:
     for _ in range(3):
         await server.enqueued(queue)

@@ -84,11 +84,14 @@ class Requests:
         return str(self.one(("q", "q", "q", *QUEUES, "absent") if self.often() else QUEUES[:2]))
 
     def message(self) -> dict[str, Any]:
-        return {"payload": self.one(PAYLOADS)} | self.fields(
+        message = {"payload": self.one(PAYLOADS)} | self.fields(
             priority=self.whole, delay=self.seconds, dedupId=KEYS, orderingKey=KEYS, fairnessKey=KEYS,
             metadata=({}, {"tenant": "a"}, {"tenant": "b", "x": [None]}), ttl=self.seconds, maxRetries=(0, 1, 1000),
             dedupUntil=("window", "done"), backoff=({"initial": 0, "max": 0}, {"initial": 1, "jitter": 1}),
         )  # fmt: skip
+        if "dedupId" not in message:
+            message.pop("dedupUntil", None)
+        return message
 
     def config(self) -> dict[str, Any]:
         return self.fields(

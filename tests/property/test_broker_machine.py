@@ -81,7 +81,9 @@ fields = optional(
     maxRetries=(0, 2),
     backoff=BACKOFFS,
 )
-messages = st.tuples(fields, st.sampled_from(PAYLOADS)).map(lambda drawn: {"payload": drawn[1], **drawn[0]})
+messages = st.tuples(fields, st.sampled_from(PAYLOADS)).map(lambda drawn: {"payload": drawn[1], **drawn[0]}).filter(
+    lambda message: "dedupUntil" not in message or "dedupId" in message
+)
 results = st.none() | st.sampled_from(PAYLOADS)
 asked_by = optional(consumerGroup=("default", *GROUPS, ABSENT), consumerId=CONSUMERS, attemptId=("1", "2"))
 timeouts = st.sampled_from((None, None, 0.001, 1, 43_200))

@@ -94,7 +94,12 @@ impl<'a, 'de> Collector<'a, 'de> {
         };
         let (dedup_id, ordering_key, fairness_key) = (key(3), key(4), key(5));
         let traceparent = fields.read(9, faults, traceparent);
-        let until_done = fields.read(10, faults, until_done).unwrap_or(false);
+        let until_done = fields.read(10, faults, until_done);
+        if until_done.is_some() && fields.raw(3).is_none_or(is_null) {
+            let needs = "needs a dedupId: it says how long that is held";
+            faults.at("dedupUntil", |faults| faults.add(needs));
+        }
+        let until_done = until_done.unwrap_or(false);
         let Some(payload) = payload else { return };
         let texts = Texts {
             dedup_id: dedup_id.as_deref(),
