@@ -140,7 +140,7 @@ async def test_a_queue_with_other_settings_says_which_they_are(server: Served) -
     )
 
 
-async def test_a_change_of_weights_leaves_the_bound_of_a_key_and_the_other_way_round(server: Served, queue: str) -> None:
+async def test_a_change_of_weights_leaves_the_bound_of_a_key_and_the_other_way(server: Served, queue: str) -> None:
     async def changed(**fairness: object) -> object:
         reply = await server.call("PATCH", f"/v1/queues/{queue}", {"config": {"fairness": fairness}})
         assert reply.status == 200, reply.text
@@ -348,3 +348,17 @@ async def test_an_explanation_needs_a_message_and_its_group(server: Served, queu
         ("/v1/messages/abc/explain", "message_id_invalid"),
     ):
         assert (await server.call("GET", path)).json["code"] == code
+
+
+async def test_a_message_that_a_group_never_had_and_a_lost_page_are_told_from_one_that_is_not_there(
+    server: Served, queue: str
+) -> None:
+    message = await server.enqueued(queue)
+    await server.call("POST", f"/v1/queues/{queue}/groups", {"name": "later"})
+    never = await server.call("GET", f"/v1/messages/{message}/explain?consumerGroup=later")
+    assert (never.status, never.json["code"]) == (404, "message_not_found")
+    assert never.json["detail"] == "consumer group later never had this message: the group was made later"
+    await server.received(queue)
+    lost = await server.call("GET", f"/v1/queues/{queue}/peek?after={message}")
+    assert (lost.status, lost.json["code"]) == (404, "message_not_found")
+    assert "begin with the first page" in lost.json["detail"]

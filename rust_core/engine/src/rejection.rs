@@ -1,6 +1,8 @@
 //! When the rules say no. A rejection is a value: nothing changed, and asking again changes nothing.
 //! Each has one code, listed in spec/errors.toml; the detail is for people and may change.
 
+use crate::config::QueueConfig;
+
 /// Why a command, or one entry of a batch, was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
@@ -13,6 +15,10 @@ pub enum Rejection {
     QueueConflict {
         /// The name asked for.
         queue: Box<str>,
+        /// The settings it has.
+        there: Box<QueueConfig>,
+        /// The settings asked for.
+        asked: Box<QueueConfig>,
     },
     /// The dead-letter queue named is the queue itself.
     DeadLetterQueueIsItself {
@@ -96,6 +102,13 @@ pub enum Rejection {
     },
     /// The message is gone, or never was.
     MessageNotFound,
+    /// The message is there, or was, but the consumer group never had it.
+    NotInGroup {
+        /// The group asked for.
+        group: Box<str>,
+    },
+    /// The message that a page goes on after has left the state that is peeked at.
+    PageLost,
     /// A consumer holds the message.
     MessageLeased,
     /// The message is dead: it is delivered no more.
@@ -138,7 +151,9 @@ impl Rejection {
             Rejection::GroupsExhausted { .. } => "groups_exhausted",
             Rejection::MembersExhausted { .. } => "members_exhausted",
             Rejection::GroupIsDefault { .. } => "group_is_default",
-            Rejection::MessageNotFound => "message_not_found",
+            Rejection::MessageNotFound | Rejection::NotInGroup { .. } | Rejection::PageLost => {
+                "message_not_found"
+            }
             Rejection::MessageLeased => "message_leased",
             Rejection::MessageDead => "message_dead",
             Rejection::LeaseLost => "lease_lost",

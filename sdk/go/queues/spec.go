@@ -54,7 +54,7 @@ const (
 	ErrQueueNotFound Code = "queue_not_found"
 	// ErrGroupNotFound: There is no such consumer group. Create it with POST /v1/queues/{queue}/groups, or leave `consumerGroup` out: every queue has the group `default`.
 	ErrGroupNotFound Code = "group_not_found"
-	// ErrMessageNotFound: There is no such message. Nothing needs to be done when the message was acknowledged. A dead letter names its source id in `deadLetter.sourceId`.
+	// ErrMessageNotFound: There is no such message. Nothing needs to be done when the message was acknowledged. A dead letter names its source id in `deadLetter.sourceId`. Begin a peek with its first page.
 	ErrMessageNotFound Code = "message_not_found"
 	// ErrQueueConflict: The queue exists with other settings. Change its settings with PATCH /v1/queues/{queue}, or send the settings it has.
 	ErrQueueConflict Code = "queue_conflict"
@@ -84,9 +84,9 @@ const (
 	ErrMessageDead Code = "message_dead"
 	// ErrDedupConflict: The dedup id was used with another payload. Give each distinct message its own dedup id: derive it from what the message is about.
 	ErrDedupConflict Code = "dedup_conflict"
-	// ErrLeaseLost: The lease has ended. Don't settle it again: it is delivered again. Extend leases in time, or raise the queue's visibilityTimeout above the longest work.
+	// ErrLeaseLost: The lease has ended. Don't settle it again: unless it is done or gone, it is delivered again. Extend leases in time, or raise the queue's visibilityTimeout above the longest work.
 	ErrLeaseLost Code = "lease_lost"
-	// ErrBatchAborted: The batch was refused as a whole. Correct the entries whose `error` in `results` is another one than batch_aborted, or send the batch with atomic false.
+	// ErrBatchAborted: The batch was refused as a whole. Look at the entries whose `error` in `results` is another one than batch_aborted: correct them, or send it again when they can be accepted (`queue_full`, `rate_limited`, `queue_paused`). A batch with atomic false accepts the others.
 	ErrBatchAborted Code = "batch_aborted"
 	// ErrPayloadTooLarge: A payload is too large. Store the data elsewhere and enqueue a reference to it, or raise HANZO_MAX_PAYLOAD (and the nats-server's max_payload).
 	ErrPayloadTooLarge Code = "payload_too_large"

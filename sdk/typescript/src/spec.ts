@@ -52,7 +52,7 @@ export const ERRORS = {
   queue_not_found: { status: 404, retryable: false, outcome: 'none' },
   /** There is no such consumer group. Create it with POST /v1/queues/{queue}/groups, or leave `consumerGroup` out: every queue has the group `default`. */
   group_not_found: { status: 404, retryable: false, outcome: 'none' },
-  /** There is no such message. Nothing needs to be done when the message was acknowledged. A dead letter names its source id in `deadLetter.sourceId`. */
+  /** There is no such message. Nothing needs to be done when the message was acknowledged. A dead letter names its source id in `deadLetter.sourceId`. Begin a peek with its first page. */
   message_not_found: { status: 404, retryable: false, outcome: 'none' },
   /** The queue exists with other settings. Change its settings with PATCH /v1/queues/{queue}, or send the settings it has. */
   queue_conflict: { status: 409, retryable: false, outcome: 'none' },
@@ -82,9 +82,9 @@ export const ERRORS = {
   message_dead: { status: 409, retryable: false, outcome: 'none' },
   /** The dedup id was used with another payload. Give each distinct message its own dedup id: derive it from what the message is about. */
   dedup_conflict: { status: 409, retryable: false, outcome: 'none' },
-  /** The lease has ended. Don't settle it again: it is delivered again. Extend leases in time, or raise the queue's visibilityTimeout above the longest work. */
+  /** The lease has ended. Don't settle it again: unless it is done or gone, it is delivered again. Extend leases in time, or raise the queue's visibilityTimeout above the longest work. */
   lease_lost: { status: 409, retryable: false, outcome: 'none' },
-  /** The batch was refused as a whole. Correct the entries whose `error` in `results` is another one than batch_aborted, or send the batch with atomic false. */
+  /** The batch was refused as a whole. Look at the entries whose `error` in `results` is another one than batch_aborted: correct them, or send it again when they can be accepted (`queue_full`, `rate_limited`, `queue_paused`). A batch with atomic false accepts the others. */
   batch_aborted: { status: 409, retryable: false, outcome: 'none' },
   /** A payload is too large. Store the data elsewhere and enqueue a reference to it, or raise HANZO_MAX_PAYLOAD (and the nats-server's max_payload). */
   payload_too_large: { status: 413, retryable: false, outcome: 'none' },

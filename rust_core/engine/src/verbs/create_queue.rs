@@ -25,7 +25,13 @@ pub(super) fn run(
 fn decide(state: &State, name: &str, config: QueueConfig) -> Result<Vec<Record>, Rejection> {
     match state.queues.find(name) {
         Some(queue) if queue.config == config => return Ok(Vec::new()),
-        Some(_) => return Err(Rejection::QueueConflict { queue: name.into() }),
+        Some(queue) => {
+            return Err(Rejection::QueueConflict {
+                queue: name.into(),
+                there: Box::new(queue.config.clone()),
+                asked: Box::new(config),
+            });
+        }
         None => {}
     }
     dead_letter_queue::check(state, name, &config)?;
@@ -72,8 +78,12 @@ mod tests {
             ..config()
         };
         assert_eq!(
-            twin.create("q", other),
-            Reply::Rejected(Rejection::QueueConflict { queue: "q".into() })
+            twin.create("q", other.clone()),
+            Reply::Rejected(Rejection::QueueConflict {
+                queue: "q".into(),
+                there: Box::new(config()),
+                asked: Box::new(other),
+            })
         );
     }
 

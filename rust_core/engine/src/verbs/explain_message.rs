@@ -84,7 +84,8 @@ fn done(
         (None, result) => result.is_some_and(|done| done.done_at_ms < queue.created_at_ms),
     };
     if never_had_it {
-        return Err(Rejection::MessageNotFound);
+        let group = (*queue.group.name).into();
+        return Err(Rejection::NotInGroup { group });
     }
     let result = result.filter(|done| done.group == queue.group.number);
     let result = result.map(|done| KeptResult {

@@ -18,7 +18,7 @@ pub(super) struct Page {
     pub answer_bytes_max: u64,
 }
 
-/// A page can't go on after a message that has left the state: that is `MessageNotFound`.
+/// A page can't go on after a message that has left the state: that is `PageLost`.
 pub(super) fn run(
     state: &State,
     queue: &str,
@@ -80,7 +80,7 @@ fn position(
         .find(after)
         .filter(here)
         .map(|_| after.slot)
-        .ok_or(Rejection::MessageNotFound)
+        .ok_or(Rejection::PageLost)
 }
 
 fn place(peek: PeekState) -> Place {
@@ -228,7 +228,7 @@ mod tests {
         let peek = |state| peek("q", state, after, 2);
         assert_eq!(
             twin.ask(peek(PeekState::Ready)),
-            Reply::Rejected(Rejection::MessageNotFound)
+            Reply::Rejected(Rejection::PageLost)
         );
         assert_eq!(
             twin.ask(peek(PeekState::Leased)),

@@ -137,7 +137,7 @@ impl Model {
         let position = after.map(|after| {
             let is_it = |&at: &usize| self.messages[at].number == after.number;
             let position = page.iter().position(is_it);
-            position.ok_or(Rejection::MessageNotFound)
+            position.ok_or(Rejection::PageLost)
         });
         let from = position.transpose()?.map_or(0, |position| position + 1);
         let lanes = page

@@ -46,7 +46,13 @@ impl Model {
     ) -> Result<Reply, Rejection> {
         let created = match self.named(name) {
             Ok(at) if self.queues[at].config == *config => false,
-            Ok(_) => return Err(Rejection::QueueConflict { queue: name.into() }),
+            Ok(at) => {
+                return Err(Rejection::QueueConflict {
+                    queue: name.into(),
+                    there: Box::new(self.queues[at].config.clone()),
+                    asked: Box::new(config.clone()),
+                });
+            }
             Err(_) => {
                 self.check_dead_letter_queue(name, config)?;
                 self.check_room(1 + usize::from(self.names_new_queue(config)))?;

@@ -4,6 +4,11 @@ use super::write::Json;
 use crate::json::request::PERIODS;
 use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling};
 use engine::reply::{Counts, QueueView};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// Of a setting that a sentence shows.
+const SHOWN_BYTES_MAX: usize = 200;
 
 /// One queue.
 pub fn put(json: &mut Json, now_ms: u64, queue: &QueueView) {
@@ -77,6 +82,27 @@ fn put_config(json: &mut Json, config: &QueueConfig) {
         json.thousandths("resultRetention", config.result_retention_ms);
         json.thousandths("sessionTimeout", config.session_timeout_ms);
     });
+}
+
+/// In words, what of the settings that are there differs from those asked for. What is long is named alone.
+pub fn differences(there: &QueueConfig, asked: &QueueConfig) -> String {
+    let [there, asked] = [there, asked].map(|config| {
+        let mut json = Json::with_capacity(1024);
+        put_config(&mut json, config);
+        let settings: serde_json::Result<BTreeMap<String, Box<RawValue>>> =
+            serde_json::from_slice(&json.into_bytes());
+        settings.expect("settings are an object")
+    });
+    let differ = |(name, value): (&String, &Box<RawValue>)| {
+        let (has, not) = (value.get(), asked[name].get());
+        match has.len().max(not.len()) {
+            _ if has == not => None,
+            0..=SHOWN_BYTES_MAX => Some(format!("{name} is {has}, not {not}")),
+            _ => Some(format!("{name} differs")),
+        }
+    };
+    let differences: Vec<String> = there.iter().filter_map(differ).collect();
+    differences.join("; ")
 }
 
 /// 0: there is none.

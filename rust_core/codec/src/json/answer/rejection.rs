@@ -2,29 +2,32 @@
 
 use super::Asked;
 use super::write::Json;
+use engine::config::QueueConfig;
 use engine::rejection::Rejection;
 use engine::reply::Reply;
 use std::borrow::Cow;
+
+const NOT_FOUND: &str = "there is no message with this id: it was acked, deleted or dead-lettered (it has a new id then), or never was";
+
+const DEDUP_CONFLICT: &str = "this dedup id is taken by a message with another payload (payloads are compared byte for \
+    byte: another order of members is another payload); use a new id";
 
 /// What is wrong and what would be right.
 pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
     match rejection {
         Rejection::QueueNotFound { queue } => format!("there is no queue {queue}; create it first").into(),
-        Rejection::QueueConflict { queue } => {
-            format!("queue {queue} exists with other settings; change them with PATCH, or create it as it is").into()
-        }
+        Rejection::QueueConflict { queue, there, asked } => conflict(queue, there, asked).into(),
         Rejection::DeadLetterQueueIsItself { queue } => {
             format!("queue {queue} can't be its own dead-letter queue; name another").into()
         }
-        Rejection::DeadLetterQueueLeadsBack { queue, dead_letter_queue } => {
+        Rejection::DeadLetterQueueLeadsBack {
+            queue,
+            dead_letter_queue,
+        } => {
             format!("dead letters of queue {queue} would come back to it through {dead_letter_queue}; name another").into()
         }
         Rejection::DeadLetterQueueChainTooLong { queue, dead_letter_queue, queues_max } => {
-            format!(
-                "dead letters of queue {queue} could pass more than {queues_max} queues, beginning with \
-                 {dead_letter_queue}; name another"
-            )
-            .into()
+            chain_too_long(queue, dead_letter_queue, *queues_max).into()
         }
         Rejection::QueuesExhausted { queues_max } => {
             format!("there are {queues_max} queues already, or would be more with the dead-letter queue; delete one first")
@@ -52,7 +55,11 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
         Rejection::GroupIsDefault { queue } => {
             format!("the group default of queue {queue} can't be deleted; every queue has it").into()
         }
-        Rejection::MessageNotFound => "there is no message with this id: it was acked, expired, or moved".into(),
+        Rejection::MessageNotFound => NOT_FOUND.into(),
+        Rejection::NotInGroup { group } => {
+            format!("consumer group {group} never had this message: the group was made later").into()
+        }
+        Rejection::PageLost => "the message of `after` has left the state that is looked at; begin with the first page".into(),
         Rejection::MessageLeased => {
             "a consumer holds the message; it is free again when its lease ends".into()
         }
@@ -65,9 +72,7 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
         Rejection::ReceiptOfOtherQueue { queue } => {
             format!("the receipt is of a message of another queue than {queue}").into()
         }
-        Rejection::DedupConflict => {
-            "this dedup id was used with another payload within the dedup window; use a new id".into()
-        }
+        Rejection::DedupConflict => DEDUP_CONFLICT.into(),
         Rejection::SweepNotFound => {
             "there is no redrive or sweep with this id, or it ended long ago".into()
         }
@@ -76,6 +81,20 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
         }
         Rejection::BatchAborted => "the batch is atomic and another entry of it was refused".into(),
     }
+}
+
+fn chain_too_long(queue: &str, dead_letter_queue: &str, queues_max: u32) -> String {
+    format!(
+        "dead letters of queue {queue} could pass more than {queues_max} queues, beginning with {dead_letter_queue}; \
+         name another"
+    )
+}
+
+fn conflict(queue: &str, there: &QueueConfig, asked: &QueueConfig) -> String {
+    let differences = super::queue::differences(there, asked);
+    format!(
+        "queue {queue} exists with other settings ({differences}); change them with PATCH, or create it as it is"
+    )
 }
 
 fn limited(queue: &str, burst: u32, retry_after_ms: u64) -> String {

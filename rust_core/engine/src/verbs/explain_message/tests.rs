@@ -341,9 +341,12 @@ fn a_message_that_is_done_says_so_while_its_result_is_kept() {
     assert_eq!(reply, Reply::Rejected(no_group));
     let gone = Reply::Rejected(Rejection::MessageNotFound);
     twin.create_group("q", "audit");
+    let never = Rejection::NotInGroup {
+        group: "audit".into(),
+    };
     assert_eq!(
         ask_of(&mut twin, id, Some("audit")),
-        gone,
+        Reply::Rejected(never),
         "it was made later"
     );
     assert_eq!(ask_of(twin.wait(1), id, None), gone);
@@ -366,7 +369,8 @@ fn a_group_that_is_done_says_so_while_others_hold_the_message() {
     assert_eq!(explain(&mut twin, id, Some("audit")).reasons, []);
     twin.create_group("q", "late");
     let never = ask_of(&mut twin, id, Some("late"));
-    assert_eq!(never, Reply::Rejected(Rejection::MessageNotFound));
+    let group = "late".into();
+    assert_eq!(never, Reply::Rejected(Rejection::NotInGroup { group }));
     let done_at_ms = done_by(&mut twin, "audit");
     let by_audit = explain(&mut twin, id, None);
     assert_eq!(&*by_audit.group, "audit", "whose result is kept");
