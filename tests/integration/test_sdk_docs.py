@@ -26,8 +26,9 @@ def blocks() -> list[str]:
 def stop_when_empty(queues: Queues, over: threading.Event) -> None:
     """In place of the reader's Ctrl-C: what its consumers read is all done."""
     while not over.wait(0.05):
+        runs = bool(queues._runs)  # before the look: what it reads is not declared before it runs
         read = [queues.get(name).counts for name in {declared.queue for declared in queues._registrations}]
-        if queues._runs and not any(getattr(counts, state) for counts in read for state in WAITING):
+        if runs and not any(getattr(counts, state) for counts in read for state in WAITING):
             queues.stop()
 
 
