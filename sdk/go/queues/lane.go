@@ -32,6 +32,8 @@ type entry struct {
 	settled bool        // of the lane's goroutine
 	gone    atomic.Bool // its caller has left
 	result  chan result
+	// carriedOut hears that it was, also when its caller has left.
+	carriedOut func()
 }
 
 type result struct {
@@ -50,7 +52,12 @@ func newEntry(body json.RawMessage, kind string, safe bool) *entry {
 	return &entry{body: body, kind: kind, safe: safe, result: make(chan result, 1)}
 }
 
-func (e *entry) resolve(body json.RawMessage) { e.settle(result{body: body}) }
+func (e *entry) resolve(body json.RawMessage) {
+	if e.carriedOut != nil {
+		e.carriedOut()
+	}
+	e.settle(result{body: body})
+}
 
 // refuse gives the caller a copy: it may change its error.
 func (e *entry) refuse(err *Error) {

@@ -201,6 +201,44 @@ func TestAckAllOfAContextThatHasEndedSendsNothing(t *testing.T) {
 	})
 }
 
+func TestWhatWasCarriedOutIsForgottenThoughItsCallerHasLeft(t *testing.T) {
+	ends := map[string]func(context.Context, *Client, *Message) error{
+		"acks": func(ctx context.Context, c *Client, m *Message) error { _, err := c.Ack(ctx, m); return err },
+		"all":  func(ctx context.Context, c *Client, m *Message) error { return c.AckAll(ctx, m)[0] },
+		"nacks": func(ctx context.Context, c *Client, m *Message) error {
+			_, err := c.Nack(ctx, m, NackParams{})
+			return err
+		},
+		"releases": func(ctx context.Context, c *Client, m *Message) error { _, err := c.Release(ctx, m, 0); return err },
+	}
+	for name, end := range ends {
+		synctest.Test(t, func(t *testing.T) {
+			b, let := newBroker(), make(chan struct{})
+			b.answer = func(*http.Request) *http.Response { <-let; return nil }
+			c := b.client()
+			defer c.Close()
+			message := &Message{Queue: "q", ID: "a", Receipt: "r"}
+			c.leases.remember([]*Message{message})
+			ctx, leave := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- end(ctx, c, message) }()
+			synctest.Wait()
+			leave()
+			if err := <-ended; !errors.Is(err, ErrInterrupted) || asError(err).Outcome != OutcomeUnknown {
+				t.Errorf("%s: %v", name, err)
+			}
+			if _, err := c.Held("a"); err != nil {
+				t.Errorf("%s: nobody knows yet, and %v", name, err)
+			}
+			close(let)
+			synctest.Wait()
+			if _, err := c.Held("a"); !errors.Is(err, ErrReceiptUnknown) {
+				t.Errorf("%s: it was carried out, and is held: %v", name, err)
+			}
+		})
+	}
+}
+
 func TestAResultThatIsThereIsToldThoughTheContextHasEnded(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	end()

@@ -100,14 +100,17 @@ func (c *Client) Ack(ctx context.Context, message *Message, leaving ...AckParams
 	for _, one := range leaving {
 		left = one
 	}
-	acked, err := c.ack(ctx, message, left)
-	return settled(c, message, acked, err)
+	if left.isEmpty() {
+		return end[Acked](ctx, c, "acks", message, nil)
+	}
+	acked, err := c.ackAlone(ctx, message, left)
+	if err == nil {
+		c.leases.forget(message.ID, message.Receipt)
+	}
+	return acked, err
 }
 
-func (c *Client) ack(ctx context.Context, message *Message, left AckParams) (*Acked, error) {
-	if left.isEmpty() {
-		return settle[Acked](ctx, c, "acks", message, nil)
-	}
+func (c *Client) ackAlone(ctx context.Context, message *Message, left AckParams) (*Acked, error) {
 	var o object
 	o.value("receipt", message.Receipt)
 	if left.Result != nil {
@@ -135,15 +138,13 @@ func (c *Client) AckAll(ctx context.Context, messages ...*Message) []error {
 	entries := make([]*entry, len(messages))
 	byQueue := map[string][]*entry{}
 	for index, message := range messages {
-		var body json.RawMessage
 		if failed[index] = c.enter(); failed[index] == nil && ctx.Err() != nil {
 			failed[index] = interruptedError(ctx.Err(), OutcomeNone)
 		}
 		if failed[index] == nil {
-			body, failed[index] = leaseEntry(message, nil)
+			entries[index], failed[index] = endEntry(c, "acks", message, nil)
 		}
 		if failed[index] == nil {
-			entries[index] = newEntry(body, "acks", true)
 			byQueue[message.Queue] = append(byQueue[message.Queue], entries[index])
 		}
 	}
@@ -153,8 +154,7 @@ func (c *Client) AckAll(ctx context.Context, messages ...*Message) []error {
 	}
 	for index, message := range messages {
 		if failed[index] == nil {
-			_, err := lanes[message.Queue].await(ctx, entries[index])
-			_, failed[index] = settled[Acked](c, message, nil, err)
+			_, failed[index] = lanes[message.Queue].await(ctx, entries[index])
 		}
 	}
 	return failed
@@ -185,41 +185,54 @@ type Returned struct {
 // Nack: this delivery failed. The message is delivered again, or is a dead letter after its last retry. Repeating it is
 // harmless. Errors: ErrLeaseLost.
 func (c *Client) Nack(ctx context.Context, message *Message, params NackParams) (*Returned, error) {
-	returned, err := settle[Returned](ctx, c, "nacks", message, func(o *object) {
+	return end[Returned](ctx, c, "nacks", message, func(o *object) {
 		o.seconds("delay", params.Delay)
 		o.integer("priority", params.Priority)
 		o.string("error", params.Error)
 		o.flag("reject", params.Reject)
 	})
-	return settled(c, message, returned, err)
 }
 
 // Release gives the message back: it is delivered again after delay (0: at once), to anybody, and no failed attempt is
 // counted. For what is not the message's fault: a limit elsewhere, a program that stops. Repeating it is harmless.
 // Errors: ErrLeaseLost.
 func (c *Client) Release(ctx context.Context, message *Message, delay Seconds) (*Returned, error) {
-	returned, err := settle[Returned](ctx, c, "releases", message, func(o *object) { o.seconds("delay", delay) })
-	return settled(c, message, returned, err)
+	return end[Returned](ctx, c, "releases", message, func(o *object) { o.seconds("delay", delay) })
 }
 
 // Extend: the lease lasts visibilityTimeout (0: the queue's) from now; returns its new end. Errors: ErrLeaseLost.
 func (c *Client) Extend(ctx context.Context, message *Message, visibilityTimeout Seconds) (time.Time, error) {
-	extended, err := settle[struct {
+	body, err := leaseEntry(message, func(o *object) { o.seconds("visibilityTimeout", visibilityTimeout) })
+	if err != nil {
+		return time.Time{}, err
+	}
+	extended, err := submit[struct {
 		LeasedUntil time.Time `json:"leasedUntil"`
-	}](ctx, c, "extends", message, func(o *object) { o.seconds("visibilityTimeout", visibilityTimeout) })
+	}](ctx, c, c.settles, message.Queue, newEntry(body, "extends", true))
 	if err != nil {
 		return time.Time{}, err
 	}
 	return extended.LeasedUntil, nil
 }
 
-// settle makes one entry of a request that others share.
-func settle[T any](ctx context.Context, c *Client, kind string, message *Message, fill func(*object)) (*T, error) {
+// end makes one entry of a request that others share, which ends the message's lease.
+func end[T any](ctx context.Context, c *Client, kind string, message *Message, fill func(*object)) (*T, error) {
+	ending, err := endEntry(c, kind, message, fill)
+	if err != nil {
+		return nil, err
+	}
+	return submit[T](ctx, c, c.settles, message.Queue, ending)
+}
+
+// endEntry: the lease is forgotten when the server has carried it out, whoever still waits to hear of it.
+func endEntry(c *Client, kind string, message *Message, fill func(*object)) (*entry, error) {
 	body, err := leaseEntry(message, fill)
 	if err != nil {
 		return nil, err
 	}
-	return submit[T](ctx, c, c.settles, message.Queue, newEntry(body, kind, true))
+	ending := newEntry(body, kind, true)
+	ending.carriedOut = func() { c.leases.forget(message.ID, message.Receipt) }
+	return ending, nil
 }
 
 func leaseEntry(message *Message, fill func(*object)) (json.RawMessage, error) {
@@ -230,11 +243,4 @@ func leaseEntry(message *Message, fill func(*object)) (json.RawMessage, error) {
 		fill(&o)
 	}
 	return o.done()
-}
-
-func settled[T any](c *Client, message *Message, value *T, err error) (*T, error) {
-	if err == nil {
-		c.leases.forget(message.ID, message.Receipt)
-	}
-	return value, err
 }

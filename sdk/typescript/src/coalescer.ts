@@ -33,12 +33,14 @@ export class Entry<R = unknown> {
   /** Its caller was told. */
   done = false;
 
-  /** `safe`: harmless to repeat when an earlier try may have been carried out. */
+  /** `safe`: harmless to repeat when an earlier try may have been carried out. `onCarriedOut` hears of that, also when its
+   * caller was aborted meanwhile. */
   constructor(
     readonly body: string,
     readonly safe: boolean,
     readonly kind = '',
     private readonly signal?: AbortSignal,
+    private readonly onCarriedOut: () => void = () => {},
   ) {
     this.result = new Promise<R>((resolve, reject) => {
       this.settle = { resolve, reject };
@@ -50,6 +52,7 @@ export class Entry<R = unknown> {
   private readonly abort = () => this.refuse(this.signal?.reason);
 
   resolve(result: R): void {
+    this.onCarriedOut();
     this.end();
     this.settle.resolve(result);
   }

@@ -121,10 +121,10 @@ export class LeaseCalls extends MessageCalls {
     nothingElse(others, 'ack');
     const lease = this.leases.find(message);
     const followUps = [...enqueue].map((one) => encodeFollowUp(this.traced(one)));
-    const acked =
-      result === undefined && followUps.length === 0
-        ? await this.settled(lease.queue, new Entry<AckResult>(leaseFields(lease), true, 'acks', signal))
-        : await this.ackAlone(lease, result, followUps, signal);
+    if (result === undefined && followUps.length === 0) {
+      return this.settled(lease.queue, this.ending<AckResult>(lease, 'acks', {}, signal));
+    }
+    const acked = await this.ackAlone(lease, result, followUps, signal);
     this.leases.forget(lease);
     return acked;
   }
@@ -170,10 +170,8 @@ export class LeaseCalls extends MessageCalls {
     const { delay, priority, error, reject, signal, ...others } = options;
     nothingElse(others, 'nack');
     const lease = this.leases.find(message);
-    const body = leaseFields(lease, { delay, priority, error, reject: reject || undefined });
-    const nacked = await this.settled(lease.queue, new Entry<NackResult>(body, true, 'nacks', signal));
-    this.leases.forget(lease);
-    return nacked;
+    const fields = { delay, priority, error, reject: reject || undefined };
+    return this.settled(lease.queue, this.ending<NackResult>(lease, 'nacks', fields, signal));
   }
 
   /**
@@ -184,10 +182,17 @@ export class LeaseCalls extends MessageCalls {
   async release(message: Lease | string, { delay, signal, ...others }: ReleaseOptions = {}): Promise<ReleaseResult> {
     nothingElse(others, 'release');
     const lease = this.leases.find(message);
-    const entry = new Entry<ReleaseResult>(leaseFields(lease, { delay }), true, 'releases', signal);
-    const released = await this.settled(lease.queue, entry);
-    this.leases.forget(lease);
-    return released;
+    return this.settled(lease.queue, this.ending<ReleaseResult>(lease, 'releases', { delay }, signal));
+  }
+
+  /** What ends a lease: it is forgotten when the server has carried that out, whoever still waits to hear of it. */
+  private ending<R>(
+    lease: Lease,
+    kind: string,
+    fields: Record<string, unknown>,
+    signal: CallOptions['signal'],
+  ): Entry<R> {
+    return new Entry<R>(leaseFields(lease, fields), true, kind, signal, () => this.leases.forget(lease));
   }
 
   /** The lease lasts `visibilityTimeout` seconds from now; returns its new end. Throws `lease_lost`, ReceiptUnknown. */

@@ -89,9 +89,8 @@ export function settlementsOf(transport: Transport, queue: string): Send {
       checkLength(answer[kind], entries.length);
       entries.forEach((entry, index) => {
         const result = answer[kind][index];
-        if (entry.done) return;
         if (result.error === undefined) entry.resolve(RESULTS[kind]?.(result));
-        else entry.refuse(entryError(result.error));
+        else if (!entry.done) entry.refuse(entryError(result.error));
       });
     }
   };

@@ -9,7 +9,15 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { findAccess } from '../src/access.js';
 import { truncated } from '../src/delivery.js';
-import { ApiError, type Called, ClientClosed, Queues, ReceiptUnknown, ServerUnreachable } from '../src/index.js';
+import {
+  ApiError,
+  type Called,
+  ClientClosed,
+  type Message,
+  Queues,
+  ReceiptUnknown,
+  ServerUnreachable,
+} from '../src/index.js';
 import { Leases } from '../src/leases.js';
 import { retryAfterHeader } from '../src/transport.js';
 import { Broker, message } from './broker.js';
@@ -69,6 +77,39 @@ test('a call that is aborted in a shared request leaves the others alone', async
   release();
   await assert.rejects(other, /not one of this API/); // the held answer is that of a single call
   await client.close();
+});
+
+test('what was carried out is forgotten though its caller was aborted', async () => {
+  const ends: Record<string, (client: Queues, message: Message, signal: AbortSignal) => Promise<unknown>> = {
+    ack: (client, message, signal) => client.ack(message, { signal }),
+    ackAll: (client, message, signal) => client.ackAll([message], { signal }),
+    nack: (client, message, signal) => client.nack(message, { signal }),
+    release: (client, message, signal) => client.release(message, { signal }),
+  };
+  for (const [name, end] of Object.entries(ends)) {
+    const broker = new Broker();
+    let release = () => {};
+    const free = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const fetch: typeof globalThis.fetch = async (...given) => {
+      if (String(given[0]).endsWith('/settle')) await free;
+      return broker.fetch(...given);
+    };
+    const client = broker.client({ fetch });
+    broker.put(message(1));
+    const [received] = (await client.receive({ queue: 'q' })).messages;
+    const abort = new AbortController();
+    const ending = end(client, received as Message, abort.signal);
+    await new Promise(setImmediate);
+    abort.abort(new Error('enough'));
+    await assert.rejects(ending, /enough/, name);
+    assert.equal(client.leases.size, 1, name);
+    release();
+    for (let turn = 0; turn < 100 && client.leases.size > 0; turn++) await new Promise(setImmediate);
+    assert.equal(client.leases.size, 0, name);
+    await client.close();
+  }
 });
 
 test('a call of its own request is aborted at once, and not repeated', async () => {

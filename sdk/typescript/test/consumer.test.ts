@@ -270,10 +270,10 @@ test('without a hook, what a handler means is a line of the log, and what it did
   await broker.until(() => broker.nacks.length === 3);
   await client.close();
   const calls = (mock: typeof warned) => mock?.mock.calls.map((call) => call.arguments);
-  assert.deepEqual(calls(warned), [['message m0 of q failed: Retry: busy']]);
+  assert.deepEqual(calls(warned), [['message m-0 of q failed: Retry: busy']]);
   assert.deepEqual(calls(logged), [
-    ['message m1 of q failed: Reject: no address'],
-    ['message m2 of q failed:', thrown[2]],
+    ['message m-1 of q failed: Reject: no address'],
+    ['message m-2 of q failed:', thrown[2]],
   ]);
 });
 
