@@ -69,6 +69,12 @@ configs = optional(
     ttl=(None, 0.001, 10),
 )
 backoffs = st.sampled_from(BACKOFFS)
+
+def held(drawn: dict[str, Any]) -> dict[str, Any]:
+    """How long a dedup id is held is said of one that there is."""
+    return {name: value for name, value in drawn.items() if name != "dedupUntil" or "dedupId" in drawn}
+
+
 fields = optional(
     priority=(0, 1, 2, 255),
     delay=DELAYS,
@@ -81,9 +87,7 @@ fields = optional(
     maxRetries=(0, 2),
     backoff=BACKOFFS,
 )
-messages = st.tuples(fields, st.sampled_from(PAYLOADS)).map(lambda drawn: {"payload": drawn[1], **drawn[0]}).filter(
-    lambda message: "dedupUntil" not in message or "dedupId" in message
-)
+messages = st.tuples(fields, st.sampled_from(PAYLOADS)).map(lambda drawn: {"payload": drawn[1], **held(drawn[0])})
 results = st.none() | st.sampled_from(PAYLOADS)
 asked_by = optional(consumerGroup=("default", *GROUPS, ABSENT), consumerId=CONSUMERS, attemptId=("1", "2"))
 timeouts = st.sampled_from((None, None, 0.001, 1, 43_200))
