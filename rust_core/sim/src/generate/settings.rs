@@ -113,7 +113,7 @@ pub(super) fn config(random: &mut Random, style: &Style) -> QueueConfig {
 
 pub(super) fn patch(random: &mut Random, style: &Style) -> ConfigPatch {
     let config = config(random, style);
-    ConfigPatch {
+    let patch = ConfigPatch {
         max_retries: random.maybe(30, |_| config.max_retries),
         visibility_timeout_ms: random.maybe(30, |_| config.visibility_timeout_ms),
         dead_letter_queue: random.maybe(40, |_| config.dead_letter_queue),
@@ -122,7 +122,7 @@ pub(super) fn patch(random: &mut Random, style: &Style) -> ConfigPatch {
         ingress_limit: random.maybe(30, |_| config.ingress_limit),
         key_rate_limit: random.maybe(30, |_| config.key_rate_limit),
         fairness_weights: random.maybe(30, |_| config.fairness.weights),
-        fairness_in_flight_max: random.maybe(30, |_| config.fairness.in_flight_max),
+        fairness_in_flight_max: None,
         scheduling: random.maybe(30, |_| config.scheduling),
         backoff: random.maybe(30, |_| config.backoff),
         dedup_window_ms: random.maybe(30, |_| config.dedup_window_ms),
@@ -133,5 +133,10 @@ pub(super) fn patch(random: &mut Random, style: &Style) -> ConfigPatch {
         dead_retention_ms: random.maybe(30, |_| config.dead_retention_ms),
         session_timeout_ms: random.maybe(30, |_| config.session_timeout_ms),
         result_retention_ms: random.maybe(30, |_| config.result_retention_ms),
+    };
+    let both = patch.fairness_weights.is_some();
+    ConfigPatch {
+        fairness_in_flight_max: both.then_some(config.fairness.in_flight_max),
+        ..patch
     }
 }
