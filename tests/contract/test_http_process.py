@@ -80,7 +80,17 @@ async def serving(data_dir: Path, **variables: str) -> AsyncIterator[Process]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_it_answers_its_polls_and_stops_with_0(tmp_path: Path, number: signal.Signals) -> None:
-    async with serving(tmp_path, HANZO_API_KEYS="test-api-key") as process, aiohttp.ClientSession() as session:
+    sent = asyncio.Semaphore(0)
+    traced = aiohttp.TraceConfig()
+
+    async def note_sent(*_: object) -> None:
+        sent.release()
+
+    traced.on_request_headers_sent.append(note_sent)
+    async with (
+        serving(tmp_path, HANZO_API_KEYS="test-api-key") as process,
+        aiohttp.ClientSession(trace_configs=[traced]) as session,
+    ):
         headers = {"Authorization": "Bearer test-api-key"}
         async with session.post(f"{process.url}/v1/queues", json={"name": "q"}, headers=headers) as created:
             assert created.status == 201
@@ -91,6 +101,8 @@ async def test_it_answers_its_polls_and_stops_with_0(tmp_path: Path, number: sig
                 return await response.json()
 
         polls = [asyncio.create_task(poll()) for _ in range(5)]
+        for _ in range(6):  # the queue's creation, and they
+            await sent.acquire()
         async with session.get(f"{process.url}/v1/queues/q", headers=headers) as after_the_polls:
             assert after_the_polls.status == 200
         process.process.send_signal(number)

@@ -87,6 +87,22 @@ async def test_a_poll_that_comes_back_empty_leaves_the_other_alone() -> None:
         await server.until_open(2)
 
 
+async def test_a_poll_that_waits_after_an_error_leaves_none_without_another() -> None:
+    server = Polls()
+    client = server.client()
+    client.consumer("q", concurrency=10)(lambda received: None)
+    async with running(client):
+        await server.until_open(1)
+        await server.bring(1)
+        await server.until_open(2)
+        refused = errors.Overloaded("too much", outcome="none", retry_after=30.0)
+        server.open[next(iter(server.open))].set_result(refused)
+        await turns(50)
+        assert len(server.open) == 1
+        await server.bring(5)  # all it asked for
+        await server.until_open(1)
+
+
 async def test_where_messages_wait_one_poll_asks_for_all() -> None:
     """Two would be two requests for what fits in one."""
     server = Polls()

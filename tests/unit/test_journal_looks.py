@@ -44,7 +44,7 @@ async def left(settings: int = 30) -> tuple[Trimmed, Storage]:
     for lsn, batch in core.batches.items():
         store.append(batch, lsn - 1)
     journal = Trimmed(store)
-    return journal, cast(Storage, SimpleNamespace(journal=journal, checkpoints=checkpoints))
+    return journal, cast(Storage, SimpleNamespace(journal=journal, checkpoints=checkpoints, ownership=None))
 
 
 async def test_verify_starts_over_when_a_server_trims(capsys: pytest.CaptureFixture[str]) -> None:

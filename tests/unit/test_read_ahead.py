@@ -120,6 +120,25 @@ async def test_backlogs_that_lie_apart_are_read_in_runs_in_turns() -> None:
     assert len(backlog.journal.runs) < WALKS_MAX * 200 / 20
 
 
+@pytest.mark.parametrize("apart", [40, 100, 200])
+async def test_who_is_some_way_ahead_goes_a_way_of_its_own(apart: int) -> None:
+    backlog, fill, answers = Backlog(), "x" * 20_000, 300
+    for queue in ("behind", "ahead"):
+        backlog.create(queue)
+    for number in range(answers + apart):
+        queues = ["behind"] * (number < answers) + ["ahead"] * (number >= apart)
+        for queue in queues:
+            backlog.enqueue(queue, [number, fill])
+    await backlog.open()
+    for number in range(answers):
+        for queue, expected in (("behind", number), ("ahead", number + apart)):
+            (reply,) = backlog.replies(backlog.receiving(1, queue))
+            answer = json.loads(reply.render(await backlog.payloads.load(reply)))
+            assert [message["payload"][0] for message in answer["messages"]] == [expected]
+    read = sum(last - first + 1 for first, last in backlog.journal.runs) + len(backlog.journal.fetches)
+    assert read < 3 * 2 * answers, "either way brings what lies between its own messages, once"
+
+
 async def test_nothing_is_read_ahead_for_one_answer_here_and_there(backlog: Backlog) -> None:
     await backlog.received(1)
     for skipped in (100, 200):

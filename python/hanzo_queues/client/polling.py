@@ -69,6 +69,7 @@ class Polling:
         self._ask_max = client.batch_entries_max
         self._answered = False
         self._polls = 0
+        self._failing = 0  # of them, those that wait after an error
 
     async def run(self) -> None:
         """Until cancelled. Raises what the server refuses to begin with, and ClientClosed."""
@@ -97,13 +98,17 @@ class Polling:
                 if isinstance(error, ClientClosed) or not (self._answered or is_transient(error)):
                     raise
                 failures += 1
-                await back_off(failures, error, self._reports)
+                self._failing += 1
+                try:
+                    await back_off(failures, error, self._reports)
+                finally:
+                    self._failing -= 1
                 continue
             self._answered = True
             if 0 < len(received) < poll.asked:
                 if self._polls < self._polls_max:
                     self._begin(polls)
-            elif self._polls > 1:
+            elif self._polls > 1 and not self._failing:
                 self._polls -= 1
                 return
             if received or time.monotonic() - began > self._options.wait_time / 2:

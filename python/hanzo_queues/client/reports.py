@@ -41,7 +41,7 @@ class Reports:
 
 
 def said(error: BaseException) -> str:
-    """The error, and those it was raised from, in a line."""
+    """The error, and what it was raised from unless that was to be hidden."""
     text = f"{type(error).__name__}: {error}"
-    cause = error.__cause__ or error.__context__
-    return text if cause is None else f"{text} (from {said(cause)})"
+    cause = error.__cause__ if error.__suppress_context__ else error.__context__
+    return text if cause is None else f"{text} (from {type(cause).__name__}: {cause})"

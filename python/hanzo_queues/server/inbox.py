@@ -135,6 +135,11 @@ class Inbox:
         for request in waiting:
             self.put(request)
 
+    @property
+    def refuses(self) -> bool:
+        """Whether what comes is failed."""
+        return self._refusal is not None
+
     def admit(self) -> None:
         """Refuses no longer."""
         self._refusal = None

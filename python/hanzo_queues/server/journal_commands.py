@@ -74,8 +74,7 @@ async def _run(command: Look, settings: Settings) -> None:
 async def verify(storage: Storage) -> None:
     """Reads every batch and every checkpoint that is kept, checks hashes and the chain, and recovers as a start does.
     Prints one line. Raises JournalCorrupt with the first thing that can't be trusted."""
-    await storage.journal.look()
-    await storage.checkpoints.look()
+    await look_at(storage)
     for _ in range(LOOKS_MAX):
         begun = await _beginnings(storage)
         try:
@@ -140,9 +139,19 @@ async def open_both(storage: Storage) -> None:
     await storage.checkpoints.open()
 
 
+async def look_at(storage: Storage) -> None:
+    """On a cluster, where servers may be, nothing is made or changed. In a data directory both are opened as a start
+    does: its nats-server then takes up what lies there behind a description that can't be read. Raises JournalError."""
+    if storage.ownership is None:
+        await open_both(storage)
+    else:
+        await storage.journal.look()
+        await storage.checkpoints.look()
+
+
 async def dump_checkpoints(storage: Storage) -> None:
     """Prints the checkpoints that are there, a line of JSON each, the newest first."""
-    await storage.checkpoints.look()
+    await look_at(storage)
     found = await storage.checkpoints.newest_manifest()
     while found is not None:
         sequence, data = found
@@ -173,7 +182,7 @@ def dump(first: int, last: int | None, records: bool) -> Look:
 
     async def dump_journal(storage: Storage) -> None:
         journal = storage.journal
-        await journal.look()
+        await look_at(storage)
         newest = (await journal.extent()).last_sequence
         async for sequence, batch in _between(journal, first, newest if last is None else min(last, newest)):
             try:

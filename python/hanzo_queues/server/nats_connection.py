@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -121,7 +122,8 @@ class NatsConnection:
             return
         late = asyncio.get_running_loop().call_later(CLOSE_S, _abort, self.client)
         try:
-            await self.client.close()
+            with suppress(OSError):  # what is left for a server that is gone
+                await self.client.close()
         finally:
             late.cancel()
 

@@ -219,8 +219,7 @@ class Partition:
         self._inbox.put(request)
 
     def _carry_out(self, command: Command) -> asyncio.Future[Reply]:
-        waiting = _future()
-        self._ask(Request(command, waiting))
+        self._ask(Request(command, waiting := _future()))
         return waiting
 
     async def _start_sweep(self, command: Command) -> Answer:
@@ -277,6 +276,8 @@ class Partition:
         self._begin_patience()
         if not self._owned:
             self.state = "standby"
+            if self._inbox.refuses:  # since it recovered: what polls wait for may come to another server now
+                self._refuse()
             if self._ownership is not None:
                 await self._ownership.acquire()
             self._owned = True
@@ -333,9 +334,8 @@ class Partition:
         self._begin_patience()
         self._failures += 1
         self._trouble = str(error)
-        is_bug = not isinstance(error, JournalError)
-        level = logging.ERROR if is_bug else logging.WARNING
-        logger.log(level, "partition %d: poisoned: %s; recovering", self.number, error, exc_info=is_bug)
+        log = logger.warning if isinstance(error, JournalError) else logger.exception  # of a bug its place is told
+        log("partition %d: poisoned: %s; recovering", self.number, error)
         if self.state == "closed":
             return
         if isinstance(error, JournalFull):
@@ -370,8 +370,8 @@ class Partition:
         self._inbox.admit()
 
     def _refuse(self) -> None:
-        why = f": {self._trouble}" if self._trouble else ""
-        self._inbox.refuse(PartitionRecovering(f"partition {self.number} is {self.state}{why}", retry_after_s=1.0))
+        state = ": ".join(filter(None, (self.state, self._trouble)))
+        self._inbox.refuse(PartitionRecovering(f"partition {self.number} is {state}", retry_after_s=1.0))
         if self.state != "recovering":  # what polls wait for may come to another server
             self._polls.wake_all()
 

@@ -92,10 +92,11 @@ class _Walk:
         self._waiting: dict[int, asyncio.Future[bytes | None]] = {}
         self._ahead: deque[tuple[int, int]] = deque()  # what was brought and not wanted yet, and its bytes
         self._ahead_bytes = 0
+        self._run_count = 0  # batches of the last run: about as many as the next one brings
 
     def comes_by(self, lsn: int) -> bool:
         """Whether who wants this batch may be the one that goes this way."""
-        furthest = max(self._last + SKIPPED_MAX, self._next + BATCHES_MAX - 1 if self._next else 0)
+        furthest = max(self._last + SKIPPED_MAX, self._next + self._run_count - 1 if self._next else 0)
         return self._last - SKIPPED_MAX <= lsn <= furthest
 
     def wanted(self, lsn: int) -> asyncio.Future[bytes | None] | None:
@@ -116,6 +117,7 @@ class _Walk:
         try:
             while self._ahead_bytes <= self._ahead_bytes_max:
                 run = await self._run_from(self._next)
+                self._run_count = len(run)
                 if not run:
                     self._next = 0
                     break

@@ -53,7 +53,8 @@ type RateLimit struct {
 type Fairness struct {
 	// Weights are shares by key, beside 1 for every key that is not named.
 	Weights map[string]int `json:"weights"`
-	// MaxInFlight: messages of one key leased at the same time at most. 0: no bound.
+	// MaxInFlight: messages of one key leased at the same time at most. None: no bound; 0 leaves it as it is, and is what
+	// a queue without one says.
 	MaxInFlight int `json:"maxInFlight"`
 }
 

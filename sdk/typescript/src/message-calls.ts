@@ -178,7 +178,8 @@ export class MessageCalls extends QueueCalls {
   }
 
   /** A delayed message may be delivered at once; see `updateMessage`. */
-  async runNow(messageId: string, { signal }: CallOptions = {}): Promise<MessageView> {
+  async runNow(messageId: string, { signal, ...others }: CallOptions = {}): Promise<MessageView> {
+    nothingElse(others, 'runNow');
     return this.updateMessage(messageId, { delay: 0, signal });
   }
 
@@ -186,7 +187,8 @@ export class MessageCalls extends QueueCalls {
    * Deletes a message that nobody holds, whatever its state; its dedup id stays taken as long as its window. Throws
    * `message_not_found`, `message_leased`. Safe to repeat: the client does, when an answer was lost.
    */
-  async cancelMessage(messageId: string, { signal }: CallOptions = {}): Promise<void> {
+  async cancelMessage(messageId: string, { signal, ...others }: CallOptions = {}): Promise<void> {
+    nothingElse(others, 'cancelMessage');
     try {
       await this.call({ method: 'DELETE', target: messageTarget(messageId), safe: true, signal });
     } catch (error) {

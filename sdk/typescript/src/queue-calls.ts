@@ -81,7 +81,8 @@ export class QueueCalls extends Calls {
    * were. The queue stays, and its dedup ids are remembered. Throws `queue_not_found`, and OutcomeUnknown when the answer
    * was lost: a repetition removes what came since.
    */
-  async purge(name: string, { signal }: CallOptions = {}): Promise<number> {
+  async purge(name: string, { signal, ...others }: CallOptions = {}): Promise<number> {
+    nothingElse(others, 'purge');
     const target = queueTarget(name, '/purge');
     return (await this.call({ method: 'POST', target, body: '{}', safe: false, signal })).messages;
   }
@@ -90,7 +91,8 @@ export class QueueCalls extends Calls {
    * Deletes a queue with all its messages, and returns how many these were. Throws `queue_not_found`, and OutcomeUnknown
    * when the answer was lost.
    */
-  async delete(name: string, { signal }: CallOptions = {}): Promise<number> {
+  async delete(name: string, { signal, ...others }: CallOptions = {}): Promise<number> {
+    nothingElse(others, 'delete');
     return (await this.call({ method: 'DELETE', target: queueTarget(name), safe: false, signal })).messages;
   }
 

@@ -206,7 +206,7 @@ class JetStreamJournal:
 
     def _assert_settings(self, info: Mapping[str, Any]) -> None:
         config = info["config"]
-        self._is_earlier = tuple(config["subjects"]) == self._subjects_before
+        self._is_earlier = bool(self._subjects_before) and _subjects_of(config) == self._subjects_before
         subjects = self._subjects_before if self._is_earlier else self._subjects
         assert_stream_settings(config, subjects, self._replicas, self._subjects_later)
 
@@ -214,7 +214,8 @@ class JetStreamJournal:
         """From here on an earlier server refuses to start: so not before something is written that needs them."""
         if self._is_earlier:
             config = (await self._info())["config"]
-            await self._api().call("STREAM.UPDATE", config | {"subjects": self._subjects})
+            if _subjects_of(config) == self._subjects_before:  # else a later server was here meanwhile
+                await self._api().call("STREAM.UPDATE", config | {"subjects": self._subjects})
             self._is_earlier = False
             logger.info("stream %s has the subjects of this version from here on", self.stream)
 
@@ -236,3 +237,8 @@ def _assert_version(client: Client) -> None:
             f"nats-server {version.major}.{version.minor} is too old for the journal: every server of the cluster "
             "needs 2.12 or newer."
         )
+
+
+def _subjects_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """A stream's; a mirror has none."""
+    return tuple(config.get("subjects") or ())

@@ -59,8 +59,9 @@ def assert_stream_settings(
 ) -> None:
     """Raises StreamSettingsDiffer, which names every difference and what to do. `later`: what subjects begin with that
     a later server may have given it."""
-    beside = [one for one in config["subjects"] if later is not None and one.startswith(later) and one not in subjects]
-    config = {**config, "subjects": [one for one in config["subjects"] if one not in beside]}
+    there = config.get("subjects") or []  # a mirror has none
+    beside = [one for one in there if later is not None and one.startswith(later) and one not in subjects]
+    config = {**config, "subjects": [one for one in there if one not in beside]}
     wanted: dict[str, object] = {**ASSERTED, "subjects": list(subjects), "num_replicas": replicas}
     differences = [
         f"{name} is {config.get(name)!r}, not {value!r}"
