@@ -25,7 +25,7 @@ import pytest
 from hanzo_queues._core import Command, Engine, Parser
 from hanzo_queues.server.faults import Fault
 from hanzo_queues.server.journal.base import JournalCorrupt, JournalRefused
-from hanzo_queues.server.journal_commands import Look, open_both, verify
+from hanzo_queues.server.journal_commands import Look, carry_out, open_both, verify
 from hanzo_queues.server.journal_repair import repair
 from hanzo_queues.server.limits_table import LIMITS
 from hanzo_queues.server.partition import Partition
@@ -176,12 +176,7 @@ def why_not(what: Coroutine[Any, Any, None]) -> str:
 
 
 async def _look(directory: Path, look: Look) -> None:
-    async with open_storage(Settings(data_dir=directory)) as storage:
-        try:
-            await look(storage)
-        finally:
-            await storage.journal.close()
-            await storage.checkpoints.close()
+    await carry_out(look, Settings(data_dir=directory))
 
 
 def assert_seen(kept: Kept, directory: Path, kind: str, chance: random.Random) -> str:

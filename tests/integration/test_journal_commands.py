@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -163,7 +164,8 @@ def test_a_look_that_is_interrupted_ends_without_a_trace(server: LocalServer) ->
 
 def _interrupted(command: list[str], directory: Path) -> tuple[int, tuple[str, str]] | int:
     """How a look ended that got a Ctrl-C when it had begun; 0: before it came."""
-    look = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # whoever runs the tests may not
+    look = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeding)
     deadline = time.monotonic() + 30
     while (directory / "server.pid").read_text() != f"{look.pid}\n":
         assert time.monotonic() < deadline

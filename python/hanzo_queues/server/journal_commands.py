@@ -20,7 +20,7 @@ import orjson
 
 from hanzo_queues._core import BatchError, CheckpointError, Description, Engine, Manifest, describe_batch
 from hanzo_queues.server.checkpointer import byte_count_of
-from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError
+from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, WrongLastSequence
 from hanzo_queues.server.journal_chain import assert_chained
 from hanzo_queues.server.nats_process import STORE_DIRECTORY
 from hanzo_queues.server.recovery import recover
@@ -63,6 +63,22 @@ async def _run(command: Look, settings: Settings) -> None:
             f"there is no journal in {settings.data_dir}: no server has started there. "
             "Choose another directory with HANZO_DATA_DIR (--data-dir)."
         )
+    await carry_out(command, settings)
+
+
+async def carry_out(command: Look, settings: Settings) -> None:
+    """Runs it on the storage. A nats-server of our own whose store is damaged can contradict itself about where a stream
+    ends, once it has read the damage: started anew, it says what its files hold. Raises what the command does."""
+    try:
+        await _carry_out_once(command, settings)
+    except WrongLastSequence as error:
+        if settings.nats_url is not None:  # another writes there
+            raise
+        logger.warning("%s: once more, with its nats-server started anew", error)
+        await _carry_out_once(command, settings)
+
+
+async def _carry_out_once(command: Look, settings: Settings) -> None:
     async with open_storage(settings) as storage:
         try:
             await command(storage)
