@@ -67,7 +67,7 @@ async def _run(command: Look, settings: Settings) -> None:
 
 
 async def carry_out(command: Look, settings: Settings) -> None:
-    """Runs it on the storage. A nats-server of our own whose store is damaged can contradict itself about where a stream
+    """Runs it on the storage. A nats-server of our own whose store is damaged can contradict itself of where a stream
     ends, once it has read the damage: started anew, it says what its files hold. Raises what the command does."""
     try:
         await _carry_out_once(command, settings)
