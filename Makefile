@@ -37,11 +37,11 @@ setup: $(CORE) $(TYPESCRIPT_DEPS) ## Set up the development environments of Pyth
 run: $(CORE) ## Start a server on its embedded nats-server (PORT, HANZO_API_KEYS and the other variables apply)
 	$(BIN)/hanzo-queues serve
 
-# Two at a time: the core, built as it is shipped, keeps one processor busy for minutes, and the tests of faults wait a lot.
-# What measures time has the machine to itself.
+# Two at a time where nothing measures time: the core, built as it is shipped, keeps one processor busy for minutes.
 test: ## Run every check and every test, and print the counts
 	@$(MAKE) --no-print-directory --output-sync=target --jobs 2 setup test-rust
-	@$(MAKE) --no-print-directory --output-sync=target --jobs 2 test-faults test-python lint test-typescript test-go conformance
+	@$(MAKE) --no-print-directory test-python test-faults
+	@$(MAKE) --no-print-directory --output-sync=target --jobs 2 lint test-typescript test-go conformance
 	@$(MAKE) --no-print-directory gates wheel-test
 	@echo "all checks: $$(scripts/count-tests $(TEST_LOGS)), wheel installed and served"
 	@grep '^NOTICE' $(LOGS)/gates.log || true

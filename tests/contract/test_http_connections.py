@@ -299,8 +299,8 @@ async def test_a_poll_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """The head behind it may be cut anywhere: its rest is read when the poll is answered."""
     async with served() as server:
         await server.made_queue("q")
-        monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.05)
-        reader, writer = await connected(server, POLL.replace(b"=30", b"=0.3") + LIVE[:-4])
+        monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.5)
+        reader, writer = await connected(server, POLL.replace(b"=30", b"=1") + LIVE[:-4])
         assert (await answer(reader)).body == b'{"messages":[]}'
         writer.write(LIVE[-4:])
         assert (await answer(reader)).status == 200
