@@ -46,8 +46,15 @@ class ReadAhead:
         """For each batch that an answer needs: what brings it, if a run does; that gives None when it failed.
         `durable_lsn`: how far the journal reaches."""
         self._durable_lsn = durable_lsn
+        walk = self._walks[-1] if self._walks else None
+        if walk is None or not walk.first <= lsn <= walk.furthest:
+            walk = self._walk_by(lsn)
+        return walk.wanted(lsn)
+
+    def _walk_by(self, lsn: int) -> _Walk:
+        """The one that whoever wants this batch may go, or a new one."""
         for walk in reversed(self._walks):
-            if walk.comes_by(lsn):
+            if walk.first <= lsn <= walk.furthest:
                 break
         else:
             walk = _Walk(lsn, self._run_from, self._held, self._run_bytes_max * (AHEAD_MAX - 1))
@@ -55,7 +62,7 @@ class ReadAhead:
         if walk is not self._walks[-1]:
             self._walks.remove(walk)
             self._walks.append(walk)
-        return walk.wanted(lsn)
+        return walk
 
     async def _run_from(self, first: int) -> list[tuple[int, bytes]]:
         """As many batches as a run takes, until one that need not be read; none when that fails."""
@@ -93,15 +100,20 @@ class _Walk:
         self._ahead: deque[tuple[int, int]] = deque()  # what was brought and not wanted yet, and its bytes
         self._ahead_bytes = 0
         self._run_count = 0  # batches of the last run: about as many as the next one brings
+        self._look()
 
-    def comes_by(self, lsn: int) -> bool:
-        """Whether who wants this batch may be the one that goes this way."""
-        furthest = max(self._last + SKIPPED_MAX, self._next + self._run_count - 1 if self._next else 0)
-        return self._last - SKIPPED_MAX <= lsn <= furthest
+    def _look(self) -> None:
+        """Who wants a batch between `first` and `furthest` may be the one that goes this way."""
+        self.first = self._last - SKIPPED_MAX
+        self.furthest = max(self._last + SKIPPED_MAX, self._next + self._run_count - 1 if self._next else 0)
 
     def wanted(self, lsn: int) -> asyncio.Future[bytes | None] | None:
         """See `ReadAhead.wanted`."""
-        goes_on, self._last = lsn > self._last, max(lsn, self._last)
+        if lsn == self._last and lsn in self._held:
+            return None
+        goes_on = lsn > self._last
+        if goes_on:
+            self._last = lsn
         while self._ahead and self._ahead[0][0] <= lsn:
             self._ahead_bytes -= self._ahead.popleft()[1]
         if lsn not in self._held:
@@ -111,6 +123,7 @@ class _Walk:
                 self._waiting[lsn] = asyncio.get_running_loop().create_future()
         if self._next and self._reading is None and self._ahead_bytes <= self._ahead_bytes_max:
             self._reading = asyncio.create_task(self._read(), name="read-ahead")
+        self._look()
         return self._waiting.get(lsn)
 
     async def _read(self) -> None:
@@ -128,6 +141,7 @@ class _Walk:
                         self._ahead.append((lsn, len(batch)))
                         self._ahead_bytes += len(batch)
                 self._next = run[-1][0] + 1
+                self._look()
         finally:
             self._reading = None
             missed, self._waiting = self._waiting, {}
