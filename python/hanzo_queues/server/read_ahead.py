@@ -144,6 +144,7 @@ class _Walk:
                 self._look()
         finally:
             self._reading = None
+            self._look()
             missed, self._waiting = self._waiting, {}
             for waiting in missed.values():
                 waiting.set_result(None)
