@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import selectors
 import time
 from collections.abc import Mapping
 from unittest.mock import patch
@@ -22,6 +21,7 @@ from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.settings import Settings
 from hanzo_queues.testing.asgi import exchange
+from tests.unhurried import UnhurriedLoop
 
 RATE = 2000
 SOCKET_S = 0.0003
@@ -30,31 +30,6 @@ COMMIT_S = 0.0008
 TIMER_S = 0.0006
 """A timer is up to so late."""
 KEY = "virtual-key"
-
-
-class Instant(selectors.SelectSelector):
-    """Waits for nothing: the clock goes on by as much instead."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 1000.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        found = super().select(0)
-        if not found and timeout:
-            self.now += timeout
-        return found
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """On that clock."""
-
-    def __init__(self) -> None:
-        self.instant = Instant()
-        super().__init__(self.instant)
-
-    def time(self) -> float:
-        return self.instant.now
 
 
 class SlowJournal(MemoryJournal):
@@ -141,7 +116,7 @@ async def measure(messages: int, seed: int = 5) -> Mapping[str, float]:
 
 def run(messages: int) -> Mapping[str, float]:
     """On a loop of its own."""
-    loop = VirtualLoop()
+    loop = UnhurriedLoop()
     try:
         with patch.object(time, "monotonic", loop.time):
             return loop.run_until_complete(measure(messages))
