@@ -20,6 +20,7 @@ import orjson
 
 from hanzo_queues._core import BatchError, CheckpointError, Description, Engine, Manifest, describe_batch
 from hanzo_queues.server.checkpointer import byte_count_of
+from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, WrongLastSequence
 from hanzo_queues.server.journal_chain import assert_chained
 from hanzo_queues.server.nats_process import STORE_DIRECTORY
@@ -90,7 +91,8 @@ async def _carry_out_once(command: Look, settings: Settings) -> None:
 async def verify(storage: Storage) -> None:
     """Reads every batch and every checkpoint that is kept, checks hashes and the chain, and recovers as a start does.
     Prints one line. Raises JournalCorrupt with the first thing that can't be trusted."""
-    await look_at(storage)
+    await look_at(storage, storage.journal)
+    await look_at(storage, storage.checkpoints)
     for _ in range(LOOKS_MAX):
         begun = await _beginnings(storage)
         try:
@@ -155,19 +157,15 @@ async def open_both(storage: Storage) -> None:
     await storage.checkpoints.open()
 
 
-async def look_at(storage: Storage) -> None:
-    """On a cluster, where servers may be, nothing is made or changed. In a data directory both are opened as a start
+async def look_at(storage: Storage, log: Journal | CheckpointStore) -> None:
+    """On a cluster, where servers may be, nothing is made or changed. In a data directory the log is opened as a start
     does: its nats-server then takes up what lies there behind a description that can't be read. Raises JournalError."""
-    if storage.ownership is None:
-        await open_both(storage)
-    else:
-        await storage.journal.look()
-        await storage.checkpoints.look()
+    await (log.open() if storage.ownership is None else log.look())
 
 
 async def dump_checkpoints(storage: Storage) -> None:
     """Prints the checkpoints that are there, a line of JSON each, the newest first."""
-    await look_at(storage)
+    await look_at(storage, storage.checkpoints)
     found = await storage.checkpoints.newest_manifest()
     while found is not None:
         sequence, data = found
@@ -198,7 +196,7 @@ def dump(first: int, last: int | None, records: bool) -> Look:
 
     async def dump_journal(storage: Storage) -> None:
         journal = storage.journal
-        await look_at(storage)
+        await look_at(storage, journal)
         newest = (await journal.extent()).last_sequence
         async for sequence, batch in _between(journal, first, newest if last is None else min(last, newest)):
             try:
