@@ -45,6 +45,12 @@ class Polls(StandIn):
         await turns(50)
         assert len(self.open) == count
 
+    async def until_turns(self) -> None:
+        """The only poll brings less than it asked for: from then on two are open."""
+        await self.until_open(1)
+        await self.bring(1)
+        await self.until_open(2)
+
     async def bring(self, count: int, poll: int = 0) -> None:
         """The poll, the first or another, brings so many messages."""
         asked = list(self.open)[poll]
@@ -78,13 +84,9 @@ async def test_a_poll_that_comes_back_empty_leaves_the_other_alone() -> None:
     client = server.client()
     client.consumer("q", concurrency=10)(lambda received: None)
     async with running(client):
-        await server.until_open(1)
-        await server.bring(1)
-        await server.until_open(2)
+        await server.until_turns()
         await server.bring(0)
-        await server.until_open(1)
-        await server.bring(1)
-        await server.until_open(2)
+        await server.until_turns()
 
 
 async def test_a_poll_that_waits_after_an_error_leaves_none_without_another() -> None:
@@ -92,9 +94,7 @@ async def test_a_poll_that_waits_after_an_error_leaves_none_without_another() ->
     client = server.client()
     client.consumer("q", concurrency=10)(lambda received: None)
     async with running(client):
-        await server.until_open(1)
-        await server.bring(1)
-        await server.until_open(2)
+        await server.until_turns()
         refused = errors.Overloaded("too much", outcome="none", retry_after=30.0)
         server.open[next(iter(server.open))].set_result(refused)
         await turns(50)
@@ -131,9 +131,7 @@ async def test_a_poll_alone_asks_again_for_all_that_can_start() -> None:
     client = server.client()
     client.consumer("q", concurrency=10, wait_time=0.001)(lambda received: None)
     async with running(client):
-        await server.until_open(1)
-        await server.bring(1)
-        await server.until_open(2)
+        await server.until_turns()
         await server.bring(0)
         await server.bring(0)
         await server.until_open(1)
@@ -182,9 +180,7 @@ async def test_a_poll_whose_answer_was_lost_is_repeated_as_itself_while_the_othe
     client = server.client()
     client.consumer("q", concurrency=10, on_error=lambda *_: None)(lambda received: None)
     async with running(client):
-        await server.until_open(1)
-        await server.bring(1)
-        await server.until_open(2)
+        await server.until_turns()
         lost, other = server.open
         server.open[lost].set_result(LOST)
         await server.until_asked(lambda: len(server.open) == 2)
@@ -214,9 +210,7 @@ async def test_a_stop_ends_both_polls() -> None:
     client = server.client()
     client.consumer("q", concurrency=10)(lambda received: None)
     async with running(client):
-        await server.until_open(1)
-        await server.bring(1)
-        await server.until_open(2)
+        await server.until_turns()
         began = asyncio.get_running_loop().time()
         client.stop()
         await server.until_asked(lambda: any("/members/" in asked.path for asked in server.asked))
@@ -231,9 +225,7 @@ async def test_an_answer_that_arrives_at_a_stop_is_handled() -> None:
     seen: list[Any] = []
     client.consumer("q", concurrency=10)(lambda received: seen.append(received.payload))
     async with running(client):
-        await server.until_open(1)
-        await server.bring(1)
-        await server.until_open(2)
+        await server.until_turns()
         client.stop()
         await turns(20)
         await server.bring(1, poll=1)
