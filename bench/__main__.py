@@ -10,14 +10,13 @@ import argparse
 import asyncio
 import secrets
 import signal
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
 from bench import batches, consumers, engine, features, kills, queued_memory, sdk_latency, singles
 from bench.figure import Scale
-from bench.machine import describe_machine
+from bench.machine import Since, describe_machine
 from bench.measured import Measured
 
 QUESTIONS: dict[str, Callable[[Scale, int], Coroutine[Any, Any, Measured]]] = {
@@ -47,14 +46,14 @@ def main() -> None:
     machine = describe_machine()
     print(f"{machine['cores']} cores; fsync of 4 KiB: {machine['fsync_ms']} ms; seed {chosen.seed}\n", flush=True)
     for name in chosen.only:
-        started = time.monotonic()
+        since = Since()
         measured = asyncio.run(QUESTIONS[name](scale, chosen.seed))
         for figure in measured.figures:
             print(figure.row(), flush=True)
         for peer, reason in measured.skipped.items():
             print(f"{peer} was left out: {reason}", flush=True)
         if not chosen.quick:
-            measured.write(name, chosen.seed, time.monotonic() - started)
+            measured.write(name, chosen.seed, since)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ import argparse
 import asyncio
 import shutil
 import tempfile
-import time
 from statistics import median
 
 from bench.figure import Figure
 from bench.generator import Run, generate
+from bench.machine import Since
 from bench.measured import Measured
 from bench.memory import nats_process, peak_bytes, resident_bytes, stored_bytes
 from examples.local_server import LocalServer
@@ -92,13 +92,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--write", action="store_true", help="write the figures to bench/results")
     chosen = parser.parse_args()
-    started = time.monotonic()
+    since = Since()
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if free < chosen.messages * DISK_BYTES_EACH:
         parser.error(f"{chosen.messages} messages take more than the {free // 10**9} GB that are free")
     each = CONNECTIONS * BATCH
     figures = asyncio.run(measure(chosen.messages // each * each, chosen.short // each * each, chosen.rounds))
-    Measured(figures).tell("backlog", started, write=chosen.write)
+    Measured(figures).tell("backlog", since, write=chosen.write)
 
 
 if __name__ == "__main__":

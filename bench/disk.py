@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import time
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field
 
 from bench.backlog import BATCH, CONNECTIONS, PAYLOAD_BYTES, load
 from bench.figure import Figure
+from bench.machine import Since
 from bench.measured import Measured
 from bench.memory import stored_bytes
 from examples.local_server import LocalServer
@@ -87,14 +87,14 @@ def main() -> None:
     parser.add_argument("--delayed", type=int, default=2_000_000)
     parser.add_argument("--write", action="store_true", help="write the figures to bench/results")
     chosen = parser.parse_args()
-    started = time.monotonic()
+    since = Since()
     each = CONNECTIONS * BATCH
     figures = []
     for delayed in (0, chosen.delayed // each * each):
         figures += asyncio.run(measure(chosen.messages // each * each, delayed))
         print(figures[-1].row(), flush=True)
     if chosen.write:
-        Measured(figures).write("disk", 0, time.monotonic() - started)
+        Measured(figures).write("disk", 0, since)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import aiohttp
 
 from bench.backlog import BATCH, CONNECTIONS, load
 from bench.figure import Figure
+from bench.machine import Since
 from bench.measured import Measured
 from bench.memory import nats_process, resident_bytes, stored_bytes
 from examples.local_server import LocalServer
@@ -163,11 +164,11 @@ def main() -> None:
     parser.add_argument("--payload-bytes", type=int, default=1000)
     parser.add_argument("--write", action="store_true", help="write the figures to bench/results")
     chosen = parser.parse_args()
-    started = time.monotonic()
+    since = Since()
     each = CONNECTIONS * FILL
     passed = chosen.passed // (CONNECTIONS * BATCH) * CONNECTIONS * BATCH
     figures = asyncio.run(measure(chosen.messages // each * each, chosen.singles, passed, chosen.payload_bytes))
-    Measured(figures).tell("recovery", started, write=chosen.write)
+    Measured(figures).tell("recovery", since, write=chosen.write)
 
 
 if __name__ == "__main__":

@@ -141,7 +141,13 @@ def contestants(name: str) -> str:
         text += f"\n{peer} was left out: {reason}\n"
     minutes = found["machine"].get("load_average")
     load = f", load average at the end {minutes[1]:.0f}" if minutes else ""
+    stolen = found["machine"].get("stolen")
+    load += "" if stolen is None else f", stolen {stolen:.0%}"
     return text + f"\nMeasured {found['measured']}, in {found['took_seconds']} s, seed {found['seed']}{load}.\n"
+
+
+OF_A_RUN = {"load_average", "stolen"}
+"""What is told of the machine beside each run's table."""
 
 
 def conditions() -> str:
@@ -149,7 +155,7 @@ def conditions() -> str:
     newest = max(measured().values(), key=lambda found: found["measured"], default=None)
     if newest is None:
         return NOTHING
-    facts = {name: value for name, value in newest["machine"].items() if name != "load_average"}
+    facts = {name: value for name, value in newest["machine"].items() if name not in OF_A_RUN}
     machine = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
     versions = ", ".join(f"{name} {version}" for name, version in newest["versions"].items())
     return f"- Machine: {machine}\n- Versions: {versions}\n"
