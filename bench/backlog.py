@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import shutil
 import tempfile
+from itertools import starmap
 from statistics import median
 
 from bench.figure import Figure
@@ -37,13 +38,18 @@ async def load(server: LocalServer, mode: str, queue: str, messages: int, **opti
     return await generate(mode, address, key=server.api_key, queue=queue, messages=messages, **usual | options)
 
 
-async def short_queue(server: LocalServer, messages: int, rounds: int) -> list[Run]:
-    """Each round fills a queue and drains it; the drains."""
-    drains = []
-    for _ in range(rounds):
-        await load(server, "fill", "short", messages)
-        drains.append(await load(server, "drain", "short", messages))
-    return drains
+Round = tuple[Run, Run]
+"""A queue is filled, and drained."""
+
+
+async def round_of(server: LocalServer, queue: str, messages: int) -> Round:
+    filled = await load(server, "fill", queue, messages)
+    return filled, await load(server, "drain", queue, messages)
+
+
+def in_and_out_per_second(filled: Run, drained: Run) -> float:
+    """Messages, each of which is enqueued, received and acknowledged, one thing after the other."""
+    return 1 / (1 / filled.messages_per_second + 1 / drained.messages_per_second)
 
 
 async def measure(messages: int, short: int, rounds: int) -> list[Figure]:
@@ -53,7 +59,7 @@ async def measure(messages: int, short: int, rounds: int) -> list[Figure]:
         async with AsyncQueues(server.api_key, url=server.url) as queues:
             await queues.create("short")
             await queues.create("backlog")
-        drains = await short_queue(server, short, rounds)
+        short_rounds = [await round_of(server, "short", short) for _ in range(rounds)]
         filled = await load(server, "fill", "backlog", messages)
         nats = nats_process(server)
         waiting = {
@@ -65,22 +71,25 @@ async def measure(messages: int, short: int, rounds: int) -> list[Figure]:
         print(f"{messages} wait, filled at {filled.messages_per_second:,.0f} a second: {waiting}", flush=True)
         drained = await load(server, "drain", "backlog", messages)
         peaks = {"server MB": peak_bytes(server.process.pid) / 1e6, "nats-server MB": peak_bytes(nats) / 1e6}
-    reference = median(run.messages_per_second for run in drains)
+    reference = median(run.messages_per_second for _, run in short_rounds)
+    in_and_out, of_short = in_and_out_per_second(filled, drained), median(starmap(in_and_out_per_second, short_rounds))
     rates = {
         "messages/s": round(drained.messages_per_second),
         "of a short queue/s": round(reference),
         "filled at/s": round(filled.messages_per_second),
         "p50 ms": drained.p50_ms,
         "p99 ms": drained.p99_ms,
-        "short p50 ms": round(median(run.p50_ms for run in drains), 2),
+        "short p50 ms": round(median(run.p50_ms for _, run in short_rounds), 2),
         "messages": drained.messages,
         "furthest ahead of one that waited": drained.ahead_max,
     }
+    both = {"messages/s": round(in_and_out), "of a short queue/s": round(of_short)}
     memory = {"nats-server at most MB": round(peaks["nats-server MB"]), "while all wait": waiting}
     ratio = drained.messages_per_second / reference
     name = f"{messages:,} x 1 KB queued"
     return [
         Figure(f"{name}: received in order, to a short queue", ratio, "x", 0.5, details=rates),
+        Figure(f"{name}: in and out, to a short queue", in_and_out / of_short, "x", 0.7, 0.9, details=both),
         Figure(f"{name}: memory of the server", peaks["server MB"], "MB", 1000, at_most=True, details=memory),
     ]
 

@@ -57,6 +57,7 @@ README_FIGURES = [
     "priority + dedup + rate limit on, to off",
     "lost, or twice unexplained, over kill -9",
     "10,000,000 x 1 KB queued: received in order, to a short queue",
+    "10,000,000 x 1 KB queued: in and out, to a short queue",
     "10,000,000 x 1 KB queued: memory of the server",
     "10,000,000 x 1 KB queued: first message after kill -9",
     "10,000,000 x 1 KB queued: p99.9 of an enqueue, on over off",
