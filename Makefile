@@ -11,7 +11,7 @@ DEPS := $(VENV)/.deps-installed
 CORE := $(VENV)/.core-built
 WHEEL := dist/.wheel-built
 LOGS := target/logs
-TEST_LOGS := $(addprefix $(LOGS)/,rust.log python.log faults.log typescript.log go.log conformance.log gates.log)
+TEST_LOGS := $(addprefix $(LOGS)/,rust.log python.log served.log faults.log typescript.log go.log conformance.log gates.log)
 TYPESCRIPT := sdk/typescript
 TYPESCRIPT_DEPS := $(TYPESCRIPT)/node_modules/.installed
 TYPESCRIPT_BUILT := $(TYPESCRIPT)/build/.built
@@ -26,7 +26,7 @@ PYTHON_SOURCES := $(shell find python spec -name '*.py' -o -name '*.pyi' -o -nam
 TYPESCRIPT_SOURCES := $(shell cd $(TYPESCRIPT) && find src test conformance examples scripts *.json -type f | sed s,^,$(TYPESCRIPT)/,)
 LOAD_SOURCES := $(shell find bench/load -name '*.rs' -o -name Cargo.toml) Cargo.lock
 
-.PHONY: help setup run test lint test-rust test-python test-faults test-typescript test-go conformance runtimes build wheel-test gates gates-renew example bench bench-peers backlog recovery disk faults crashes damage scale trim fuzz property schemathesis sim mutants docs format lock clean
+.PHONY: help setup run test lint test-rust test-python test-served test-faults test-typescript test-go conformance runtimes build wheel-test gates gates-renew example bench bench-peers backlog recovery disk faults crashes damage scale trim fuzz property schemathesis sim mutants docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,15 +37,21 @@ setup: $(CORE) $(TYPESCRIPT_DEPS) ## Set up the development environments of Pyth
 run: $(CORE) ## Start a server on its embedded nats-server (PORT, HANZO_API_KEYS and the other variables apply)
 	$(BIN)/hanzo-queues serve
 
-# Two at a time where nothing measures time: the core, built as it is shipped, keeps one processor busy for minutes.
+# Two at a time: what runs servers mostly waits, and what only computes fills the gaps, nicely, so that it delays nobody.
 test: ## Run every check and every test, and print the counts
 	@$(MAKE) --no-print-directory --output-sync=target --jobs 2 setup test-rust
-	@$(MAKE) --no-print-directory test-python test-faults
-	@$(MAKE) --no-print-directory --output-sync=target --jobs 2 lint test-typescript test-go conformance
+	@$(MAKE) --no-print-directory --output-sync=target --jobs 2 waiting computing
 	@$(MAKE) --no-print-directory gates wheel-test
 	@echo "all checks: $$(scripts/count-tests $(TEST_LOGS)), wheel installed and served"
 	@grep '^NOTICE' $(LOGS)/gates.log || true
 	@scripts/count-tests $(TEST_LOGS)
+
+waiting computing:
+	@for target in $($@); do $(NICELY) $(MAKE) --no-print-directory $$target; done
+
+waiting: waiting := test-served test-faults test-typescript test-go conformance
+computing: computing := lint test-python
+computing: NICELY := nice
 
 lint: $(CORE) $(TYPESCRIPT_DEPS) ## Check formatting, lints, types and import directions
 	@scripts/rust-component fmt && cargo fmt --all --check || [ $$? = 77 ]
@@ -61,9 +67,13 @@ test-rust: $(DEPS) ## Run the Rust tests
 	@mkdir -p $(LOGS)
 	PYO3_PYTHON=$(abspath $(BIN)/python) cargo test --workspace --locked 2>&1 | tee $(LOGS)/rust.log
 
-test-python: $(CORE) ## Run the Python tests, but for those of faults
+test-python: $(CORE) ## Run the Python tests that only compute: units, properties, tidiness
 	@mkdir -p $(LOGS)
-	$(BIN)/pytest --ignore tests/conformance --ignore tests/faults 2>&1 | tee $(LOGS)/python.log
+	$(BIN)/pytest tests/unit tests/property tests/tidy 2>&1 | tee $(LOGS)/python.log
+
+test-served: $(CORE) ## Run the Python tests that run servers or nats-servers
+	@mkdir -p $(LOGS)
+	$(BIN)/pytest tests/contract tests/integration 2>&1 | tee $(LOGS)/served.log
 
 test-faults: $(CORE) ## Run the tests that kill, freeze, fill and damage
 	@mkdir -p $(LOGS)
