@@ -13,9 +13,9 @@ import os
 import random
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, redirect_stdout
-from functools import partial
+from functools import cache, partial
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,12 +54,24 @@ class Kept(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    """Messages that wait, among others that are done, in a journal that begins with batch 1, or was trimmed."""
-    directory = tmp_path_factory.mktemp(request.param)
-    made = Kept(directory / "data", directory / "older", 1 << (22 if request.param == "trimmed" else 40))
-    asyncio.run(_fill(made))
+def store_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Kept]:
+    """Each is made once. (A fixture with a parameter would be torn down after each test.)"""
+
+    @cache
+    def made(name: str) -> Kept:
+        directory = tmp_path_factory.mktemp(name)
+        kept = Kept(directory / "data", directory / "older", 1 << (22 if name == "trimmed" else 40))
+        asyncio.run(_fill(kept))
+        return kept
+
     return made
+
+
+@pytest.fixture
+def kept(store: str, store_of: Callable[[str], Kept]) -> Kept:
+    """Messages that wait, among others that are done, in a journal that begins with batch 1, or was trimmed. Is only
+    copied."""
+    return store_of(store)
 
 
 async def _fill(kept: Kept) -> None:
@@ -210,7 +222,7 @@ def chosen() -> list[tuple[str, str]]:
     return [pair for number, pair in enumerate(pairs) if CASES > 0 or number % 2 == (number // 2 + SEED) % 2]
 
 
-@pytest.mark.parametrize(("kept", "kind"), sorted(chosen()), indirect=["kept"])
+@pytest.mark.parametrize(("store", "kind"), chosen())
 @pytest.mark.timeout(120 + 60 * CASES)
 def test_damage_is_seen_or_harms_nothing(kept: Kept, tmp_path: Path, kind: str) -> None:
     print(f"\nDAMAGE_SEED={SEED} {kind}")
@@ -218,7 +230,7 @@ def test_damage_is_seen_or_harms_nothing(kept: Kept, tmp_path: Path, kind: str) 
         print(assert_seen(kept, tmp_path / "data", kind, random.Random(f"{SEED} {kind} {case}")))
 
 
-@pytest.mark.parametrize("kept", STORES, indirect=True)
+@pytest.mark.parametrize("store", STORES)
 def test_without_damage_all_is_right(kept: Kept, tmp_path: Path) -> None:
     shutil.copytree(kept.now, tmp_path / "data")
     assert not why_not(_look(tmp_path / "data", verify))
