@@ -1,7 +1,7 @@
 """Ten million messages that wait, and are then received in order: `make backlog`.
 
-    short queue: fill, drain, again and again -> fill -> everything waits -> drain
-         '- the rate of reference                          '- memory of server and nats-server
+    short queue: fill, drain, again and again -> longer ones, once each -> fill -> everything waits -> drain
+         '- the rate of reference                                                '- memory of server and nats-server
 
 The generator stamps every message with its sender and its place and keeps the ledger: what is lost, comes twice, out of
 order or not as it was sent makes the run void. Takes 1.2 KB of disk a message, in the temporary directory.
@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Callable, Iterable
 from itertools import starmap
 from statistics import median
 
@@ -27,6 +28,8 @@ from hanzo_queues import AsyncQueues
 CONNECTIONS = 8
 BATCH = 100
 PAYLOAD_BYTES = 1024
+DEPTHS = (100_000, 1_000_000)
+"""Between the short queue and the long one."""
 ENVIRONMENT = {"HANZO_PAYLOAD_MEMORY": "64MiB"}
 DISK_BYTES_EACH = 1400  # of a message in the journal, with some room
 
@@ -52,14 +55,36 @@ def in_and_out_per_second(filled: Run, drained: Run) -> float:
     return 1 / (1 / filled.messages_per_second + 1 / drained.messages_per_second)
 
 
-async def measure(messages: int, short: int, rounds: int) -> list[Figure]:
-    """The figures of one run."""
+def depth_row(messages: int, *rounds: Round) -> dict[str, object]:
+    """What a queue of that many did: medians of its rounds."""
+
+    def of(measure: Callable[[Run], float], runs: Iterable[Run], digits: int = 0) -> float:
+        return round(median(map(measure, runs)), digits)
+
+    filled, drained = zip(*rounds, strict=True)
+    return {
+        "name": f"{messages:,} queued",
+        "rounds": len(rounds),
+        "filled/s": of(lambda run: run.messages_per_second, filled),
+        "received/s": of(lambda run: run.messages_per_second, drained),
+        "in and out/s": round(median(starmap(in_and_out_per_second, rounds))),
+        "receive p50 ms": of(lambda run: run.p50_ms, drained, 2),
+        "receive p99 ms": of(lambda run: run.p99_ms, drained, 2),
+    }
+
+
+async def measure(messages: int, short: int, rounds: int) -> Measured:
+    """The figures of one run, and a row for each depth."""
     with LocalServer(environment=ENVIRONMENT) as server:
         assert server.process is not None
         async with AsyncQueues(server.api_key, url=server.url) as queues:
             await queues.create("short")
             await queues.create("backlog")
         short_rounds = [await round_of(server, "short", short) for _ in range(rounds)]
+        rows = [depth_row(short, *short_rounds)]
+        for depth in DEPTHS:
+            if depth < messages:
+                rows.append(depth_row(depth, await round_of(server, "short", depth)))
         filled = await load(server, "fill", "backlog", messages)
         nats = nats_process(server)
         waiting = {
@@ -71,6 +96,7 @@ async def measure(messages: int, short: int, rounds: int) -> list[Figure]:
         print(f"{messages} wait, filled at {filled.messages_per_second:,.0f} a second: {waiting}", flush=True)
         drained = await load(server, "drain", "backlog", messages)
         peaks = {"server MB": peak_bytes(server.process.pid) / 1e6, "nats-server MB": peak_bytes(nats) / 1e6}
+    rows.append(depth_row(messages, (filled, drained)))
     reference = median(run.messages_per_second for _, run in short_rounds)
     in_and_out, of_short = in_and_out_per_second(filled, drained), median(starmap(in_and_out_per_second, short_rounds))
     rates = {
@@ -87,11 +113,12 @@ async def measure(messages: int, short: int, rounds: int) -> list[Figure]:
     memory = {"nats-server at most MB": round(peaks["nats-server MB"]), "while all wait": waiting}
     ratio = drained.messages_per_second / reference
     name = f"{messages:,} x 1 KB queued"
-    return [
+    figures = [
         Figure(f"{name}: received in order, to a short queue", ratio, "x", 0.5, details=rates),
         Figure(f"{name}: in and out, to a short queue", in_and_out / of_short, "x", 0.7, 0.9, details=both),
         Figure(f"{name}: memory of the server", peaks["server MB"], "MB", 1000, at_most=True, details=memory),
     ]
+    return Measured(figures, rows)
 
 
 def main() -> None:
@@ -106,8 +133,8 @@ def main() -> None:
     if free < chosen.messages * DISK_BYTES_EACH:
         parser.error(f"{chosen.messages} messages take more than the {free // 10**9} GB that are free")
     each = CONNECTIONS * BATCH
-    figures = asyncio.run(measure(chosen.messages // each * each, chosen.short // each * each, chosen.rounds))
-    Measured(figures).tell("backlog", since, write=chosen.write)
+    measured = asyncio.run(measure(chosen.messages // each * each, chosen.short // each * each, chosen.rounds))
+    measured.tell("backlog", since, write=chosen.write)
 
 
 if __name__ == "__main__":
