@@ -199,7 +199,7 @@ async def test_what_failed_first_says_why() -> None:
 
 
 async def test_a_full_journal_is_waited_for_and_not_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hanzo_queues.server.partition.FULL_DELAY_S", 0.02)
+    monkeypatch.setattr("hanzo_queues.server.setbacks.FULL_DELAY_S", 0.02)
     restarts: list[None] = []
 
     async def on_stuck() -> None:

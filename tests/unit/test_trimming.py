@@ -12,7 +12,6 @@ import pytest
 
 from hanzo_queues._core import Engine
 from hanzo_queues.server import checkpointer, trimming
-from hanzo_queues.server import partition as partition_module
 from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
 from hanzo_queues.server.faults import JournalUnavailable
 from hanzo_queues.server.journal.base import AppendUnknown, JournalFull
@@ -226,7 +225,7 @@ async def accepted(partition: Partition, what: str) -> bool:
 
 
 async def test_a_full_store_makes_room_by_itself_from_what_is_no_longer_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partition_module, "FULL_DELAY_S", 0.01)
+    monkeypatch.setattr("hanzo_queues.server.setbacks.FULL_DELAY_S", 0.01)
     journal = Small()
     async with serving(journal, new_engine=ENGINE) as partition:
         await created(partition, "kept")

@@ -42,8 +42,8 @@ class App:
 
     `checkpoints` of the journal are kept there; None: none are taken.
     `ownership` says when it may write the journal; None: always. `admit` refuses messages that find no room. `on_stuck`
-    is awaited when the journal keeps failing; `on_failed` is called with a sentence when the server can't serve any
-    more; `on_serving` once, when it does for the first time.
+    is awaited when the journal keeps failing; `restart` starts a nats-server of its own anew; `on_failed` is called
+    with a sentence when the server can't serve any more; `on_serving` once, when it does for the first time.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class App:
         ownership: OwnershipLease | None = None,
         admit: Callable[[int, int], None] = anywhere,
         on_stuck: Callable[[], Awaitable[None]] = only_wait,
+        restart: Callable[[], Awaitable[None]] | None = None,
         on_failed: Callable[[str], None] = logger.critical,
         on_serving: Callable[[], None] = lambda: None,
     ) -> None:
@@ -80,6 +81,7 @@ class App:
             requests_max=limits["inflight_requests_max"],
             polls_max=limits["parked_polls_max"],
             on_stuck=on_stuck,
+            restart=restart,
             on_failed=on_failed,
         )
         if ownership is not None:

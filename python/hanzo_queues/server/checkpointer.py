@@ -20,9 +20,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from hanzo_queues._core import BlockEntry, CheckpointError, Engine, Manifest
+from hanzo_queues.server.checkpoint_news import CheckpointNews
 from hanzo_queues.server.checkpoint_sizes import CheckpointSizes
 from hanzo_queues.server.checkpoints.base import CheckpointStore
-from hanzo_queues.server.journal.base import JournalError
+from hanzo_queues.server.journal.base import JournalError, WrongLastSequence
+from hanzo_queues.server.journal.refusals import Refusals
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ JOURNAL_BYTES_PER_BYTE = 4  # of the journal at least, for each byte of blocks t
 TOLD_BETWEEN = 4  # times that the horizon is told between two, at least: so trimming keeps pace
 APPENDS_MAX = 2
 RETRY_S = 10.0
+RETRY_FACTOR_MAX = 32  # each in a row that fails doubles the wait: what it writes is in vain
 WASTE_BYTES_MAX = 16 * 1024 * 1024  # of the store, beside twice what the last manifest names
 
 
@@ -58,7 +61,8 @@ class Checkpointer:
     """The checkpoints of one writer's engine. `kept`: what the engine was restored from, behind the checkpoint before
     it, as far as there are any. `on_horizon` is told the LSN of the checkpoint before the last: batches before that one
     no start needs, but those with payloads that still live; after each checkpoint, and some times between two: whenever
-    a part of what lies between two became dead. `journal_bytes_min`: of the journal, between checkpoints."""
+    a part of what lies between two became dead. `journal_bytes_min`: of the journal, between checkpoints. `news` is
+    told how they fare."""
 
     def __init__(
         self,
@@ -68,10 +72,13 @@ class Checkpointer:
         *,
         on_horizon: Callable[[int], None] = lambda lsn: None,
         journal_bytes_min: int = JOURNAL_BYTES_MIN,
+        news: CheckpointNews | None = None,
     ) -> None:
         self._engine = engine
         self._store = store
         self._on_horizon = on_horizon
+        self._news = news or CheckpointNews()
+        self._refusals = Refusals("the stream of the checkpoints")
         self._journal_bytes_min = journal_bytes_min
         self._kept = list(kept)
         self._directory = _directory(kept[-1].blocks if kept else [])
@@ -108,7 +115,7 @@ class Checkpointer:
             try:
                 await self._until_due()
                 if not room.has_for_checkpoint(self._sizes.expected()):
-                    logger.warning("the disk has no room for a checkpoint: it is taken when there is")
+                    self._news.failed(JournalError("the disk has no room for a checkpoint: it is taken when there is"))
                     await asyncio.sleep(RETRY_S)
                     continue
                 await self.take()
@@ -116,21 +123,29 @@ class Checkpointer:
                 return logger.warning("checkpoints: %s", deposed)
             except (JournalError, CheckpointError) as error:
                 self._engine.abandon_checkpoint()
-                logger.warning("checkpoint abandoned: %s; another is tried later", error)
-                await asyncio.sleep(RETRY_S)
+                failures = self._news.failed(error)
+                await asyncio.sleep(RETRY_S * min(2 ** (failures - 1), RETRY_FACTOR_MAX))
             except Exception:
-                logger.exception("checkpoints met a bug: no more are taken until the next take-over")
-                return self._engine.abandon_checkpoint()  # nothing is kept for it any more
+                logger.exception("checkpoints met a bug")
+                self._engine.abandon_checkpoint()  # nothing is kept for it any more
+                return self._news.ended("they met a bug, and no more are taken until the next take-over")
 
     async def take(self) -> None:
         """Takes one now. Raises JournalError, CheckpointError: then `Engine.abandon_checkpoint` is due; Deposed."""
         await self._take_failed_ones_away()
         last = await self._last_sequence()
+        try:
+            await self._take_behind(last)
+        except WrongLastSequence as refusal:
+            self._refusals.note(refusal, last)
+            raise
+
+    async def _take_behind(self, last: int) -> None:
         self._longest_step_s = 0.0
         lsn = self._step(self._engine.begin_checkpoint)
         if lsn is None:
             return
-        journal_bytes, self._journal_bytes = self._journal_bytes, 0
+        journal_bytes = self._journal_bytes
         counts, directory, attempt = self._sizes.counts(), dict(self._directory), secrets.token_hex(8)
         try:
             written, last = await self._write_blocks(attempt, directory, last)
@@ -148,6 +163,8 @@ class Checkpointer:
         if await self._store.newest_manifest() != (last + 1, manifest):
             raise JournalError("the manifest is not what was written, or not the last one")
         self.taken += 1
+        self._news.taken()
+        self._journal_bytes -= journal_bytes
         self._ended_at = time.monotonic()
         self._directory = directory
         self._kept = [*self._kept[-1:], Kept(last + 1, lsn, list(directory.values()))]
@@ -306,13 +323,15 @@ class Checkpointing:
         kept: Sequence[Kept],
         journal_bytes_min: int,
         on_horizon: Callable[[int], None],
+        news: CheckpointNews,
     ) -> None:
         self._store = store
         self._running: asyncio.Task[None] | None = None
         self.durable: Callable[[int, int], None] = lambda lsn, byte_count: None
         if store is not None:
+            news.begin()
             checkpointer = Checkpointer(
-                engine, store, kept, on_horizon=on_horizon, journal_bytes_min=journal_bytes_min
+                engine, store, kept, on_horizon=on_horizon, journal_bytes_min=journal_bytes_min, news=news
             )
             self.durable = checkpointer.durable
             self._running = asyncio.create_task(checkpointer.run(), name="checkpoints")

@@ -21,7 +21,7 @@ import orjson
 from hanzo_queues._core import BatchError, CheckpointError, Description, Engine, Manifest, describe_batch
 from hanzo_queues.server.checkpointer import byte_count_of
 from hanzo_queues.server.checkpoints.base import CheckpointStore
-from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, WrongLastSequence
+from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, StoreContradicts, WrongLastSequence
 from hanzo_queues.server.journal_chain import assert_chained
 from hanzo_queues.server.nats_process import STORE_DIRECTORY
 from hanzo_queues.server.recovery import recover
@@ -72,7 +72,7 @@ async def carry_out(command: Look, settings: Settings) -> None:
     ends, once it has read the damage: started anew, it says what its files hold. Raises what the command does."""
     try:
         await _carry_out_once(command, settings)
-    except WrongLastSequence as error:
+    except (StoreContradicts, WrongLastSequence) as error:
         if settings.nats_url is not None:  # another writes there
             raise
         logger.warning("%s: once more, with its nats-server started anew", error)

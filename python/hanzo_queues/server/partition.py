@@ -19,17 +19,16 @@ from typing import Literal
 
 from hanzo_queues._core import Command, Engine, Excerpt, Reply
 from hanzo_queues.server.answer import Answer, rendered
+from hanzo_queues.server.checkpoint_news import CheckpointNews
 from hanzo_queues.server.checkpointer import JOURNAL_BYTES_MIN, Checkpointing
 from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.faults import Fault, JournalUnavailable, Outcome, Overloaded, PartitionRecovering, ShuttingDown
 from hanzo_queues.server.inbox import Inbox, Request, Waiter
 from hanzo_queues.server.journal.base import (
-    AppendUnknown,
     Journal,
     JournalCorrupt,
     JournalError,
-    JournalFull,
     JournalRefused,
     WrongLastSequence,
 )
@@ -37,6 +36,7 @@ from hanzo_queues.server.ownership import Ownership, OwnershipLost
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.polls import Polls
 from hanzo_queues.server.recovery import take_over
+from hanzo_queues.server.setbacks import Setbacks
 from hanzo_queues.server.sweeps import Sweeps, accepted_between
 from hanzo_queues.server.trimming import Trimmer
 from hanzo_queues.server.writer import Writer
@@ -46,9 +46,6 @@ logger = logging.getLogger(__name__)
 State = Literal["standby", "recovering", "serving", "failed", "closed"]
 
 PATIENCE_S = 5.0  # requests wait this long for a writer before they are told to come back
-RETRY_DELAYS_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-FULL_DELAY_S = 5.0  # a recovery makes no space
-FAILURES_UNTIL_STUCK = 2
 
 
 class Partition:
@@ -57,7 +54,8 @@ class Partition:
     `new_engine` makes an empty engine of this partition.
     `checkpoints`: where they are kept; None: none are taken. `checkpoint_bytes`: of the journal between them, at least.
     `ownership` says when this node may try to write; None: nobody else can.
-    `on_stuck` is awaited when appends keep getting no answer (an embedded nats-server is restarted by it).
+    `on_stuck` is awaited when appends keep getting no answer (an embedded nats-server is restarted by it); `restart`
+    starts a nats-server anew that contradicts itself, None when it is another's.
     `on_failed` is called once with a sentence when the partition can't serve any more.
     """
 
@@ -75,6 +73,7 @@ class Partition:
         clock: Clock | None = None,
         ownership: Ownership | None = None,
         on_stuck: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
+        restart: Callable[[], Awaitable[None]] | None = None,
         on_failed: Callable[[str], None] = logger.critical,
     ) -> None:
         self.number = number
@@ -89,16 +88,16 @@ class Partition:
         self._polls_max = polls_max
         self._ownership = ownership
         self._owned = False
-        self._on_stuck = on_stuck
+        self._setbacks = Setbacks(on_stuck, restart, self._doubt)
+        self.checkpoint_news = CheckpointNews(self._setbacks.checkpoint_taken, self._setbacks.checkpoint_failed)
         self._on_failed = on_failed
         self._inbox = Inbox()
         self._polls = Polls(self._inbox.put)
         self._sweeps = Sweeps(self._carry_out, self._load)
-        self.trimmer = Trimmer(journal, self._payloads, self._carry_out, self._load, checkpoints)
+        self.trimmer = Trimmer(journal, self._payloads, self._carry_out, self._load, checkpoints, self._doubt)
         self._parking = True
         self._writer: Writer | None = None
         self._patience: asyncio.TimerHandle | None = None
-        self._failures = 0  # since a batch became durable
         self._epoch = 0  # of the last writer here
         self._trouble = ""  # why it does not serve, for people
         self._living: asyncio.Task[None] | None = None
@@ -303,7 +302,9 @@ class Partition:
         if engine.epoch != self._epoch + 1:
             self._inbox.forget_doubtful()
         self._epoch = engine.epoch
-        checkpointing = Checkpointing(engine, self._checkpoints, kept, self._checkpoint_bytes, self.trimmer.reached)
+        checkpointing = Checkpointing(
+            engine, self._checkpoints, kept, self._checkpoint_bytes, self.trimmer.reached, self.checkpoint_news
+        )
         writer = Writer(
             engine, self._journal, self._payloads, self._clock, self._inbox, self._polls, self.give_back,
             checkpointing.durable, self.owns,
@@ -324,39 +325,33 @@ class Partition:
             self._sweeps.stop()
             self.trimmer.stop()
             if writer.batches:
-                self._failures = 0
+                self._setbacks.wrote()
 
     def _has_failed(self) -> bool:
         return self.state == "failed"
 
     async def _after_failure(self, error: Exception) -> None:
-        """Doubt, or a bug: wait a little longer each time that no batch became durable in between."""
+        """Doubt, or a bug."""
         self._begin_patience()
-        self._failures += 1
         self._trouble = str(error)
         log = logger.warning if isinstance(error, JournalError) else logger.exception  # of a bug its place is told
         log("partition %d: poisoned: %s; recovering", self.number, error)
         if self.state == "closed":
             return
-        if isinstance(error, JournalFull):
-            return await asyncio.sleep(FULL_DELAY_S)
         if isinstance(error, WrongLastSequence):
             await self._stand_back()
-        elif self._failures >= FAILURES_UNTIL_STUCK and isinstance(error, AppendUnknown):
-            await self._report_stuck()
-        await asyncio.sleep(RETRY_DELAYS_S[min(self._failures, len(RETRY_DELAYS_S)) - 1])
+        await self._setbacks.after(error)
+
+    def _doubt(self, error: Exception) -> None:
+        """What works beside a writer met something that only a recovery can tell."""
+        if self._writer is not None:
+            self._writer.stop(error)
 
     async def _stand_back(self) -> None:
         """Who may try is decided anew, or two owners would fence each other out in turns."""
         self._owned = False
         if self._ownership is not None:
             await self._ownership.release()
-
-    async def _report_stuck(self) -> None:
-        try:
-            await self._on_stuck()
-        except Exception:
-            logger.exception("partition %d: what helps a stuck journal failed", self.number)
 
     def _begin_patience(self) -> None:
         if self._patience is None:

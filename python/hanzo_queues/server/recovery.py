@@ -21,6 +21,7 @@ from hanzo_queues.server.checkpointer import Kept
 from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalFull, WrongLastSequence
+from hanzo_queues.server.journal.refusals import Refusals
 from hanzo_queues.server.ownership import OwnershipLost
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.restore import NotRestored, restored
@@ -60,6 +61,7 @@ async def take_over(
     """An engine that holds the journal's whole state and owns it. `make_room` purges what neither it nor a recovery
     needs, when there is no room for the fence. `is_owner` says whether nobody else can own it yet. Raises JournalError
     (retry: the outcome of the fence is open and the next call settles it), JournalCorrupt (don't), OwnershipLost."""
+    refusals = Refusals("the journal")
     while True:
         payloads.clear()
         recovered = await recover(new_engine, journal, payloads.put, checkpoints)
@@ -72,6 +74,7 @@ async def take_over(
         try:
             await _append(journal, fence.batch, fence.lsn - 1, partial(make_room, recovered))
         except WrongLastSequence as refused:
+            refusals.note(refused, fence.lsn - 1)
             logger.warning("the journal grew during take-over (%s); replaying", refused)
             continue
         payloads.put(fence.lsn, fence.batch)

@@ -171,6 +171,7 @@ async def _serve_http(
         ownership=storage.ownership,
         admit=storage.admit,
         on_stuck=storage.on_stuck,
+        restart=storage.restart,
         on_failed=stop.fail,
         on_serving=serving,
     )

@@ -37,7 +37,8 @@ class StartRefused(Exception):
 class Storage:
     """A journal and its checkpoints, not open yet, and the lease that says who may write them: none where nobody else
     can. `place` says where they are, for people; `admit` refuses messages that find no room; `on_stuck` is what to do
-    when they keep failing; `directory` is this server's own."""
+    when they keep failing; `restart` starts the nats-server anew, None when it is another's; `directory` is this
+    server's own."""
 
     directory: DataDirectory
     journal: MarkedJournal
@@ -45,6 +46,7 @@ class Storage:
     ownership: OwnershipLease | None
     admit: Callable[[int, int], None]
     on_stuck: Callable[[], Awaitable[None]]
+    restart: Callable[[], Awaitable[None]] | None
     place: str
 
 
@@ -74,7 +76,8 @@ async def _embedded(settings: Settings, directory: DataDirectory, stack: AsyncEx
     checkpoints = JetStreamCheckpoints(
         endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas, room=room
     )
-    return Storage(directory, journal, checkpoints, None, room.admit, nats.restart, f"data in {settings.data_dir}")
+    place = f"data in {settings.data_dir}"
+    return Storage(directory, journal, checkpoints, None, room.admit, nats.restart, nats.restart, place)
 
 
 def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: AsyncExitStack) -> Storage:
@@ -86,7 +89,7 @@ def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: Asy
     journal = _journal(endpoint, settings, directory)
     checkpoints = JetStreamCheckpoints(endpoint, partition=OWN_PARTITION, replicas=settings.nats_replicas)
     help_asked = _asks_for_help(endpoint)
-    return Storage(directory, journal, checkpoints, ownership, anywhere, help_asked, f"journal on {endpoint}")
+    return Storage(directory, journal, checkpoints, ownership, anywhere, help_asked, None, f"journal on {endpoint}")
 
 
 def _journal(endpoint: NatsEndpoint, settings: Settings, directory: DataDirectory) -> MarkedJournal:

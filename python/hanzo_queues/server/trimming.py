@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from hanzo_queues._core import Command, Excerpt, Reply, trim_journal
 from hanzo_queues.server.checkpoints.base import AnyRoom, CheckpointRoom, CheckpointStore
 from hanzo_queues.server.faults import ShuttingDown
-from hanzo_queues.server.journal.base import Extent, Journal
+from hanzo_queues.server.journal.base import Extent, Journal, JournalCorrupt, JournalError
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.recovery import Recovered
 
@@ -56,7 +56,8 @@ class _Round:
 
 class Trimmer:
     """Trims the journal of one partition. `ask` carries out a command, durably; `load` reads what of the journal a
-    reply needs; `checkpoints` lie on the same disk, if there are any. Until `reached` was called everything is needed.
+    reply needs; `checkpoints` lie on the same disk, if there are any; `on_doubt` is told that the journal is not what
+    was written: who reads it whole can tell. Until `reached` was called everything is needed.
     """
 
     def __init__(
@@ -66,10 +67,12 @@ class Trimmer:
         ask: Callable[[Command], Awaitable[Reply]],
         load: Callable[[Reply], Awaitable[Mapping[int, bytes | Excerpt]]],
         checkpoints: CheckpointStore | None = None,
+        on_doubt: Callable[[Exception], None] = lambda error: None,
     ) -> None:
         self._journal = journal
         self._payloads = payloads
         self._ask = ask
+        self._on_doubt = on_doubt
         self._load = load
         self._room: CheckpointRoom = checkpoints.room if checkpoints is not None else AnyRoom()
         self._horizon = 0
@@ -120,6 +123,8 @@ class Trimmer:
                     self._done.set()
             except ShuttingDown:
                 return
+            except JournalCorrupt as error:
+                return self._on_doubt(JournalError(str(error)))
             except Exception as error:
                 logger.warning("the journal could not be trimmed: %s; trying again", error)
                 self._due.set()

@@ -30,6 +30,11 @@ class WrongLastSequence(AppendRefused):
     The number it names is for people: only reading tells where the journal ends."""
 
 
+class StoreContradicts(JournalError):
+    """The store refuses what is appended where it says that it ends, and nobody else writes there. Retryable: its
+    nats-server, started anew, says what its files hold."""
+
+
 class JournalFull(AppendRefused):
     """There is no room for the batch. Retryable, and worth waiting for longer: neither a new connection nor a restart
     makes room."""

@@ -9,6 +9,7 @@ from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.routes.endpoint import Page
 
 LIVE = Page(200, b'{"status":"live"}')
+READY = b'{"status":"ready"}'
 
 
 async def live(edge: Edge, call: Call) -> Page:
@@ -17,12 +18,18 @@ async def live(edge: Edge, call: Call) -> Page:
 
 
 async def ready(edge: Edge, call: Call) -> Page:
-    """GET /health/ready: 200 when every partition serves, else 503 with what they do."""
+    """GET /health/ready: 200 when every partition serves, with what whoever runs them should know, if anything; else
+    503 with what they do."""
     for partition in edge.router.partitions:
         partition.owns()
     states = [partition.state for partition in edge.router.partitions]
     if all(state == "serving" for state in states):
-        return Page(200, b'{"status":"ready"}')
+        warnings = [
+            {"partition": partition.number, "warning": warning}
+            for partition in edge.router.partitions
+            if (warning := partition.checkpoint_news.warning)
+        ]
+        return Page(200, orjson.dumps({"status": "ready", "warnings": warnings}) if warnings else READY)
     status = next(state for state in states if state != "serving")
     partitions = [{"partition": number, "state": state} for number, state in enumerate(states)]
     return Page(503, orjson.dumps({"status": status, "partitions": partitions}))
