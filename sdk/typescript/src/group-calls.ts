@@ -3,7 +3,7 @@
 import type { CallOptions } from './calls.js';
 import { LeaseCalls } from './lease-calls.js';
 import { countsOf, instant, type QueueCounts } from './models.js';
-import { encode, type Json, queueTarget, quoted } from './wire.js';
+import { encode, type Json, nothingElse, queueTarget, quoted } from './wire.js';
 
 /** A consumer of a group, known by its polls and heartbeats. */
 export interface Member {
@@ -42,19 +42,22 @@ export class GroupCalls extends LeaseCalls {
    * now on, and a message is gone when every group is done with it. Every queue has the group 'default'. Throws
    * `queue_not_found`, `group_name_invalid`, `groups_exhausted`.
    */
-  async createGroup(queue: string, name: string, { signal }: CallOptions = {}): Promise<Group> {
+  async createGroup(queue: string, name: string, { signal, ...others }: CallOptions = {}): Promise<Group> {
+    nothingElse(others, 'createGroup');
     const body = encode({ name });
     return groupOf(await this.call({ method: 'POST', target: groupTarget(queue), body, safe: true, signal }));
   }
 
   /** The consumer groups of a queue, 'default' first. Throws `queue_not_found`. */
-  async listGroups(queue: string, { signal }: CallOptions = {}): Promise<Group[]> {
+  async listGroups(queue: string, { signal, ...others }: CallOptions = {}): Promise<Group[]> {
+    nothingElse(others, 'listGroups');
     const answer = await this.call({ method: 'GET', target: groupTarget(queue), safe: true, signal });
     return answer.groups.map(groupOf);
   }
 
   /** A consumer group: its counts, its lag, its members. Throws `queue_not_found`, `group_not_found`. */
-  async getGroup(queue: string, name = 'default', { signal }: CallOptions = {}): Promise<Group> {
+  async getGroup(queue: string, name = 'default', { signal, ...others }: CallOptions = {}): Promise<Group> {
+    nothingElse(others, 'getGroup');
     return groupOf(await this.call({ method: 'GET', target: groupTarget(queue, name), safe: true, signal }));
   }
 
@@ -62,7 +65,8 @@ export class GroupCalls extends LeaseCalls {
    * Deletes a consumer group with its copies, and returns how many these were; other groups keep theirs. Throws
    * `queue_not_found`, `group_not_found`, `group_is_default`, and OutcomeUnknown when the answer was lost.
    */
-  async deleteGroup(queue: string, name: string, { signal }: CallOptions = {}): Promise<number> {
+  async deleteGroup(queue: string, name: string, { signal, ...others }: CallOptions = {}): Promise<number> {
+    nothingElse(others, 'deleteGroup');
     return (await this.call({ method: 'DELETE', target: groupTarget(queue, name), safe: false, signal })).messages;
   }
 
@@ -71,7 +75,12 @@ export class GroupCalls extends LeaseCalls {
    * `sessionTimeout` from now. Consumers do it by themselves; it is for those that receive by hand. Throws
    * `queue_not_found`, `group_not_found`.
    */
-  async heartbeat(queue: string, consumerId: string, { group = 'default', signal }: MemberOptions = {}): Promise<Date> {
+  async heartbeat(
+    queue: string,
+    consumerId: string,
+    { group = 'default', signal, ...others }: MemberOptions = {},
+  ): Promise<Date> {
+    nothingElse(others, 'heartbeat');
     const target = groupTarget(queue, group, consumerId);
     return instant((await this.call({ method: 'PUT', target, safe: true, signal })).sessionUntil);
   }
@@ -84,8 +93,9 @@ export class GroupCalls extends LeaseCalls {
   async leaveGroup(
     queue: string,
     consumerId: string,
-    { group = 'default', signal }: MemberOptions = {},
+    { group = 'default', signal, ...others }: MemberOptions = {},
   ): Promise<number> {
+    nothingElse(others, 'leaveGroup');
     const target = groupTarget(queue, group, consumerId);
     return (await this.call({ method: 'DELETE', target, safe: true, signal })).released;
   }

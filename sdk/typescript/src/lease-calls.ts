@@ -133,8 +133,11 @@ export class LeaseCalls extends MessageCalls {
    * Acks several messages, in requests they share. Takes what `ack` takes; resolves to the error of each, in order:
    * undefined when it is done. What an `ack` throws of the API is in that list; the others are acked all the same.
    */
-  async ackAll(messages: Iterable<Lease | string>, options: CallOptions = {}): Promise<(QueuesError | undefined)[]> {
-    const { signal } = options;
+  async ackAll(
+    messages: Iterable<Lease | string>,
+    { signal, ...others }: CallOptions = {},
+  ): Promise<(QueuesError | undefined)[]> {
+    nothingElse(others, 'ackAll');
     const leases = Array.from(messages, (message) => orError(() => this.leases.find(message)));
     const errorOf = async (lease: Lease | QueuesError) => {
       if (lease instanceof QueuesError) return lease;

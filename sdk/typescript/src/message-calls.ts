@@ -137,7 +137,8 @@ export class MessageCalls extends QueueCalls {
    * A message by id, leased to nobody by looking; a `DoneMessage` (its `state` is 'done') when it was acked with a result
    * that is kept. Throws `message_not_found`: also for one that is done and left no result.
    */
-  async getMessage(messageId: string, { signal }: CallOptions = {}): Promise<MessageView | DoneMessage> {
+  async getMessage(messageId: string, { signal, ...others }: CallOptions = {}): Promise<MessageView | DoneMessage> {
+    nothingElse(others, 'getMessage');
     const json = await this.call({ method: 'GET', target: messageTarget(messageId), safe: true, signal });
     return json.state === 'done' ? doneOf(json) : viewOf(json);
   }

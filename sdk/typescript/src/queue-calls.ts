@@ -97,7 +97,8 @@ export class QueueCalls extends Calls {
   }
 
   /** A queue, with its counts. Throws `queue_not_found`. */
-  async get(name: string, { signal }: CallOptions = {}): Promise<QueueInfo> {
+  async get(name: string, { signal, ...others }: CallOptions = {}): Promise<QueueInfo> {
+    nothingElse(others, 'get');
     return queueOf(await this.call({ method: 'GET', target: queueTarget(name), safe: true, signal }));
   }
 

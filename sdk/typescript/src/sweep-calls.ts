@@ -141,12 +141,14 @@ export class SweepCalls extends GroupCalls {
   }
 
   /** How far a sweep, or the one with this id, is. Known for 7 days after its end. Throws `sweep_not_found`. */
-  async getSweep(sweep: Sweep | string, { signal }: CallOptions = {}): Promise<Sweep> {
+  async getSweep(sweep: Sweep | string, { signal, ...others }: CallOptions = {}): Promise<Sweep> {
+    nothingElse(others, 'getSweep');
     return sweepOf(await this.call({ method: 'GET', target: sweepTarget(sweep), safe: true, signal }));
   }
 
   /** The redrives and sweeps of all queues that are under way, and those that ended in the last 7 days. */
-  async listSweeps({ signal }: CallOptions = {}): Promise<Sweep[]> {
+  async listSweeps({ signal, ...others }: CallOptions = {}): Promise<Sweep[]> {
+    nothingElse(others, 'listSweeps');
     const found: Sweep[] = [];
     let after: string | undefined;
     do {
@@ -162,12 +164,17 @@ export class SweepCalls extends GroupCalls {
    * Stops a sweep: it does nothing more when this resolves, and what it did stays. One that has ended stays as it is.
    * Throws `sweep_not_found`.
    */
-  async cancelSweep(sweep: Sweep | string, { signal }: CallOptions = {}): Promise<Sweep> {
+  async cancelSweep(sweep: Sweep | string, { signal, ...others }: CallOptions = {}): Promise<Sweep> {
+    nothingElse(others, 'cancelSweep');
     return sweepOf(await this.call({ method: 'DELETE', target: sweepTarget(sweep), safe: true, signal }));
   }
 
   /** Waits for the end of a sweep and returns it; its `state` says how it ended. */
-  async waitForSweep(sweep: Sweep | string, { timeout, onProgress, signal }: WaitOptions = {}): Promise<Sweep> {
+  async waitForSweep(
+    sweep: Sweep | string,
+    { timeout, onProgress, signal, ...others }: WaitOptions = {},
+  ): Promise<Sweep> {
+    nothingElse(others, 'waitForSweep');
     const over = timeout === undefined ? undefined : AbortSignal.timeout(timeout * 1000);
     const ending = linked(over, signal);
     try {

@@ -148,8 +148,7 @@ test('acks of one call: what was never received here has its own error, and an a
   assert.equal(broker.asked.length, 1);
   await assert.rejects(client.ackAll([one, 7 as never]), TypeError);
   assert.equal(broker.asked.length, 1);
-  const more = { signal: undefined, result: 'none is kept' };
-  assert.deepEqual(await client.ackAll([one], more), [undefined]);
+  assert.deepEqual(await client.ackAll([one], { signal: undefined }), [undefined]);
   assert.match(broker.asked[1]?.path ?? '', /settle$/);
   await client.close();
   const late = await client.ackAll([one]);
@@ -237,6 +236,19 @@ test('an option that a call does not have is refused before anything is asked', 
     dryrun: () => untyped.redrive({ queue: 'q', dryrun: true }),
     dry_run: () => untyped.cancelMessages({ queue: 'q', filter: {}, dry_run: true }),
     rates: () => untyped.updateMessages({ queue: 'q', delay: 1, rates: {} }),
+    like: () => untyped.get('q', { like: 'a' }),
+    history: () => untyped.getMessage('m1', { history: true }),
+    from: () => untyped.createGroup('q', 'audit', { from: 'first' }),
+    names: () => untyped.listGroups('q', { names: true }),
+    members: () => untyped.getGroup('q', 'audit', { members: false }),
+    ifEmpty: () => untyped.deleteGroup('q', 'audit', { ifEmpty: true }),
+    consumerGroup: () => untyped.heartbeat('q', 'c1', { consumerGroup: 'audit' }),
+    ofGroup: () => untyped.leaveGroup('q', 'c1', { ofGroup: 'audit' }),
+    sample: () => untyped.getSweep('s1', { sample: true }),
+    running: () => untyped.listSweeps({ running: true }),
+    undo: () => untyped.cancelSweep('s1', { undo: true }),
+    timeoutMs: () => untyped.waitForSweep('s1', { timeoutMs: 5 }),
+    result: () => untyped.ackAll([message(1)], { result: 3 }),
     concurency: async () => untyped.consume({ queue: 'q', handler: () => {}, concurency: 3 }),
   };
   for (const [name, call] of Object.entries(calls)) {
