@@ -54,8 +54,8 @@ class Repeat(NamedTuple):
 @dataclass
 class Ledger:
     """`acknowledged`: key -> id in the answer. `unknown`: keys whose enqueue ended without an answer. `dead`: keys
-    whose messages died, as they should: they are never acked. `places`: key -> its ordering key, and its place among
-    that key's messages."""
+    whose dead letters came, as they should: they are never acked. `places`: key -> its ordering key, and its place
+    among that key's messages."""
 
     acknowledged: dict[str, str] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
@@ -78,7 +78,8 @@ class Ledger:
 
     def _lost(self) -> Iterator[str]:
         for key in self.acknowledged:
-            if not self.deliveries.get(key):
+            # Of one that is dead the answers of all deliveries may have been lost.
+            if key not in self.dead and not self.deliveries.get(key):
                 yield f"{key}: acknowledged and lost"
         # A delivery was answered, so its message is durable, whatever became of the enqueue's answer.
         for key, deliveries in self.deliveries.items():

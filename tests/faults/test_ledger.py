@@ -138,3 +138,9 @@ def test_the_ledger_finds_a_dedup_id_that_was_forgotten(repeat: Repeat) -> None:
 )
 def test_the_ledger_accepts_what_has_its_reason(deliveries: list[Delivery]) -> None:
     assert Ledger(acknowledged={"m": "id"}, deliveries={"m": deliveries}).faults() == []
+
+
+def test_the_ledger_accepts_a_dead_letter_whose_deliveries_nobody_saw() -> None:
+    """Each of their answers went with a crash; what is not dead is still lost."""
+    ledger = Ledger(acknowledged={"m": "id", "n": "other"}, dead={"m"})
+    assert [found.text for found in ledger.faults()] == ["n: acknowledged and lost"]
