@@ -45,11 +45,12 @@ async def test_a_follow_up_that_was_there_before_is_told_as_it_is() -> None:
         done, receipt = await leased(server, dedupId="done")
         await server.call("POST", f"/v1/messages/{done}/ack", {"receipt": receipt})
         waits = await server.enqueued("q", dedupId="waits", delay=60)
-        identity, receipt = await leased(server)
-        follow = [{"queue": "q", "payload": 1, "dedupId": of} for of in ("done", "waits")]
+        identity, receipt = await leased(server, dedupId="itself")
+        follow = [{"queue": "q", "payload": 1, "dedupId": of} for of in ("done", "waits", "itself")]
         path, body = f"/v1/messages/{identity}/ack", {"receipt": receipt, "enqueue": follow}
         told = (await server.call("POST", path, body)).json
-        assert [(entry["id"], entry["state"]) for entry in told["enqueued"]] == [(done, "done"), (waits, "delayed")]
+        states = [(done, "done"), (waits, "delayed"), (identity, "done")]
+        assert [(entry["id"], entry["state"]) for entry in told["enqueued"]] == states
         assert (await server.call("POST", path, body)).json == told | {"already": True}
 
 

@@ -44,13 +44,14 @@ class Enqueuing(Managing):
         for result, said in zip(results, reply.json["results"], strict=True):
             self._check_accepted(result, said)
 
-    def _check_accepted(self, result: Accepted, said: dict[str, Any]) -> None:
+    def _check_accepted(self, result: Accepted, said: dict[str, Any], *, with_kept: bool = True) -> None:
+        """`with_kept`: a duplicate is told the first one's result."""
         outcome, message = result
         if message is None:
             assert said["error"]["code"] == outcome, said
             return
         assert said["duplicate"] == (outcome == "duplicate"), said
         self.note_id(message, said["id"])
-        kept = message.kept(self.model.now_ms) if outcome == "duplicate" else None
+        kept = message.kept(self.model.now_ms) if outcome == "duplicate" and with_kept else None
         assert said["state"] == (message.state() if outcome == "duplicate" else outcome), said
         self.check_kept(kept, said)

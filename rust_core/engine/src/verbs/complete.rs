@@ -3,6 +3,7 @@
 //!
 //! The messages are enqueued first, so what is checked is what happens: a dedup id that the message itself holds until it
 //! is done is still held. Their number is checked as if the acked message were gone: it leaves room for one in its queue.
+//! What was there before is told as the whole step leaves it: a repeated ack says the same.
 
 use std::collections::BTreeMap;
 
@@ -39,8 +40,11 @@ pub(super) fn ack(
     if let Some(refused) = refusals(state, batch.now_ms, complete) {
         return Err(AckRefusal::FollowUps(refused));
     }
-    let enqueued = follow_up(batch, complete);
+    let mut enqueued = follow_up(batch, complete);
     end(batch, lease, complete.result);
+    for one in enqueued.iter_mut().filter(|one| one.duplicate) {
+        *one = enqueue::earlier_one(batch.state(), batch.now_ms, one.message);
+    }
     Ok(Acked {
         already: false,
         enqueued,

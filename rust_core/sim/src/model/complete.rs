@@ -86,6 +86,12 @@ impl Model {
             lease,
             followed.map(|one| (one.message, one.duplicate)).collect(),
         );
+        for (one, told) in complete.enqueue.iter().zip(&acked.enqueued) {
+            let queue = self.named(&one.queue).expect("it was looked for");
+            if told.duplicate {
+                self.check_first(queue, told);
+            }
+        }
         self.saw(state, verb, if kept { "kept" } else { "acked" });
     }
 

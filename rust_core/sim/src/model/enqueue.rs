@@ -37,7 +37,7 @@ impl Model {
 
     fn enqueue_one(&mut self, at: usize, entry: &NewMessage, result: &Outcome) {
         if self.is_duplicate(at, entry, result) {
-            return;
+            return result.iter().for_each(|told| self.check_first(at, told));
         }
         if let Err(refusal) = self.admits(at, 1, 0) {
             self.saw(None, "enqueue", "refused");
@@ -46,7 +46,7 @@ impl Model {
         self.take_in(at, entry, result.as_ref().expect("accepted"));
     }
 
-    /// With an ack: nothing is against it.
+    /// With an ack: nothing is against it. Of a duplicate, [`Self::check_first`] is for when all of the ack is done.
     pub(super) fn enqueue_checked(&mut self, at: usize, entry: &NewMessage, accepted: &Accepted) {
         if !self.is_duplicate(at, entry, &Ok(*accepted)) {
             self.take_in(at, entry, accepted);
@@ -57,8 +57,7 @@ impl Model {
         let earlier = entry.dedup.and_then(|dedup| self.earlier(at, dedup.hash));
         if let (Some(earlier), Some(dedup)) = (earlier, entry.dedup) {
             let home = self.queues[at].groups[0].home;
-            let first = self.position(earlier.number, home);
-            let state = first.map(|at| self.messages[at].state);
+            let state = self.state_at(earlier.number, home);
             if earlier.fingerprint != dedup.fingerprint {
                 self.saw(state, "enqueue again", "conflict");
                 assert_eq!(*result, Err(Rejection::DedupConflict), "another payload");
@@ -76,11 +75,22 @@ impl Model {
                 (accepted.duplicate, accepted.message, accepted.due_ms),
                 (true, first, 0)
             );
-            assert_eq!(accepted.state, state, "what became of the first one");
-            self.check_result(first, accepted.result);
             return true;
         }
         false
+    }
+
+    /// What a duplicate is told of the message that was there before.
+    pub(super) fn check_first(&mut self, at: usize, told: &Accepted) {
+        let home = self.queues[at].groups[0].home;
+        let state = self.state_at(told.message.number, home);
+        assert_eq!(told.state, state, "what became of the first one");
+        self.check_result(told.message, told.result);
+    }
+
+    fn state_at(&self, number: u64, home: u32) -> Option<State> {
+        let at = self.position(number, home)?;
+        Some(self.messages[at].state)
     }
 
     fn take_in(&mut self, at: usize, entry: &NewMessage, accepted: &Accepted) {

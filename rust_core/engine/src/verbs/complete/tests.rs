@@ -243,6 +243,33 @@ fn a_duplicate_is_told_what_came_of_the_first_one() {
     );
 }
 
+#[test]
+fn a_duplicate_that_comes_with_an_ack_is_told_as_the_ack_leaves_it() {
+    let in_order = |dedup| NewMessage {
+        ordering_key: Some(5),
+        ..with_dedup(dedup, 1)
+    };
+    let mut twin = Twin::new();
+    twin.create("q", config());
+    let behind = [1, 2].map(|dedup| twin.enqueue("q", in_order(dedup)).message);
+    let lease = twin.receive("q", 1)[0].lease;
+    let follow = vec![("q", in_order(1)), ("q", in_order(2))];
+    let told = |reply| match reply {
+        Reply::Completed { enqueued, .. } => enqueued,
+        other => panic!("{other:?}"),
+    };
+    let first = told(twin.ask(complete(lease, Some(7), follow)));
+    let as_it_is = first.iter().map(|one| (one.message, one.state));
+    let expected = [None, Some(crate::reply::State::Ready)];
+    assert!(as_it_is.eq(behind.into_iter().zip(expected)));
+    assert_eq!(first[0].result.length, 7, "what the ack itself left");
+    assert_eq!(
+        told(twin.ask(ack(lease))),
+        first,
+        "and repeated it says the same"
+    );
+}
+
 fn result_bytes(twin: &mut Twin, message: crate::ids::MessageId) -> Option<u32> {
     match twin.ask(Command::GetMessage { message }) {
         Reply::Done(done) => Some(done.result.length),
