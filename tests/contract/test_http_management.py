@@ -154,6 +154,26 @@ async def test_a_change_of_weights_leaves_the_bound_of_a_key_and_the_other_way(s
     assert await changed(maxInFlight=None) == {"weights": {}, "maxInFlight": None}
 
 
+async def test_a_change_of_a_backoff_or_an_aging_leaves_what_it_does_not_name(server: Served, queue: str) -> None:
+    async def changed(name: str, value: dict[str, object]) -> object:
+        reply = await server.call("PATCH", f"/v1/queues/{queue}", {"config": {name: value}})
+        assert reply.status == 200, reply.text
+        return reply.json["config"][name]
+
+    own: dict[str, object] = {"initial": 9, "multiplier": 3, "max": 50, "jitter": 0}
+    assert await changed("backoff", own) == own
+    assert await changed("backoff", {"initial": 1}) == own | {"initial": 1}
+    assert await changed("backoff", {"jitter": 0.5}) == own | {"initial": 1, "jitter": 0.5}
+    assert await changed("backoff", {"max": 0.25}) == own | {"initial": 0.25, "max": 0.25, "jitter": 0.5}
+    assert await changed("scheduling", {"agingSeconds": 5}) == {"mode": "fair", "agingSeconds": 5}
+    assert await changed("scheduling", {"mode": "fair"}) == {"mode": "fair", "agingSeconds": 5}
+    assert await changed("scheduling", {}) == {"mode": "fair", "agingSeconds": 5}
+    assert await changed("scheduling", {"mode": "strict"}) == {"mode": "strict"}
+    assert await changed("scheduling", {}) == {"mode": "strict"}
+    assert await changed("scheduling", {"mode": "fair"}) == {"mode": "fair", "agingSeconds": 60}
+    assert (await server.call("GET", f"/v1/queues/{queue}")).json["config"]["backoff"]["multiplier"] == 3
+
+
 async def test_queues_are_listed_by_prefix(server: Served) -> None:
     for name in ("mail.in", "mail.out", "mailbox"):
         await server.made_queue(name)

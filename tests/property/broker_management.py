@@ -180,5 +180,17 @@ class Management(Members):
 
 
 def over(settings: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """Settings with those of a request in their place: of fairness, what that names."""
-    return {**settings, **config, "fairness": {**settings["fairness"], **config.get("fairness", {})}}
+    """Settings with those of a request in their place: of nested ones what that names, but for limits."""
+    merged = {name: {**settings[name], **config.get(name, {})} for name in ("fairness", "scheduling", "backoff")}
+    backoff, scheduling = config.get("backoff", {}), config.get("scheduling", {})
+    if "max" not in backoff:
+        merged["backoff"]["max"] = max(merged["backoff"]["max"], merged["backoff"]["initial"])
+    if "initial" not in backoff:
+        merged["backoff"]["initial"] = min(merged["backoff"]["max"], merged["backoff"]["initial"])
+    if "agingSeconds" in scheduling:
+        merged["scheduling"]["mode"] = "fair"
+    if merged["scheduling"]["mode"] == "strict":
+        merged["scheduling"].pop("agingSeconds", None)
+    else:
+        merged["scheduling"].setdefault("agingSeconds", DEFAULTS["scheduling"]["agingSeconds"])
+    return {**settings, **config, **merged}

@@ -54,7 +54,7 @@ configs = optional(
     visibilityTimeout=(0.001, 5, 43_200),
     deadLetterQueue=(None, *QUEUES),
     rateLimit=(None, *LIMITS),
-    scheduling=({"mode": "strict"}, {"mode": "fair", "agingSeconds": 1}),
+    scheduling=({"mode": "strict"}, {"mode": "fair"}, {"agingSeconds": 1}),
     maxMessages=(None, 1, 5),
     fairness=({"weights": {KEYS[1]: 1000}, "maxInFlight": None}, {"weights": {}}, {"maxInFlight": 1}),
     maxInFlight=(None, 1, 2),
@@ -69,6 +69,7 @@ configs = optional(
     ttl=(None, 0.001, 10),
 )
 backoffs = st.sampled_from(BACKOFFS)
+backoff_changes = optional(initial=(0, 2, 15), multiplier=(1, 2), max=(15, 20))
 
 def held(drawn: dict[str, Any]) -> dict[str, Any]:
     """How long a dedup id is held is said of one that there is."""
@@ -116,9 +117,9 @@ class BrokerMachine(RuleBasedStateMachine):
     def create(self, name: str, config: dict[str, Any], backoff: dict[str, Any]) -> None:
         self.both.create(name, {**config, "backoff": backoff})
 
-    @rule(name=names, config=configs)
-    def update(self, name: str, config: dict[str, Any]) -> None:
-        self.both.update(name, config)
+    @rule(name=names, config=configs, backoff=backoff_changes)
+    def update(self, name: str, config: dict[str, Any], backoff: dict[str, Any]) -> None:
+        self.both.update(name, {**config, "backoff": backoff})
 
     @rule(name=names, sure=some)
     def delete(self, name: str, sure: int) -> None:

@@ -6,7 +6,7 @@ mod new_message;
 mod peek;
 mod trim;
 
-pub use config_patch::ConfigPatch;
+pub use config_patch::{BackoffPatch, ConfigPatch, SchedulingPatch};
 pub use lease::{Ack, Complete, Extend, FollowUp, GiveBack, Nack, Release};
 pub use new_message::{DedupKey, NewMessage};
 pub use peek::{PeekFilter, PeekState};

@@ -1,6 +1,6 @@
 //! Random messages and settings of queues.
 
-use engine::command::{Blob, ConfigPatch, DedupKey, NewMessage};
+use engine::command::{BackoffPatch, Blob, ConfigPatch, DedupKey, NewMessage, SchedulingPatch};
 use engine::config::{Backoff, Fairness, QueueConfig, RateLimit, Scheduling, Weight};
 
 use super::{QUEUES, Style};
@@ -123,8 +123,20 @@ pub(super) fn patch(random: &mut Random, style: &Style) -> ConfigPatch {
         key_rate_limit: random.maybe(30, |_| config.key_rate_limit),
         fairness_weights: random.maybe(30, |_| config.fairness.weights),
         fairness_in_flight_max: None,
-        scheduling: random.maybe(30, |_| config.scheduling),
-        backoff: random.maybe(30, |_| config.backoff),
+        scheduling: random.maybe(30, |_| match config.scheduling {
+            Scheduling::Strict => SchedulingPatch::Strict,
+            Scheduling::Fair { aging_ms } => SchedulingPatch::Fair {
+                aging_ms: Some(aging_ms),
+            },
+        }),
+        backoff: random
+            .maybe(30, |_| BackoffPatch {
+                initial_ms: Some(config.backoff.initial_ms),
+                multiplier_permille: Some(config.backoff.multiplier_permille),
+                max_ms: Some(config.backoff.max_ms),
+                jitter_permille: Some(config.backoff.jitter_permille),
+            })
+            .unwrap_or_default(),
         dedup_window_ms: random.maybe(30, |_| config.dedup_window_ms),
         delay_ms: random.maybe(30, |_| config.delay_ms),
         ttl_ms: random.maybe(30, |_| config.ttl_ms),

@@ -11,8 +11,7 @@ use crate::json::faults::Faults;
 use crate::json::limits::Limits;
 use crate::json::object::{Fields, Schema, read_raw};
 use crate::json::scalar::{any_text, integer, is_null, seconds, thousandths};
-use engine::command::ConfigPatch;
-use engine::config::{Backoff, Scheduling};
+use engine::command::{BackoffPatch, ConfigPatch, SchedulingPatch};
 use fairness::fairness;
 use rate_limit::rate_limit;
 
@@ -63,7 +62,7 @@ impl Schema for BackoffFields {
 }
 
 impl Requests {
-    /// Reads settings. Nested objects replace what is set as a whole, but those of fairness are two.
+    /// Reads settings. A limit and the weights replace what is set as a whole; of other nested objects what is left out stays.
     pub(super) fn config(&self, raw: &str, faults: &mut Faults) -> Option<ConfigPatch> {
         let limits = &self.limits;
         let fields = read_raw::<Config>(raw, faults)?;
@@ -112,10 +111,14 @@ impl Requests {
                 cleared(2),
                 fields.read(2, faults, |raw, faults| self.queue_name_field(raw, faults)),
             ),
-            scheduling: fields.read(4, faults, |raw, faults| {
-                scheduling(raw, limits.delay_ms_max, faults)
-            }),
-            backoff: fields.read(5, faults, |raw, faults| backoff(raw, limits, faults)),
+            scheduling: fields
+                .read(4, faults, |raw, faults| {
+                    scheduling(raw, limits.delay_ms_max, faults)
+                })
+                .flatten(),
+            backoff: fields
+                .read(5, faults, |raw, faults| backoff(raw, limits, faults))
+                .unwrap_or_default(),
             fairness_weights: fairness.weights,
             fairness_in_flight_max: fairness.in_flight_max,
             messages_max: if cleared(13) { Some(0) } else { messages_max },
@@ -152,23 +155,27 @@ fn refuse_null(fields: &Fields<'_, Config>, faults: &mut Faults) {
     }
 }
 
-fn scheduling(raw: &str, aging_ms_max: u64, faults: &mut Faults) -> Option<Scheduling> {
+/// Without a mode an aging means mode fair, whose it is; with neither nothing changes.
+fn scheduling(
+    raw: &str,
+    aging_ms_max: u64,
+    faults: &mut Faults,
+) -> Option<Option<SchedulingPatch>> {
     let fields = read_raw::<SchedulingFields>(raw, faults)?;
     let mode = fields.read(0, faults, any_text);
     let aging_ms = fields.read(1, faults, |raw, faults| {
         seconds(raw, 1, aging_ms_max, faults)
     });
     match mode.as_deref() {
-        None | Some("fair") => Some(Scheduling::Fair {
-            aging_ms: aging_ms.unwrap_or(Scheduling::AGING_MS_DEFAULT),
-        }),
+        None => Some(aging_ms.map(|_| SchedulingPatch::Fair { aging_ms })),
+        Some("fair") => Some(Some(SchedulingPatch::Fair { aging_ms })),
         Some("strict") if aging_ms.is_some() => {
             faults.at("agingSeconds", |faults| {
                 faults.add("belongs to mode fair; strict has no aging")
             });
             None
         }
-        Some("strict") => Some(Scheduling::Strict),
+        Some("strict") => Some(Some(SchedulingPatch::Strict)),
         Some(_) => {
             faults.at("mode", |faults| faults.add("must be fair or strict"));
             None
@@ -176,8 +183,8 @@ fn scheduling(raw: &str, aging_ms_max: u64, faults: &mut Faults) -> Option<Sched
     }
 }
 
-/// A backoff: what it leaves out is as in a new queue.
-pub(super) fn backoff(raw: &str, limits: &Limits, faults: &mut Faults) -> Option<Backoff> {
+/// What is given of a backoff.
+pub(super) fn backoff(raw: &str, limits: &Limits, faults: &mut Faults) -> Option<BackoffPatch> {
     let fields = read_raw::<BackoffFields>(raw, faults)?;
     let delay = |raw: &str, faults: &mut Faults| seconds(raw, 0, limits.delay_ms_max, faults);
     let multiplier_permille_max = limits.backoff_multiplier_max.saturating_mul(1000);
@@ -185,27 +192,17 @@ pub(super) fn backoff(raw: &str, limits: &Limits, faults: &mut Faults) -> Option
         thousandths(raw, "a number", 1000, multiplier_permille_max, faults)
     };
     let share = |raw: &str, faults: &mut Faults| thousandths(raw, "a number", 0, 1000, faults);
-    let plain = Backoff::DEFAULT;
-    let initial_ms = fields.read(0, faults, delay);
-    let multiplier = fields
-        .read(1, faults, factor)
-        .unwrap_or(plain.multiplier_permille);
-    let max_ms = fields.read(2, faults, delay);
-    let jitter = fields
-        .read(3, faults, share)
-        .unwrap_or(plain.jitter_permille);
-    // One that is left out makes room for the one that is given.
-    let (initial_ms, max_ms) = (
-        initial_ms.unwrap_or(plain.initial_ms.min(max_ms.unwrap_or(u64::MAX))),
-        max_ms.unwrap_or(plain.max_ms.max(initial_ms.unwrap_or(0))),
-    );
-    if initial_ms > max_ms {
+    let patch = BackoffPatch {
+        initial_ms: fields.read(0, faults, delay),
+        multiplier_permille: fields.read(1, faults, factor),
+        max_ms: fields.read(2, faults, delay),
+        jitter_permille: fields.read(3, faults, share),
+    };
+    if patch
+        .max_ms
+        .is_some_and(|max_ms| patch.initial_ms > Some(max_ms))
+    {
         faults.at("max", |faults| faults.add("must not be less than initial"));
     }
-    Some(Backoff {
-        initial_ms,
-        multiplier_permille: multiplier,
-        max_ms,
-        jitter_permille: jitter,
-    })
+    Some(patch)
 }

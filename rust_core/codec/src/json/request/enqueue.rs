@@ -12,6 +12,7 @@ use crate::json::object::{Fields, Object, Schema, body_text, read_body, read_fie
 use crate::json::scalar::{boolean, integer, is_null, kind, seconds, text};
 use crate::json::{names, raw};
 use engine::command::{Blob, Command, DedupKey, NewMessage};
+use engine::config::Backoff;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -87,6 +88,7 @@ impl<'a, 'de> Collector<'a, 'de> {
             integer(raw, 0, limits.max_retries_max, faults)
         });
         let backoff = fields.read(11, faults, |raw, faults| backoff(raw, limits, faults));
+        let backoff = backoff.map(|given| given.over(Backoff::DEFAULT));
         let mut key = |index| {
             fields.read(index, faults, |raw, faults| {
                 text(raw, limits.key_bytes_max, faults)
