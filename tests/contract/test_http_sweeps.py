@@ -173,6 +173,18 @@ async def test_what_can_not_go_is_told_and_goes_with_a_destination(server: Serve
     assert len(await server.received(elsewhere)) == 1
 
 
+async def test_a_letter_that_lies_in_the_destination_stays_and_keeps_its_source(server: Served, queue: str) -> None:
+    dead = f"{queue}-dead"
+    await die(server, queue)
+    await server.enqueued(dead)
+    assert tally(await redriven(server, dead, destination=dead)) == (0, 0, 0, 0)
+    letters = (await server.call("GET", f"/v1/queues/{dead}/peek")).json["messages"]
+    ids = [letter["id"] for letter in letters]
+    assert tally(await redriven(server, dead, destination=dead, ids=ids)) == (0, 0, 2, 0)
+    assert tally(await redriven(server, dead)) == (1, 1, 0, 0)
+    assert len(await server.received(queue)) == 1
+
+
 async def test_a_full_queue_takes_what_fits(server: Served, queue: str) -> None:
     for _ in range(3):
         await die(server, queue)

@@ -26,6 +26,7 @@ pub(super) fn is_candidate(state: &State, sweep: &Sweep, id: MessageId) -> bool 
     id.number <= sweep.numbered
         && is_in_queue(state, sweep, queue, id.slot)
         && is_in_state(state, sweep, message, id.slot)
+        && !is_there_already(sweep, message, queue)
         && is_as_asked(state, sweep, message, id.slot)
         && (filter.error.is_none() || error_of(state, id).lsn > 0)
 }
@@ -41,6 +42,15 @@ fn is_in_queue(state: &State, sweep: &Sweep, queue: &Queue, slot: u32) -> bool {
     let death = death(state, message, slot);
     let died_here = death.is_some_and(|death| death.source_queue == queue.name);
     message.place() == Place::Dead && died_here
+}
+
+/// A redrive to the queue where a message lies and lives would only take from it where it came from.
+fn is_there_already(sweep: &Sweep, message: &Message, queue: &Queue) -> bool {
+    let to = match &sweep.plan.action {
+        SweepAction::Redrive { destination } => destination.as_deref(),
+        _ => None,
+    };
+    message.place() != Place::Dead && to == Some(&*queue.name)
 }
 
 /// Ids name any message that nobody holds. A filter that names no state means dead letters and what is dead, for a
@@ -100,7 +110,7 @@ fn is_as_asked(state: &State, sweep: &Sweep, message: &Message, slot: u32) -> bo
 mod tests {
     use crate::record::DeathReason;
     use crate::sweep::*;
-    use crate::twin::sweeps::{die, letters, redrive};
+    use crate::twin::sweeps::{die, letters, redrive, to};
     use crate::twin::{SECOND, message};
 
     #[test]
@@ -154,5 +164,21 @@ mod tests {
         };
         assert_eq!(twin.sweep("q", plan).tally.moved, 2);
         assert_eq!(twin.receive("q", 9)[0].lease.message, ids[2]);
+    }
+
+    #[test]
+    fn a_letter_that_lies_where_it_would_go_stays_and_keeps_its_source() {
+        let mut twin = letters(2);
+        let tally = twin.sweep("letters", to("letters")).tally;
+        assert_eq!((tally.matched, tally.skipped), (0, 0));
+        let ids = Some(vec![twin.enqueue("letters", message()).message]);
+        let named = SweepPlan {
+            ids,
+            ..to("letters")
+        };
+        let tally = twin.sweep("letters", named).tally;
+        assert_eq!((tally.moved, tally.skipped), (0, 1));
+        assert_eq!(twin.sweep("letters", redrive()).tally.moved, 2);
+        assert_eq!(twin.queue("q").counts.ready, 2);
     }
 }

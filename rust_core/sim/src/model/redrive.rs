@@ -107,6 +107,10 @@ impl Model {
         let death = message.death.as_ref().filter(|death| !death.over);
         let is_redrive = matches!(plan.action, SweepAction::Redrive { .. });
         let is_dead = message.state == State::Dead;
+        let there_already = match &plan.action {
+            SweepAction::Redrive { destination } => destination.as_ref() == Some(&queue.name),
+            _ => false,
+        };
         let died_here = is_dead && death.is_some_and(|death| death.source_queue == queue.name);
         let in_state = match filter.state {
             _ if plan.ids.is_some() => true,
@@ -121,6 +125,7 @@ impl Model {
             && message.state != State::Leased
             && (queue.groups[0].home == message.home || !is_redrive || died_here)
             && in_state
+            && (is_dead || !there_already)
             && plan.ids.as_ref().is_none_or(|ids| ids.iter().any(known))
             && (filter.reason.is_none() || death.map(|death| death.reason) == filter.reason)
             && death.is_none_or(|death| death.died_at_ms <= sweep.created_at_ms)
