@@ -132,6 +132,19 @@ async def test_what_died_without_an_error_matches_none(server: Served, queue: st
         assert tally(sweep) == (moved, moved, 0, 0), text
 
 
+async def test_what_failed_and_lives_is_found_by_its_last_error(server: Served) -> None:
+    queue = await server.made_queue(next(names))
+    ids = [await server.enqueued(queue) for _ in range(3)]
+    held = await server.received(queue, "?maxMessages=2")
+    for message, error in zip(held, ("timeout of the bank", "no address"), strict=True):
+        nack = {"receipt": message["receipt"], "error": error, "delay": 3600}
+        await server.call("POST", f"/v1/messages/{message['id']}/nack", nack)
+    run_now = {"action": {"delay": 0}, "filter": {"error": "timeout"}}
+    assert tally(await ended(server, await begun(server, queue, "sweep", run_now), "sweeps")) == (1, 1, 0, 0)
+    ready = await server.received(queue, "?maxMessages=9")
+    assert {message["id"] for message in ready} == {ids[0], ids[2]}
+
+
 async def test_what_has_gone_since_a_sweep_found_it_holds_nothing_up(server: Served, queue: str) -> None:
     """Its bytes are asked for no more; a rate leaves time for it to go."""
     ids = [await server.enqueued(queue, metadata={"tenant": "a"}) for _ in range(4)]

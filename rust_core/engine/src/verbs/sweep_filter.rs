@@ -9,11 +9,17 @@ use crate::state::State;
 use crate::sweep::SweepAction;
 use crate::sweeps::Sweep;
 
-/// Where a message's last error's text lies; nowhere when there is none.
+/// Where a message's last error's text lies, of a dead one that of which it died; nowhere when there is none.
 pub(super) fn error_of(state: &State, id: MessageId) -> Location {
-    let message = state.messages.find(id);
-    let death = message.and_then(|message| state.history.death(id.slot, message));
-    let failures = death.and_then(|death| death.failures);
+    let Some(message) = state.messages.find(id) else {
+        return Location::default();
+    };
+    let death = state.history.death(id.slot, message);
+    let died_of = death.and_then(|death| death.failures);
+    let failures = match death {
+        Some(death) if !death.over => died_of,
+        _ => state.history.failures(id.slot, message).or(died_of),
+    };
     failures.map_or(Location::default(), |failures| failures.error)
 }
 
@@ -108,10 +114,12 @@ fn is_as_asked(state: &State, sweep: &Sweep, message: &Message, slot: u32) -> bo
 
 #[cfg(test)]
 mod tests {
+    use crate::command::{Blob, Command, Nack};
+    use crate::ids::Location;
     use crate::record::DeathReason;
     use crate::sweep::*;
     use crate::twin::sweeps::{die, letters, redrive, to};
-    use crate::twin::{SECOND, message};
+    use crate::twin::{SECOND, Twin, config, message, nack};
 
     #[test]
     fn reason_and_age_choose() {
@@ -180,5 +188,44 @@ mod tests {
         assert_eq!((tally.moved, tally.skipped), (0, 1));
         assert_eq!(twin.sweep("letters", redrive()).tally.moved, 2);
         assert_eq!(twin.queue("q").counts.ready, 2);
+    }
+
+    #[test]
+    fn the_last_error_of_what_failed_and_lives_is_looked_at_too() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        (0..2).for_each(|_| {
+            twin.enqueue("q", message());
+        });
+        let lease = twin.receive("q", 1)[0].lease;
+        let told = Some(Blob {
+            index: 0,
+            length: 40,
+        });
+        let failed = Command::Nack(Nack {
+            error: told,
+            ..nack(lease)
+        });
+        let lsn = twin.step(vec![failed]).lsn;
+        let plan = SweepPlan {
+            action: SweepAction::Cancel,
+            filter: SweepFilter {
+                error: Some("451".into()),
+                ..SweepFilter::default()
+            },
+            ..redrive()
+        };
+        let sweep = twin.start_sweep("q", plan);
+        twin.step_sweep(sweep, None);
+        let SweepProgress::Look(page) = twin.step_sweep(sweep, None) else {
+            panic!("no page")
+        };
+        let error = Location {
+            lsn,
+            offset: 0,
+            length: 40,
+        };
+        let shown = page.messages.iter().map(|one| (one.message, one.error));
+        assert_eq!(shown.collect::<Vec<_>>(), [(lease.message, error)]);
     }
 }
