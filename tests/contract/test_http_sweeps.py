@@ -198,6 +198,20 @@ async def test_a_letter_that_lies_in_the_destination_stays_and_keeps_its_source(
     assert len(await server.received(queue)) == 1
 
 
+async def test_a_sweep_of_a_deleted_queue_says_so_though_another_has_its_name(server: Served) -> None:
+    for method, path, state in ("DELETE", "", "failed"), ("POST", "/purge", "done"):
+        queue = await server.made_queue(next(names))
+        for _ in range(2):
+            await server.enqueued(queue)
+        slow = {"action": "cancel", "filter": {}, "rate": {"requests": 3, "per": "second"}}
+        sweep = await begun(server, queue, "sweep", slow)
+        await asyncio.sleep(0.01)  # the clock counts milliseconds: what is made now is later
+        await server.call(method, f"/v1/queues/{queue}{path}", {} if path else None)
+        await server.call("POST", "/v1/queues", {"name": queue})
+        over = await ended(server, sweep, "sweeps")
+        assert (over["state"], over.get("error") is not None) == (state, state == "failed")
+
+
 async def test_a_full_queue_takes_what_fits(server: Served, queue: str) -> None:
     for _ in range(3):
         await die(server, queue)

@@ -88,6 +88,13 @@ mod tests {
         twin.step_sweep(sweep, None);
         let ended = twin.get_sweep(sweep).ended;
         assert_eq!(ended.map(|(end, _)| end), Some(SweepEnd::QueueDeleted));
+        let sweep = twin.start_sweep("q", redrive());
+        twin.wait(1).ask(Command::DeleteQueue { name: "q".into() });
+        twin.create("q", config());
+        twin.step_sweep(sweep, None);
+        let ended = twin.get_sweep(sweep).ended;
+        let deleted = Some(SweepEnd::QueueDeleted);
+        assert_eq!(ended.map(|(end, _)| end), deleted, "the new one is another");
         (0..3).for_each(|_| {
             twin.sweep("q", redrive());
         });

@@ -155,7 +155,8 @@ impl Model {
         let sweep = self.sweeps[at].clone();
         let is_there = |queue: &super::Queue| (queue.number, queue.life) == sweep.queue;
         if !self.queues.iter().any(is_there) {
-            let purged = self.named(&sweep.name).is_ok();
+            let named = self.named(&sweep.name).map(|at| &self.queues[at]);
+            let purged = named.is_ok_and(|queue| queue.created_at_ms <= sweep.created_at_ms);
             let end = if purged {
                 SweepEnd::Done
             } else {
