@@ -76,7 +76,7 @@ const (
 	ErrRateLimited Code = "rate_limited"
 	// ErrDedupMemoryFull: No more dedup ids can be remembered. Repeat the request when windows are over, shorten `dedupWindow`, or raise HANZO_DEDUP_MEMORY.
 	ErrDedupMemoryFull Code = "dedup_memory_full"
-	// ErrQueueFull: The queue is full. Repeat the request when messages are done, or raise `maxMessages`.
+	// ErrQueueFull: The queue is full. Repeat the request when messages are done, or raise `maxMessages`. An atomic batch of more messages than that never fits.
 	ErrQueueFull Code = "queue_full"
 	// ErrMessageLeased: A consumer holds the message. Repeat the request when the lease has ended, or let its consumer settle it.
 	ErrMessageLeased Code = "message_leased"

@@ -74,7 +74,7 @@ export const ERRORS = {
   rate_limited: { status: 429, retryable: true, outcome: 'none' },
   /** No more dedup ids can be remembered. Repeat the request when windows are over, shorten `dedupWindow`, or raise HANZO_DEDUP_MEMORY. */
   dedup_memory_full: { status: 429, retryable: true, outcome: 'none' },
-  /** The queue is full. Repeat the request when messages are done, or raise `maxMessages`. */
+  /** The queue is full. Repeat the request when messages are done, or raise `maxMessages`. An atomic batch of more messages than that never fits. */
   queue_full: { status: 429, retryable: true, outcome: 'none' },
   /** A consumer holds the message. Repeat the request when the lease has ended, or let its consumer settle it. */
   message_leased: { status: 409, retryable: true, outcome: 'none' },

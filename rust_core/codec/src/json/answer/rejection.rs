@@ -37,7 +37,7 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
             format!("queue {queue} is paused and accepts no messages until it is resumed").into()
         }
         Rejection::QueueFull { queue, messages_max } => {
-            format!("queue {queue} holds as many messages as it may: {messages_max}").into()
+            format!("queue {queue} holds {messages_max} messages at most, and this would be one too many").into()
         }
         Rejection::DedupMemoryFull { ids_max } => {
             format!("{ids_max} dedup ids are remembered, as many as may be (HANZO_DEDUP_MEMORY)").into()
@@ -65,8 +65,8 @@ pub fn detail(rejection: &Rejection) -> Cow<'static, str> {
         }
         Rejection::MessageDead => "the message is dead: redrive it, or delete it".into(),
         Rejection::LeaseLost => {
-            "the lease has ended: the message was settled, or its visibility timeout passed and it may be with \
-             another consumer"
+            "the lease has ended: its visibility timeout or its consumer's session passed and the message may be with \
+             another consumer, or it was settled, purged, or deleted with its queue"
                 .into()
         }
         Rejection::ReceiptOfOtherQueue { queue } => {
