@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from hanzo_queues.client.keepalive import KeepAlive
-from hanzo_queues.errors import LeaseLost, QueuesError, ServerUnreachable
+from hanzo_queues.errors import LeaseLost, MessageNotFound, QueueNotFound, QueuesError, ServerUnreachable
 
 
 class Leases:
@@ -66,13 +66,14 @@ async def test_a_lease_whose_handler_ended_is_let_go() -> None:
     assert leases.extended.empty()
 
 
-async def test_a_lost_lease_is_told_once_and_another_failure_is_tried_again() -> None:
+@pytest.mark.parametrize("gone", [LeaseLost, MessageNotFound, QueueNotFound])
+async def test_a_lost_lease_is_told_once_and_another_failure_is_tried_again(gone: type[QueuesError]) -> None:
     leases = Leases()
     alive = leases.start(0.03)
     alive.track("a")
     leases.error = ServerUnreachable("away")
     await leases.extended.get()
-    leases.error = LeaseLost("it ended")
+    leases.error = gone("it ended")
     await leases.extended.get()
     assert [await leases.told.get() for _ in range(2)] == [("ServerUnreachable", "a"), ("lost", "a")]
     assert alive._due == {}

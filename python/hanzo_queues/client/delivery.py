@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from hanzo_queues.client.keepalive import GONE
 from hanzo_queues.client.models import Message
 from hanzo_queues.client.registration import HandledAs, Limited, Reject, Retry
 from hanzo_queues.client.spec import ERROR_BYTES_MAX
 from hanzo_queues.client.wire import NOT_GIVEN
-from hanzo_queues.errors import LeaseLost, MessageNotFound, PayloadTooLarge, QueuesError, RequestInvalid
+from hanzo_queues.errors import PayloadTooLarge, QueuesError, RequestInvalid
 
 if TYPE_CHECKING:
     from hanzo_queues.client.async_queues import AsyncQueues
@@ -102,7 +103,7 @@ async def settle(
 
 def refused_as(error: QueuesError) -> HandledAs:
     """What becomes of a message whose settlement was refused."""
-    return "lease_lost" if isinstance(error, LeaseLost | MessageNotFound) else "unsettled"
+    return "lease_lost" if isinstance(error, GONE) else "unsettled"
 
 
 async def _tell(client: AsyncQueues, delivery: Delivery, outcome: Outcome) -> HandledAs:

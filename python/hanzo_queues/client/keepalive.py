@@ -2,7 +2,7 @@
 
 One timer for all: leases have one length, so the order in which they are due is the order of insertion, and a handler
 that returns quickly costs two dict operations. Must not know what an extension is; `extend` does, and it says with
-LeaseLost or MessageNotFound that the lease is gone.
+LeaseLost, MessageNotFound or QueueNotFound that the lease is gone.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from hanzo_queues.errors import LeaseLost, MessageNotFound, QueuesError
+from hanzo_queues.errors import LeaseLost, MessageNotFound, QueueNotFound, QueuesError
 
 D = TypeVar("D")
+
+GONE = (LeaseLost, MessageNotFound, QueueNotFound)
+"""Errors that say of a settlement or an extension that the lease is gone: with its queue, too."""
 
 
 class KeepAlive(Generic[D]):
@@ -78,7 +81,7 @@ class KeepAlive(Generic[D]):
     async def _renew(self, delivery: D) -> None:
         try:
             await self._extend(delivery)
-        except (LeaseLost, MessageNotFound):
+        except GONE:
             if self._due.pop(delivery, None) is not None:
                 self._on_lost(delivery)
         except QueuesError as error:

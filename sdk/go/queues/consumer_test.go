@@ -90,16 +90,19 @@ func TestALeaseIsExtendedAtAThirdOfItAsLongAsTheHandlerRuns(t *testing.T) {
 }
 
 func TestALostLeaseEndsTheHandlersContext(t *testing.T) {
-	lost := func() *broker {
-		b := newBroker("a")
-		b.settle = func(kind string, _ fields) any {
-			if kind == "extends" {
-				return refusal(ErrLeaseLost)
+	ends := func(code Code) func() *broker {
+		return func() *broker {
+			b := newBroker("a")
+			b.settle = func(kind string, _ fields) any {
+				if kind == "extends" {
+					return refusal(code)
+				}
+				return nil
 			}
-			return nil
+			return b
 		}
-		return b
 	}
+	lost := ends(ErrLeaseLost)
 	var noticed time.Duration
 	handler := func(message *Message) error {
 		began := time.Now()
@@ -112,14 +115,16 @@ func TestALostLeaseEndsTheHandlersContext(t *testing.T) {
 			return nil
 		}
 	}
-	consume(t, lost, ConsumerConfig{Handler: handler}, func(c *consuming) {
-		c.after(60)
-		c.expectOutcomes(HandledLeaseLost)
-		c.expectEvents("extends", 10)
-		if settled := c.broker.events("acks", "nacks", "releases"); noticed != 10*time.Second || settled != nil {
-			t.Errorf("noticed after %v, and sent %v", noticed, settled)
-		}
-	})
+	for _, code := range []Code{ErrLeaseLost, ErrMessageNotFound, ErrQueueNotFound} {
+		consume(t, ends(code), ConsumerConfig{Handler: handler}, func(c *consuming) {
+			c.after(60)
+			c.expectOutcomes(HandledLeaseLost)
+			c.expectEvents("extends", 10)
+			if settled := c.broker.events("acks", "nacks", "releases"); noticed != 10*time.Second || settled != nil {
+				t.Errorf("noticed after %v, and sent %v", noticed, settled)
+			}
+		})
+	}
 	consume(t, lost, ConsumerConfig{Handler: handler, RunOnLeaseLost: true}, func(c *consuming) {
 		c.after(60)
 		c.expectOutcomes(HandledLeaseLost)

@@ -109,6 +109,9 @@ func (h *handling) stop() {
 	h.cancel()
 }
 
+// gone: errors that say of a settlement or an extension that the lease is gone; with its queue, too.
+var gone = []Code{ErrLeaseLost, ErrMessageNotFound, ErrQueueNotFound}
+
 // settle tells the server how the handler ended for one message. Returns what became of it, and the error, if any.
 func (d *delivery) settle(ctx context.Context, c *Client, raised error) (HandledAs, error) {
 	switch {
@@ -122,7 +125,7 @@ func (d *delivery) settle(ctx context.Context, c *Client, raised error) (Handled
 	switch {
 	case err == nil:
 		return is, raised
-	case isAny(err, ErrLeaseLost, ErrMessageNotFound):
+	case isAny(err, gone...):
 		return HandledLeaseLost, err
 	case raised != nil || left.isEmpty():
 		return HandledUnsettled, err

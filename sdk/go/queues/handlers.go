@@ -261,7 +261,7 @@ func (h *handlers) extend(one *delivery) {
 	_, err := h.client.Extend(h.base, one.message, h.visibilityTimeout)
 	switch {
 	case err == nil:
-	case !isAny(err, ErrLeaseLost, ErrMessageNotFound):
+	case !isAny(err, gone...):
 		h.reports.failed(err, one.message)
 	case one.release() && !h.client.leases.isSettled(one.message.Receipt):
 		one.end(lostLease)

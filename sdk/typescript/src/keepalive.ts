@@ -17,9 +17,12 @@ export interface Keeping<D> {
   onError: (error: unknown, delivery: D) => void;
 }
 
+/** What says of a settlement or an extension that the lease is gone: with its queue, too. */
+const GONE = ['lease_lost', 'message_not_found', 'queue_not_found'];
+
 /** Whether an error says that the lease is gone. */
 export function isLeaseLost(error: unknown): boolean {
-  return error instanceof ApiError && (error.code === 'lease_lost' || error.code === 'message_not_found');
+  return error instanceof ApiError && GONE.includes(error.code);
 }
 
 /** The leases of one consumer. */

@@ -97,9 +97,12 @@ test('the first extension comes long before the lease would end', async () => {
   await client.close();
 });
 
-test('when its lease is lost a handler is aborted, and nothing is told of the message', async () => {
+for (const code of ['lease_lost', 'message_not_found', 'queue_not_found'])
+  test(`when its lease is lost (${code}) a handler is aborted, and nothing is told of the message`, () => loses(code));
+
+async function loses(code: string): Promise<void> {
   const broker = new Broker({ visibilityTimeout: 0.03 });
-  broker.extendError = { error: { code: 'lease_lost', detail: 'it ended' } };
+  broker.extendError = { error: { code, detail: 'it ended' } };
   const events: Handled[] = [];
   const client = broker.client();
   const aborted = (context: HandlerContext) =>
@@ -119,7 +122,7 @@ test('when its lease is lost a handler is aborted, and nothing is told of the me
   );
   assert.deepEqual([broker.acks, broker.nacks, broker.releases], [[], [], []]);
   await client.close();
-});
+}
 
 test('an ordering key stays serial here even when a lease was lost', async () => {
   const broker = new Broker({ visibilityTimeout: 0.03 });
