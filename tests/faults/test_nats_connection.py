@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+import uvloop
 from nats.aio.client import Client
 
-from hanzo_queues.server.nats_connection import LastingConnection, NatsEndpoint, write_at_once
+from hanzo_queues.server.nats_connection import LastingConnection, NatsConnection, NatsEndpoint, _abort, write_at_once
 from tests.faults.one_way_proxy import OneWayProxy
 from tests.nats_servers import running_nats_servers
 
@@ -38,6 +41,42 @@ async def test_what_a_frozen_server_does_not_read_is_not_waited_for(tmp_path: Pa
         finally:
             silent.thaw()
             await connection.close()
+
+
+LOOPS = pytest.mark.parametrize("loop_factory", [uvloop.new_event_loop, asyncio.new_event_loop])
+Loops = Callable[[], asyncio.AbstractEventLoop]
+
+
+@LOOPS
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_a_connection_to_who_does_not_read_is_closed_all_the_same(
+    tmp_path: Path, loop_factory: Loops, is_cut_off: bool
+) -> None:
+    """To close it in order is to write what is left; it has a second for that, and is cut off then, if it was not
+    before. That this was not written is nobody's error: a SIGTERM ended with a trace."""
+
+    async def close_one_that_is_full() -> None:
+        connection = NatsConnection(servers.endpoint, "test", reasons.append)
+        await connection.connect(PATIENCE_S)
+        servers.servers[0].freeze()
+        try:
+            for _ in range(COUNT):
+                write_at_once(connection.client, (b"PUB to.nobody %d\r\n" % BYTES, bytes(BYTES), b"\r\n"))
+            for _ in range(3):  # the first is with the socket, which takes no more; the others wait
+                await connection.client.publish("to.nobody", b"")
+                await asyncio.sleep(0.01)
+            if is_cut_off:
+                _abort(connection.client)
+                await asyncio.sleep(0)
+            await asyncio.wait_for(connection.close(), PATIENCE_S)
+        finally:
+            servers.servers[0].thaw()
+        assert connection.is_over
+
+    reasons: list[str] = []
+    with running_nats_servers(tmp_path, 1) as servers, asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(close_one_that_is_full())
+    assert reasons == [], "who closes it need not be told"
 
 
 async def until_connected_to_port(port: int, connection: LastingConnection) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hanzo_queues.server.call import Call
 from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.faults import JournalUnavailable, PartitionRecovering
-from hanzo_queues.server.journal.base import Extent
+from hanzo_queues.server.journal.base import AppendUnknown, Extent
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.partition import Partition
 from hanzo_queues.server.routes import health
@@ -22,6 +22,7 @@ from tests.unit.served_partition import (
     PARSER,
     GatedJournal,
     Turns,
+    created,
     enqueue,
     payloads,
     ready,
@@ -170,6 +171,45 @@ async def test_a_poll_does_not_wait_out_its_time_on_a_server_that_stands_by(monk
         first.lose_ownership()
         with pytest.raises(PartitionRecovering):
             await asyncio.wait_for(polling, 5)
+
+
+class SlowToRecover(GatedJournal):
+    """A journal whose end is known when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known = asyncio.Event()
+        self.known.set()
+
+    async def extent(self) -> Extent:
+        await self.known.wait()
+        return await super().extent()
+
+
+async def test_nor_when_it_begins_to_after_a_recovery_that_took_longer_than_requests_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While it recovered its polls were kept: it would serve them next."""
+    monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.05)
+    turns, slow = Turns(), SlowToRecover()
+    async with serving(slow, ownership=turns) as first:
+        polling = asyncio.ensure_future(first.receive("mail", receive(), 30))
+        await ready(first)
+        slow.known.clear()
+        slow.fail_next = [(AppendUnknown("no answer"), False)]
+        with pytest.raises(JournalUnavailable):
+            await created(first, "another")
+        while first.state == "serving":  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0)
+        with pytest.raises(PartitionRecovering):
+            await ready(first)
+        assert not polling.done()
+        turns.granted.clear()
+        first.lose_ownership()
+        slow.known.set()
+        with pytest.raises(PartitionRecovering):
+            await asyncio.wait_for(polling, 5)
+        assert first.state == "standby"
 
 
 class SlowToFetch(GatedJournal):

@@ -122,7 +122,7 @@ class NatsConnection:
             return
         late = asyncio.get_running_loop().call_later(CLOSE_S, _abort, self.client)
         try:
-            with suppress(OSError):  # what is left for a server that is gone
+            with suppress(OSError, RuntimeError):  # what is left for a server that is gone; RuntimeError: uvloop's
                 await self.client.close()
         finally:
             late.cancel()
