@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 
@@ -249,4 +250,34 @@ async def test_a_bucket_that_another_version_made_is_used(node: Nodes, client: C
     await client.jetstream().create_key_value(bucket=BUCKET, history=1, ttl=TTL_S, replicas=1, description="another")
     owner = node("a")
     await owner.acquire()
+    await owner.lease.release()
+
+
+async def test_who_stands_by_in_an_outage_says_so_once_and_when_it_is_over(
+    node: Nodes, servers: NatsServers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It said so five times a second."""
+    caplog.set_level(logging.INFO, "hanzo_queues.server.ownership")
+    owner = node("a")
+    await owner.acquire()
+    await owner.lease.release()
+    tried: list[bool] = []
+    take = owner.lease._try_to_take
+
+    async def counted() -> bool:
+        tried.append(True)
+        return await take()
+
+    monkeypatch.setattr(owner.lease, "_try_to_take", counted)
+    servers.kill()
+    taking = asyncio.ensure_future(owner.lease.acquire())
+    async with asyncio.timeout(PATIENCE_S):
+        while len(tried) < 4:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0.01)
+    servers.start()
+    await asyncio.wait_for(taking, PATIENCE_S)
+    said = [message for message in caplog.messages if message.startswith("ownership of p0: ")]
+    assert len(said) == len(set(said))
+    assert "over, after" in said[-1]
+    assert len(said) < len(tried), said
     await owner.lease.release()

@@ -29,11 +29,11 @@ from hanzo_queues.server.clock import monotonic_ms
 from hanzo_queues.server.journal.base import JournalRefused
 from hanzo_queues.server.journal.jetstream_api import STREAM_NAME_IN_USE
 from hanzo_queues.server.nats_connection import LastingConnection, NatsEndpoint, NatsUnreachable
+from hanzo_queues.server.outage import Outage
 
 logger = logging.getLogger(__name__)
 
 BUCKET = "HANZO_OWNERS"
-RETRY_S = 0.2
 CONNECT_TIMEOUT_S = 5.0
 FAILURES = (nats.errors.Error, nats.js.errors.Error, NatsUnreachable, OSError, TimeoutError)
 
@@ -91,14 +91,15 @@ class OwnershipLease:
     async def acquire(self) -> None:
         """Returns when the lease is ours, however long that takes, and however often the connection is lost for good.
         A node's own earlier lease is taken back at once. Raises JournalRefused when the bucket is set up otherwise."""
+        outage = Outage(f"ownership of {self._key}", logger)
         while True:
             try:
                 if await self._try_to_take():
                     break
-                await self._until_worth_trying()
+                await self._until_worth_trying(outage)
             except FAILURES as error:
-                logger.warning("ownership of %s: %s; trying again", self._key, str(error) or type(error).__name__)
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(outage.failed(error))
+        outage.over()
         self._renewing = asyncio.create_task(self._renew(), name=f"ownership-{self._key}")
 
     def lasts(self) -> bool:
@@ -185,12 +186,13 @@ class OwnershipLease:
             return await (await self._opened()).get(self._key)
         return None
 
-    async def _until_worth_trying(self) -> None:
+    async def _until_worth_trying(self, outage: Outage) -> None:
         """Returns when the owner gives up, or was silent for as long as its lease lives: expiry itself is not told."""
         watcher = await (await self._opened()).watch(self._key)
         try:
             while True:
                 entry = await watcher.updates(timeout=self._ttl_s)  # type: ignore[no-untyped-call]
+                outage.over()
                 if entry is not None and entry.operation in ("DEL", "PURGE"):
                     return
         except nats.errors.TimeoutError:
