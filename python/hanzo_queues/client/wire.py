@@ -63,10 +63,10 @@ def _refuse(value: object) -> object:
         return value._asdict()  # a named tuple, as what an enqueue returns is
     if isinstance(value, bytes | bytearray | memoryview):
         raise TypeError(
-            "a payload is JSON, which can't hold bytes: send base64.b64encode(data).decode() and decode it in the "
+            "what is sent is JSON, which can't hold bytes: send base64.b64encode(data).decode() and decode it in the "
             "handler, or store the bytes elsewhere and send where they are"
         )
-    raise TypeError(f"a payload is JSON, which can't hold a {type(value).__name__}: send a dict, list, str, ...")
+    raise TypeError(f"what is sent is JSON, which can't hold a {type(value).__name__}: send a dict, list, str, ...")
 
 
 def message(fields: Mapping[str, Any], *, follow_up: bool = False) -> dict[str, object]:

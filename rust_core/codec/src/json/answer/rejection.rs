@@ -7,7 +7,8 @@ use engine::rejection::Rejection;
 use engine::reply::Reply;
 use std::borrow::Cow;
 
-const NOT_FOUND: &str = "there is no message with this id: it was acked, deleted or dead-lettered (it has a new id then), or never was";
+const NOT_FOUND: &str = "there is no message with this id: it was acked, deleted or purged, kept for long enough when it was dead, or \
+    moved by its death or a redrive (it has a new id then), or it never was";
 
 const DEDUP_CONFLICT: &str = "this dedup id is taken by a message with another payload (payloads are compared byte for \
     byte: another order of members is another payload); use a new id";
