@@ -16,10 +16,12 @@ Outcome = Literal["none", "unknown"]
 
 
 class QueuesError(Exception):
-    """The base of all. `retryable`: the same request can succeed later. `outcome`: what became of this one."""
+    """The base of all. `retryable`: the same request can succeed later. `outcome`: what became of this one. `results`:
+    of `enqueue_batch`, what became of the messages whose requests were answered before."""
 
     retryable: bool = False
     outcome: Outcome = "none"
+    results: tuple[EntryResult, ...] = ()
 
 
 class ServerUnreachable(QueuesError):
@@ -279,7 +281,6 @@ class BatchAborted(ApiError):
     """An atomic batch stored nothing, because an entry of it was refused: `results` says which, and why."""
 
     default_status, default_code = 409, "batch_aborted"
-    results: tuple[EntryResult, ...] = ()
 
 
 class PayloadTooLarge(ApiError):

@@ -168,9 +168,7 @@ def error(raised: BaseException) -> dict[str, Any]:
             "requestId": raised.request_id,
             "errors": list(raised.errors),
         }
-        if isinstance(raised, errors.BatchAborted):
-            said["results"] = wire(raised.results)
-        return said
+        return {**said, "results": wire(raised.results)}
     if isinstance(raised, errors.QueuesError):
         return {"error": KINDS[type(raised)], "outcome": raised.outcome, "retryable": raised.retryable}
     if isinstance(raised, ValueError | TypeError):

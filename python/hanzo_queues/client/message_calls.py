@@ -26,13 +26,18 @@ from hanzo_queues.client.wire import (
     queue_target,
     with_query,
 )
-from hanzo_queues.errors import BatchAborted, MessageNotFound
+from hanzo_queues.errors import BatchAborted, MessageNotFound, QueuesError
 
 FIELDS = (
     "priority", "delay", "dedup_id", "dedup_until", "ordering_key", "fairness_key", "metadata", "ttl", "max_retries",
     "backoff", "traceparent",
 )  # fmt: skip
 PAYLOAD_ALONE = (None,) * len(FIELDS)
+
+
+def _are_safe(messages: Iterable[Mapping[str, Any]]) -> bool:
+    """To repeat, when an answer was lost."""
+    return all(one.get("dedup_id") is not None for one in messages)
 
 
 class MessageCalls(Calls):
@@ -90,24 +95,40 @@ class MessageCalls(Calls):
     async def enqueue_batch(
         self, queue: str, messages: Iterable[Mapping[str, Any]], *, atomic: bool = False
     ) -> list[EntryResult]:
-        """Stores several messages in one request, each with its own result, in order.
+        """Stores several messages, each with its own result, in order: one request for each `batch_entries_max` of the
+        client (default 100), one after the other.
 
-        messages  up to the server's MAX_BATCH_SIZE (default 100) dicts with the arguments of `enqueue`
-        atomic    all or nothing: raises BatchAborted (its `results` say why) when one is refused
+        messages  dicts with the arguments of `enqueue`; when atomic, up to the server's MAX_BATCH_SIZE (default 100)
+        atomic    all or nothing, in one request: raises BatchAborted (its `results` say why) when one is refused
 
-        Raises what `enqueue` raises, for the batch as a whole; an entry that is refused has an `error` instead.
+        Raises what `enqueue` raises, for a request as a whole; an entry that is refused has an `error` instead. The
+        `results` of what is raised are those of the requests before: nothing behind them was stored but what the
+        error tells of, and nothing was sent after it.
         """
         given = [self._traced(one) for one in messages]
-        wire: dict[str, object] = {"messages": [message(one) for one in given]}
-        body = encode({**wire, "atomic": True} if atomic else wire)
-        safe = all(one.get("dedup_id") is not None for one in given)
+        wire = [message(one) for one in given]
         target = queue_target(queue, "/messages/batch")
-        try:
-            answer = await self._transport.call("POST", target, body, safe=safe, messages=len(given))
-        except BatchAborted as error:
-            error.results = batch_results(error.body)
-            raise
-        return list(batch_results(answer))
+        if atomic:
+            body = encode({"messages": wire, "atomic": True})
+            try:
+                answer = await self._transport.call("POST", target, body, safe=_are_safe(given), messages=len(given))
+            except BatchAborted as error:
+                error.results = batch_results(error.body)
+                raise
+            return list(batch_results(answer))
+        size = self.batch_entries_max
+        starts = range(0, len(wire) or 1, size)  # what can't be encoded is seen before anything is sent
+        bodies = [encode({"messages": wire[start : start + size]}) for start in starts]
+        results: list[EntryResult] = []
+        for start, body in zip(starts, bodies, strict=True):
+            part = given[start : start + size]
+            try:
+                answer = await self._transport.call("POST", target, body, safe=_are_safe(part), messages=len(part))
+            except QueuesError as error:
+                error.results = tuple(results)
+                raise
+            results += batch_results(answer)
+        return results
 
     async def get_message(self, message_id: str) -> MessageView | DoneMessage:
         """A message by id, leased to nobody by looking; a `DoneMessage` (its `state` is "done") when it was acked with

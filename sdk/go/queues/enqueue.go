@@ -41,7 +41,7 @@ type EnqueueParams struct {
 // BatchParams is a batch to enqueue.
 type BatchParams struct {
 	Queue string
-	// Messages: up to the server's MAX_BATCH_SIZE, 100 by default.
+	// Messages: when Atomic, up to the server's MAX_BATCH_SIZE, 100 by default.
 	Messages []EnqueueParams
 	// Atomic: all or nothing.
 	Atomic bool
@@ -66,12 +66,13 @@ func (c *Client) EnqueueContext(ctx context.Context, params EnqueueParams) (*Enq
 	return submit[Enqueued](ctx, c, c.enqueues, params.Queue, newEntry(body, "", params.DedupID != ""))
 }
 
-// EnqueueBatch stores several messages in one request, each with its own result, in order.
+// EnqueueBatch stores several messages, each with its own result, in order: one request for each WithBatchEntries of
+// them, one after the other; an atomic batch is one request.
 //
-// Errors: those of Enqueue for the batch as a whole; an entry that is refused has an Err instead. Of an atomic batch
-// ErrBatchAborted when one is refused: the error's Results say which, and why.
+// Errors: those of Enqueue for a request as a whole; an entry that is refused has an Err instead. The error's Results are
+// those of the requests before; nothing is sent after it. Of an atomic batch ErrBatchAborted when one is refused: the
+// error's Results say which, and why.
 func (c *Client) EnqueueBatch(ctx context.Context, params BatchParams) ([]EntryResult, error) {
-	safe := true
 	entries := make([]json.RawMessage, len(params.Messages))
 	for index, message := range params.Messages {
 		if message.Queue != "" && message.Queue != params.Queue {
@@ -82,6 +83,31 @@ func (c *Client) EnqueueBatch(ctx context.Context, params BatchParams) ([]EntryR
 			return nil, err
 		}
 		entries[index] = body
+	}
+	if params.Atomic || len(entries) == 0 {
+		return c.enqueuePart(ctx, params, entries)
+	}
+	var results []EntryResult
+	for first := 0; first < len(entries); first += c.batchEntriesMax {
+		end := min(first+c.batchEntriesMax, len(entries))
+		part := BatchParams{Queue: params.Queue, Messages: params.Messages[first:end]}
+		told, err := c.enqueuePart(ctx, part, entries[first:end])
+		if err != nil {
+			var known *Error
+			if errors.As(err, &known) {
+				known.Results = results
+			}
+			return nil, err
+		}
+		results = append(results, told...)
+	}
+	return results, nil
+}
+
+// enqueuePart stores messages by one request.
+func (c *Client) enqueuePart(ctx context.Context, params BatchParams, entries []json.RawMessage) ([]EntryResult, error) {
+	safe := true
+	for _, message := range params.Messages {
 		safe = safe && message.DedupID != ""
 	}
 	var o object

@@ -61,7 +61,8 @@ type Error struct {
 	// RequestID names this request in the server's log.
 	RequestID string
 	// Results is what became of each entry of an atomic batch that was refused, or of each message to enqueue with
-	// an ack: of ErrBatchAborted.
+	// an ack: of ErrBatchAborted. Of any other error of EnqueueBatch, what became of the messages whose requests were
+	// answered before.
 	Results []EntryResult
 	// Body is the whole answer.
 	Body json.RawMessage

@@ -17,10 +17,15 @@ interface Facts {
   cause?: unknown;
 }
 
-/** The base of all. `retryable`: the same request can succeed later. `outcome`: what became of this one. */
+/**
+ * The base of all. `retryable`: the same request can succeed later. `outcome`: what became of this one. `results`: of
+ * `enqueueBatch`, what became of the messages whose requests were answered before.
+ */
 export class QueuesError extends Error {
   readonly retryable: boolean;
   readonly outcome: Outcome;
+  /** Of `batch_aborted`: why, entry by entry. */
+  results: readonly EntryResult[] = [];
 
   constructor(message: string, { retryable = false, outcome = 'none', cause }: Facts = {}) {
     super(message, cause === undefined ? undefined : { cause });
@@ -86,8 +91,6 @@ export class ApiError extends QueuesError {
   readonly retryAfter: number | undefined;
   /** Names this request in the server's log. */
   readonly requestId: string | undefined;
-  /** Of `batch_aborted`: why, entry by entry. */
-  readonly results: readonly EntryResult[];
   /** The whole answer. */
   readonly body: unknown;
 

@@ -3,7 +3,7 @@
 import type { CallOptions } from './calls.js';
 import { Entry } from './coalescer.js';
 import type { Backoff } from './config.js';
-import { ApiError } from './errors.js';
+import { ApiError, QueuesError } from './errors.js';
 import {
   type DoneMessage,
   doneOf,
@@ -57,7 +57,7 @@ export interface EnqueueOptions extends NewMessage, CallOptions {
 
 export interface EnqueueBatchOptions extends CallOptions {
   queue: string;
-  /** Up to the server's MAX_BATCH_SIZE (default 100). */
+  /** When `atomic`, up to the server's MAX_BATCH_SIZE (default 100). */
   messages: Iterable<NewMessage>;
   /** All or nothing. Default false. */
   atomic?: boolean | undefined;
@@ -107,9 +107,10 @@ export class MessageCalls extends QueueCalls {
   }
 
   /**
-   * Stores several messages in one request, each with its own result, in order. Throws what `enqueue` throws, for the
-   * batch as a whole; an entry that is refused has an `error` instead. With `atomic` it throws `batch_aborted`, whose
-   * `results` say why, when one is refused.
+   * Stores several messages, each with its own result, in order: one request for each `batchEntriesMax` of the client, one
+   * after the other. Throws what `enqueue` throws, for a request as a whole; an entry that is refused has an `error`
+   * instead. The `results` of what is thrown are those of the requests before; nothing is sent after it. With `atomic`
+   * it is one request, and throws `batch_aborted`, whose `results` say why, when one entry is refused.
    */
   async enqueueBatch({
     queue,
@@ -120,11 +121,26 @@ export class MessageCalls extends QueueCalls {
   }: EnqueueBatchOptions): Promise<EntryResult[]> {
     nothingElse(others, 'enqueueBatch');
     const given = [...messages];
-    const entries = join(given.map((message) => encodeMessage(this.traced(message))));
-    const body = `{"messages":${entries}${atomic ? ',"atomic":true' : ''}}`;
-    const safe = given.every((message) => message.dedupId !== undefined);
+    const entries = given.map((message) => encodeMessage(this.traced(message)));
     const target = queueTarget(queue, '/messages/batch');
-    return entryResults(await this.call({ method: 'POST', target, body, safe, messages: given.length, signal }));
+    const size = atomic ? Math.max(given.length, 1) : this.batchEntriesMax;
+    const results: EntryResult[] = [];
+    let first = 0;
+    do {
+      const part = given.slice(first, first + size);
+      const body = `{"messages":${join(entries.slice(first, first + size))}${atomic ? ',"atomic":true' : ''}}`;
+      const safe = part.every((message) => message.dedupId !== undefined);
+      try {
+        results.push(
+          ...entryResults(await this.call({ method: 'POST', target, body, safe, messages: part.length, signal })),
+        );
+      } catch (error) {
+        if (!atomic && error instanceof QueuesError) error.results = results;
+        throw error;
+      }
+      first += size;
+    } while (first < given.length);
+    return results;
   }
 
   /** The message, part of the trace that runs now. */
