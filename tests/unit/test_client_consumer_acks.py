@@ -38,7 +38,7 @@ async def test_an_ack_is_tried_for_as_long_as_the_lease_must_last(visibility_tim
     [
         ({"acks": [{"error": {"code": "lease_lost", "detail": "it ended"}}]}, "lease_lost"),
         ({"acks": [{"error": {"code": "receipt_invalid", "detail": "it is none"}}]}, "unsettled"),
-        (problem(404, "queue_not_found"), "unsettled"),
+        (problem(404, "queue_not_found"), "lease_lost"),
     ],
 )
 async def test_an_ack_that_is_refused_for_good_is_sent_once(refusal: Any, outcome: str) -> None:
