@@ -46,6 +46,7 @@ test: ## Run every check and every test, and print the counts
 	@grep '^NOTICE' $(LOGS)/gates.log || true
 	@scripts/count-tests $(TEST_LOGS)
 
+.PHONY: waiting computing
 waiting computing:
 	@for target in $($@); do $(NICELY) $(MAKE) --no-print-directory $$target; done
 

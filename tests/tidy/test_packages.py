@@ -31,3 +31,10 @@ def test_make_help_lists_every_target() -> None:
     phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     assert phony is not None
     assert set(phony[1].split()) == set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+
+
+def test_make_runs_every_folder_of_tests_once() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = " ".join(re.findall(r"^\t\$\(BIN\)/pytest (tests/.*) 2>&1", makefile, re.MULTILINE)).split()
+    folders = {f"tests/{path.parent.name}" for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert sorted([*named, "tests/conformance"]) == sorted(folders), "`make conformance` runs its own"
