@@ -14,12 +14,13 @@ from hanzo_queues.server import checkpointer as module
 from hanzo_queues.server.call import Call
 from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
 from hanzo_queues.server.edge import Edge
+from hanzo_queues.server.faults import PartitionRecovering
 from hanzo_queues.server.journal.base import Extent, JournalCorrupt, StoreContradicts, WrongLastSequence
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.journal.refusals import Refusals
 from hanzo_queues.server.partition import Partition
 from hanzo_queues.server.routes import health
-from tests.unit.served_partition import enqueue, ready, serving, until_served
+from tests.unit.served_partition import created, enqueue, payloads, ready, receive, serving, until_served
 
 WRONG = "JetStream: wrong last sequence: 7 (10071)"
 
@@ -72,6 +73,37 @@ async def test_our_own_is_started_anew_once_and_no_client_learns_of_it() -> None
         await until_taken(store, partition, len(store.manifests) + 1)
         assert store.restarts == 2
         assert partition.checkpoint_news.warning == ""
+
+
+async def test_who_waits_for_a_nats_server_that_is_started_anew_is_told_of_a_recovery(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was told that the partition serves, and so was readiness; and polls ended."""
+    monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.01)
+    store, journal = Checkpoints(), MemoryJournal()
+    began, reads = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> None:
+        began.set()
+        await reads.wait()
+        await store.restart()
+
+    async with serving(journal, checkpoints=store, checkpoint_bytes=1, restart=slowly) as partition:
+        await created(partition, "other")
+        polling = asyncio.ensure_future(partition.receive("other", receive(queue="other"), 30))
+        async with asyncio.timeout(10):
+            while not began.is_set():
+                await partition.submit(enqueue("one more"))
+                await asyncio.sleep(0.001)
+        with pytest.raises(PartitionRecovering, match="partition 0 is recovering: nats-server says"):
+            await partition.submit(enqueue("too long"))
+        edge = SimpleNamespace(router=SimpleNamespace(partitions=[partition]))
+        page = await health.ready(cast(Edge, edge), cast(Call, None))
+        assert (page.status, json.loads(page.body)["status"]) == (503, "recovering")
+        reads.set()
+        assert await asyncio.wait_for(until_served(partition), 10) > 0
+        await partition.submit(enqueue("comes", "other"))
+        assert payloads(await asyncio.wait_for(polling, 10)) == ["comes"]
 
 
 async def test_what_a_restart_does_not_mend_is_told_and_harms_no_writer(caplog: pytest.LogCaptureFixture) -> None:

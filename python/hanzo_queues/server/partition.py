@@ -321,6 +321,8 @@ class Partition:
             await writer.run()
         finally:
             self._writer = None
+            if self.state == "serving":  # until the next one does: what helps the journal may take a while
+                self.state = "recovering"
             checkpointing.stop()
             self._sweeps.stop()
             self.trimmer.stop()
