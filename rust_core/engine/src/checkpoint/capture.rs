@@ -79,6 +79,7 @@ impl State {
         Kind::ALL.map(|kind| {
             part_of!(self, kind, part => Extent {
                 kind,
+                #[cfg(test)]
                 changed_blocks: part.changed(),
                 changed: part.changed_entries(),
                 all: part.len(),

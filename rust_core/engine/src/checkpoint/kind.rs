@@ -48,7 +48,8 @@ impl Kind {
 pub struct Extent {
     /// Which.
     pub kind: Kind,
-    /// Blocks that a checkpoint begun now has.
+    /// Blocks that a checkpoint begun now has; tests hold them against those it had.
+    #[cfg(test)]
     pub changed_blocks: usize,
     /// Entries of those, at most.
     pub changed: usize,

@@ -73,6 +73,7 @@ impl<T: Copy> Paged<T> {
     }
 
     /// Blocks that changed since the last checkpoint began.
+    #[cfg(test)]
     pub fn changed(&self) -> usize {
         self.blocks.iter().filter(|block| block.changed).count()
     }

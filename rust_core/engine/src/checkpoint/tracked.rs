@@ -87,6 +87,7 @@ impl<V: Clone> Tracked<V> {
     }
 
     /// Blocks that changed since the last checkpoint began.
+    #[cfg(test)]
     pub fn changed(&self) -> usize {
         self.changed.len()
     }
