@@ -53,6 +53,22 @@ async def test_keys_stick_to_members_and_are_shown(server: Served, queue: str) -
     assert [one["leased"] for one in await members(server, queue)] == [len(mine), len(other)]
 
 
+async def test_explain_tells_a_newcomer_what_it_gets_by_asking(server: Served, queue: str) -> None:
+    await server.received(queue, "?consumerId=a")
+    first = await server.enqueued(queue, orderingKey="held")
+    await server.received(queue, "?consumerId=a")
+    ids = [await server.enqueued(queue, orderingKey=key) for key in ("held", *KEYS)]
+    told: dict[str, Any] = {}
+    for identity in (first, *ids):
+        told[identity] = (await server.call("GET", f"/v1/messages/{identity}/explain?consumerId=b")).json
+    assert [one["id"] for one in await members(server, queue)] == ["a"], "a look makes no member"
+    expected = [identity for identity in ids if told[identity]["deliverable"]]
+    ahead = [sum(reason.get("ahead", 0) for reason in told[identity]["reasons"]) for identity in expected]
+    got = [message["id"] for message in await server.received(queue, "?consumerId=b&maxMessages=100")]
+    assert 0 < len(got) < len(KEYS)
+    assert (got, ahead) == (expected, list(range(len(got))))
+
+
 @pytest.mark.usefixtures("way")
 async def test_leaving_gives_leases_back_and_may_be_repeated(server: Served, queue: str) -> None:
     await server.enqueued(queue)

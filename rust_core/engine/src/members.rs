@@ -195,6 +195,13 @@ impl Members {
         self.owners.iter().max_by_key(|owner| mix(key ^ owner.hash))
     }
 
+    /// Whether a key would stick to `consumer`, were that a member.
+    pub fn would_have(&self, key: u64, consumer: &str) -> bool {
+        let own = (mix(key ^ hash(consumer)), consumer);
+        let mut others = self.owners.iter();
+        others.all(|owner| (mix(key ^ owner.hash), &*owner.name) <= own)
+    }
+
     /// The message in `slot` is handed to `consumer`, who may be no member.
     pub fn hold(&mut self, consumer: &str, slot: u32) {
         if let Some(member) = self.members.get_mut(consumer) {
@@ -292,6 +299,15 @@ mod tests {
             assert!(before == after || **before == *names[0]);
         }
         assert_eq!(owners(&members(&names)), ten, "who comes back has his keys");
+    }
+
+    #[test]
+    fn who_would_have_a_key_has_it_once_a_member() {
+        let (before, after) = (members(&["a", "c", "d"]), members(&["a", "b", "c", "d"]));
+        for key in (0..1000).map(mix) {
+            let owner = after.of_key(key).expect("somebody");
+            assert_eq!(before.would_have(key, "b"), *owner.name == *"b");
+        }
     }
 
     #[test]

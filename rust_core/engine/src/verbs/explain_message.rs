@@ -16,6 +16,9 @@ use crate::results::Done;
 use crate::state::State;
 use crate::view;
 
+/// Members whose lists are looked at for a newcomer: each next message is weighed against all of them.
+const LISTS_MAX: usize = 50;
+
 pub(super) fn run(
     state: &State,
     id: MessageId,
@@ -124,7 +127,8 @@ impl Case<'_> {
         }
         let mut reasons: Vec<Reason> = self.of_message().collect();
         let member = self.member();
-        if let Some(member) = member {
+        let comes = consumer.filter(|consumer| self.comes(self.slot, consumer));
+        if let Some(member) = member.filter(|_| comes.is_none()) {
             reasons.push(Reason::KeyAssigned {
                 member: member.into(),
                 elsewhere: consumer.is_some_and(|consumer| consumer != member),
@@ -181,6 +185,29 @@ impl Case<'_> {
         self.queue.members.of_key(key).map(|owner| &*owner.name)
     }
 
+    /// Whoever asks becomes a member, and of the ordering keys at rest some follow.
+    fn is_newcomer(&self, consumer: &str) -> bool {
+        let members = &self.queue.members;
+        !consumer.is_empty() && !members.is_empty() && members.find(consumer).is_none()
+    }
+
+    /// Whether the ordering key of the message in `slot` would come to `consumer`, a newcomer.
+    fn comes(&self, slot: u32, consumer: &str) -> bool {
+        let message = &self.state.messages[slot];
+        if message.key == NONE || !self.is_newcomer(consumer) {
+            return false;
+        }
+        let key = &self.state.keys[message.key];
+        let at_rest = self.state.messages[key.head].place() != Place::Leased;
+        at_rest && self.queue.members.would_have(key.hash, consumer)
+    }
+
+    /// Whether a ready message of the lists that are looked at for `consumer` is for it.
+    fn is_for(&self, slot: u32, consumer: &str) -> bool {
+        let has_key = self.state.messages[slot].key != NONE;
+        !has_key || !self.is_newcomer(consumer) || self.comes(slot, consumer)
+    }
+
     /// What keeps the queue from handing anything out.
     fn of_queue(&self) -> impl Iterator<Item = Reason> {
         let queue = self.queue;
@@ -212,23 +239,25 @@ impl Case<'_> {
     /// Messages that would go to the same consumer before it, as far as it may have it.
     fn behind_others(&self, consumer: Option<&str>) -> Option<Reason> {
         let own = self.state.list_of(self.slot);
-        let lists = self.queue.lists_of(consumer.unwrap_or_default());
-        let mut lists: Vec<_> = lists.collect();
+        let consumer = consumer.unwrap_or_default();
+        let mut lists: Vec<_> = self.queue.lists_of(consumer).collect();
+        if self.is_newcomer(consumer) {
+            let members = self.queue.members.iter().take(LISTS_MAX);
+            lists.extend(members.map(|(_, member)| member.list));
+        }
         if !lists.contains(&own) {
             lists.push(own);
         }
         let mut order = Order::of(self.state, self.queue, lists.into_iter(), self.now_ms);
-        let ahead = order.by_ref().take_while(|&other| other != self.slot);
-        let ahead = ahead.take(AHEAD_MAX as usize + 1).count() as u32;
+        let before = order.by_ref().take_while(|&other| other != self.slot);
+        let before: Vec<u32> = before.take(AHEAD_MAX as usize + 1).collect();
+        let goes_first = |&&slot: &&u32| self.is_for(slot, consumer);
+        let ahead = before.iter().filter(goes_first).count() as u32;
         // Of those that were not looked at it may be none.
-        let more_than = if order.is_cut_short {
-            ahead.saturating_sub(1)
-        } else {
-            AHEAD_MAX
-        };
-        (ahead > 0).then_some(Reason::Behind {
-            ahead: ahead.min(more_than),
-            more: ahead > more_than,
+        let more = order.is_cut_short || before.len() > AHEAD_MAX as usize;
+        (ahead > 0).then(|| Reason::Behind {
+            ahead: ahead - u32::from(more),
+            more,
         })
     }
 }
