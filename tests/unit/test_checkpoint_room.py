@@ -77,6 +77,25 @@ async def test_without_room_on_the_disk_nothing_is_written_until_there_is(
     await kept.recovered()
 
 
+async def test_who_waited_for_room_is_no_more_patient_when_an_attempt_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits double for what is written in vain, and nothing was."""
+    monkeypatch.setattr(module, "RETRY_S", 0.001)
+    monkeypatch.setattr(module, "RETRY_FACTOR_MAX", 1 << 20)
+    monkeypatch.setattr(module, "JOURNAL_BYTES_PER_BYTE", 0)
+    kept = await with_checkpoints()
+    await kept.flush()
+    kept.checkpointer = Checkpointer(kept.engine, kept.store, kept.checkpointer._kept, journal_bytes_min=1)
+    answers = iter([False] * 15)
+    monkeypatch.setattr(kept.store.room, "has_for_checkpoint", lambda byte_count: next(answers, True))
+    kept.store.faults.append(JournalError("no answer"))
+    running = asyncio.create_task(kept.checkpointer.run())
+    kept.checkpointer.durable(kept.engine.lsn, 1)
+    async with asyncio.timeout(5):
+        while kept.checkpointer.taken == 0:  # noqa: ASYNC110  no event tells it
+            await asyncio.sleep(0.005)
+    running.cancel()
+
+
 async def test_a_checkpoint_ends_when_the_room_does_and_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = await with_checkpoints()
     answers = iter([True, True, False])

@@ -53,18 +53,17 @@ class CheckpointNews:
         self.begin()
         self._on_taken()
 
-    def failed(self, error: Exception) -> int:
-        """An attempt came to nothing: so many have, in a row."""
+    def failed(self, error: Exception) -> None:
+        """None was taken that was due: an attempt came to nothing, or there is no room for one."""
         if self._count == 0:
             self._since = time.monotonic()
         self._count += 1
         is_new, self._why = str(error) != self._why, str(error)
         if is_new:
-            logger.warning("checkpoint abandoned: %s; another is tried later", error)
+            logger.warning("no checkpoint was taken: %s; another is tried later", error)
         if self._count == FAILURES_UNTIL_TOLD:
             self._tell()
         self._on_failed(error)
-        return self._count
 
     def ended(self, why: str) -> None:
         """None is tried any more, by this writer."""

@@ -111,6 +111,7 @@ class Checkpointer:
         """Until it is cancelled, or another owner writes checkpoints."""
         room = self._store.room
         room.bytes_needed, room.on_refused = self._sizes.needed, self._moved.set
+        wait_s = RETRY_S
         while True:
             try:
                 await self._until_due()
@@ -119,12 +120,14 @@ class Checkpointer:
                     await asyncio.sleep(RETRY_S)
                     continue
                 await self.take()
+                wait_s = RETRY_S
             except Deposed as deposed:
                 return logger.warning("checkpoints: %s", deposed)
             except (JournalError, CheckpointError) as error:
                 self._engine.abandon_checkpoint()
-                failures = self._news.failed(error)
-                await asyncio.sleep(RETRY_S * min(2 ** (failures - 1), RETRY_FACTOR_MAX))
+                self._news.failed(error)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, RETRY_S * RETRY_FACTOR_MAX)
             except Exception:
                 logger.exception("checkpoints met a bug")
                 self._engine.abandon_checkpoint()  # nothing is kept for it any more
