@@ -29,7 +29,7 @@ class AsyncQueues(QueueCalls, MessageCalls, LeaseCalls, GroupCalls, SweepCalls, 
     url                the server; default $HANZO_URL, else http://localhost:8080
     timeout            seconds a request may take, a long poll's wait not counted; default 30
     retries_max        tries after a first one that failed in a way that can pass; default 8 (10 s of waiting at most)
-    batch_entries_max  concurrent calls that share one request, at most; default 100
+    batch_entries_max  entries of one request, at most: of calls that share it, or of one for many; default 100
     on_call            called with a `Called` when a request has ended, for metrics, in the event loop of the client
     traceparent        tells the W3C trace context of what runs now, or None, for messages that are enqueued without one
     connect            makes what carries requests in place of HTTP, as `hanzo_queues.testing` does; default: HTTP

@@ -54,7 +54,7 @@ func WithTimeout(timeout Seconds) Option { return func(o *options) { o.timeout =
 // call together are 10 s at most.
 func WithRetries(retriesMax int) Option { return func(o *options) { o.retriesMax = retriesMax } }
 
-// WithBatchEntries says how many concurrent calls share one request at most; default 100.
+// WithBatchEntries says how many entries one request has at most, of calls that share it or of one for many; default 100.
 func WithBatchEntries(entriesMax int) Option {
 	return func(o *options) { o.batchEntriesMax = max(1, entriesMax) }
 }

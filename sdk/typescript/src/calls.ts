@@ -25,7 +25,7 @@ export interface QueuesOptions {
   timeout?: number | undefined;
   /** Tries after a first one that failed in a way that can pass. Default 8: about 10 seconds. */
   retriesMax?: number | undefined;
-  /** Concurrent calls that share one request, at most. Default 100. */
+  /** Entries of one request, at most: of calls that share it, or of one for many. Default 100. */
   batchEntriesMax?: number | undefined;
   /** Told of each request when it has ended, for metrics. */
   onCall?: OnCall | undefined;
@@ -42,7 +42,7 @@ export interface CallOptions {
 
 /** The part of a client that its verbs stand on. */
 export class Calls {
-  /** Concurrent calls that share one request, at most. */
+  /** Entries of one request, at most. */
   readonly batchEntriesMax: number;
   /** @internal */
   readonly leases = new Leases();

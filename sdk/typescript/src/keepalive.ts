@@ -3,7 +3,7 @@
  *
  * One timer for all: leases have one length, so the order in which they are due is the order of insertion, and a handler
  * that returns quickly costs two map operations. Must not know what an extension is; `extend` does, and it says with
- * `lease_lost` or `message_not_found` that the lease is gone.
+ * `lease_lost`, `message_not_found` or `queue_not_found` that the lease is gone.
  */
 
 import { ApiError } from './errors.js';
