@@ -140,9 +140,10 @@ class Management(Members):
 
     def _change(self, message: Message, due_ms: int | None, priority: int | None) -> None:
         """What may go already is not made to wait anew, and what is ready stays as long in line as it was."""
-        if due_ms == message.at_ms or (due_ms is not None and due_ms <= self.now_ms and message.at_ms <= self.now_ms):
-            due_ms = None
         moves = priority is not None and priority != message.priority
+        is_due = due_ms is not None and due_ms <= self.now_ms and message.at_ms <= self.now_ms
+        if is_due or (due_ms == message.at_ms and not moves):
+            due_ms = None
         message.priority = message.priority if priority is None else priority
         if message.state == "blocked":
             message.at_ms = message.at_ms if due_ms is None else due_ms
