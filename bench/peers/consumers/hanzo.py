@@ -7,14 +7,12 @@ from hanzo_queues import AsyncQueues, Message
 
 QUEUE = "consumed"
 API_KEY = "your-api-key"
-BATCH = 100
 
 
 async def fill(address: str, expected: int) -> list[str]:
     async with AsyncQueues(API_KEY, url=address) as queues:
         await queues.create(QUEUE)
-        batches = [[{"payload": PAYLOAD}] * min(BATCH, expected - at) for at in range(0, expected, BATCH)]
-        results = [result for batch in batches for result in await queues.enqueue_batch(QUEUE, batch)]
+        results = await queues.enqueue_batch(QUEUE, [{"payload": PAYLOAD}] * expected)
         return [result.id for result in results if result.id is not None]
 
 
