@@ -356,6 +356,19 @@ async def test_a_served_partition_takes_checkpoints_by_itself() -> None:
     assert newest.lsn > 5
 
 
+async def test_what_a_start_replayed_counts_towards_the_next_checkpoint() -> None:
+    """Else a server that is started anew again and again takes none, and each start takes longer."""
+    journal, store = MemoryJournal(), MemoryCheckpoints()
+    for starts in range(10):
+        async with serving(journal, checkpoints=store, checkpoint_bytes=20_000) as partition:
+            await partition.submit(enqueue("x" * 5000))
+            await asyncio.sleep(0)
+            assert not store.manifests or starts > 2, "so early there is too little"
+            if store.manifests:
+                break
+    assert store.manifests
+
+
 async def test_checkpoints_that_fail_do_not_harm_the_writer(caplog: pytest.LogCaptureFixture) -> None:
     journal, store = MemoryJournal(), MemoryCheckpoints()
     store.faults.extend([JournalFull("no room")])

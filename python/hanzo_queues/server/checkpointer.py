@@ -59,16 +59,17 @@ class Deposed(JournalError):
 
 class Checkpointer:
     """The checkpoints of one writer's engine. `kept`: what the engine was restored from, behind the checkpoint before
-    it, as far as there are any. `on_horizon` is told the LSN of the checkpoint before the last: batches before that one
-    no start needs, but those with payloads that still live; after each checkpoint, and some times between two: whenever
-    a part of what lies between two became dead. `journal_bytes_min`: of the journal, between checkpoints. `news` is
-    told how they fare."""
+    it, as far as there are any; `replayed_bytes`: of the journal behind it. `on_horizon` is told the LSN of the
+    checkpoint before the last: batches before that one no start needs, but those with payloads that still live; after
+    each checkpoint, and some times between two: whenever a part of what lies between two became dead.
+    `journal_bytes_min`: of the journal, between checkpoints. `news` is told how they fare."""
 
     def __init__(
         self,
         engine: Engine,
         store: CheckpointStore,
         kept: Sequence[Kept],
+        replayed_bytes: int = 0,
         *,
         on_horizon: Callable[[int], None] = lambda lsn: None,
         journal_bytes_min: int = JOURNAL_BYTES_MIN,
@@ -82,7 +83,7 @@ class Checkpointer:
         self._journal_bytes_min = journal_bytes_min
         self._kept = list(kept)
         self._directory = _directory(kept[-1].blocks if kept else [])
-        self._journal_bytes = 0  # durable since the last checkpoint began
+        self._journal_bytes = replayed_bytes  # durable since the last checkpoint began
         self._ended_at = time.monotonic()
         self._is_pressed = False  # the last one was asked for by the room, or is
         self._sizes = CheckpointSizes(engine, self._directory.values())
@@ -324,6 +325,7 @@ class Checkpointing:
         engine: Engine,
         store: CheckpointStore | None,
         kept: Sequence[Kept],
+        replayed_bytes: int,
         journal_bytes_min: int,
         on_horizon: Callable[[int], None],
         news: CheckpointNews,
@@ -334,8 +336,9 @@ class Checkpointing:
         if store is not None:
             news.begin()
             checkpointer = Checkpointer(
-                engine, store, kept, on_horizon=on_horizon, journal_bytes_min=journal_bytes_min, news=news
-            )
+                engine, store, kept, replayed_bytes, on_horizon=on_horizon, journal_bytes_min=journal_bytes_min,
+                news=news,
+            )  # fmt: skip
             self.durable = checkpointer.durable
             self._running = asyncio.create_task(checkpointer.run(), name="checkpoints")
 

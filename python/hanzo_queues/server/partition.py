@@ -291,7 +291,7 @@ class Partition:
         if self._has_failed():
             return
         self.state = "recovering"
-        engine, kept = await take_over(
+        engine, kept, replayed_bytes = await take_over(
             self._new_engine, self._journal, self._payloads, self._clock, self.trimmer.make_room, self._checkpoints,
             self.owns,
         )  # fmt: skip
@@ -303,8 +303,9 @@ class Partition:
             self._inbox.forget_doubtful()
         self._epoch = engine.epoch
         checkpointing = Checkpointing(
-            engine, self._checkpoints, kept, self._checkpoint_bytes, self.trimmer.reached, self.checkpoint_news
-        )
+            engine, self._checkpoints, kept, replayed_bytes, self._checkpoint_bytes, self.trimmer.reached,
+            self.checkpoint_news,
+        )  # fmt: skip
         writer = Writer(
             engine, self._journal, self._payloads, self._clock, self._inbox, self._polls, self.give_back,
             checkpointing.durable, self.owns,

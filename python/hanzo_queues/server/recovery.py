@@ -37,6 +37,8 @@ class Recovered(NamedTuple):
 
     engine: Engine
     kept: list[Kept]
+    replayed_bytes: int = 0
+    """Of the journal, behind that checkpoint."""
 
     @property
     def start(self) -> Kept | None:
@@ -106,10 +108,10 @@ async def recover(
         first, last = extent.first_sequence, extent.last_sequence
         try:
             recovered = await _begun(new_engine, journal, checkpoints, first, last)
-            await replay(recovered.engine, journal, keep, last)
+            replayed_bytes = await replay(recovered.engine, journal, keep, last)
             if not lost_beginning:
                 _assert_begins_early_enough(recovered.engine, first)
-            return recovered
+            return recovered._replace(replayed_bytes=replayed_bytes)
         except JournalCorrupt:
             if await journal.first_sequence() <= first:
                 raise
@@ -153,9 +155,10 @@ async def _begun(
     return Recovered(new_engine(), [])
 
 
-async def replay(engine: Engine, journal: Journal, keep: Callable[[int, bytes], None], last: int) -> None:
-    """Brings an engine to batch `last`; `keep` is given each batch. Raises JournalError, JournalCorrupt."""
-    first = engine.lsn + 1
+async def replay(engine: Engine, journal: Journal, keep: Callable[[int, bytes], None], last: int) -> int:
+    """Brings an engine to batch `last`; `keep` is given each batch. Returns how many bytes they have. Raises
+    JournalError, JournalCorrupt."""
+    first, byte_count = engine.lsn + 1, 0
     started = reported = time.monotonic()
     async for sequence, batch in journal.read(first, last):
         try:
@@ -163,6 +166,7 @@ async def replay(engine: Engine, journal: Journal, keep: Callable[[int, bytes], 
         except BatchError as error:
             raise untrusted_batch(f"{sequence} of {last}", error) from error
         keep(sequence, batch)
+        byte_count += len(batch)
         if time.monotonic() - reported > PROGRESS_EVERY_S:
             reported = time.monotonic()
             logger.info("replayed %d of %d batches", sequence - first + 1, last - first + 1)
@@ -170,3 +174,4 @@ async def replay(engine: Engine, journal: Journal, keep: Callable[[int, bytes], 
         "replayed %d batches, %d messages in %d queues, in %.0f ms",
         last - first + 1, engine.message_count, engine.queue_count, (time.monotonic() - started) * 1000,
     )  # fmt: skip
+    return byte_count
