@@ -225,6 +225,8 @@ pub struct SweepCandidate {
     pub error: crate::ids::Location,
     /// It was moved, and only its envelope says when it was accepted.
     pub asks_age: bool,
+    /// It had failed so often: once more, and it may have another error.
+    pub attempts: u16,
 }
 
 /// See [`Command::StartSweep`](crate::command::Command::StartSweep).
@@ -248,5 +250,5 @@ pub struct SweepChoice {
     /// [`SweepPage::until`].
     pub until: u64,
     /// Those of the page that match, ascending.
-    pub messages: Vec<MessageId>,
+    pub messages: Vec<SweepCandidate>,
 }

@@ -103,7 +103,7 @@ impl Twin {
 pub(crate) fn all_of(page: SweepPage) -> SweepChoice {
     SweepChoice {
         until: page.until,
-        messages: page.messages.iter().map(|next| next.message).collect(),
+        messages: page.messages,
     }
 }
 

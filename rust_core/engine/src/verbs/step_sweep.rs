@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use super::sweep_filter::{asks_age, error_of, is_candidate};
+use super::sweep_filter::{asks_age, error_of, has_failed_since, is_candidate};
 use super::{change_message, redrive};
 use crate::batch::Batch;
 use crate::command::SweepChoice;
@@ -55,7 +55,12 @@ pub(super) fn run(batch: &mut Batch, number: u64, choice: Option<SweepChoice>) -
     match choice {
         Some(choice) => {
             if choice.until > sweep.cursor && choice.messages.len() <= SWEEP_ACTED_MAX {
-                act(batch, number, choice.until, &choice.messages);
+                let as_shown =
+                    |shown: &&SweepCandidate| !has_failed_since(batch.state(), sweep, shown);
+                let same = choice.messages.iter().filter(as_shown);
+                let same: Vec<MessageId> = same.map(|shown| shown.message).collect();
+                let others = choice.messages.len() - same.len();
+                act(batch, number, choice.until, &same, others as u64);
             }
             AT_ONCE
         }
@@ -82,7 +87,7 @@ fn next(batch: &mut Batch, number: u64, left: u64) -> SweepProgress {
     let must_look = |&id: &MessageId| asks_age(state, sweep, id);
     let looks = sweep.plan.filter.reads_bytes() || page.iter().any(must_look);
     if !looks || sweep.plan.ids.is_some() {
-        act(batch, number, until, &page);
+        act(batch, number, until, &page, 0);
         return AT_ONCE;
     }
     SweepProgress::Look(SweepPage {
@@ -165,12 +170,14 @@ fn candidate(state: &State, sweep: &Sweep, id: MessageId) -> SweepCandidate {
         envelope: message.map_or(Location::default(), |message| message.envelope),
         error: error_of(state, id),
         asks_age: asks_age(state, sweep, id),
+        attempts: message.map_or(0, |message| message.attempts),
     }
 }
 
-/// Does it to these messages, and counts.
-fn act(batch: &mut Batch, number: u64, cursor: u64, messages: &[MessageId]) {
+/// Does it to these messages, and counts; `skipped` are not what they were when they were shown.
+fn act(batch: &mut Batch, number: u64, cursor: u64, messages: &[MessageId], skipped: u64) {
     let (mut tally, mut sample) = (SweepTally::default(), Vec::new());
+    tally.skipped = skipped;
     for &id in messages {
         let state = batch.state();
         let sweep = state.sweeps.running(number).expect("it is under way");

@@ -6,7 +6,7 @@ use crate::message::{Flag, Message, Place};
 use crate::queue::Queue;
 use crate::reply::State as Shown;
 use crate::state::State;
-use crate::sweep::SweepAction;
+use crate::sweep::{SweepAction, SweepCandidate};
 use crate::sweeps::Sweep;
 
 /// Where a message's last error's text lies, of a dead one that of which it died; nowhere when there is none.
@@ -39,6 +39,18 @@ pub(super) fn is_candidate(state: &State, sweep: &Sweep, id: MessageId) -> bool 
 
 /// Each group's copy is a message of its own, but for a redrive: what further groups of a dead-letter queue hold is
 /// theirs to look at, and moving it too would double the message. What died in a further group was that group's.
+/// Whether a message that was found by its error has failed again since it was shown, which may have been for another
+/// reason. Of what it died a dead one keeps.
+pub(super) fn has_failed_since(state: &State, sweep: &Sweep, shown: &SweepCandidate) -> bool {
+    let id = shown.message;
+    let Some(message) = state.messages.find(id) else {
+        return false;
+    };
+    let death = state.history.death(id.slot, message);
+    let lives = death.is_none_or(|death| death.over);
+    sweep.plan.filter.error.is_some() && lives && message.attempts != shown.attempts
+}
+
 fn is_in_queue(state: &State, sweep: &Sweep, queue: &Queue, slot: u32) -> bool {
     let is_redrive = matches!(sweep.plan.action, SweepAction::Redrive { .. });
     if queue.number == sweep.queue || queue.group.source != sweep.queue || !is_redrive {
@@ -118,7 +130,7 @@ mod tests {
     use crate::ids::Location;
     use crate::record::DeathReason;
     use crate::sweep::*;
-    use crate::twin::sweeps::{die, letters, redrive, to};
+    use crate::twin::sweeps::{all_of, die, letters, redrive, to};
     use crate::twin::{SECOND, Twin, config, message, nack};
 
     #[test]
@@ -197,16 +209,19 @@ mod tests {
         (0..2).for_each(|_| {
             twin.enqueue("q", message());
         });
-        let lease = twin.receive("q", 1)[0].lease;
         let told = Some(Blob {
             index: 0,
             length: 40,
         });
-        let failed = Command::Nack(Nack {
-            error: told,
-            ..nack(lease)
-        });
-        let lsn = twin.step(vec![failed]).lsn;
+        let fail = |twin: &mut Twin| {
+            let lease = twin.receive("q", 1)[0].lease;
+            let failed = Command::Nack(Nack {
+                error: told,
+                ..nack(lease)
+            });
+            (lease, twin.step(vec![failed]).lsn)
+        };
+        let (lease, lsn) = fail(&mut twin);
         let plan = SweepPlan {
             action: SweepAction::Cancel,
             filter: SweepFilter {
@@ -227,5 +242,15 @@ mod tests {
         };
         let shown = page.messages.iter().map(|one| (one.message, one.error));
         assert_eq!(shown.collect::<Vec<_>>(), [(lease.message, error)]);
+        let other = twin.receive("q", 1)[0].lease;
+        twin.ask(Command::Nack(nack(other)));
+        twin.wait(600 * SECOND);
+        let leases = twin.receive("q", 2).into_iter().map(|one| one.lease);
+        for lease in leases.collect::<Vec<_>>() {
+            twin.ask(Command::Nack(nack(lease)));
+        }
+        twin.step_sweep(sweep, Some(all_of(page)));
+        let tally = twin.get_sweep(sweep).tally;
+        assert_eq!((tally.moved, tally.skipped), (0, 1), "it failed once more");
     }
 }

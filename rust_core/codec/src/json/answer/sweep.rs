@@ -142,7 +142,7 @@ pub fn choose(page: &SweepPage, batches: &Batches<'_>) -> Result<SweepChoice, Fa
             && has_metadata(&wanted, next, batches)?
             && is_of_age(page, next, batches)?
         {
-            messages.push(next.message);
+            messages.push(*next);
         }
     }
     let until = page.until;
