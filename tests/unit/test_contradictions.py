@@ -49,6 +49,7 @@ class Checkpoints(MemoryCheckpoints):
 @pytest.fixture(autouse=True)
 def without_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.001)
+    monkeypatch.setattr("hanzo_queues.server.journal.refusals.PATIENCE_S", 0.0)
     monkeypatch.setattr(module, "JOURNAL_BYTES_PER_BYTE", 0)
 
 
@@ -211,10 +212,13 @@ async def test_a_journal_whose_nats_server_is_started_anew_serves_again() -> Non
         assert (await ready(partition), journal.restarts) == (1, 1)
 
 
-def test_who_was_refused_because_of_another_writer_is_not_told_of_damage() -> None:
+def test_who_was_refused_because_of_another_writer_is_not_told_of_damage(monkeypatch: pytest.MonkeyPatch) -> None:
     refusals, refusal = Refusals("the journal"), WrongLastSequence(WRONG)
     for expected in (7, 8, 7, 9):
         refusals.note(refusal, expected)
+    monkeypatch.setattr("hanzo_queues.server.journal.refusals.PATIENCE_S", 60.0)
+    refusals.note(refusal, 9)  # what another writer proposed may not be told yet
+    monkeypatch.setattr("hanzo_queues.server.journal.refusals.PATIENCE_S", 0.0)
     with pytest.raises(StoreContradicts):
         refusals.note(refusal, 9)
 

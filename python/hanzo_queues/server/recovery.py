@@ -9,6 +9,7 @@ append may still land behind the fence: it bears an older epoch, and replay pass
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
@@ -30,6 +31,7 @@ from hanzo_queues.server.untrusted import START_THE_NEWER, untrusted_batch
 logger = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S = 2.0
+REFUSED_WAIT_S = 0.1  # until the journal is read anew, where the fence was refused
 
 
 class Recovered(NamedTuple):
@@ -78,6 +80,7 @@ async def take_over(
         except WrongLastSequence as refused:
             refusals.note(refused, fence.lsn - 1)
             logger.warning("the journal grew during take-over (%s); replaying", refused)
+            await asyncio.sleep(REFUSED_WAIT_S)
             continue
         payloads.put(fence.lsn, fence.batch)
         return recovered

@@ -37,8 +37,6 @@ pub(super) fn is_candidate(state: &State, sweep: &Sweep, id: MessageId) -> bool 
         && (filter.error.is_none() || error_of(state, id).lsn > 0)
 }
 
-/// Each group's copy is a message of its own, but for a redrive: what further groups of a dead-letter queue hold is
-/// theirs to look at, and moving it too would double the message. What died in a further group was that group's.
 /// Whether a message that was found by its error has failed again since it was shown, which may have been for another
 /// reason. Of what it died a dead one keeps.
 pub(super) fn has_failed_since(state: &State, sweep: &Sweep, shown: &SweepCandidate) -> bool {
@@ -51,6 +49,8 @@ pub(super) fn has_failed_since(state: &State, sweep: &Sweep, shown: &SweepCandid
     sweep.plan.filter.error.is_some() && lives && message.attempts != shown.attempts
 }
 
+/// Each group's copy is a message of its own, but for a redrive: what further groups of a dead-letter queue hold is
+/// theirs to look at, and moving it too would double the message. What died in a further group was that group's.
 fn is_in_queue(state: &State, sweep: &Sweep, queue: &Queue, slot: u32) -> bool {
     let is_redrive = matches!(sweep.plan.action, SweepAction::Redrive { .. });
     if queue.number == sweep.queue || queue.group.source != sweep.queue || !is_redrive {
