@@ -39,7 +39,6 @@ run: $(CORE) ## Start a server on its embedded nats-server (PORT, HANZO_API_KEYS
 
 # Two at a time: what runs servers mostly waits, and what only computes fills the gaps, nicely, so that it delays nobody.
 test: ## Run every check and every test, and print the counts
-	@$(MAKE) --no-print-directory --output-sync=target --jobs 2 setup test-rust
 	@$(MAKE) --no-print-directory --output-sync=target --jobs 2 waiting computing
 	@$(MAKE) --no-print-directory gates wheel-test
 	@echo "all checks: $$(scripts/count-tests $(TEST_LOGS)), wheel installed and served"
@@ -47,6 +46,8 @@ test: ## Run every check and every test, and print the counts
 	@scripts/count-tests $(TEST_LOGS)
 
 .PHONY: waiting computing
+waiting: setup
+computing: setup test-rust
 waiting computing:
 	@for target in $($@); do $(NICELY) $(MAKE) --no-print-directory $$target; done
 
@@ -66,7 +67,7 @@ lint: $(CORE) $(TYPESCRIPT_DEPS) ## Check formatting, lints, types and import di
 
 test-rust: $(DEPS) ## Run the Rust tests
 	@mkdir -p $(LOGS)
-	PYO3_PYTHON=$(abspath $(BIN)/python) cargo test --workspace --locked 2>&1 | tee $(LOGS)/rust.log
+	PYO3_PYTHON=$(abspath $(BIN)/python) $(NICELY) cargo test --workspace --locked 2>&1 | tee $(LOGS)/rust.log
 
 test-python: $(CORE) ## Run the Python tests that only compute: units, properties, tidiness
 	@mkdir -p $(LOGS)
