@@ -35,11 +35,6 @@ FIELDS = (
 PAYLOAD_ALONE = (None,) * len(FIELDS)
 
 
-def _are_safe(messages: Iterable[Mapping[str, Any]]) -> bool:
-    """To repeat, when an answer was lost."""
-    return all(one.get("dedup_id") is not None for one in messages)
-
-
 class MessageCalls(Calls):
     """The part of a client that puts messages in, and looks after those that wait."""
 
@@ -108,24 +103,18 @@ class MessageCalls(Calls):
         given = [self._traced(one) for one in messages]
         wire = [message(one) for one in given]
         target = queue_target(queue, "/messages/batch")
-        if atomic:
-            body = encode({"messages": wire, "atomic": True})
-            try:
-                answer = await self._transport.call("POST", target, body, safe=_are_safe(given), messages=len(given))
-            except BatchAborted as error:
-                error.results = batch_results(error.body)
-                raise
-            return list(batch_results(answer))
-        size = self.batch_entries_max
+        size = max(1, len(wire)) if atomic else self.batch_entries_max
         starts = range(0, len(wire) or 1, size)  # what can't be encoded is seen before anything is sent
-        bodies = [encode({"messages": wire[start : start + size]}) for start in starts]
+        whole = {"atomic": True} if atomic else {}
+        bodies = [encode({"messages": wire[start : start + size], **whole}) for start in starts]
         results: list[EntryResult] = []
         for start, body in zip(starts, bodies, strict=True):
             part = given[start : start + size]
+            safe = all(one.get("dedup_id") is not None for one in part)
             try:
-                answer = await self._transport.call("POST", target, body, safe=_are_safe(part), messages=len(part))
+                answer = await self._transport.call("POST", target, body, safe=safe, messages=len(part))
             except QueuesError as error:
-                error.results = tuple(results)
+                error.results = batch_results(error.body) if isinstance(error, BatchAborted) else tuple(results)
                 raise
             results += batch_results(answer)
         return results
