@@ -8,12 +8,13 @@ from __future__ import annotations
 from functools import partial
 
 from hanzo_queues._core import Engine
-from hanzo_queues.server import __main__, app, checkpointer
+from hanzo_queues.server import __main__, app, checkpoint_outage, checkpointer
 
 SEGMENT_BYTES = 256 * 1024
 
 if __name__ == "__main__":
     vars(app)["Engine"] = partial(Engine, segment_bytes=SEGMENT_BYTES)
     checkpointer.JOURNAL_BYTES_PER_BYTE = 1
-    checkpointer.RETRY_S = 0.5
+    checkpointer.ROOM_WAIT_S = 0.5
+    checkpoint_outage.DELAYS_S = (0.5,)
     __main__.main(["serve"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hanzo_queues._core import Parser
-from hanzo_queues.server import checkpointer
+from hanzo_queues.server import checkpoint_outage, checkpointer
 from hanzo_queues.server.journal.base import JournalError
 from hanzo_queues.server.journal_commands import open_both
 from hanzo_queues.server.limits_table import LIMITS
@@ -77,7 +77,7 @@ async def test_checkpoints_are_taken_again_behind_a_page_that_was_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They were refused for ever: the journal was not trimmed any more."""
-    monkeypatch.setattr(checkpointer, "RETRY_S", 0.1)
+    monkeypatch.setattr(checkpoint_outage, "DELAYS_S", (0.1,))
     monkeypatch.setattr(checkpointer, "JOURNAL_BYTES_PER_BYTE", 0)
     async with serving(tmp_path) as (partition, storage):
         await partition.submit(PARSER.create_queue(b'{"name": "mail"}'))
@@ -88,6 +88,6 @@ async def test_checkpoints_are_taken_again_behind_a_page_that_was_lost(
     async with serving(tmp_path) as (partition, storage):
         number = await until_taken(partition, storage, number)
         await until_taken(partition, storage, number)
-        assert partition.checkpoint_news.warning == ""
+        assert partition.checkpoint_outage.warning == ""
     assert "it has met damage in its store" in caplog.text
     assert caplog.text.count("embedded nats-server: restarting") == 1

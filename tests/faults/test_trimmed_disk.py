@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hanzo_queues._core import Command, Engine, Parser
-from hanzo_queues.server import checkpointer, trimming
+from hanzo_queues.server import checkpoint_outage, trimming
 from hanzo_queues.server.answer import Answer
 from hanzo_queues.server.checkpoints.jetstream import JetStreamCheckpoints
 from hanzo_queues.server.data_directory import DataDirectory
@@ -68,7 +68,7 @@ async def traffic(partition: Partition, start: int) -> None:
 
 
 async def test_one_in_a_thousand_stays_and_the_disk_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpointer, "RETRY_S", 0.1)
+    monkeypatch.setattr(checkpoint_outage, "DELAYS_S", (0.1,))
     monkeypatch.setattr(trimming, "RETRY_S", 0.1)
     segment_bytes = int(SEGMENT_MB * (1 << 20))
     engine = partial(Engine, 0, segment_bytes=segment_bytes)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from hanzo_queues._core import Engine
+from hanzo_queues.server import checkpoint_outage, disk_room
 from hanzo_queues.server import checkpointer as module
-from hanzo_queues.server import disk_room
 from hanzo_queues.server.checkpointer import Checkpointer
 from hanzo_queues.server.checkpoints.base import AnyRoom
 from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
@@ -54,7 +54,7 @@ async def with_checkpoints() -> Kept:
 async def test_without_room_on_the_disk_nothing_is_written_until_there_is(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    monkeypatch.setattr(module, "ROOM_WAIT_S", 0.01)
     monkeypatch.setattr(module, "JOURNAL_BYTES_PER_BYTE", 0)
     kept = await with_checkpoints()
     await kept.flush()
@@ -78,9 +78,9 @@ async def test_without_room_on_the_disk_nothing_is_written_until_there_is(
 
 
 async def test_who_waited_for_room_is_no_more_patient_when_an_attempt_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits double for what is written in vain, and nothing was."""
-    monkeypatch.setattr(module, "RETRY_S", 0.001)
-    monkeypatch.setattr(module, "RETRY_FACTOR_MAX", 1 << 20)
+    """Waits grow for what is written in vain, and nothing was."""
+    monkeypatch.setattr(module, "ROOM_WAIT_S", 0.001)
+    monkeypatch.setattr(checkpoint_outage, "DELAYS_S", [0.001 * 2**attempt for attempt in range(20)])
     monkeypatch.setattr(module, "JOURNAL_BYTES_PER_BYTE", 0)
     kept = await with_checkpoints()
     await kept.flush()
@@ -147,8 +147,11 @@ async def test_a_bug_keeps_no_memory_for_a_checkpoint_that_never_ends(caplog: py
     kept.checkpointer = Checkpointer(kept.engine, kept.store, kept.checkpointer._kept, journal_bytes_min=0)
     kept.store.faults.append(ValueError("a bug"))
     kept.checkpointer.durable(kept.engine.lsn, 1 << 30)
-    await kept.checkpointer.run()
-    assert "checkpoints met a bug" in caplog.text
+    running = asyncio.create_task(kept.checkpointer.run())
+    async with asyncio.timeout(5):
+        while "checkpoints met a bug" not in caplog.text:  # noqa: ASYNC110  a line in the log is no event
+            await asyncio.sleep(0.005)
+    running.cancel()
     assert kept.engine.begin_checkpoint() is not None, "none is under way"
 
 
@@ -196,7 +199,8 @@ def small_disk(monkeypatch: pytest.MonkeyPatch) -> SmallDisk:
     monkeypatch.setattr(disk_room, "disk_bytes", lambda _: DISK_BYTES)
     monkeypatch.setattr(disk_room, "LOOK_EVERY_S", 0)
     monkeypatch.setattr(disk_room, "ASKS_EVERY_S", 0.05)
-    monkeypatch.setattr(module, "RETRY_S", 0.05)
+    monkeypatch.setattr(module, "ROOM_WAIT_S", 0.05)
+    monkeypatch.setattr(checkpoint_outage, "DELAYS_S", (0.05,))
     disk.checkpoints.room = DiskRoom(Path())
     return disk
 

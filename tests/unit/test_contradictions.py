@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
+from hanzo_queues.server import checkpoint_outage
 from hanzo_queues.server import checkpointer as module
 from hanzo_queues.server.call import Call
 from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
@@ -48,7 +50,7 @@ class Checkpoints(MemoryCheckpoints):
 
 @pytest.fixture(autouse=True)
 def without_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RETRY_S", 0.001)
+    monkeypatch.setattr(checkpoint_outage, "DELAYS_S", (0.001,))
     monkeypatch.setattr("hanzo_queues.server.journal.refusals.PATIENCE_S", 0.0)
     monkeypatch.setattr(module, "JOURNAL_BYTES_PER_BYTE", 0)
 
@@ -73,7 +75,7 @@ async def test_our_own_is_started_anew_once_and_no_client_learns_of_it() -> None
                 await asyncio.sleep(0.001)
         await until_taken(store, partition, len(store.manifests) + 1)
         assert store.restarts == 2
-        assert partition.checkpoint_news.warning == ""
+        assert partition.checkpoint_outage.warning == ""
 
 
 async def test_who_waits_for_a_nats_server_that_is_started_anew_is_told_of_a_recovery(
@@ -108,6 +110,7 @@ async def test_who_waits_for_a_nats_server_that_is_started_anew_is_told_of_a_rec
 
 
 async def test_what_a_restart_does_not_mend_is_told_and_harms_no_writer(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     store, journal = Checkpoints(), MemoryJournal()
     store.mends = False
     async with serving(journal, checkpoints=store, checkpoint_bytes=1, restart=store.restart) as partition:
@@ -118,8 +121,8 @@ async def test_what_a_restart_does_not_mend_is_told_and_harms_no_writer(caplog: 
         assert (store.restarts, partition.state, partition._epoch) == (1, "serving", epoch)
         store.refuses = False
         await until_taken(store, partition, 1)
-        assert partition.checkpoint_news.warning == ""
-    assert "checkpoints are taken again" in caplog.text
+        assert partition.checkpoint_outage.warning == ""
+    assert "no checkpoint was taken: over" in caplog.text
 
 
 async def test_what_failed_is_tried_again_though_nothing_more_is_written() -> None:
@@ -137,7 +140,7 @@ async def test_what_failed_is_tried_again_though_nothing_more_is_written() -> No
 
 async def until_warned(partition: Partition) -> str:
     async with asyncio.timeout(10):
-        while not (warning := partition.checkpoint_news.warning):
+        while not (warning := partition.checkpoint_outage.warning):
             await partition.submit(enqueue("one more"))
             await asyncio.sleep(0.001)
     return warning

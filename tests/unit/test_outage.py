@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from hanzo_queues.server.outage import RETRY_DELAYS_S, Outage
+from hanzo_queues.server.outage import DELAYS_S, Outage
 
 logger = logging.getLogger("of tests")
 
@@ -18,7 +18,7 @@ def test_an_outage_is_told_once_for_each_reason_and_when_it_is_over(caplog: pyte
     assert caplog.messages == []
     reasons = ("gone", "gone", "refused", "gone", "refused", "gone", "gone")
     waits = [outage.failed(OSError(reason)) for reason in reasons]
-    assert waits == [*RETRY_DELAYS_S, RETRY_DELAYS_S[-1], RETRY_DELAYS_S[-1]]
+    assert waits == [*DELAYS_S, DELAYS_S[-1], DELAYS_S[-1]]
     assert sorted(waits) == waits
     again = "trying again until it is over"
     assert caplog.messages == [f"the store: gone; {again}", f"the store: refused; {again}"]
@@ -26,5 +26,5 @@ def test_an_outage_is_told_once_for_each_reason_and_when_it_is_over(caplog: pyte
     outage.over()
     (over,) = caplog.messages[2:]
     assert "over, after 7 attempts" in over
-    assert outage.failed(TimeoutError()) == RETRY_DELAYS_S[0]
+    assert outage.failed(TimeoutError()) == DELAYS_S[0]
     assert caplog.messages[3:] == [f"the store: TimeoutError; {again}"]

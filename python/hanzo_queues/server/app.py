@@ -23,6 +23,7 @@ from hanzo_queues.server.edge import Edge
 from hanzo_queues.server.faults import Fault, ShuttingDown
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, JournalRefused
 from hanzo_queues.server.limits_table import with_settings, within_batch
+from hanzo_queues.server.outage import Outage
 from hanzo_queues.server.own_engine import engine_of
 from hanzo_queues.server.ownership import OwnershipLease
 from hanzo_queues.server.partition import Partition
@@ -33,7 +34,7 @@ from hanzo_queues.server.storage import OWN_PARTITION, StartRefused, only_wait
 
 logger = logging.getLogger(__name__)
 
-OPEN_RETRY_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+OPEN_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 PAYLOAD_BYTES_MAX_LEAST = 1024
 
 
@@ -125,20 +126,17 @@ class App:
             self._on_failed(f"the start met a bug, and the server can't serve: {type(error).__name__}: {error}")
 
     async def _open_journal(self) -> None:
-        failures = 0
+        outage = Outage("the journal can't be opened yet", logger, OPEN_DELAYS_S)
         while True:
             try:
                 await self._journal.open()
                 if self._checkpoints is not None:
                     await self._checkpoints.open()
-                return
+                return outage.over()
             except (JournalCorrupt, JournalRefused):
                 raise
             except JournalError as error:
-                delay_s = OPEN_RETRY_DELAYS_S[min(failures, len(OPEN_RETRY_DELAYS_S) - 1)]
-                failures += 1
-                logger.warning("the journal can't be opened yet: %s; trying again in %g s", error, delay_s)
-                await asyncio.sleep(delay_s)
+                await asyncio.sleep(outage.failed(error))
 
     def _admit_requests(self) -> None:
         """The journal is open, so it is known what a request may carry."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from hanzo_queues._core import BlockEntry, CheckpointError, Engine, Manifest
-from hanzo_queues.server.checkpoint_news import CheckpointNews
+from hanzo_queues.server.checkpoint_outage import CheckpointOutage
 from hanzo_queues.server.checkpoint_sizes import CheckpointSizes
 from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.journal.base import JournalError, WrongLastSequence
@@ -34,8 +34,7 @@ JOURNAL_BYTES_MIN = 16 * 1024 * 1024  # what two bring, and half of that again, 
 JOURNAL_BYTES_PER_BYTE = 4  # of the journal at least, for each byte of blocks that a checkpoint is likely to write
 TOLD_BETWEEN = 4  # times that the horizon is told between two, at least: so trimming keeps pace
 APPENDS_MAX = 2
-RETRY_S = 10.0
-RETRY_FACTOR_MAX = 32  # each in a row that fails doubles the wait: what it writes is in vain
+ROOM_WAIT_S = 10.0
 WASTE_BYTES_MAX = 16 * 1024 * 1024  # of the store, beside twice what the last manifest names
 
 
@@ -62,7 +61,7 @@ class Checkpointer:
     it, as far as there are any; `replayed_bytes`: of the journal behind it. `on_horizon` is told the LSN of the
     checkpoint before the last: batches before that one no start needs, but those with payloads that still live; after
     each checkpoint, and some times between two: whenever a part of what lies between two became dead.
-    `journal_bytes_min`: of the journal, between checkpoints. `news` is told how they fare."""
+    `journal_bytes_min`: of the journal, between checkpoints. `outage` is told how they fare."""
 
     def __init__(
         self,
@@ -73,12 +72,12 @@ class Checkpointer:
         *,
         on_horizon: Callable[[int], None] = lambda lsn: None,
         journal_bytes_min: int = JOURNAL_BYTES_MIN,
-        news: CheckpointNews | None = None,
+        outage: CheckpointOutage | None = None,
     ) -> None:
         self._engine = engine
         self._store = store
         self._on_horizon = on_horizon
-        self._news = news or CheckpointNews()
+        self._outage = outage or CheckpointOutage()
         self._refusals = Refusals("the stream of the checkpoints")
         self._journal_bytes_min = journal_bytes_min
         self._kept = list(kept)
@@ -112,27 +111,24 @@ class Checkpointer:
         """Until it is cancelled, or another owner writes checkpoints."""
         room = self._store.room
         room.bytes_needed, room.on_refused = self._sizes.needed, self._moved.set
-        wait_s = RETRY_S
         while True:
             try:
                 await self._until_due()
                 if not room.has_for_checkpoint(self._sizes.expected()):
-                    self._news.failed(JournalError("the disk has no room for a checkpoint: it is taken when there is"))
-                    await asyncio.sleep(RETRY_S)
+                    no_room = JournalError("the disk has no room for a checkpoint: it is taken when there is")
+                    self._outage.hindered(no_room)
+                    await asyncio.sleep(ROOM_WAIT_S)
                     continue
                 await self.take()
-                wait_s = RETRY_S
             except Deposed as deposed:
                 return logger.warning("checkpoints: %s", deposed)
             except (JournalError, CheckpointError) as error:
                 self._engine.abandon_checkpoint()
-                self._news.failed(error)
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, RETRY_S * RETRY_FACTOR_MAX)
+                await asyncio.sleep(self._outage.failed(error))
             except Exception:
                 logger.exception("checkpoints met a bug")
-                self._engine.abandon_checkpoint()  # nothing is kept for it any more
-                return self._news.ended("they met a bug, and no more are taken until the next take-over")
+                self._engine.abandon_checkpoint()
+                await asyncio.sleep(self._outage.failed(RuntimeError("they met a bug")))
 
     async def take(self) -> None:
         """Takes one now. Raises JournalError, CheckpointError: then `Engine.abandon_checkpoint` is due; Deposed."""
@@ -167,7 +163,7 @@ class Checkpointer:
         if await self._store.newest_manifest() != (last + 1, manifest):
             raise JournalError("the manifest is not what was written, or not the last one")
         self.taken += 1
-        self._news.taken()
+        self._outage.over()
         self._journal_bytes -= journal_bytes
         self._ended_at = time.monotonic()
         self._directory = directory
@@ -328,16 +324,15 @@ class Checkpointing:
         replayed_bytes: int,
         journal_bytes_min: int,
         on_horizon: Callable[[int], None],
-        news: CheckpointNews,
+        outage: CheckpointOutage,
     ) -> None:
         self._store = store
         self._running: asyncio.Task[None] | None = None
         self.durable: Callable[[int, int], None] = lambda lsn, byte_count: None
         if store is not None:
-            news.begin()
             checkpointer = Checkpointer(
                 engine, store, kept, replayed_bytes, on_horizon=on_horizon, journal_bytes_min=journal_bytes_min,
-                news=news,
+                outage=outage,
             )  # fmt: skip
             self.durable = checkpointer.durable
             self._running = asyncio.create_task(checkpointer.run(), name="checkpoints")

@@ -21,6 +21,7 @@ from hanzo_queues.server.nats_disk import reserve_bytes, store_bytes_max
 from hanzo_queues.server.nats_port import is_free, remembered_port
 from hanzo_queues.server.nats_probe import Heard, probe_jetstream
 from hanzo_queues.server.nats_process import STORE_DIRECTORY, NatsProcess
+from hanzo_queues.server.outage import Waits
 
 logger = logging.getLogger(__name__)
 
@@ -131,14 +132,14 @@ class EmbeddedNats:
 
     async def _watch(self, process: NatsProcess) -> None:
         """Must not end before it is told to: nobody else starts the process again."""
-        failures = 0
+        waits = Waits(RESTART_DELAYS_S)
         while True:
             try:
                 await self._until_it_fails(process)
-                await asyncio.sleep(RESTART_DELAYS_S[min(failures, len(RESTART_DELAYS_S) - 1)])
-                failures = 0 if await self._start_again(process) else failures + 1
+                await asyncio.sleep(waits.next_s())
+                if await self._start_again(process):
+                    waits.begin_anew()
             except Exception:
-                failures += 1
                 logger.exception("embedded nats-server: the watch met a bug, and goes on")
                 await asyncio.sleep(self._probe_every_s)
 

@@ -19,7 +19,7 @@ from typing import Literal
 
 from hanzo_queues._core import Command, Engine, Excerpt, Reply
 from hanzo_queues.server.answer import Answer, rendered
-from hanzo_queues.server.checkpoint_news import CheckpointNews
+from hanzo_queues.server.checkpoint_outage import CheckpointOutage
 from hanzo_queues.server.checkpointer import JOURNAL_BYTES_MIN, Checkpointing
 from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
@@ -89,7 +89,7 @@ class Partition:
         self._ownership = ownership
         self._owned = False
         self._setbacks = Setbacks(on_stuck, restart, self._doubt)
-        self.checkpoint_news = CheckpointNews(self._setbacks.checkpoint_taken, self._setbacks.checkpoint_failed)
+        self.checkpoint_outage = CheckpointOutage(self._setbacks.checkpoint_taken, self._setbacks.checkpoint_failed)
         self._on_failed = on_failed
         self._inbox = Inbox()
         self._polls = Polls(self._inbox.put)
@@ -279,6 +279,7 @@ class Partition:
                 self._refuse()
             if self._ownership is not None:
                 await self._ownership.acquire()
+                self.checkpoint_outage.forget()  # another owner may have taken some
             self._owned = True
 
     def owns(self) -> bool:
@@ -304,7 +305,7 @@ class Partition:
         self._epoch = engine.epoch
         checkpointing = Checkpointing(
             engine, self._checkpoints, kept, replayed_bytes, self._checkpoint_bytes, self.trimmer.reached,
-            self.checkpoint_news,
+            self.checkpoint_outage,
         )  # fmt: skip
         writer = Writer(
             engine, self._journal, self._payloads, self._clock, self._inbox, self._polls, self.give_back,

@@ -15,10 +15,11 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from hanzo_queues.server.journal.base import AppendUnknown, JournalFull, StoreContradicts
+from hanzo_queues.server.outage import Waits
 
 logger = logging.getLogger(__name__)
 
-RETRY_DELAYS_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+DELAYS_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 FULL_DELAY_S = 5.0  # a recovery makes no space
 FAILURES_UNTIL_STUCK = 2
 
@@ -34,11 +35,11 @@ class Setbacks:
         self._restart = restart
         self._restart_left = restart  # None: it can't be started anew, or was since a checkpoint was taken
         self._doubt = doubt
-        self._count = 0  # since a batch became durable
+        self._waits = Waits(DELAYS_S)  # since a batch became durable
 
     def wrote(self) -> None:
         """A batch became durable."""
-        self._count = 0
+        self._waits.begin_anew()
 
     def checkpoint_taken(self) -> None:
         """The store is sound again, as far as it is written."""
@@ -51,15 +52,15 @@ class Setbacks:
 
     async def after(self, error: Exception) -> None:
         """A writer, or what comes before one, failed with `error`. Returns when the next may try."""
-        self._count += 1
+        wait_s = self._waits.next_s()
         if isinstance(error, JournalFull):
             return await asyncio.sleep(FULL_DELAY_S)
         if isinstance(error, StoreContradicts) and self._restart_left is not None:
             restart, self._restart_left = self._restart_left, None
             await _ask(restart)
-        elif self._count >= FAILURES_UNTIL_STUCK and isinstance(error, AppendUnknown):
+        elif self._waits.count >= FAILURES_UNTIL_STUCK and isinstance(error, AppendUnknown):
             await _ask(self._on_stuck)
-        await asyncio.sleep(RETRY_DELAYS_S[min(self._count, len(RETRY_DELAYS_S)) - 1])
+        await asyncio.sleep(wait_s)
 
 
 async def _ask(help_out: Help) -> None:

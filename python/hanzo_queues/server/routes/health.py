@@ -27,7 +27,7 @@ async def ready(edge: Edge, call: Call) -> Page:
         warnings = [
             {"partition": partition.number, "warning": warning}
             for partition in edge.router.partitions
-            if (warning := partition.checkpoint_news.warning)
+            if (warning := partition.checkpoint_outage.warning)
         ]
         return Page(200, orjson.dumps({"status": "ready", "warnings": warnings}) if warnings else READY)
     status = next(state for state in states if state != "serving")
