@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -98,7 +99,7 @@ class MessageCalls(Calls):
 
         Raises what `enqueue` raises, for a request as a whole; an entry that is refused has an `error` instead. The
         `results` of what is raised are those of the requests before: nothing behind them was stored but what the
-        error tells of, and nothing was sent after it.
+        error tells of, and nothing was sent after it. So has the CancelledError of one that is cancelled.
         """
         given = [self._traced(one) for one in messages]
         wire = [message(one) for one in given]
@@ -108,15 +109,18 @@ class MessageCalls(Calls):
         whole = {"atomic": True} if atomic else {}
         bodies = [encode({"messages": wire[start : start + size], **whole}) for start in starts]
         results: list[EntryResult] = []
-        for start, body in zip(starts, bodies, strict=True):
-            part = given[start : start + size]
-            safe = all(one.get("dedup_id") is not None for one in part)
-            try:
+        try:
+            for start, body in zip(starts, bodies, strict=True):
+                part = given[start : start + size]
+                safe = all(one.get("dedup_id") is not None for one in part)
                 answer = await self._transport.call("POST", target, body, safe=safe, messages=len(part))
-            except QueuesError as error:
-                error.results = batch_results(error.body) if isinstance(error, BatchAborted) else tuple(results)
-                raise
-            results += batch_results(answer)
+                results += batch_results(answer)
+        except BatchAborted as error:
+            error.results = batch_results(error.body)
+            raise
+        except (QueuesError, asyncio.CancelledError) as error:
+            vars(error)["results"] = tuple(results)
+            raise
         return results
 
     async def get_message(self, message_id: str) -> MessageView | DoneMessage:

@@ -3,7 +3,8 @@
  *
  * Each says what became of the request: `outcome` is 'none' (nothing happened) or 'unknown' (it may have been carried
  * out). The tree is shallow on purpose: `QueuesError` catches everything, `ApiError` whatever the server refused.
- * Arguments that can't be right throw a TypeError or RangeError, and an aborted call throws its signal's reason.
+ * Arguments that can't be right throw a TypeError or RangeError, and an aborted call throws its signal's reason; of an
+ * `enqueueBatch` it is the `cause` of Interrupted.
  */
 
 import type { EntryResult } from './models.js';
@@ -61,6 +62,9 @@ export class ClientClosed extends QueuesError {
     super(message, facts);
   }
 }
+
+/** An `enqueueBatch` was aborted: `cause` is its signal's reason, `outcome` that of the request that was under way. */
+export class Interrupted extends QueuesError {}
 
 /** A fault in a request: a JSON pointer into the body, or `?name` for a query parameter. */
 export interface Fault {

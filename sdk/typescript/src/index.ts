@@ -20,6 +20,7 @@ export {
   ApiError,
   ClientClosed,
   type Fault,
+  Interrupted,
   type Outcome,
   OutcomeUnknown,
   QueuesError,

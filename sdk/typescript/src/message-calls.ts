@@ -3,7 +3,7 @@
 import type { CallOptions } from './calls.js';
 import { Entry } from './coalescer.js';
 import type { Backoff } from './config.js';
-import { ApiError, QueuesError } from './errors.js';
+import { ApiError, copyOf, Interrupted, QueuesError } from './errors.js';
 import {
   type DoneMessage,
   doneOf,
@@ -109,8 +109,9 @@ export class MessageCalls extends QueueCalls {
   /**
    * Stores several messages, each with its own result, in order: one request for each `batchEntriesMax` of the client, one
    * after the other. Throws what `enqueue` throws, for a request as a whole; an entry that is refused has an `error`
-   * instead. The `results` of what is thrown are those of the requests before; nothing is sent after it. With `atomic`
-   * it is one request, and throws `batch_aborted`, whose `results` say why, when one entry is refused.
+   * instead. The `results` of what is thrown are those of the requests before; nothing is sent after it. So are those of
+   * Interrupted, when it is aborted. With `atomic` it is one request, and throws `batch_aborted`, whose `results` say why,
+   * when one entry is refused.
    */
   async enqueueBatch({
     queue,
@@ -130,13 +131,15 @@ export class MessageCalls extends QueueCalls {
       const part = given.slice(first, first + size);
       const body = `{"messages":${join(entries.slice(first, first + size))}${atomic ? ',"atomic":true' : ''}}`;
       const safe = part.every((message) => message.dedupId !== undefined);
+      const outcome = signal?.aborted ? 'none' : 'unknown';
       try {
         results.push(
           ...entryResults(await this.call({ method: 'POST', target, body, safe, messages: part.length, signal })),
         );
       } catch (error) {
-        if (!atomic && error instanceof QueuesError) error.results = results;
-        throw error;
+        const aborted = signal?.aborted && error === signal.reason;
+        const thrown = aborted ? new Interrupted('it was aborted', { outcome, cause: error }) : error;
+        throw atomic || !(thrown instanceof QueuesError) ? thrown : Object.assign(copyOf(thrown), { results });
       }
       first += size;
     } while (first < given.length);

@@ -13,6 +13,7 @@ import {
   ApiError,
   type Called,
   ClientClosed,
+  Interrupted,
   type Message,
   Queues,
   ReceiptUnknown,
@@ -110,6 +111,35 @@ test('what was carried out is forgotten though its caller was aborted', async ()
     assert.equal(client.leases.size, 0, name);
     await client.close();
   }
+});
+
+test('a batch that is aborted tells what its earlier requests stored', async () => {
+  const broker = new Broker();
+  const results = [1, 2].map((id) => ({ id, state: 'ready', duplicate: false }));
+  const fetch: typeof globalThis.fetch = async (...given) => {
+    if (broker.asked.length === 1) await rejection(given[1]?.signal);
+    return broker.fetch(...given);
+  };
+  const client = broker.client({ fetch, batchEntriesMax: 2 });
+  const abort = new AbortController();
+  broker.next.push({ results });
+  const messages = [1, 2, 3, 4, 5].map((payload) => ({ payload }));
+  const storing = client.enqueueBatch({ queue: 'q', messages, signal: abort.signal });
+  await broker.until(() => broker.asked.length === 1);
+  await new Promise(setImmediate);
+  abort.abort(new Error('enough'));
+  await assert.rejects(storing, (error) => {
+    assert.ok(error instanceof Interrupted);
+    assert.deepEqual(
+      [error.cause, error.outcome, error.results.map(({ id }) => id)],
+      [abort.signal.reason, 'unknown', [1, 2]],
+    );
+    return true;
+  });
+  const never = client.enqueueBatch({ queue: 'q', messages, signal: abort.signal });
+  await assert.rejects(never, { name: 'Interrupted', outcome: 'none', results: [] });
+  assert.equal(broker.asked.length, 1);
+  await client.close();
 });
 
 test('a call of its own request is aborted at once, and not repeated', async () => {
