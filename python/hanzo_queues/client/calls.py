@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from hanzo_queues.client.access import find_access
+from hanzo_queues.client.batch_limit import BatchLimit
 from hanzo_queues.client.called import OnCall
 from hanzo_queues.client.coalescer import Coalescer
 from hanzo_queues.client.connection import Carrier, Connection
@@ -42,7 +43,7 @@ class Calls:
         connect: Callable[[], Carrier] | None = None,
     ) -> None:
         super().__init__()
-        self.batch_entries_max = batch_entries_max
+        self._batch_limit = BatchLimit(batch_entries_max)
         self._connection = Connection(find_access(url, api_key), USER_AGENT) if connect is None else connect()
         self._transport = Transport(
             self._exchange, RetryPolicy(retries_max), timeout=timeout, sleep=self._pause, on_call=on_call
@@ -55,10 +56,14 @@ class Calls:
 
     def _begin(self) -> None:
         """What belongs to one event loop, anew."""
-        entries_max = self.batch_entries_max
         self._closing = asyncio.Event()
-        self._enqueues = Coalescer(lambda queue: enqueues_to(self._transport, queue), entries_max)
-        self._settles = Coalescer(lambda queue: settlements_of(self._transport, queue), entries_max)
+        self._enqueues = Coalescer(lambda queue: enqueues_to(self._transport, queue), self._batch_limit)
+        self._settles = Coalescer(lambda queue: settlements_of(self._transport, queue), self._batch_limit)
+
+    @property
+    def batch_entries_max(self) -> int:
+        """Entries of one request, at most: as given, less once the server has refused so many."""
+        return self._batch_limit.entries
 
     def _enter(self) -> asyncio.AbstractEventLoop:
         """A call begins, in the loop that is returned. Raises ClientClosed, and RuntimeError where another running loop

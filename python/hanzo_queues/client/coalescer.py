@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Generic, Self, TypeVar
 
+from hanzo_queues.client.batch_limit import BatchLimit
 from hanzo_queues.errors import ApiError, BatchTooLarge, ClientClosed, OutcomeUnknown, QueuesError, RequestTooLarge
 
 REQUEST_BYTES_MAX = 1 << 20
@@ -84,10 +85,10 @@ Send = Callable[[Sequence[E]], Awaitable[None]]
 class Lane(Generic[E]):
     """The calls to one queue. Belongs to one event loop."""
 
-    def __init__(self, send: Send[E], entries_max: int) -> None:
+    def __init__(self, send: Send[E], limit: BatchLimit) -> None:
         self._send = send
-        self._entries_max = entries_max
-        """Elements of a request."""
+        self._limit = limit
+        """Of elements of a request."""
         self._waiting: deque[E] = deque()
         self._sending: asyncio.Task[None] | None = None
 
@@ -117,7 +118,7 @@ class Lane(Generic[E]):
     def _take(self) -> list[E]:
         waiting = self._waiting
         batch: list[E] = []
-        places, room = self._entries_max, REQUEST_BYTES_MAX
+        places, room = self._limit.entries, REQUEST_BYTES_MAX
         while waiting and places:
             entry = waiting.popleft()
             if not entry.waits():  # its caller was cancelled
@@ -159,7 +160,7 @@ class Lane(Generic[E]):
     def _splits(self, error: QueuesError, count: int) -> bool:
         """Whether parts may pass where the whole was refused: then one bad entry fails alone."""
         if isinstance(error, BatchTooLarge):
-            self._entries_max = max(1, count // 2)
+            self._limit.refused(count)
         return isinstance(error, BatchTooLarge | RequestTooLarge) or getattr(error, "code", "") in ENTRY_CODES
 
     def _fail(self, batch: Iterable[E], error: QueuesError) -> None:
@@ -202,9 +203,9 @@ class Coalescer(Generic[E]):
 
     LANES_KEPT = 256
 
-    def __init__(self, send_to: Callable[[str], Send[E]], entries_max: int) -> None:
+    def __init__(self, send_to: Callable[[str], Send[E]], limit: BatchLimit) -> None:
         self._send_to = send_to
-        self._entries_max = entries_max
+        self._limit = limit
         self._lanes: dict[str, Lane[E]] = {}
 
     def lane(self, queue: str) -> Lane[E]:
@@ -213,7 +214,7 @@ class Coalescer(Generic[E]):
         if lane is None:
             if len(self._lanes) >= self.LANES_KEPT:
                 self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.idle}
-            lane = self._lanes[queue] = Lane(self._send_to(queue), self._entries_max)
+            lane = self._lanes[queue] = Lane(self._send_to(queue), self._limit)
         return lane
 
     async def close(self) -> None:

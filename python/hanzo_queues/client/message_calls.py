@@ -22,12 +22,11 @@ from hanzo_queues.client.wire import (
     encode,
     encode_message,
     encode_some,
-    message,
     message_target,
     queue_target,
     with_query,
 )
-from hanzo_queues.errors import BatchAborted, MessageNotFound, QueuesError
+from hanzo_queues.errors import BatchAborted, BatchTooLarge, MessageNotFound, QueuesError
 
 FIELDS = (
     "priority", "delay", "dedup_id", "dedup_until", "ordering_key", "fairness_key", "metadata", "ttl", "max_retries",
@@ -92,7 +91,7 @@ class MessageCalls(Calls):
         self, queue: str, messages: Iterable[Mapping[str, Any]], *, atomic: bool = False
     ) -> list[EntryResult]:
         """Stores several messages, each with its own result, in order: one request for each `batch_entries_max` of the
-        client (default 100), one after the other.
+        client (default 100), one after the other; of fewer, once the server has refused so many.
 
         messages  dicts with the arguments of `enqueue`; when atomic, up to the server's MAX_BATCH_SIZE (default 100)
         atomic    all or nothing, in one request: raises BatchAborted (its `results` say why) when one is refused
@@ -102,26 +101,41 @@ class MessageCalls(Calls):
         error tells of, and nothing was sent after it. So has the CancelledError of one that is cancelled.
         """
         given = [self._traced(one) for one in messages]
-        wire = [message(one) for one in given]
-        target = queue_target(queue, "/messages/batch")
-        size = max(1, len(wire)) if atomic else self.batch_entries_max
-        starts = range(0, len(wire) or 1, size)  # what can't be encoded is seen before anything is sent
-        whole = {"atomic": True} if atomic else {}
-        bodies = [encode({"messages": wire[start : start + size], **whole}) for start in starts]
+        entries = [encode_message(one) for one in given]  # what can't be encoded is seen before anything is sent
+        safe = [one.get("dedup_id") is not None for one in given]
+        if atomic:
+            return list(await self._enqueued_at_once(queue, entries, safe, b'],"atomic":true}'))
         results: list[EntryResult] = []
+        first = 0
         try:
-            for start, body in zip(starts, bodies, strict=True):
-                part = given[start : start + size]
-                safe = all(one.get("dedup_id") is not None for one in part)
-                answer = await self._transport.call("POST", target, body, safe=safe, messages=len(part))
-                results += batch_results(answer)
-        except BatchAborted as error:
-            error.results = batch_results(error.body)
-            raise
+            while True:
+                part = slice(first, first + self.batch_entries_max)
+                count = len(entries[part])
+                try:
+                    results += await self._enqueued_at_once(queue, entries[part], safe[part])
+                except BatchTooLarge:
+                    if count <= 1:
+                        raise
+                    self._batch_limit.refused(count)
+                    continue
+                first += count
+                if first >= len(entries):
+                    return results
         except (QueuesError, asyncio.CancelledError) as error:
             vars(error)["results"] = tuple(results)
             raise
-        return results
+
+    async def _enqueued_at_once(
+        self, queue: str, entries: list[bytes], safe: list[bool], after: bytes = b"]}"
+    ) -> tuple[EntryResult, ...]:
+        target = queue_target(queue, "/messages/batch")
+        body = b'{"messages":[' + b",".join(entries) + after
+        try:
+            answer = await self._transport.call("POST", target, body, safe=all(safe), messages=len(entries))
+        except BatchAborted as error:
+            error.results = batch_results(error.body)
+            raise
+        return batch_results(answer)
 
     async def get_message(self, message_id: str) -> MessageView | DoneMessage:
         """A message by id, leased to nobody by looking; a `DoneMessage` (its `state` is "done") when it was acked with

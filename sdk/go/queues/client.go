@@ -14,16 +14,16 @@ import (
 //
 // Every method returns an *Error, or nil.
 type Client struct {
-	transport       *transport
-	connection      *connection
-	leases          *leases
-	enqueues        *coalescer
-	settles         *coalescer
-	batchEntriesMax int
-	traceparent     func(context.Context) string
-	life            context.Context
-	end             context.CancelFunc
-	fault           error // why no call can be made
+	transport   *transport
+	connection  *connection
+	leases      *leases
+	enqueues    *coalescer
+	settles     *coalescer
+	batchLimit  *batchLimit
+	traceparent func(context.Context) string
+	life        context.Context
+	end         context.CancelFunc
+	fault       error // why no call can be made
 
 	guard       sync.Mutex
 	consumers   map[*consumer]context.CancelFunc // that run
@@ -92,19 +92,19 @@ func New(apiKey string, with ...Option) *Client {
 func newClient(o options, carry exchange) *Client {
 	life, end := context.WithCancel(context.Background())
 	c := &Client{
-		leases:          newLeases(leasesMax),
-		batchEntriesMax: o.batchEntriesMax,
-		traceparent:     o.traceparent,
-		life:            life,
-		end:             end,
-		consumers:       map[*consumer]context.CancelFunc{},
+		leases:      newLeases(leasesMax),
+		batchLimit:  newBatchLimit(o.batchEntriesMax),
+		traceparent: o.traceparent,
+		life:        life,
+		end:         end,
+		consumers:   map[*consumer]context.CancelFunc{},
 		transport: &transport{
 			exchange: carry, policy: newRetryPolicy(o.retriesMax), timeout: o.timeout, sleep: pause, life: life,
 			onCall: o.onCall,
 		},
 	}
-	c.enqueues = newCoalescer(o.batchEntriesMax, func(queue string) sendBatch { return enqueuesTo(c.transport, queue) })
-	c.settles = newCoalescer(o.batchEntriesMax, func(queue string) sendBatch { return settlementsOf(c.transport, queue) })
+	c.enqueues = newCoalescer(c.batchLimit, func(queue string) sendBatch { return enqueuesTo(c.transport, queue) })
+	c.settles = newCoalescer(c.batchLimit, func(queue string) sendBatch { return settlementsOf(c.transport, queue) })
 	return c
 }
 

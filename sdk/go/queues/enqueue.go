@@ -67,7 +67,7 @@ func (c *Client) EnqueueContext(ctx context.Context, params EnqueueParams) (*Enq
 }
 
 // EnqueueBatch stores several messages, each with its own result, in order: one request for each WithBatchEntries of
-// them, one after the other; an atomic batch is one request.
+// them, one after the other; of fewer, once the server has refused so many. An atomic batch is one request.
 //
 // Errors: those of Enqueue for a request as a whole; an entry that is refused has an Err instead. The error's Results are
 // those of the requests before; nothing is sent after it. Of an atomic batch ErrBatchAborted when one is refused: the
@@ -88,10 +88,15 @@ func (c *Client) EnqueueBatch(ctx context.Context, params BatchParams) ([]EntryR
 		return c.enqueuePart(ctx, params, entries)
 	}
 	var results []EntryResult
-	for first := 0; first < len(entries); first += c.batchEntriesMax {
-		end := min(first+c.batchEntriesMax, len(entries))
+	for first, end := 0, 0; first < len(entries); first = end {
+		end = min(first+c.batchLimit.max(), len(entries))
 		part := BatchParams{Queue: params.Queue, Messages: params.Messages[first:end]}
 		told, err := c.enqueuePart(ctx, part, entries[first:end])
+		if errors.Is(err, ErrBatchTooLarge) && end-first > 1 {
+			c.batchLimit.refused(end - first)
+			end = first
+			continue
+		}
 		if err != nil {
 			var known *Error
 			if errors.As(err, &known) {

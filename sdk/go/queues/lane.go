@@ -79,8 +79,8 @@ func (e *entry) waits() bool { return !e.settled && !e.gone.Load() }
 type sendBatch func(batch []*entry) error
 
 type lane struct {
-	send       sendBatch
-	entriesMax int // of the lane's goroutine
+	send  sendBatch
+	limit *batchLimit
 
 	guard   sync.Mutex
 	waiting []*entry
@@ -137,8 +137,8 @@ func (l *lane) take() []*entry {
 	l.guard.Lock()
 	defer l.guard.Unlock()
 	var batch []*entry
-	size := 0
-	for len(l.waiting) > 0 && len(batch) < l.entriesMax {
+	size, entriesMax := 0, l.limit.max()
+	for len(l.waiting) > 0 && len(batch) < entriesMax {
 		next := l.waiting[0]
 		size += len(next.body) + 1
 		if len(batch) > 0 && size > requestBytesMax {
@@ -199,7 +199,7 @@ func (l *lane) repeatSafe(batch []*entry, err *Error) {
 func (l *lane) splits(err *Error, entries int) bool {
 	switch err.Code {
 	case ErrBatchTooLarge:
-		l.entriesMax = max(1, entries/2)
+		l.limit.refused(entries)
 		return true
 	case ErrRequestTooLarge, ErrRequestInvalid, ErrJSONInvalid, ErrMessageIDInvalid, ErrReceiptInvalid, ErrPayloadTooLarge:
 		return true // refusals of a whole request that one entry can cause
@@ -215,14 +215,14 @@ func (l *lane) idle() bool {
 
 // coalescer holds the lanes, one a queue.
 type coalescer struct {
-	entriesMax int
-	sendTo     func(queue string) sendBatch
-	guard      sync.Mutex
-	lanes      map[string]*lane
+	limit  *batchLimit
+	sendTo func(queue string) sendBatch
+	guard  sync.Mutex
+	lanes  map[string]*lane
 }
 
-func newCoalescer(entriesMax int, sendTo func(queue string) sendBatch) *coalescer {
-	return &coalescer{entriesMax: entriesMax, sendTo: sendTo, lanes: map[string]*lane{}}
+func newCoalescer(limit *batchLimit, sendTo func(queue string) sendBatch) *coalescer {
+	return &coalescer{limit: limit, sendTo: sendTo, lanes: map[string]*lane{}}
 }
 
 // submit adds entries to the lane of a queue. It holds the guard, so that no lane is dropped meanwhile.
@@ -238,7 +238,7 @@ func (c *coalescer) submit(queue string, entries ...*entry) *lane {
 				}
 			}
 		}
-		to = &lane{send: c.sendTo(queue), entriesMax: c.entriesMax}
+		to = &lane{send: c.sendTo(queue), limit: c.limit}
 		c.lanes[queue] = to
 	}
 	to.submit(entries)

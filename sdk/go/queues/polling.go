@@ -33,7 +33,7 @@ func newPolling(c *consumer, visibilityTimeout Seconds, h *handlers) *polling {
 	return &polling{
 		client: c.client, config: c.config, queue: c.queue, visibilityTimeout: visibilityTimeout, handlers: h,
 		membership: c.membership, reports: c.reports, policy: newRetryPolicy(0),
-		askMax: c.client.batchEntriesMax, attemptID: newAttemptID(),
+		askMax: c.client.batchLimit.max(), attemptID: newAttemptID(),
 	}
 }
 

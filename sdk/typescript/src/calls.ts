@@ -4,6 +4,7 @@
  */
 
 import { findAccess } from './access.js';
+import { BatchLimit } from './batch-limit.js';
 import type { OnCall } from './called.js';
 import { Coalescer, type Entry } from './coalescer.js';
 import { type Exchange, exchangeOver, type Fetch } from './connection.js';
@@ -42,8 +43,7 @@ export interface CallOptions {
 
 /** The part of a client that its verbs stand on. */
 export class Calls {
-  /** Entries of one request, at most. */
-  readonly batchEntriesMax: number;
+  protected readonly batchLimit: BatchLimit;
   /** @internal */
   readonly leases = new Leases();
   protected readonly traceparent: () => string | undefined;
@@ -55,13 +55,18 @@ export class Calls {
 
   constructor(options: QueuesOptions = {}) {
     const { timeout = 30, retriesMax = 8, batchEntriesMax = LIMITS.batchEntriesMax } = options;
-    this.batchEntriesMax = batchEntriesMax;
+    this.batchLimit = new BatchLimit(batchEntriesMax);
     this.traceparent = options.traceparent ?? (() => undefined);
     const fetch = options.fetch ?? ((...given) => globalThis.fetch(...given));
     this.exchange = exchangeOver(findAccess(options.url, options.apiKey), fetch);
     this.transport = new Transport(this.untilClosed, new RetryPolicy(retriesMax), timeout, this.wait, options.onCall);
-    this.enqueues = new Coalescer((queue) => enqueuesTo(this.transport, queue), batchEntriesMax);
-    this.settles = new Coalescer((queue) => settlementsOf(this.transport, queue), batchEntriesMax);
+    this.enqueues = new Coalescer((queue) => enqueuesTo(this.transport, queue), this.batchLimit);
+    this.settles = new Coalescer((queue) => settlementsOf(this.transport, queue), this.batchLimit);
+  }
+
+  /** Entries of one request, at most: as given, less once the server has refused so many. */
+  get batchEntriesMax(): number {
+    return this.batchLimit.entries;
   }
 
   private readonly untilClosed: Exchange = async (method, target, body, within, signal) => {

@@ -11,6 +11,7 @@
  * refusals of a request can be the fault of one entry. `send` settles every entry of its batch, or throws.
  */
 
+import type { BatchLimit } from './batch-limit.js';
 import { ApiError, ClientClosed, copyOf, OutcomeUnknown, QueuesError } from './errors.js';
 import { onAbort } from './waiting.js';
 
@@ -82,7 +83,7 @@ export class Lane {
 
   constructor(
     private readonly send: Send,
-    private entriesMax: number,
+    private readonly limit: BatchLimit,
   ) {}
 
   /** The entry goes with the next request. */
@@ -110,7 +111,7 @@ export class Lane {
     let taken = 0;
     for (const entry of this.waiting) {
       length += entry.body.length + 1;
-      if (batch.length === this.entriesMax || (batch.length > 0 && length > REQUEST_LENGTH_MAX)) break;
+      if (batch.length >= this.limit.entries || (batch.length > 0 && length > REQUEST_LENGTH_MAX)) break;
       if (!entry.done) batch.push(entry); // else its caller was aborted
       taken++;
     }
@@ -146,7 +147,7 @@ export class Lane {
   /** Whether parts may pass where the whole was refused: then one bad entry fails alone. */
   private splits(error: unknown, batch: Batch): boolean {
     if (!(error instanceof ApiError)) return false;
-    if (error.code === 'batch_too_large') this.entriesMax = Math.max(1, Math.floor(batch.length / 2));
+    if (error.code === 'batch_too_large') this.limit.refused(batch.length);
     return error.code === 'batch_too_large' || error.code === 'request_too_large' || ENTRY_CODES.has(error.code);
   }
 
@@ -171,14 +172,14 @@ export class Coalescer {
 
   constructor(
     private readonly sendTo: (queue: string) => Send,
-    private readonly entriesMax: number,
+    private readonly limit: BatchLimit,
   ) {}
 
   submit<R>(queue: string, entry: Entry<R>): Promise<R> {
     let lane = this.lanes.get(queue);
     if (lane === undefined) {
       if (this.lanes.size >= LANES_KEPT) this.lanes = new Map([...this.lanes].filter(([, { idle }]) => !idle));
-      lane = new Lane(this.sendTo(queue), this.entriesMax);
+      lane = new Lane(this.sendTo(queue), this.limit);
       this.lanes.set(queue, lane);
     }
     return lane.submit(entry);

@@ -108,10 +108,10 @@ export class MessageCalls extends QueueCalls {
 
   /**
    * Stores several messages, each with its own result, in order: one request for each `batchEntriesMax` of the client, one
-   * after the other. Throws what `enqueue` throws, for a request as a whole; an entry that is refused has an `error`
-   * instead. The `results` of what is thrown are those of the requests before; nothing is sent after it. So are those of
-   * Interrupted, when it is aborted. With `atomic` it is one request, and throws `batch_aborted`, whose `results` say why,
-   * when one entry is refused.
+   * after the other; of fewer, once the server has refused so many. Throws what `enqueue` throws, for a request as a whole;
+   * an entry that is refused has an `error` instead. The `results` of what is thrown are those of the requests before;
+   * nothing is sent after it. So are those of Interrupted, when it is aborted. With `atomic` it is one request, and throws
+   * `batch_aborted`, whose `results` say why, when one entry is refused.
    */
   async enqueueBatch({
     queue,
@@ -124,10 +124,10 @@ export class MessageCalls extends QueueCalls {
     const given = [...messages];
     const entries = given.map((message) => encodeMessage(this.traced(message)));
     const target = queueTarget(queue, '/messages/batch');
-    const size = atomic ? Math.max(given.length, 1) : this.batchEntriesMax;
     const results: EntryResult[] = [];
     let first = 0;
     do {
+      const size = atomic ? given.length : this.batchEntriesMax;
       const part = given.slice(first, first + size);
       const body = `{"messages":${join(entries.slice(first, first + size))}${atomic ? ',"atomic":true' : ''}}`;
       const safe = part.every((message) => message.dedupId !== undefined);
@@ -136,12 +136,16 @@ export class MessageCalls extends QueueCalls {
         results.push(
           ...entryResults(await this.call({ method: 'POST', target, body, safe, messages: part.length, signal })),
         );
+        first += part.length;
       } catch (error) {
+        if (!atomic && part.length > 1 && error instanceof ApiError && error.code === 'batch_too_large') {
+          this.batchLimit.refused(part.length);
+          continue;
+        }
         const aborted = signal?.aborted && error === signal.reason;
         const thrown = aborted ? new Interrupted('it was aborted', { outcome, cause: error }) : error;
         throw atomic || !(thrown instanceof QueuesError) ? thrown : Object.assign(copyOf(thrown), { results });
       }
-      first += size;
     } while (first < given.length);
     return results;
   }
