@@ -115,6 +115,12 @@ def test_a_malformed_variable_is_refused_in_one_sentence(variable: str, text: st
     [
         ({"HANZO_MAX_PAYLOAD": "7950000"}, "HANZO_MAX_PAYLOAD", "no room"),
         ({"NATS_REPLICAS": "3"}, "NATS_REPLICAS", "NATS_URL is not set"),
+        ({"NATS_CREDS": "a.creds"}, "NATS_CREDS", "NATS_URL is not set"),
+        ({"NATS_CA": "ca.pem"}, "NATS_CA", "NATS_URL is not set"),
+        ({"NATS_URL": "nats://a", "NATS_CREDS": "a", "NATS_NKEY_SEED": "b"}, "NATS_CREDS", "all out but one"),
+        ({"NATS_URL": "nats://user:secret@a", "NATS_CREDS": "a"}, "NATS_CREDS", "the user or token in NATS_URL"),
+        ({"NATS_URL": "nats://a", "NATS_CERT": "a.pem"}, "NATS_CERT", "set NATS_KEY, too"),
+        ({"NATS_URL": "nats://a", "NATS_KEY": "a.key"}, "NATS_KEY", "set NATS_CERT, too"),
         ({"NATS_REPLICAS": "2", "NATS_URL": "nats://a"}, "NATS_REPLICAS", "1, 3 or 5"),
         ({"HANZO_MAX_PAYLOAD": "6MiB", "HANZO_PAYLOAD_MEMORY": "16MiB"}, "HANZO_PAYLOAD_MEMORY", "fewer than four"),
     ],

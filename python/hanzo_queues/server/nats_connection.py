@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from hanzo_queues.server.nats_access import NatsAccess
 from hanzo_queues.server.nats_reading import read_in_large_pieces
 
 logger = logging.getLogger(__name__)
@@ -44,10 +45,11 @@ class NatsUnreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NatsEndpoint:
-    """One or more nats:// or tls:// URLs of one cluster, and a token when they hold no credentials."""
+    """One or more nats:// or tls:// URLs of one cluster, and how it lets us in when they do not say."""
 
     urls: tuple[str, ...]
     token: str | None = None
+    access: NatsAccess = field(default_factory=NatsAccess)
 
     def __str__(self) -> str:
         """For people: without what the URLs hold of credentials."""
@@ -61,11 +63,23 @@ def _place(url: str) -> str:
 
 class _Client(Client):
     """nats-py's closes the socket of a connection that it gave up by writing what is left, and waits for that: for
-    ever, when the server is frozen or cut off and does not read. Only then it would look for another server."""
+    ever, when the server is frozen or cut off and does not read. Only then it would look for another server. And it
+    tells who it is without TLS, although that was asked for, where a server offers none."""
+
+    def __init__(self, *, is_encrypted: bool) -> None:
+        super().__init__()
+        self._is_encrypted = is_encrypted
 
     async def _attempt_reconnect(self) -> None:
         _abort(self)
         await super()._attempt_reconnect()
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        server = self._current_server
+        asked = self._is_encrypted or (server is not None and server.uri.scheme == "tls")
+        if initial_connection and asked and not info.get("tls_required"):
+            raise nats.errors.Error("it offers no TLS, and nothing is told to it without")
+        await super()._process_info(info, initial_connection)
 
 
 def _abort(client: Client) -> None:
@@ -84,7 +98,7 @@ class NatsConnection:
         self._name = name
         self._on_down = on_down
         self._last_error = "no answer"
-        self.client: Client = _Client()
+        self.client: Client = _Client(is_encrypted=endpoint.access.is_encrypted)
 
     async def connect(self, timeout_s: float) -> None:
         """Connects. Raises NatsUnreachable."""
@@ -93,6 +107,7 @@ class NatsConnection:
                 await self.client.connect(
                     servers=list(self._endpoint.urls),
                     token=self._endpoint.token,
+                    **self._endpoint.access.options(),
                     name=self._name,
                     error_cb=self._error,
                     disconnected_cb=self._disconnected,

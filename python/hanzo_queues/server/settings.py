@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from hanzo_queues.data_path import HomeUnknown, data_directory
 from hanzo_queues.server.limits_table import LIMITS, payload_room
+from hanzo_queues.server.nats_access import NatsAccess
 from hanzo_queues.server.units import (
     DURATION_FORM,
     SIZE_FORM,
@@ -47,6 +48,11 @@ class Settings:
 
     nats_url: str | None = None
     nats_replicas: int = 1
+    nats_creds: Path | None = None
+    nats_nkey_seed: str | None = None
+    nats_ca: Path | None = None
+    nats_cert: Path | None = None
+    nats_key: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8080
     log_level: str = "info"
@@ -59,6 +65,11 @@ class Settings:
     checkpoint_bytes: int = 16 * 1024 * 1024
     api_keys: tuple[str, ...] = ()
     data_dir: Path = Path("hanzo-data")
+
+    @property
+    def nats_access(self) -> NatsAccess:
+        """How the cluster lets this server in."""
+        return NatsAccess(self.nats_creds, self.nats_nkey_seed, self.nats_ca, self.nats_cert, self.nats_key)
 
 
 def _whole_number(least: int, most: int, example: int) -> Callable[[str], int]:
@@ -143,6 +154,11 @@ VARIABLES = (
     Variable(
         "NATS_REPLICAS", "nats_replicas", _whole_number(1, 5, 3), "3 with NATS_URL, else 1", "copies of the journal"
     ),
+    Variable("NATS_CREDS", "nats_creds", Path, "unset", "a credentials file of a user of that cluster"),
+    Variable("NATS_NKEY_SEED", "nats_nkey_seed", str, "unset", "a user's nkey seed, or a file with it", True),
+    Variable("NATS_CA", "nats_ca", Path, "unset", "a PEM file: who vouches for the cluster's TLS certificates"),
+    Variable("NATS_CERT", "nats_cert", Path, "unset", "a PEM file: this server's own certificate for the cluster"),
+    Variable("NATS_KEY", "nats_key", Path, "unset", "a PEM file: the key of NATS_CERT"),
     Variable("REDIS_URL", None, _redis_url, "unset", "refused until limits are shared between nodes", True),
     Variable("HOST", "host", _host, "127.0.0.1", "the address to listen on; 0.0.0.0 for every interface"),
     Variable("PORT", "port", _whole_number(0, 65535, 8080), "8080", "the port to listen on; 0 picks a free one"),
@@ -274,6 +290,7 @@ def _contradictions(settings: Settings) -> list[str]:
             f"NATS_REPLICAS: {settings.nats_replicas} copies need a NATS cluster, and NATS_URL is not set; "
             "set NATS_URL, or leave NATS_REPLICAS out."
         )
+    faults += _contradictions_of_nats(settings)
     if settings.nats_replicas % 2 == 0:
         faults.append(
             f"NATS_REPLICAS: {settings.nats_replicas} copies survive no more failures than "
@@ -284,4 +301,27 @@ def _contradictions(settings: Settings) -> list[str]:
             f"HANZO_PAYLOAD_MEMORY: {format_size(settings.payload_memory_bytes)} holds fewer than four payloads of "
             f"HANZO_MAX_PAYLOAD ({format_size(settings.payload_bytes_max)}); raise it or lower HANZO_MAX_PAYLOAD."
         )
+    return faults
+
+
+def _contradictions_of_nats(settings: Settings) -> list[str]:
+    faults = []
+    named = {
+        "NATS_CREDS": settings.nats_creds, "NATS_NKEY_SEED": settings.nats_nkey_seed, "NATS_CA": settings.nats_ca,
+        "NATS_CERT": settings.nats_cert, "NATS_KEY": settings.nats_key,
+    }  # fmt: skip
+    given = [name for name, value in named.items() if value is not None]
+    if settings.nats_url is None:
+        return [
+            f"{name}: it is for a NATS cluster, and NATS_URL is not set; set NATS_URL, or leave {name} out."
+            for name in given
+        ]
+    who = [name for name in given if name in ("NATS_CREDS", "NATS_NKEY_SEED")]
+    if any("@" in address for address in settings.nats_url.split(",")):
+        who.append("the user or token in NATS_URL")
+    if len(who) > 1:
+        faults.append(f"{who[0]}: {' and '.join(who)} say each who this server is; leave all out but one.")
+    if ("NATS_CERT" in given) != ("NATS_KEY" in given):
+        alone, missing = ("NATS_CERT", "NATS_KEY") if "NATS_CERT" in given else ("NATS_KEY", "NATS_CERT")
+        faults.append(f"{alone}: a certificate and its key belong together; set {missing}, too.")
     return faults

@@ -18,6 +18,7 @@ from hanzo_queues.server.disk_room import DiskRoom, anywhere
 from hanzo_queues.server.embedded_nats import EmbeddedNats
 from hanzo_queues.server.journal.jetstream import JetStreamJournal
 from hanzo_queues.server.journal.marked import MarkedJournal
+from hanzo_queues.server.nats_access import NatsAccessUnusable
 from hanzo_queues.server.nats_binary import NoNatsServer
 from hanzo_queues.server.nats_connection import NatsEndpoint
 from hanzo_queues.server.ownership import OwnershipLease
@@ -61,7 +62,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             else:
                 storage = _cluster(settings, settings.nats_url, directory, stack)
             yield storage
-        except (DataDirectoryTaken, DataDirectoryUnusable, NoNatsServer) as error:
+        except (DataDirectoryTaken, DataDirectoryUnusable, NoNatsServer, NatsAccessUnusable) as error:
             raise StartRefused(str(error)) from error
 
 
@@ -81,7 +82,8 @@ async def _embedded(settings: Settings, directory: DataDirectory, stack: AsyncEx
 
 
 def _cluster(settings: Settings, urls: str, directory: DataDirectory, stack: AsyncExitStack) -> Storage:
-    endpoint = NatsEndpoint(tuple(address.strip() for address in urls.split(",")))
+    settings.nats_access.options()  # what can't be used ends the start, not a connection
+    endpoint = NatsEndpoint(tuple(address.strip() for address in urls.split(",")), access=settings.nats_access)
     ownership = OwnershipLease(
         endpoint, partition=OWN_PARTITION, node_id=directory.node_id, replicas=settings.nats_replicas
     )
