@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::{SECOND, config, folded, message, receive, settings, with_dedup};
+use super::{SECOND, Twin, config, folded, message, receive, settings, with_dedup};
 use crate::checkpoint::{Block, Head, Kind, Restoration};
 use crate::command::{Command, Complete, FollowUp, NewMessage};
 use crate::config::QueueConfig;
@@ -164,7 +164,7 @@ fn restored(head: Head, blocks: impl Iterator<Item = Block>) -> Partition {
 
 #[test]
 fn a_checkpoint_is_of_the_instant_of_its_batch() {
-    let mut twin = super::Twin::new();
+    let mut twin = Twin::new();
     let founded_ms = twin.now_ms;
     // Steps that record nothing are not in the journal: a new owner's clock may be behind theirs.
     twin.wait(1000).step(Vec::new());
@@ -176,7 +176,7 @@ fn a_checkpoint_is_of_the_instant_of_its_batch() {
 }
 
 /// A partition that has something of every kind.
-fn of_every_kind() -> super::Twin {
+fn of_every_kind() -> Twin {
     let mut twin = super::sweeps::letters(1);
     let config = QueueConfig {
         result_retention_ms: 60 * SECOND,
@@ -248,6 +248,18 @@ fn a_block_of_any_kind_comes_again_when_it_was_lost() {
 }
 
 #[test]
+fn extents_count_each_queue_and_each_sweep() {
+    let mut twin = Twin::new();
+    twin.create("q", config());
+    twin.create("other", config());
+    (0..2).for_each(|_| _ = twin.start_sweep("q", super::sweeps::redrive()));
+    let extents = twin.live.extents().into_iter();
+    let few = [Kind::Queues, Kind::Sweeps];
+    let few = extents.filter(|extent| few.contains(&extent.kind));
+    assert_eq!(few.map(|extent| extent.all).collect::<Vec<_>>(), [2, 2]);
+}
+
+#[test]
 fn a_block_that_repeats_another_is_refused_whatever_its_kind() {
     let mut twin = of_every_kind();
     twin.live.begin_checkpoint();
@@ -285,7 +297,7 @@ fn all_that_changed_comes_again_when_a_checkpoint_comes_to_nothing() {
 
 #[test]
 fn whoever_takes_over_from_a_checkpoint_tells_a_repeated_ack_what_it_did() {
-    let mut twin = super::Twin::new();
+    let mut twin = Twin::new();
     twin.create("q", config());
     twin.enqueue("q", message());
     let ack = Complete {
@@ -317,7 +329,7 @@ fn whoever_takes_over_from_a_checkpoint_tells_a_repeated_ack_what_it_did() {
 
 #[test]
 fn leases_of_every_block_are_taken_as_they_were_when_it_began() {
-    let mut twin = super::Twin::new();
+    let mut twin = Twin::new();
     twin.create("q", config());
     // The replica is not fed: comparing takes long with so many.
     let (mut partition, now_ms) = (twin.live, twin.now_ms);
@@ -349,7 +361,7 @@ fn leases_of_every_block_are_taken_as_they_were_when_it_began() {
 
 #[test]
 fn queues_of_every_block_are_taken_as_they_were_when_it_began() {
-    let mut twin = super::Twin::new();
+    let mut twin = Twin::new();
     let create = |number: u32| Command::CreateQueue {
         name: number.to_string().into(),
         config: config(),

@@ -201,6 +201,7 @@ mod tests {
     use crate::config::QueueConfig;
     use crate::reply::{Delivered, Reply};
     use crate::twin::checkpoints::CheckpointMove;
+    use crate::twin::turns::many;
     use crate::twin::{SECOND, Twin, config, message, receive};
 
     /// A queue whose members' sessions are over long before their leases.
@@ -253,6 +254,23 @@ mod tests {
         let step = twin.step(vec![leave("ann")]);
         assert_eq!(step.records.len(), 2, "left, returned");
         assert_eq!(step.next_deadline_ms, None);
+    }
+
+    #[test]
+    fn whoever_leaves_with_others_gives_back_so_much_at_once_and_the_rest_behind_them() {
+        let mut twin = twin();
+        let names = ["ann", "bob", "cat", "dan"];
+        for name in names {
+            let messages = vec![message(); RETURNED_AT_ONCE_MAX as usize];
+            twin.step(vec![many("q", messages)]);
+            received(&mut twin, name, RETURNED_AT_ONCE_MAX);
+        }
+        let records = twin.step(names.map(leave).into()).records;
+        let returned = records.iter().map(|record| match record {
+            Record::Returned { count, .. } => *count,
+            _ => 0,
+        });
+        assert_eq!(returned.collect::<Vec<_>>(), [0, 512, 0, 512, 0, 0]);
     }
 
     #[test]

@@ -126,9 +126,10 @@ fn is_as_asked(state: &State, sweep: &Sweep, message: &Message, slot: u32) -> bo
 
 #[cfg(test)]
 mod tests {
-    use crate::command::{Blob, Command, Nack};
+    use crate::command::{Blob, Command, Nack, NewMessage};
     use crate::ids::Location;
     use crate::record::DeathReason;
+    use crate::reply::State;
     use crate::sweep::*;
     use crate::twin::sweeps::{all_of, die, letters, redrive, to};
     use crate::twin::{SECOND, Twin, config, message, nack};
@@ -203,54 +204,141 @@ mod tests {
     }
 
     #[test]
+    fn ids_name_what_never_died_too_and_take_it_elsewhere() {
+        let mut twin = letters(1);
+        let id = twin.enqueue("q", message()).message;
+        let ids = Some(vec![id]);
+        let plan = SweepPlan {
+            ids,
+            ..to("letters")
+        };
+        let tally = twin.sweep("q", plan).tally;
+        assert_eq!((tally.moved, tally.skipped), (1, 0));
+        assert_eq!(twin.queue("letters").counts.ready, 2);
+    }
+
+    #[test]
+    fn what_is_dead_can_be_cancelled_and_not_changed() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let dead = twin.enqueue("q", message()).message;
+        let lease = twin.receive("q", 1)[0].lease;
+        twin.ask(Command::Nack(Nack {
+            reject: true,
+            ..nack(lease)
+        }));
+        let mut done = |action: SweepAction, state, ids| {
+            let filter = SweepFilter {
+                state,
+                ..SweepFilter::default()
+            };
+            let plan = SweepPlan {
+                action,
+                filter,
+                ids,
+                ..redrive()
+            };
+            let tally = twin.sweep("q", plan).tally;
+            (tally.moved, tally.skipped)
+        };
+        let change = SweepAction::Change {
+            delay_ms: Some(SECOND),
+            priority: Some(9),
+        };
+        assert_eq!(done(change.clone(), Some(State::Dead), None), (0, 0));
+        assert_eq!(done(change, None, Some(vec![dead])), (0, 1));
+        assert_eq!(done(SweepAction::Cancel, None, Some(vec![dead])), (1, 0));
+    }
+
+    const TOLD: Blob = Blob {
+        index: 0,
+        length: 40,
+    };
+
+    /// Fails the next message of a queue; answers where what was told of that lies.
+    fn fail(twin: &mut Twin, queue: &str, error: Option<Blob>) -> Location {
+        let lease = twin.receive(queue, 1)[0].lease;
+        let failed = Command::Nack(Nack {
+            error,
+            delay_ms: Some(0),
+            ..nack(lease)
+        });
+        let (lsn, length) = (twin.step(vec![failed]).lsn, TOLD.length);
+        Location {
+            lsn,
+            offset: 0,
+            length,
+        }
+    }
+
+    fn by_error(action: SweepAction) -> SweepPlan {
+        let filter = SweepFilter {
+            error: Some("451".into()),
+            ..SweepFilter::default()
+        };
+        SweepPlan {
+            action,
+            filter,
+            ..redrive()
+        }
+    }
+
+    /// The first page of a sweep that began just now.
+    fn page(twin: &mut Twin, sweep: u64) -> SweepPage {
+        twin.step_sweep(sweep, None);
+        match twin.step_sweep(sweep, None) {
+            SweepProgress::Look(page) => page,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn errors(page: &SweepPage) -> Vec<Location> {
+        page.messages.iter().map(|one| one.error).collect()
+    }
+
+    #[test]
     fn the_last_error_of_what_failed_and_lives_is_looked_at_too() {
         let mut twin = Twin::new();
         twin.create("q", config());
-        (0..2).for_each(|_| {
+        (0..3).for_each(|_| {
             twin.enqueue("q", message());
         });
-        let told = Some(Blob {
-            index: 0,
-            length: 40,
-        });
-        let fail = |twin: &mut Twin| {
-            let lease = twin.receive("q", 1)[0].lease;
-            let failed = Command::Nack(Nack {
-                error: told,
-                ..nack(lease)
-            });
-            (lease, twin.step(vec![failed]).lsn)
-        };
-        let (lease, lsn) = fail(&mut twin);
-        let plan = SweepPlan {
-            action: SweepAction::Cancel,
-            filter: SweepFilter {
-                error: Some("451".into()),
-                ..SweepFilter::default()
-            },
-            ..redrive()
-        };
-        let sweep = twin.start_sweep("q", plan);
-        twin.step_sweep(sweep, None);
-        let SweepProgress::Look(page) = twin.step_sweep(sweep, None) else {
-            panic!("no page")
-        };
-        let error = Location {
-            lsn,
-            offset: 0,
-            length: 40,
-        };
-        let shown = page.messages.iter().map(|one| (one.message, one.error));
-        assert_eq!(shown.collect::<Vec<_>>(), [(lease.message, error)]);
-        let other = twin.receive("q", 1)[0].lease;
-        twin.ask(Command::Nack(nack(other)));
-        twin.wait(600 * SECOND);
-        let leases = twin.receive("q", 2).into_iter().map(|one| one.lease);
-        for lease in leases.collect::<Vec<_>>() {
-            twin.ask(Command::Nack(nack(lease)));
-        }
+        let told = [Some(TOLD), Some(TOLD), None];
+        let [first, second, _] = told.map(|error| fail(&mut twin, "q", error));
+        let sweep = twin.start_sweep("q", by_error(SweepAction::Cancel));
+        let page = page(&mut twin, sweep);
+        assert_eq!(errors(&page), [first, second]);
+        fail(&mut twin, "q", None);
         twin.step_sweep(sweep, Some(all_of(page)));
         let tally = twin.get_sweep(sweep).tally;
-        assert_eq!((tally.moved, tally.skipped), (0, 1), "it failed once more");
+        assert_eq!((tally.moved, tally.skipped), (1, 1), "one failed once more");
+    }
+
+    #[test]
+    fn a_dead_one_keeps_of_what_it_died_until_it_lives_and_fails_again() {
+        let mut twin = letters(0);
+        let max_retries = Some(1);
+        twin.enqueue(
+            "q",
+            NewMessage {
+                max_retries,
+                ..message()
+            },
+        );
+        fail(&mut twin, "q", Some(TOLD));
+        let died_of = fail(&mut twin, "q", Some(TOLD));
+        fail(&mut twin, "letters", Some(TOLD));
+        let action = SweepAction::Redrive { destination: None };
+        let sweep = twin.start_sweep("letters", by_error(action));
+        let shown = page(&mut twin, sweep);
+        assert_eq!(errors(&shown), [died_of]);
+        fail(&mut twin, "letters", Some(TOLD));
+        twin.step_sweep(sweep, Some(all_of(shown)));
+        let tally = twin.get_sweep(sweep).tally;
+        assert_eq!((tally.moved, tally.skipped), (1, 0));
+        let last = fail(&mut twin, "q", Some(TOLD));
+        let sweep = twin.start_sweep("q", by_error(SweepAction::Cancel));
+        let shown = page(&mut twin, sweep);
+        assert_eq!(errors(&shown), [last]);
     }
 }

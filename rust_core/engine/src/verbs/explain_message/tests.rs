@@ -1,5 +1,6 @@
 //! Every reason, and an order that comes true.
 
+mod newcomers;
 mod over;
 
 use super::*;
