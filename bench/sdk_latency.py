@@ -1,17 +1,21 @@
 """From the moment an enqueue was due to the start of its handler, through the SDK, at 2,000 messages a second.
 
 Open loop: messages are sent when they are due, whether or not earlier ones were answered, and a late send counts
-against the result: how late they were, as timers of milliseconds make them, is told beside it.
+against the result: how late they were is told beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
+
+import uvloop
 
 from bench.figure import Figure, Scale
 from bench.generator import check_ledger
 from bench.measured import Measured
+from bench.ticks import ticks
 from examples.local_server import LocalServer
 from hanzo_queues import AsyncQueues, Message
 
@@ -22,14 +26,10 @@ SHARES = (0.5, 0.9, 0.99, 0.999)
 
 
 async def measure(scale: Scale, seed: int) -> Measured:
-    """One run; producer and consumer have a client each."""
+    """One run, on uvloop as the clients of peers are."""
     with LocalServer() as server:
-        async with (
-            AsyncQueues(server.api_key, url=server.url) as sender,
-            AsyncQueues(server.api_key, url=server.url) as receiver,
-        ):
-            await sender.create(QUEUE)
-            latencies, late = await run(sender, receiver, scale.latency_seconds)
+        running = run(server.url, server.api_key, scale.latency_seconds)
+        latencies, late = await asyncio.to_thread(uvloop.run, running)
     p50, p99 = (percentile_ms(latencies, share) for share in (0.50, 0.99))
     figures = [
         Figure(f"enqueue to handler, SDK, {RATE:,}/s, p50", p50, "ms", 2, 1, at_most=True),
@@ -44,20 +44,23 @@ def percentile_ms(seconds: list[float], share: float) -> float:
     return round(1000 * sorted(seconds)[int(len(seconds) * share)], 2)
 
 
-async def run(sender: AsyncQueues, receiver: AsyncQueues, seconds: float) -> tuple[list[float], list[float]]:
-    """Seconds from due to handled, and from due to sent, of every message after the warm-up. Raises LedgerBroken."""
+async def run(url: str, api_key: str, seconds: float) -> tuple[list[float], list[float]]:
+    """Seconds from due to handled, and from due to sent, of every message after the warm-up; producer and consumer have
+    a client each. Raises LedgerBroken."""
     handled: list[tuple[str, float, float]] = []
     total = int(RATE * (seconds + WARM_UP_SECONDS))
+    async with AsyncQueues(api_key, url=url) as sender, AsyncQueues(api_key, url=url) as receiver:
+        await sender.create(QUEUE)
 
-    @receiver.consumer(QUEUE, concurrency=64)
-    async def note(message: Message) -> None:
-        handled.append((message.id, message.payload["due"], time.monotonic()))
-        if len(handled) == total:
-            receiver.stop()
+        @receiver.consumer(QUEUE, concurrency=64)
+        async def note(message: Message) -> None:
+            handled.append((message.id, message.payload["due"], time.monotonic()))
+            if len(handled) == total:
+                receiver.stop()
 
-    consuming = asyncio.create_task(receiver.run())
-    ids, late = await send(sender, total)
-    await asyncio.wait_for(consuming, 60)
+        consuming = asyncio.create_task(receiver.run(signals=False))
+        ids, late = await send(sender, total)
+        await asyncio.wait_for(consuming, 60)
     check_ledger(ids, [id for id, _, _ in handled])
     warm = RATE * WARM_UP_SECONDS
     return [at - due for _, due, at in handled[warm:]], late[warm:]
@@ -73,11 +76,9 @@ async def send(sender: AsyncQueues, total: int) -> tuple[list[str], list[float]]
         late.append(time.monotonic() - due)
         ids.append((await sender.enqueue(QUEUE, {"due": due, "fill": "x" * 200})).id)
 
-    started = time.monotonic() + 0.5
-    async with asyncio.TaskGroup() as sends:
-        for number in range(total):
-            due = started + number / RATE
-            if (ahead := due - time.monotonic()) > 0:
-                await asyncio.sleep(ahead)
+    async with asyncio.TaskGroup() as sends, aclosing(ticks(RATE, after=0.5)) as due_instants:
+        async for due in due_instants:
             sends.create_task(one(due))
+            if (total := total - 1) == 0:
+                break
     return ids, late
