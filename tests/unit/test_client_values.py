@@ -6,9 +6,11 @@ import copy
 import pickle
 import tomllib
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -177,6 +179,23 @@ def test_names_are_escaped_in_paths() -> None:
     assert queue_target("a/b?c", "/messages") == "/v1/queues/a%2Fb%3Fc/messages"
     with pytest.raises(TypeError, match="queue is None"):
         queue_target(None)  # type: ignore[arg-type]
+
+
+class Name(str, Enum):  # noqa: UP042  str() of it is not its value
+    MAIL = "mail"
+
+
+@pytest.mark.parametrize(
+    "value", ["mail", "a b", "x+y", "50%", "größe", "", "a-b_c.d~e", 30, 0.25, 1e17, True, Name.MAIL]
+)
+def test_what_is_asked_is_escaped_in_queries(value: Any) -> None:
+    target = queue_target("mail", "/peek", after=value, state=None, limit=10)
+    said = value.value if isinstance(value, Name) else value
+    assert target == f"/v1/queues/mail/peek?{urlencode({'after': said, 'limit': 10})}"
+
+
+def test_a_name_can_be_of_an_enum() -> None:
+    assert queue_target(Name.MAIL) == "/v1/queues/mail"
 
 
 async def test_an_atomic_batch_that_is_refused_says_why() -> None:
