@@ -5,11 +5,15 @@
 use crate::checkpoint::{Paged, Tracked};
 use crate::ids::LeaseId;
 use crate::record::Followed;
-use crate::segmented::{Segmented, mix};
+use crate::segmented::mix;
 
 /// Leases remembered. At 50,000 acks a second, more than two seconds: longer than a client's first retry. It may be
 /// changed: no record and no apply depends on what is remembered, only the answer to a repeated ack or nack.
 pub(crate) const SETTLED_MAX: usize = 131_072;
+
+/// Chains that the entries are found by. Few, so that those who add stay in the processor's cache: only who repeats itself
+/// or has lost its lease looks along one.
+const CHAINS: usize = SETTLED_MAX / 8;
 
 /// Follow-ups remembered, of all those leases together, at 24 bytes each. As `SETTLED_MAX`, it may be changed.
 pub(crate) const FOLLOWED_MAX: usize = 131_072;
@@ -35,8 +39,10 @@ pub(crate) struct Settled {
     pub ring: Paged<Entry>,
     /// Of the next one.
     pub serial: u64,
-    /// Where a copy's is.
-    table: Segmented<u32>,
+    /// The last entry of each chain, and by place the one before it: by the low halves of their serials, as deflate finds
+    /// matches (Deutsch 1996). Nothing is taken out: a chain ends where the next would be no older, or is forgotten.
+    lasts: Box<[u32]>,
+    before: Vec<u32>,
     /// What was enqueued with an ack, by its serial.
     pub followed: Tracked<Box<[Followed]>>,
     followed_count: usize,
@@ -47,7 +53,8 @@ impl Settled {
         Settled {
             ring: Paged::new(),
             serial: 0,
-            table: Segmented::new(),
+            lasts: vec![0; CHAINS].into(),
+            before: Vec::new(),
             followed: Tracked::default(),
             followed_count: 0,
         }
@@ -75,43 +82,45 @@ impl Settled {
     }
 
     pub fn put(&mut self, lease: LeaseId, ending: Ending) {
-        let (copy, delivery) = (lease.copy(), lease.delivery);
         let entry = Entry {
-            copy,
-            delivery,
+            copy: lease.copy(),
+            delivery: lease.delivery,
             ending,
         };
-        let place = (self.serial % SETTLED_MAX as u64) as u32;
+        let place = place_of(self.serial);
         if self.ring.len() < SETTLED_MAX {
             self.ring.push(entry);
         } else {
             self.forget_at(place);
             self.ring[place] = entry;
         }
+        self.chain(self.serial);
         self.serial += 1;
-        self.find_at(place);
     }
 
     fn forget_at(&mut self, place: u32) {
-        let oldest = self.ring[place].copy;
-        self.table.remove(mix(oldest), |&other| other == place);
         let first = self.followed.first().map(|(serial, _)| serial);
         if first.is_some_and(|first| first == self.serial_at(place)) {
             self.forget_followed();
         }
     }
 
-    /// The entry at a place is found by its copy from here on.
-    fn find_at(&mut self, place: u32) {
-        let (ring, copy) = (&self.ring, self.ring[place].copy);
-        let equal = |&other: &u32| ring[other].copy == copy;
-        let rehash = |&other: &u32| mix(ring[other].copy);
-        self.table.put(mix(copy), place, equal, rehash);
+    /// The entry of a serial is found by its copy from here on.
+    fn chain(&mut self, serial: u64) {
+        let place = place_of(serial);
+        let last = &mut self.lasts[chain_of(self.ring[place].copy)];
+        let before = std::mem::replace(last, serial as u32);
+        match self.before.get_mut(place as usize) {
+            Some(known) => *known = before,
+            None => self.before.push(before),
+        }
     }
 
     /// What follows from the entries of a checkpoint.
     pub fn load(&mut self) {
-        (0..self.ring.len() as u32).for_each(|place| self.find_at(place));
+        let count = self.ring.len() as u64;
+        self.before = vec![0; self.ring.len()];
+        (self.serial - count..self.serial).for_each(|serial| self.chain(serial));
         self.followed_count = self
             .followed
             .iter()
@@ -120,8 +129,19 @@ impl Settled {
     }
 
     fn place(&self, copy: u64) -> Option<u32> {
-        let equal = |&other: &u32| self.ring[other].copy == copy;
-        self.table.find(mix(copy), equal).copied()
+        let (mut age, mut serial) = (0, self.lasts[chain_of(copy)]);
+        loop {
+            let next = (self.serial as u32).wrapping_sub(serial);
+            if next <= age || next as usize > self.ring.len() {
+                return None;
+            }
+            age = next;
+            let place = place_of(serial.into());
+            if self.ring[place].copy == copy {
+                return Some(place);
+            }
+            serial = self.before[place as usize];
+        }
     }
 
     /// The serial of what lies at a place.
@@ -150,6 +170,20 @@ impl Settled {
             fold(format!("{entry:?}").as_bytes());
         }
     }
+}
+
+/// The low half of a serial has the same place.
+fn place_of(serial: u64) -> u32 {
+    (serial % SETTLED_MAX as u64) as u32
+}
+
+const _: () = assert!(
+    SETTLED_MAX.is_power_of_two(),
+    "the low half of a serial has its place"
+);
+
+fn chain_of(copy: u64) -> usize {
+    mix(copy) as usize % CHAINS
 }
 
 #[cfg(test)]
@@ -214,6 +248,7 @@ mod tests {
         assert_eq!(settled.ending(lease(1, 4)), Some(Ending::Acked));
         settled.put(lease(SETTLED_MAX as u64 + 1, 1), Ending::Acked);
         assert_eq!(settled.ending(lease(1, 4)), None);
-        assert_eq!(settled.table.len(), SETTLED_MAX);
+        let known = |number| settled.ending(lease(number, 1)).is_some();
+        assert!((2..=SETTLED_MAX as u64 + 1).all(known));
     }
 }

@@ -33,10 +33,15 @@ pub(super) fn ack(
 ) -> Result<Acked, AckRefusal> {
     let (state, lease) = (batch.state(), complete.lease);
     lease::of_queue(state, lease, queue)?;
-    if state.settled.ending(lease) == Some(Ending::Acked) {
-        return Ok(earlier(state, lease, batch.now_ms));
+    if let Err(lost) = lease::held(state, lease) {
+        let is_repeated = state.settled.ending(lease) == Some(Ending::Acked);
+        let earlier = is_repeated.then(|| earlier(state, lease, batch.now_ms));
+        return earlier.ok_or(lost.into());
     }
-    lease::held(state, lease)?;
+    if complete.enqueue.is_empty() {
+        end(batch, lease, complete.result);
+        return Ok(Acked::default());
+    }
     if let Some(refused) = refusals(state, batch.now_ms, complete) {
         return Err(AckRefusal::FollowUps(refused));
     }
@@ -54,23 +59,19 @@ pub(super) fn ack(
 /// The message is done. Its result is kept where results are; not that of a further group beside the one of `default`.
 fn end(batch: &mut Batch, lease: LeaseId, result: Option<Blob>) {
     let (message, group) = (lease.message, lease.group);
-    let state = batch.state();
-    let queue = state.queues.get(state.messages[message.slot].queue);
-    let retention_ms = queue.config.result_retention_ms;
-    let known = state.copies.known_as(message);
-    let is_second = group != GROUP_DEFAULT && state.results.has_default_s(known, batch.now_ms);
-    let room = result
-        .filter(|_| retention_ms > 0 && !is_second)
-        .and_then(|result| {
-            let bytes_max = state.settings.results_bytes_max;
-            let count = state.results.too_many(result.length, bytes_max)?;
-            Some((result, count))
-        });
-    let Some((result, count)) = room else {
+    let kept = result.and_then(|result| room(batch.state(), batch.now_ms, lease, result));
+    let (
+        Some(result),
+        Some(Room {
+            evicted,
+            retention_ms,
+        }),
+    ) = (result, kept)
+    else {
         return batch.commit(Record::Acked { message, group });
     };
-    if count > 0 {
-        batch.commit(Record::ResultsEvicted { count });
+    if evicted > 0 {
+        batch.commit(Record::ResultsEvicted { count: evicted });
     }
     batch.carry(result);
     batch.commit(Record::Completed {
@@ -79,6 +80,29 @@ fn end(batch: &mut Batch, lease: LeaseId, result: Option<Blob>) {
         expires_at_ms: batch.now_ms.saturating_add(retention_ms),
         result_bytes: result.length,
     });
+}
+
+/// What a result that is kept needs.
+struct Room {
+    /// Results that go before their time.
+    evicted: u32,
+    retention_ms: u64,
+}
+
+fn room(state: &State, now_ms: u64, lease: LeaseId, result: Blob) -> Option<Room> {
+    let queue = state.queues.get(state.messages[lease.message.slot].queue);
+    let retention_ms = queue.config.result_retention_ms;
+    let known = state.copies.known_as(lease.message);
+    let is_second = lease.group != GROUP_DEFAULT && state.results.has_default_s(known, now_ms);
+    if retention_ms == 0 || is_second {
+        return None;
+    }
+    let bytes_max = state.settings.results_bytes_max;
+    let evicted = state.results.too_many(result.length, bytes_max)?;
+    Some(Room {
+        evicted,
+        retention_ms,
+    })
 }
 
 /// What an earlier ack of the lease did.
@@ -101,17 +125,15 @@ fn follow_up(batch: &mut Batch, complete: &Complete) -> Vec<Accepted> {
         let queue = batch.queue(&one.queue).expect("its queue was there");
         enqueued.push(enqueue::accept_checked(batch, queue, &one.message));
     }
-    if !enqueued.is_empty() {
-        let followed = enqueued.iter().map(|one| Followed {
-            message: one.message,
-            duplicate: one.duplicate,
-        });
-        batch.commit(Record::FollowedUp {
-            message: complete.lease.message,
-            group: complete.lease.group,
-            messages: followed.collect(),
-        });
-    }
+    let followed = enqueued.iter().map(|one| Followed {
+        message: one.message,
+        duplicate: one.duplicate,
+    });
+    batch.commit(Record::FollowedUp {
+        message: complete.lease.message,
+        group: complete.lease.group,
+        messages: followed.collect(),
+    });
     enqueued
 }
 
