@@ -1,5 +1,6 @@
 //! Which of a group's lists a ready message belongs in, who takes from which, and who is woken by it.
 
+use crate::deadlines::NOBODY;
 use crate::ids::QueueNumber;
 use crate::lists::{ListId, SHARED};
 use crate::message::NONE;
@@ -9,7 +10,7 @@ use crate::state::State;
 
 impl Queue {
     /// The lists that a consumer takes from. The keys of nobody are everybody's, but those of a member are his.
-    pub fn lists_of(&self, consumer: &str) -> impl Iterator<Item = ListId> + use<> {
+    pub fn lists_of(&self, consumer: &str) -> impl Iterator<Item = ListId> + Clone + use<> {
         let keyed = match self.members.is_empty() {
             true => Some(self.lists.unassigned()),
             false => self.members.find(consumer).map(|member| member.list),
@@ -72,10 +73,15 @@ impl State {
         behind_ms.map_or(since_ms, |behind_ms| behind_ms.min(since_ms))
     }
 
-    /// The message that goes next to a consumer; of those that waited as long, the older one.
-    pub fn front_for(&mut self, number: QueueNumber, consumer: &str, visits: &mut u32) -> Front {
+    /// The message that goes next from these lists; of those that waited as long, the older one.
+    pub fn front_of(
+        &mut self,
+        number: QueueNumber,
+        lists: impl Iterator<Item = ListId>,
+        visits: &mut u32,
+    ) -> Front {
         let mut front = Front::Nothing;
-        for list in self.queues.get(number).lists_of(consumer) {
+        for list in lists {
             front = match (front, self.front(number, list, visits)) {
                 (Front::Message { rank, slot }, Front::Message { rank: r, slot: s }) => {
                     let age = |slot: u32| self.messages[slot].number;
@@ -95,13 +101,14 @@ impl State {
     pub fn wake_for(&mut self, slot: u32) {
         let (number, list) = (self.messages[slot].queue, self.list_of(slot));
         let queue = self.queues.get_mut(number);
-        let member = match list {
-            SHARED => None,
+        let holder = match list {
+            SHARED => NOBODY,
             list => queue.members.of_list(list),
         };
-        match member {
-            Some(member) => member.woken = true,
-            None => queue.woken_all = true,
+        match holder {
+            NOBODY if queue.woken_all && queue.woken => return,
+            NOBODY => queue.woken_all = true,
+            member => queue.members.wake(member),
         }
         self.list_woken(number);
     }

@@ -25,6 +25,8 @@ pub(crate) struct Leasing<'a> {
     pub consumer: &'a str,
     pub until_ms: u64,
     pub attempt: Option<u128>,
+    /// More are not there.
+    pub messages_max: usize,
 }
 
 impl<'a> Batch<'a> {
@@ -47,6 +49,12 @@ impl<'a> Batch<'a> {
         self.records.is_empty()
     }
 
+    /// So many records come next, each perhaps with a blob.
+    pub fn expect(&mut self, records: usize) {
+        self.records.reserve(records);
+        self.blobs.reserve(records);
+    }
+
     pub fn commit(&mut self, record: Record) {
         self.state.apply(&record);
         self.records.push(record);
@@ -65,14 +73,17 @@ impl<'a> Batch<'a> {
             consumer,
             until_ms,
             attempt,
+            messages_max,
         } = leasing;
-        let mut messages = Vec::new();
+        let holder = self.state.queues.get(queue).members.holder(consumer);
+        let mut messages = Vec::with_capacity(messages_max);
         while let Some(lease) = next(self.state) {
             self.state.charge(lease.message.slot, consumer);
-            self.state.lease(queue, consumer, until_ms, &[lease]);
+            self.state.lease_one(queue, holder, until_ms, lease);
             messages.push(lease);
         }
         if !messages.is_empty() {
+            self.state.count_leases(queue, messages.len() as u32);
             self.state.remember_attempt(queue, attempt, &messages);
             self.records.push(Record::Leased {
                 queue,

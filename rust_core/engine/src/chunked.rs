@@ -8,7 +8,7 @@ const CHUNK: usize = 1 << SHIFT;
 
 /// Elements in chunks of 1024.
 pub(crate) struct Chunked<T> {
-    chunks: Vec<Box<[T]>>,
+    chunks: Vec<Box<[T; CHUNK]>>,
     len: usize,
 }
 
@@ -26,7 +26,9 @@ impl<T: Copy> Chunked<T> {
 
     pub fn push(&mut self, value: T) {
         if self.len == self.chunks.len() * CHUNK {
-            self.chunks.push(vec![value; CHUNK].into_boxed_slice());
+            let chunk = vec![value; CHUNK].into_boxed_slice();
+            let chunk = chunk.try_into().ok().expect("it is a chunk long");
+            self.chunks.push(chunk);
         }
         self.len += 1;
         let last = self.len - 1;

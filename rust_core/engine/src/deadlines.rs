@@ -1,28 +1,72 @@
 //! Timers: one indexed 4-ary heap of deadlines. Positions are kept by slot, so any message leaves or moves in
 //! O(log n) and nothing stale stays behind. Ties go to the older message, so firing order is deterministic.
 //!
-//! The positions lie in their own array: sifting touches heap and positions only, never a message.
+//! The positions lie in their own array: sifting touches heap and positions only, never a message. The children of an
+//! entry are one cache line of the heap (LaMarca and Ladner 1996), and an entry is one number to compare.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::chunked::Chunked;
+use crate::message::INSTANT_MS_MAX;
+use crate::positions::{ABSENT, Positions};
 
 const ARITY: usize = 4;
-const ABSENT: u32 = u32::MAX;
 
-/// Compared field by field: deadline, then age (the number's low half), then slot.
+/// Where the first entry lies, in the first line's last place: so the four children of the entry at `position` are the line
+/// `position - 2`.
+const FIRST: usize = ARITY - 1;
+
+/// Tells the members of a group apart, and who left and held messages: by the lease's entry here it is known who has it.
+/// It decides nothing.
+pub(crate) type Holder = u16;
+
+/// Of what nobody holds, or who is no member.
+pub(crate) const NOBODY: Holder = 0;
+
+/// From the highest bits: deadline (48), age (the number's low half, 32), slot (32), holder (16). Slots are unique, so the
+/// holder never decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    deadline_ms: u64,
-    number_low: u32,
-    slot: u32,
+struct Entry(u128);
+
+/// Behind the last entry: no entry is after it.
+const END: Entry = Entry(u128::MAX);
+
+impl Entry {
+    fn new(deadline_ms: u64, number: u64, slot: u32) -> Self {
+        let deadline_ms = u128::from(deadline_ms.min(INSTANT_MS_MAX));
+        let age = u128::from(number as u32);
+        Entry(deadline_ms << 80 | age << 48 | u128::from(slot) << 16)
+    }
+
+    fn deadline_ms(self) -> u64 {
+        (self.0 >> 80) as u64
+    }
+
+    fn slot(self) -> u32 {
+        (self.0 >> 16) as u32
+    }
+
+    fn holder(self) -> Holder {
+        self.0 as Holder
+    }
+
+    fn held_by(self, holder: Holder) -> Self {
+        Entry(self.0 & !u128::from(Holder::MAX) | u128::from(holder))
+    }
 }
+
+/// Entries beside each other.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line([Entry; ARITY]);
 
 /// See the module.
 pub(crate) struct Deadlines {
-    heap: Chunked<Entry>,
-    positions: Chunked<u32>,
+    lines: Chunked<Line>,
+    /// Where the next entry goes.
+    end: usize,
+    positions: Positions,
     /// Slots that the checkpoint under way has yet to take, and the deadlines they had when it began, where another
     /// came or it ended.
     awaited: Range<u32>,
@@ -32,8 +76,9 @@ pub(crate) struct Deadlines {
 impl Deadlines {
     pub fn new() -> Self {
         Deadlines {
-            heap: Chunked::new(),
-            positions: Chunked::new(),
+            lines: Chunked::new(),
+            end: FIRST,
+            positions: Positions::default(),
             awaited: 0..0,
             kept: BTreeMap::new(),
         }
@@ -66,124 +111,175 @@ impl Deadlines {
 
     /// The earliest deadline and its slot.
     pub fn first(&self) -> Option<(u64, u32)> {
-        (self.heap.len() > 0).then(|| (self.heap[0].deadline_ms, self.heap[0].slot))
+        let first = (self.end > FIRST).then(|| self.at(FIRST))?;
+        Some((first.deadline_ms(), first.slot()))
     }
 
     /// The deadline of a slot's message, if it has one.
     pub fn of(&self, slot: u32) -> Option<u64> {
-        let position =
-            ((slot as usize) < self.positions.len()).then(|| self.positions[slot as usize]);
-        position
-            .filter(|&p| p != ABSENT)
-            .map(|p| self.heap[p as usize].deadline_ms)
+        self.entry(slot).map(Entry::deadline_ms)
     }
 
-    /// Sets, moves or (None) removes the deadline of the message `number` in `slot`.
-    pub fn set(&mut self, slot: u32, number: u64, deadline_ms: Option<u64>) {
-        while self.positions.len() <= slot as usize {
-            self.positions.push(ABSENT);
+    /// Who holds the message in a slot.
+    pub fn holder(&self, slot: u32) -> Holder {
+        self.entry(slot).map_or(NOBODY, Entry::holder)
+    }
+
+    /// Notes who holds the message in a slot, which has a deadline.
+    pub fn hold(&mut self, slot: u32, holder: Holder) {
+        let position = self.positions.of(slot) as usize;
+        assert!(position >= FIRST, "a message is held without end");
+        let entry = &mut self.lines[position / ARITY].0[position % ARITY];
+        *entry = entry.held_by(holder);
+    }
+
+    /// Nobody holds it from here on. Answers who did.
+    pub fn let_go(&mut self, slot: u32) -> Holder {
+        let position = self.positions.of(slot);
+        if position == ABSENT {
+            return NOBODY;
         }
+        let position = position as usize;
+        let entry = &mut self.lines[position / ARITY].0[position % ARITY];
+        std::mem::replace(entry, entry.held_by(NOBODY)).holder()
+    }
+
+    fn entry(&self, slot: u32) -> Option<Entry> {
+        let position = self.positions.of(slot);
+        (position != ABSENT).then(|| self.at(position as usize))
+    }
+
+    /// Sets, moves or (None) removes the deadline of the message `number` in `slot`. Who holds it does so still.
+    pub fn set(&mut self, slot: u32, number: u64, deadline_ms: Option<u64>) {
         if !self.awaited.is_empty() {
             self.keep(slot);
         }
-        let position = self.positions[slot as usize];
+        let position = self.positions.of(slot);
         match (position, deadline_ms) {
             (ABSENT, None) => {}
-            (ABSENT, Some(deadline_ms)) => self.insert(Entry {
-                deadline_ms,
-                number_low: number as u32,
-                slot,
-            }),
+            (ABSENT, Some(deadline_ms)) => self.insert(Entry::new(deadline_ms, number, slot)),
             (position, None) => self.remove(position as usize),
             (position, Some(deadline_ms)) => {
-                let entry = Entry {
-                    deadline_ms,
-                    number_low: number as u32,
-                    slot,
-                };
-                self.settle(position as usize, entry);
+                let position = position as usize;
+                let holder = self.at(position).holder();
+                let entry = Entry::new(deadline_ms, number, slot);
+                self.settle(position, entry.held_by(holder));
             }
         }
     }
 
     fn insert(&mut self, entry: Entry) {
-        self.heap.push(entry);
-        self.sift_up(self.heap.len() - 1, entry);
+        if self.end / ARITY == self.lines.len() {
+            self.lines.push(Line([END; ARITY]));
+        }
+        self.positions.begin(entry.slot(), self.end as u32);
+        self.end += 1;
+        self.rise(self.end - 1, entry);
     }
 
     fn remove(&mut self, position: usize) {
-        let last = self.heap[self.heap.len() - 1];
-        let gone = self.heap[position].slot;
+        let gone = self.at(position).slot();
         assert_eq!(
-            self.positions[gone as usize] as usize, position,
+            self.positions.of(gone) as usize,
+            position,
             "a position points elsewhere"
         );
-        self.positions[gone as usize] = ABSENT;
-        self.heap.pop();
-        if gone != last.slot {
+        self.positions.set(gone, ABSENT);
+        self.end -= 1;
+        let last = self.at(self.end);
+        self.lines[self.end / ARITY].0[self.end % ARITY] = END;
+        if self.end % ARITY == 0 {
+            self.lines.pop();
+        }
+        if position != self.end {
             self.settle(position, last);
         }
     }
 
-    /// Puts `entry` at `position`, then moves it to where it belongs.
+    /// Puts `entry` where it belongs, given that nothing is at `position`.
     fn settle(&mut self, position: usize, entry: Entry) {
-        let position = self.sift_up(position, entry);
-        self.sift_down(position, entry);
+        let is_early = position > FIRST && entry < self.at(parent(position));
+        let position = if is_early {
+            position
+        } else {
+            self.sink(position)
+        };
+        self.rise(position, entry);
     }
 
-    fn sift_up(&mut self, mut position: usize, entry: Entry) -> usize {
-        while position > 0 {
-            let parent = (position - 1) / ARITY;
-            if self.heap[parent] <= entry {
+    /// Fills the place at `position` from below, to the end: what comes in its stead was mostly the last, and belongs
+    /// there (Wegener 1993). Answers which place is free instead.
+    fn sink(&mut self, mut position: usize) -> usize {
+        while position - 2 < self.lines.len() {
+            let Line(children) = self.lines[position - 2];
+            let (mut child, mut least) = (0, children[0]);
+            for (other, &entry) in children.iter().enumerate().skip(1) {
+                (child, least) = if entry < least {
+                    (other, entry)
+                } else {
+                    (child, least)
+                };
+            }
+            if least == END {
                 break;
             }
-            self.put(position, self.heap[parent]);
-            position = parent;
+            self.put(position, least);
+            position = (position - 2) * ARITY + child;
         }
-        self.put(position, entry);
         position
     }
 
-    fn sift_down(&mut self, mut position: usize, entry: Entry) {
-        while let Some(child) = self.least_child(position) {
-            if entry <= self.heap[child] {
+    fn rise(&mut self, mut position: usize, entry: Entry) {
+        while position > FIRST {
+            let above = self.at(parent(position));
+            if above <= entry {
                 break;
             }
-            self.put(position, self.heap[child]);
-            position = child;
+            self.put(position, above);
+            position = parent(position);
         }
         self.put(position, entry);
     }
 
-    fn least_child(&self, position: usize) -> Option<usize> {
-        let first = position * ARITY + 1;
-        let last = (first + ARITY).min(self.heap.len());
-        (first..last).min_by_key(|&child| self.heap[child])
+    fn at(&self, position: usize) -> Entry {
+        self.lines[position / ARITY].0[position % ARITY]
     }
 
     fn put(&mut self, position: usize, entry: Entry) {
-        self.heap[position] = entry;
-        self.positions[entry.slot as usize] = position as u32;
+        self.lines[position / ARITY].0[position % ARITY] = entry;
+        self.positions.set(entry.slot(), position as u32);
     }
+}
+
+fn parent(position: usize) -> usize {
+    position / ARITY + 2
 }
 
 #[cfg(test)]
 impl Deadlines {
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.end - FIRST
     }
 
     pub fn assert_valid(&self) {
-        for position in 0..self.heap.len() {
-            assert!(
-                self.heap[position.saturating_sub(1) / ARITY] <= self.heap[position],
-                "heap order"
-            );
-            assert_eq!(
-                self.positions[self.heap[position].slot as usize] as usize, position,
-                "heap position"
-            );
+        for position in FIRST..self.end {
+            let entry = self.at(position);
+            let above = if position == FIRST {
+                position
+            } else {
+                parent(position)
+            };
+            assert!(self.at(above) <= entry, "heap order");
+            let known = self.positions.of(entry.slot()) as usize;
+            assert_eq!(known, position, "heap position");
         }
+        let places = self.lines.len() * ARITY;
+        let is_bare = places == 0 && self.end == FIRST;
+        assert!(
+            is_bare || places == self.end.next_multiple_of(ARITY),
+            "lines"
+        );
+        assert!((self.end..places).all(|position| self.at(position) == END));
     }
 }
 
@@ -215,6 +311,35 @@ mod tests {
         deadlines.set(1, 1, Some(30));
         deadlines.set(1, 1, Some(40));
         assert_eq!(deadlines.kept, BTreeMap::from([(2, 10)]));
+    }
+
+    #[test]
+    fn who_holds_a_message_is_known_while_its_deadline_moves_and_decides_nothing() {
+        let mut deadlines = Deadlines::new();
+        (0..100).for_each(|slot| deadlines.set(slot, u64::from(slot) + 1, Some(500)));
+        deadlines.hold(0, Holder::MAX);
+        deadlines.hold(50, 7);
+        assert_eq!(
+            deadlines.first(),
+            Some((500, 0)),
+            "the older one, whoever holds it"
+        );
+        deadlines.set(50, 51, Some(900));
+        (1..100).for_each(|slot| deadlines.set(slot, u64::from(slot) + 1, Some(700)));
+        let holders = [0, 1, 50, 1000].map(|slot| deadlines.holder(slot));
+        assert_eq!(holders, [Holder::MAX, NOBODY, 7, NOBODY]);
+        assert_eq!((deadlines.let_go(50), deadlines.let_go(50)), (7, NOBODY));
+        assert_eq!(deadlines.let_go(1000), NOBODY);
+        deadlines.set(0, 1, None);
+        deadlines.set(0, 200, Some(1));
+        assert_eq!(deadlines.holder(0), NOBODY, "another message");
+    }
+
+    #[test]
+    fn a_deadline_beyond_the_latest_instant_is_that() {
+        let mut deadlines = Deadlines::new();
+        deadlines.set(3, 1, Some(u64::MAX));
+        assert_eq!(deadlines.of(3), Some(INSTANT_MS_MAX));
     }
 
     proptest! {

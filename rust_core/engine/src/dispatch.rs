@@ -23,6 +23,11 @@ const COST_MAX: u64 = 16 * COST;
 /// A lease longer than twelve days counts as one of twelve days.
 const MEASURED_MS_MAX: u64 = 1 << 30;
 
+const _: () = assert!(
+    COST <= u64::MAX / (256 * MEASURED_MS_MAX + 256),
+    "a cost fits"
+);
+
 /// What a queue remembers about what it handed out. Volatile.
 pub(crate) struct Dispatch {
     /// By the key's hash.
@@ -63,8 +68,8 @@ impl Dispatch {
         let mean = self.mean.unwrap_or(measured);
         self.mean = Some((mean * 15 + measured) / 16);
         // A millisecond more on both sides: shorter ones can't be told apart.
-        let cost = u128::from(COST) * u128::from(measured + 256) / u128::from(mean + 256);
-        cost.min(u128::from(COST_MAX)) as u64
+        let cost = COST * (measured + 256) / (mean + 256);
+        cost.min(COST_MAX)
     }
 }
 
@@ -78,10 +83,10 @@ impl State {
             dispatch,
             ..
         } = self.queues.get_mut(number);
-        dispatch.forget(now_ms);
         let Some(ready) = lists.get_mut(list) else {
             return Front::Nothing;
         };
+        dispatch.forget(now_ms);
         ready.front(config.scheduling, now_ms, visits, |flow| {
             let until_ms = held_until_ms(config, dispatch, flow, now_ms, |flow| flows[flow])?;
             flows[flow].waits |= until_ms == UNTIL_DONE;
@@ -91,7 +96,7 @@ impl State {
 
     /// A message is about to go to a consumer: its key pays.
     pub fn charge(&mut self, slot: u32, consumer: &str) {
-        let (message, now_ms) = (self.messages[slot], self.cursor.now_ms);
+        let (message, now_ms) = (&self.messages[slot], self.cursor.now_ms);
         let list = self.list_of(slot);
         let queue = self.queues.get_mut(message.queue);
         let (flows, unkeyed) = (&mut self.flows, &mut queue.dispatch.unkeyed);
@@ -120,7 +125,7 @@ impl State {
 
     /// A lease ends, whatever ended it: its key is owed or owes what it took beside the others.
     pub fn lease_ends(&mut self, slot: u32) {
-        let message = self.messages[slot];
+        let message = &self.messages[slot];
         let queue = self.queues.get_mut(message.queue);
         let measured_ms = self.cursor.now_ms.saturating_sub(message.at_ms());
         let cost = queue.dispatch.cost(measured_ms);
@@ -131,9 +136,10 @@ impl State {
         flow.in_flight -= 1;
         flow.debt.correct(cost);
         if std::mem::take(&mut flow.waits) {
+            let (number, flow) = (message.queue, message.flow);
             let lists = queue.lists.all_mut();
-            lists.for_each(|ready| ready.unpark(message.flow));
-            self.wake(message.queue);
+            lists.for_each(|ready| ready.unpark(flow));
+            self.wake(number);
         }
     }
 

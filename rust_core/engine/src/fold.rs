@@ -323,7 +323,7 @@ mod tests {
             }),
             ("left lease", |state| {
                 let members = &mut state.queues.get_mut(QUEUE).members;
-                members.load_left([0].into());
+                members.load_left([0].into_iter().collect());
             }),
             ("settled lease", |state| {
                 state

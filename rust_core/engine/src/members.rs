@@ -6,28 +6,27 @@
 //!
 //! A key is weighed against every member each time one of its messages becomes ready: what that takes lies side by side.
 //!
-//! Who holds a message costs some thirty bytes as long as the lease lasts, and nothing for who is no member.
+//! Who holds a message is known by its lease's deadline, and nobody by who is no member.
 //!
 //! What a member held that left is returned in bounded parts. Until its turn the lease is nobody's, and holds: its
 //! receipt still settles it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use crate::deadlines::{Holder, NOBODY};
 use crate::lists::ListId;
 use crate::segmented::mix;
-
-/// Tells members apart while they, or what they held, are there. It decides nothing.
-type Holder = u32;
+use crate::slots::Slots;
 
 /// One member.
 pub(crate) struct Member {
-    holder: Holder,
+    name: Arc<str>,
     pub joined_at_ms: u64,
     /// Where the ready messages of its keys lie.
     pub list: ListId,
     /// Slots of the messages it holds.
-    pub leases: BTreeSet<u32>,
+    pub leases: Slots,
     /// When it was last seen, or until when a poll of it waits. Volatile.
     pub seen_ms: u64,
     /// As `sessions` knows it: not after the end of its session. Volatile.
@@ -35,7 +34,7 @@ pub(crate) struct Member {
     /// Its session is over, and of what it holds the slots before this one were looked at. Volatile.
     pub lost_before: u32,
     /// A message of its keys became ready in this step. Not part of the state.
-    pub woken: bool,
+    woken: bool,
 }
 
 /// What a member's keys are found by.
@@ -49,77 +48,125 @@ pub(crate) struct Owner {
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Members {
-    members: BTreeMap<Arc<str>, Member>,
+    names: BTreeMap<Arc<str>, Holder>,
+    /// By holder; None: that of nobody, of one that left, or free.
+    members: Vec<Option<Member>>,
     /// Of each member, in order of name.
     owners: Vec<Owner>,
-    names: BTreeMap<Holder, Arc<str>>,
-    /// Who holds the message in a slot.
-    holders: BTreeMap<u32, Holder>,
     /// Slots of the messages that members held who left, in order of their leaving.
-    left: VecDeque<(Holder, BTreeSet<u32>)>,
+    left: VecDeque<(Holder, Slots)>,
+    /// Those of whose keys messages became ready in this step. Not part of the state.
+    woken: Vec<Holder>,
 }
 
 impl Members {
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.names.is_empty()
     }
 
     pub fn len(&self) -> usize {
-        self.members.len()
+        self.names.len()
+    }
+
+    /// How a member's leases are told from those of others. Nobody's: it is none.
+    pub fn holder(&self, consumer: &str) -> Holder {
+        if consumer.is_empty() {
+            return NOBODY;
+        }
+        self.names.get(consumer).copied().unwrap_or(NOBODY)
     }
 
     pub fn find(&self, consumer: &str) -> Option<&Member> {
-        self.members.get(consumer)
+        self.members
+            .get(usize::from(self.holder(consumer)))?
+            .as_ref()
     }
 
     pub fn find_mut(&mut self, consumer: &str) -> Option<&mut Member> {
-        self.members.get_mut(consumer)
+        self.of_holder(self.holder(consumer))
+    }
+
+    /// None: nobody, or it left.
+    pub fn of_holder(&mut self, holder: Holder) -> Option<&mut Member> {
+        self.members.get_mut(usize::from(holder))?.as_mut()
     }
 
     /// Whose list it is.
-    pub fn of_list(&mut self, list: ListId) -> Option<&mut Member> {
-        let owner = self.owners.iter().find(|owner| owner.list == list)?;
-        self.members.get_mut(&owner.name)
+    pub fn of_list(&self, list: ListId) -> Holder {
+        let mut owners = self.owners.iter();
+        let owner = owners.find(|owner| owner.list == list);
+        owner.map_or(NOBODY, |owner| self.names[&owner.name])
+    }
+
+    /// A message of its keys became ready in this step.
+    pub fn wake(&mut self, holder: Holder) {
+        if let Some(member) = self.of_holder(holder).filter(|member| !member.woken) {
+            member.woken = true;
+            self.woken.push(holder);
+        }
+    }
+
+    pub fn wake_all(&mut self) {
+        for holder in 0..self.members.len() as Holder {
+            self.wake(holder);
+        }
+    }
+
+    /// Who was woken, in order of name, and is woken no more.
+    pub fn take_woken(&mut self) -> Vec<Arc<str>> {
+        let woken = std::mem::take(&mut self.woken).into_iter();
+        let names = woken.filter_map(|holder| {
+            let member = self.of_holder(holder)?;
+            member.woken = false;
+            Some(member.name.clone())
+        });
+        let mut names: Vec<_> = names.collect();
+        names.sort_unstable();
+        names
     }
 
     pub fn entry_mut(&mut self, consumer: &str) -> Option<(Arc<str>, &mut Member)> {
-        let (name, _) = self.members.get_key_value(consumer)?;
-        let name = name.clone();
-        Some((name, self.members.get_mut(consumer)?))
+        let (name, &holder) = self.names.get_key_value(consumer)?;
+        Some((name.clone(), self.of_holder(holder)?))
     }
 
     /// In order of name.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Member)> {
-        self.members.iter()
+        let named = |(name, &holder): (_, &Holder)| (name, of(&self.members[usize::from(holder)]));
+        self.names.iter().map(named)
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Member)> {
-        self.members.iter_mut()
+    /// In order of name.
+    pub fn for_each(&mut self, mut each: impl FnMut(&Arc<str>, &mut Member)) {
+        for (name, &holder) in &self.names {
+            let member = self.members[usize::from(holder)].as_mut();
+            each(name, member.expect(NAMED));
+        }
     }
 
     pub fn join(&mut self, consumer: &str, now_ms: u64, list: ListId) {
         let holder = self.free_holder();
-        let name: Arc<str> = consumer.into();
-        self.names.insert(holder, name.clone());
-        let member = Member {
-            holder,
-            joined_at_ms: now_ms,
-            list,
-            leases: BTreeSet::new(),
-            seen_ms: now_ms,
-            session_ms: 0,
-            lost_before: 0,
-            woken: false,
-        };
-        let hash = hash(consumer);
         let at = self.place(consumer).expect_err("a member joins twice");
+        let name: Arc<str> = consumer.into();
         let owner = Owner {
-            hash,
+            hash: hash(consumer),
             list,
             name: name.clone(),
         };
         self.owners.insert(at, owner);
-        self.members.insert(name, member);
+        self.names.insert(name.clone(), holder);
+        let places = self.members.len().max(usize::from(holder) + 1);
+        self.members.resize_with(places, || None);
+        self.members[usize::from(holder)] = Some(Member {
+            name,
+            joined_at_ms: now_ms,
+            list,
+            leases: Slots::default(),
+            seen_ms: now_ms,
+            session_ms: 0,
+            lost_before: 0,
+            woken: false,
+        });
     }
 
     fn place(&self, consumer: &str) -> Result<usize, usize> {
@@ -129,9 +176,10 @@ impl Members {
 
     /// Each has another list from here on, in order of name.
     pub fn renumber(&mut self, mut list: impl FnMut() -> ListId) {
-        for (member, owner) in self.members.values_mut().zip(&mut self.owners) {
+        for (&holder, owner) in self.names.values().zip(&mut self.owners) {
             owner.list = list();
-            member.list = owner.list;
+            let member = self.members[usize::from(holder)].as_mut();
+            member.expect(NAMED).list = owner.list;
         }
     }
 
@@ -139,35 +187,46 @@ impl Members {
     pub fn leave(&mut self, consumer: &str) -> (Arc<str>, Member) {
         let at = self.place(consumer);
         self.owners.remove(at.expect("a member has keys"));
-        let left = self.members.remove_entry(consumer);
-        let (name, mut member) = left.expect("a member leaves that isn't there");
-        self.names.remove(&member.holder);
+        let left = self.names.remove_entry(consumer);
+        let (name, holder) = left.expect("a member leaves that isn't there");
+        let mut member = self.members[usize::from(holder)].take().expect(NAMED);
         let leases = std::mem::take(&mut member.leases);
         if !leases.is_empty() {
-            self.left.push_back((member.holder, leases));
+            self.left.push_back((holder, leases));
         }
         (name, member)
     }
 
     /// Slots of the messages that members held who left, in order of their leaving.
-    pub fn left(&self) -> impl Iterator<Item = &BTreeSet<u32>> {
+    pub fn left(&self) -> impl Iterator<Item = &Slots> {
         self.left.iter().map(|(_, leases)| leases)
     }
 
     /// A member left that held these.
-    pub fn load_left(&mut self, leases: BTreeSet<u32>) {
+    pub fn load_left(&mut self, leases: Slots) {
         let holder = self.free_holder();
-        self.holders
-            .extend(leases.iter().map(|&slot| (slot, holder)));
         self.left.push_back((holder, leases));
     }
 
     fn free_holder(&self) -> Holder {
         let is_free = |holder: &Holder| {
-            let has_left = self.left.iter().any(|(other, _)| other == holder);
-            !self.names.contains_key(holder) && !has_left
+            let is_left = self.left.iter().any(|(other, _)| other == holder);
+            let member = self.members.get(usize::from(*holder));
+            !is_left && member.is_none_or(Option::is_none)
         };
-        (0..).find(is_free).expect("there are few members")
+        let free = (NOBODY + 1..).find(is_free);
+        free.expect("there are few members")
+    }
+
+    /// Every slot of a message that is held, by whom.
+    pub fn held(&self) -> impl Iterator<Item = (Holder, u32)> + '_ {
+        let of_members = self.names.values().map(|&holder| {
+            let member = of(&self.members[usize::from(holder)]);
+            (holder, &member.leases)
+        });
+        let of_left = self.left.iter().map(|(holder, leases)| (*holder, leases));
+        let all = of_members.chain(of_left);
+        all.flat_map(|(holder, leases)| leases.iter().map(move |slot| (holder, slot)))
     }
 
     /// How many leases are to be returned, counted up to `max`.
@@ -186,7 +245,7 @@ impl Members {
     pub fn next_to_return(&self, count: u32) -> Vec<u32> {
         let first = self.left.front().map(|(_, leases)| leases);
         let slots = first.into_iter().flat_map(|leases| leases.iter().rev());
-        slots.take(count as usize).copied().collect()
+        slots.take(count as usize).collect()
     }
 
     /// The member a key sticks to.
@@ -202,52 +261,46 @@ impl Members {
         others.all(|owner| (mix(key ^ owner.hash), &*owner.name) <= own)
     }
 
-    /// The message in `slot` is handed to `consumer`, who may be no member.
-    pub fn hold(&mut self, consumer: &str, slot: u32) {
-        if let Some(member) = self.members.get_mut(consumer) {
-            self.holders.insert(slot, member.holder);
-            member.leases.insert(slot);
-        }
+    /// The message in `slot` is handed to a member.
+    pub fn hold(&mut self, holder: Holder, slot: u32) {
+        let member = self.of_holder(holder).expect(NAMED);
+        assert!(member.leases.insert(slot), "a lease is held twice");
     }
 
-    /// A lease ended.
-    pub fn let_go(&mut self, slot: u32) {
-        let Some(holder) = self.holders.remove(&slot) else {
-            return;
-        };
-        if let Some(name) = self.names.get(&holder) {
-            let member = self.members.get_mut(name);
-            member.expect("a name is a member's").leases.remove(&slot);
-            return;
+    /// A lease ended that somebody held.
+    pub fn let_go(&mut self, holder: Holder, slot: u32) {
+        if let Some(member) = self.of_holder(holder) {
+            return member.leases.remove(slot);
         }
-        let of = |(other, _): &(Holder, BTreeSet<u32>)| *other == holder;
+        let of = |(other, _): &(Holder, Slots)| *other == holder;
         let at = self.left.iter().position(of).expect("it left");
-        self.left[at].1.remove(&slot);
+        self.left[at].1.remove(slot);
         if self.left[at].1.is_empty() {
             self.left.remove(at);
         }
     }
 
-    /// Who holds the message in `slot`.
-    pub fn holder(&self, slot: u32) -> Option<&Arc<str>> {
-        self.names.get(self.holders.get(&slot)?)
+    /// What the member is called; None: nobody, or it left.
+    pub fn name(&self, holder: Holder) -> Option<&Arc<str>> {
+        let member = self.members.get(usize::from(holder))?.as_ref();
+        member.map(|member| &member.name)
     }
 
     /// The same members, who hold nothing. `list` numbers their lists.
     pub fn successors(&self, mut list: impl FnMut() -> ListId) -> Members {
         let mut members = Members::default();
-        for (name, member) in &self.members {
+        for (name, member) in self.iter() {
             members.join(name, member.joined_at_ms, list());
-            let successor = members.members.get_mut(name).expect("it just joined");
+            let successor = members.find_mut(name).expect("it just joined");
             successor.seen_ms = member.seen_ms;
         }
         members
     }
 
     pub fn fold(&self, fold: &mut impl FnMut(&[u8])) {
-        for (name, member) in &self.members {
+        for (name, member) in self.iter() {
             let Member {
-                holder: _,
+                name: _,
                 joined_at_ms,
                 list,
                 leases,
@@ -258,10 +311,16 @@ impl Members {
             } = member;
             fold(format!("{name} {joined_at_ms} {list} {leases:?}").as_bytes());
         }
-        for (_, leases) in &self.left {
+        for leases in self.left() {
             fold(format!("left {leases:?}").as_bytes());
         }
     }
+}
+
+const NAMED: &str = "a name is a member's";
+
+fn of(member: &Option<Member>) -> &Member {
+    member.as_ref().expect(NAMED)
 }
 
 /// Spread over the whole word, so that ids that differ little score differently.
@@ -313,20 +372,28 @@ mod tests {
     #[test]
     fn what_a_member_holds_is_known_until_it_is_let_go_or_the_member_leaves() {
         let mut members = members(&["a", "b"]);
-        members.hold("a", 7);
-        members.hold("a", 8);
-        members.hold("nobody", 9);
-        members.let_go(8);
-        members.let_go(9);
-        assert_eq!(members.holder(7).map(|name| &**name), Some("a"));
+        let of = |members: &Members, name| members.holder(name);
+        let first = of(&members, "a");
+        members.hold(first, 7);
+        members.hold(first, 8);
+        members.let_go(first, 8);
+        assert_eq!(members.held().collect::<Vec<_>>(), [(first, 7)]);
+        assert_eq!(members.name(first).map(|name| &**name), Some("a"));
         members.leave("a");
-        assert_eq!((members.holder(7), members.to_return(9)), (None, 1));
+        assert_eq!((members.name(first), members.to_return(9)), (None, 1));
         members.join("a", 0, 4);
-        members.hold("a", 10);
-        assert_eq!(members.holder(7), None, "not hers again");
+        let again = of(&members, "a");
+        assert_ne!(again, first, "what she held is not hers again");
+        members.hold(again, 10);
+        assert_eq!(
+            members.held().collect::<Vec<_>>(),
+            [(again, 10), (first, 7)]
+        );
         assert_eq!(members.next_to_return(9), [7]);
-        members.let_go(7);
+        members.let_go(first, 7);
         assert_eq!((members.to_return(9), members.left.len()), (0, 0));
-        assert_eq!(members.holder(10).map(|name| &**name), Some("a"));
+        members.join("c", 0, 5);
+        assert_eq!(of(&members, "c"), first, "nobody is called so any more");
+        assert_eq!(of(&members, "d"), NOBODY);
     }
 }

@@ -1,6 +1,8 @@
 //! One partition: the whole API of the engine. A step decides commands in order, after the timers that are due,
 //! and yields the records of one batch; a replay applies such a batch. Same records, same state.
 
+use std::sync::Arc;
+
 use crate::batch::Batch;
 use crate::budget::Budget;
 use crate::checkpoint::{Block, Extent, Head, Kind};
@@ -28,9 +30,9 @@ pub struct Step {
     pub next_deadline_ms: Option<u64>,
     /// Queues in which messages became ready (or which changed), and how many may be received now. A further group's
     /// name follows its queue's, after a slash, which neither holds.
-    pub woken: Vec<(Box<str>, u64)>,
+    pub woken: Vec<(Arc<str>, u64)>,
     /// Members of groups whose ordering keys have messages that became ready: the group as in `woken`, who, how many.
-    pub woken_members: Vec<(Box<str>, Box<str>, u64)>,
+    pub woken_members: Vec<(Arc<str>, Arc<str>, u64)>,
 }
 
 /// The state of one partition. After a panic (a bug) it must be dropped.

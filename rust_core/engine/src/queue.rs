@@ -107,6 +107,12 @@ impl Queue {
         queue
     }
 
+    /// It is deleted, and nobody is its member any more. What is left of it is taken away.
+    pub fn forsake(&mut self) {
+        self.deleted = true;
+        self.members = Members::default();
+    }
+
     pub fn count_mut(&mut self, place: Place) -> &mut u64 {
         match place {
             Place::Ready => &mut self.counts.ready,
@@ -175,18 +181,24 @@ impl Queue {
 
     /// Messages that may be leased now by this consumer, by its own rate limit.
     pub fn consumer_tokens(&self, consumer: &str, now_ms: u64) -> u32 {
-        let limiter = self.dispatch.consumers.of(consumer);
-        self.config
-            .consumer_rate_limit
-            .map_or(u32::MAX, |limit| limiter.available(limit, now_ms))
+        let of = |limit| {
+            self.dispatch
+                .consumers
+                .of(consumer)
+                .available(limit, now_ms)
+        };
+        self.config.consumer_rate_limit.map_or(u32::MAX, of)
     }
 
     /// Milliseconds until this consumer's rate limit lets a message go; 0: now.
     pub fn consumer_retry_after_ms(&self, consumer: &str, now_ms: u64) -> u64 {
-        let limiter = self.dispatch.consumers.of(consumer);
-        self.config
-            .consumer_rate_limit
-            .map_or(0, |limit| limiter.retry_after_ms(limit, now_ms))
+        let of = |limit| {
+            self.dispatch
+                .consumers
+                .of(consumer)
+                .retry_after_ms(limit, now_ms)
+        };
+        self.config.consumer_rate_limit.map_or(0, of)
     }
 
     /// Milliseconds until its rate limit lets a message go; 0: now.

@@ -194,8 +194,8 @@ impl Queues {
     fn succeed(&mut self, number: QueueNumber, fresh: QueueNumber, source: QueueNumber) {
         let queue = self.get_mut(number);
         assert!(!queue.deleted, "a deleted queue is purged");
-        queue.deleted = true;
         let mut successor = queue.successor(fresh);
+        queue.forsake();
         successor.group = Group {
             source,
             ..queue.group.clone()
@@ -239,7 +239,7 @@ impl Queues {
     pub fn delete(&mut self, number: QueueNumber) {
         let queue = self.get_mut(number);
         assert!(!queue.deleted, "a queue is deleted twice");
-        queue.deleted = true;
+        queue.forsake();
         if queue.group.is_default() {
             let (name, groups) = (queue.name.clone(), std::mem::take(&mut queue.groups));
             assert_eq!(

@@ -1,5 +1,5 @@
-//! Ready messages: one level a priority, each with a lane a fairness key. A bitmap says which levels hold any; only
-//! those take memory, lowest first, so a queue that uses one priority and no keys costs one list.
+//! Ready messages: one level a priority, each with a lane a fairness key. Only levels that hold any are there, lowest
+//! first, so a queue that uses one priority and no keys costs one list.
 //!
 //! Among levels the oldest message of each decides, within a level the keys take turns. Lanes of keys that may not go
 //! now are parked, out of every turn, until their time comes or one of theirs is done: what is held back costs
@@ -23,7 +23,6 @@ const UNPARKED_MAX: usize = 64;
 /// See the module. Self-contained: there may be several beside each other, and [`Front::Message`] tells which goes.
 #[derive(Default)]
 pub(crate) struct Ready {
-    bitmap: [u64; 4],
     levels: Vec<Level>,
     parked: Parked,
 }
@@ -70,15 +69,17 @@ impl Ready {
 
     pub fn remove(&mut self, slab: &mut Slab, slot: u32) {
         let (priority, flow) = (slab[slot].priority, slab[slot].flow);
-        assert!(self.holds(priority), "a ready message's level is empty");
         let rank = self.rank(priority);
+        assert!(
+            self.is_at(rank, priority),
+            "a ready message's level is empty"
+        );
         let level = &mut self.levels[rank];
         if let Some(until_ms) = level.lanes.remove(slab, slot) {
             self.parked.remove(&(until_ms, priority, flow));
         }
         if self.levels[rank].lanes.is_empty() {
             self.levels.remove(rank);
-            self.bitmap[usize::from(priority >> 6)] &= !(1 << (priority & 63));
         }
     }
 
@@ -186,16 +187,16 @@ impl Ready {
 
     /// Since when the first message of a flow waits in a level.
     pub fn since_ms(&self, priority: u8, flow: u32) -> Option<u64> {
-        let holds = self.holds(priority);
-        holds
-            .then(|| &self.levels[self.rank(priority)])?
-            .lanes
-            .since_ms(flow)
+        let rank = self.rank(priority);
+        let holds = self.is_at(rank, priority);
+        holds.then(|| &self.levels[rank])?.lanes.since_ms(flow)
     }
 
     /// The first message of the highest level that is at or below this one, in the order of [`Ready::iter`].
     pub fn first_at_or_below(&self, priority: u8) -> Option<u32> {
-        let levels = self.rank(priority) + usize::from(self.holds(priority));
+        let levels = self
+            .levels
+            .partition_point(|level| level.priority <= priority);
         let level = levels.checked_sub(1)?;
         self.levels[level].lanes.first()
     }
@@ -224,8 +225,7 @@ impl Ready {
 
     fn level_or_new(&mut self, priority: u8) -> &mut Level {
         let rank = self.rank(priority);
-        if !self.holds(priority) {
-            self.bitmap[usize::from(priority >> 6)] |= 1 << (priority & 63);
+        if !self.is_at(rank, priority) {
             let level = Level {
                 lanes: Lanes::new(),
                 priority,
@@ -235,18 +235,16 @@ impl Ready {
         &mut self.levels[rank]
     }
 
-    fn holds(&self, priority: u8) -> bool {
-        self.bitmap[usize::from(priority >> 6)] & (1 << (priority & 63)) != 0
-    }
-
     /// How many lower levels hold messages: the level's place in `levels`.
     fn rank(&self, priority: u8) -> usize {
-        let word = usize::from(priority >> 6);
-        let below: u32 = self.bitmap[..word]
-            .iter()
-            .map(|bits| bits.count_ones())
-            .sum();
-        (below + (self.bitmap[word] & ((1 << (priority & 63)) - 1)).count_ones()) as usize
+        self.levels
+            .partition_point(|level| level.priority < priority)
+    }
+
+    fn is_at(&self, rank: usize, priority: u8) -> bool {
+        self.levels
+            .get(rank)
+            .is_some_and(|level| level.priority == priority)
     }
 }
 

@@ -31,6 +31,12 @@ impl Sessions {
     }
 }
 
+impl Member {
+    fn see_until(&mut self, until_ms: u64) {
+        (self.seen_ms, self.lost_before) = (self.seen_ms.max(until_ms), 0);
+    }
+}
+
 impl State {
     /// The last poll of a member that waited has ended, perhaps before its time. Whoever is no member is nobody.
     pub fn see_polls_end(&mut self, number: QueueNumber, consumer: &str) {
@@ -48,7 +54,7 @@ impl State {
     pub fn see_until(&mut self, number: QueueNumber, consumer: &str, until_ms: u64) {
         let queue = self.queues.get_mut(number);
         if let Some(member) = queue.members.find_mut(consumer) {
-            (member.seen_ms, member.lost_before) = (member.seen_ms.max(until_ms), 0);
+            member.see_until(until_ms);
         }
     }
 
@@ -59,9 +65,10 @@ impl State {
 
     /// Who holds the message in `slot` was seen now.
     pub fn see_holder(&mut self, slot: u32) {
-        let number = self.messages[slot].queue;
-        if let Some(holder) = self.queues.get(number).members.holder(slot).cloned() {
-            self.see_now(number, &holder);
+        let (now_ms, number) = (self.cursor.now_ms, self.messages[slot].queue);
+        let holder = self.deadlines.holder(slot);
+        if let Some(member) = self.queues.get_mut(number).members.of_holder(holder) {
+            member.see_until(now_ms);
         }
     }
 
@@ -90,10 +97,10 @@ impl State {
     pub fn rank_sessions(&mut self, number: QueueNumber) {
         let (sessions, queue) = (&mut self.sessions, self.queues.get_mut(number));
         let timeout_ms = queue.config.session_timeout_ms;
-        for (name, member) in queue.members.iter_mut() {
+        queue.members.for_each(|name, member| {
             let end_ms = member.seen_ms.saturating_add(timeout_ms);
             sessions.rank(number, name, member, end_ms);
-        }
+        });
     }
 
     /// Takes out the entries of a group that is deleted.
@@ -113,8 +120,7 @@ impl State {
         for number in numbers {
             let queue = self.queues.get_mut(number);
             if !queue.deleted {
-                let members = queue.members.iter_mut();
-                members.for_each(|(_, member)| member.seen_ms = now_ms);
+                queue.members.for_each(|_, member| member.seen_ms = now_ms);
                 self.rank_sessions(number);
             }
         }

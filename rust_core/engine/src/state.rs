@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::attempts::Attempts;
 use crate::config::Settings;
 use crate::copies::{Copies, Orphans};
-use crate::deadlines::Deadlines;
+use crate::deadlines::{Deadlines, Holder, NOBODY};
 use crate::dedup::{Dedup, Id};
 use crate::flows::Flows;
 use crate::history::History;
@@ -230,13 +230,24 @@ impl State {
     }
 
     /// A consumer gets a ready message until then.
-    pub fn hand_out(&mut self, slot: u32, until_ms: u64) {
-        self.unlink(slot);
-        let now_ms = self.cursor.now_ms;
-        self.messages[slot].set_place(Place::Leased, now_ms);
-        self.link(slot, End::Back);
-        let number = self.messages[slot].number;
+    pub fn hand_out(&mut self, slot: u32, until_ms: u64, holder: Holder) {
+        self.drop_dead(slot);
+        let list = self.list_of(slot);
+        let Message { queue, number, .. } = self.messages[slot];
+        let queue = self.queues.get_mut(queue);
+        queue.counts.ready -= 1;
+        queue.counts.leased += 1;
+        if queue.lists.remove(list, &mut self.messages, slot) {
+            self.reassigning.remove(&queue.number);
+        }
+        self.messages[slot].set_place(Place::Leased, self.cursor.now_ms);
+        queue.leased.push_back(&mut self.messages, slot);
         self.deadlines.set(slot, number, Some(until_ms));
+        if holder != NOBODY {
+            self.deadlines.hold(slot, holder);
+            queue.members.hold(holder, slot);
+        }
+        self.lease_begins(slot);
     }
 
     /// Ready when `due_ms` has come, else delayed until then.
@@ -327,7 +338,7 @@ impl State {
                     .insert(messages, flows, slot, round),
             },
             Place::Delayed => queue.delayed.push_back(messages, slot),
-            Place::Leased => queue.leased.push_back(messages, slot),
+            Place::Leased => unreachable!("a message is leased by handing it out"),
             Place::Dead => queue.dead.push_back(messages, slot),
             Place::Blocked => {
                 if self.keys[key].waiting.is_empty() {
@@ -337,10 +348,8 @@ impl State {
             }
             Place::Free => unreachable!("a free slot is in no queue's list"),
         }
-        match place {
-            Place::Ready => self.wake_for(slot),
-            Place::Leased => self.lease_begins(slot),
-            _ => {}
+        if place == Place::Ready {
+            self.wake_for(slot);
         }
         self.note_dead(slot);
     }
@@ -350,7 +359,8 @@ impl State {
         let list = self.list_of(slot);
         let queue = self.queues.get_mut(self.messages[slot].queue);
         *queue.count_mut(place) -= 1;
-        let (number, is_capped) = (queue.number, queue.config.in_flight_max > 0);
+        let (number, is_deleted) = (queue.number, queue.deleted);
+        let is_capped = queue.config.in_flight_max > 0;
         let messages = &mut self.messages;
         match place {
             Place::Ready => {
@@ -370,7 +380,10 @@ impl State {
             Place::Free => unreachable!("a free slot is in no queue's list"),
         }
         if place == Place::Leased {
-            self.queues.get_mut(number).members.let_go(slot);
+            let holder = self.deadlines.let_go(slot);
+            if holder != NOBODY && !is_deleted {
+                self.queues.get_mut(number).members.let_go(holder, slot);
+            }
             self.lease_ends(slot);
             if is_capped {
                 self.wake(number);

@@ -38,7 +38,7 @@ pub(crate) fn group(state: &State, group: &Queue) -> GroupView {
 }
 
 fn member(state: &State, group: &Queue, name: &str, member: &Member) -> MemberView {
-    let keyed = |slot: &&u32| state.messages[**slot].key != NONE;
+    let keyed = |&slot: &u32| state.messages[slot].key != NONE;
     MemberView {
         consumer: name.into(),
         joined_at_ms: member.joined_at_ms,

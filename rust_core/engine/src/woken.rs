@@ -11,9 +11,9 @@ use crate::state::State;
 pub struct Woken {
     /// Queues in which messages became ready (or which changed), and how many may be received now. A further group's
     /// name follows its queue's, after a slash, which neither holds.
-    pub queues: Vec<(Box<str>, u64)>,
+    pub queues: Vec<(Arc<str>, u64)>,
     /// Members of groups whose ordering keys have messages that became ready: the group as in `queues`, who, how many.
-    pub members: Vec<(Box<str>, Box<str>, u64)>,
+    pub members: Vec<(Arc<str>, Arc<str>, u64)>,
 }
 
 impl Woken {
@@ -35,8 +35,7 @@ impl State {
     pub fn wake(&mut self, number: QueueNumber) {
         let queue = self.queues.get_mut(number);
         queue.woken_all = true;
-        let members = queue.members.iter_mut();
-        members.for_each(|(_, member)| member.woken = true);
+        queue.members.wake_all();
         self.list_woken(number);
     }
 
@@ -50,24 +49,17 @@ impl State {
 
     /// What became ready since this was asked last.
     pub(crate) fn take_marks(&mut self) -> Vec<Mark> {
-        let numbers = std::mem::take(&mut self.woken);
-        let mut marks = Vec::with_capacity(numbers.len());
-        for number in numbers {
+        let mut marks = Vec::with_capacity(self.woken.len());
+        for number in self.woken.drain(..) {
             let Some(queue) = self.queues.try_get_mut(number) else {
                 continue;
             };
             queue.woken = false;
-            let mut mark = Mark {
+            marks.push(Mark {
                 queue: number,
                 anybody: std::mem::take(&mut queue.woken_all),
-                members: Vec::new(),
-            };
-            for (name, member) in queue.members.iter_mut() {
-                if std::mem::take(&mut member.woken) {
-                    mark.members.push(name.clone());
-                }
-            }
-            marks.push(mark);
+                members: queue.members.take_woken(),
+            });
         }
         marks
     }
@@ -80,9 +72,7 @@ impl State {
             };
             queue.woken_all |= mark.anybody;
             for name in &mark.members {
-                if let Some(member) = queue.members.find_mut(name) {
-                    member.woken = true;
-                }
+                queue.members.wake(queue.members.holder(name));
             }
             self.list_woken(mark.queue);
         }
@@ -95,8 +85,13 @@ impl State {
             let Some(queue) = self.queues.try_get(mark.queue) else {
                 continue;
             };
-            if mark.anybody && queue.receivable("") > 0 {
-                woken.queues.push((line(queue), queue.receivable("")));
+            let receivable = if mark.anybody {
+                queue.receivable("")
+            } else {
+                0
+            };
+            if receivable > 0 {
+                woken.queues.push((line(queue), receivable));
             }
             for name in &mark.members {
                 let Some(member) = queue.members.find(name) else {
@@ -104,7 +99,7 @@ impl State {
                 };
                 let ready = queue.lists.count(member.list);
                 if ready > 0 && queue.receivable(name) > 0 {
-                    woken.members.push((line(queue), (**name).into(), ready));
+                    woken.members.push((line(queue), name.clone(), ready));
                 }
             }
         }
@@ -113,9 +108,9 @@ impl State {
 }
 
 /// Where the polls of a queue's group wait.
-fn line(queue: &Queue) -> Box<str> {
+fn line(queue: &Queue) -> Arc<str> {
     if queue.group.is_default() {
-        return (*queue.name).into();
+        return queue.name.clone();
     }
     [&*queue.name, "/", &*queue.group.name].concat().into()
 }

@@ -1,5 +1,7 @@
 //! What a step decided.
 
+use std::sync::Arc;
+
 use crate::reply::Reply;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -11,8 +13,8 @@ pub struct Step {
     pub lsn: u64,
     pub replies: Vec<Py<Reply>>,
     pub next_deadline_ms: Option<u64>,
-    pub woken: Vec<(Box<str>, u64)>,
-    pub woken_members: Vec<(Box<str>, Box<str>, u64)>,
+    pub woken: Vec<(Arc<str>, u64)>,
+    pub woken_members: Vec<(Arc<str>, Arc<str>, u64)>,
 }
 
 #[pymethods]

@@ -1,5 +1,6 @@
 //! Applies what begins, prolongs and ends a lease, while the message lives on or is done.
 
+use crate::deadlines::Holder;
 use crate::ids::{GroupNumber, LeaseId, MessageId, QueueNumber};
 use crate::message::{Flag, Place};
 use crate::record::{FailureCause, Followed, Lease};
@@ -17,35 +18,48 @@ impl State {
         self.relocate(slot, Place::Ready, self.cursor.now_ms, End::Back);
     }
 
-    pub(crate) fn lease(
+    pub(super) fn lease(
         &mut self,
         number: QueueNumber,
         consumer: &str,
         until_ms: u64,
         leases: &[Lease],
     ) {
-        for lease in leases {
-            let slot = self.slot(lease.message);
-            let message = &mut self.messages[slot];
-            assert!(
-                message.place() == Place::Ready && message.queue == number,
-                "only a ready message is leased"
-            );
-            assert_eq!(
-                lease.delivery,
-                message.deliveries + 1,
-                "deliveries count up by one"
-            );
-            message.deliveries = lease.delivery;
-            message.set(Flag::Returned, false);
-            self.hand_out(slot, until_ms);
-            self.queues.get_mut(number).members.hold(consumer, slot);
+        let holder = self.queues.get(number).members.holder(consumer);
+        for &lease in leases {
+            self.lease_one(number, holder, until_ms, lease);
         }
+        self.count_leases(number, leases.len() as u32);
+    }
+
+    pub(crate) fn lease_one(
+        &mut self,
+        number: QueueNumber,
+        holder: Holder,
+        until_ms: u64,
+        lease: Lease,
+    ) {
+        let slot = self.slot(lease.message);
+        let message = &mut self.messages[slot];
+        assert!(
+            message.place() == Place::Ready && message.queue == number,
+            "only a ready message is leased"
+        );
+        assert_eq!(
+            lease.delivery,
+            message.deliveries + 1,
+            "deliveries count up by one"
+        );
+        message.deliveries = lease.delivery;
+        message.set(Flag::Returned, false);
+        self.hand_out(slot, until_ms, holder);
+    }
+
+    /// Towards the queue's rate limit.
+    pub(crate) fn count_leases(&mut self, number: QueueNumber, count: u32) {
         let queue = self.queues.get_mut(number);
         if let Some(limit) = queue.config.rate_limit {
-            queue
-                .limiter
-                .take(limit, self.cursor.now_ms, leases.len() as u32);
+            queue.limiter.take(limit, self.cursor.now_ms, count);
         }
     }
 

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 
 use super::image::Head;
 use super::restore::{Contradiction, check, free_entries};
+use crate::deadlines::NOBODY;
 use crate::ids::QueueNumber;
 use crate::list::List;
 use crate::lists::{ListId, SHARED};
 use crate::live::Live;
 use crate::message::{Flag, NONE, Place};
+use crate::settled::SETTLED_MAX;
 use crate::state::State;
 
 /// A lane of ready messages: its queue, its list, its priority and its fairness key.
@@ -22,7 +24,7 @@ pub(super) fn finish(state: &mut State, head: &Head) -> Result<(), Contradiction
     keys(state, head)?;
     flows(state, head)?;
     let lanes = messages(state, head)?;
-    check_held(state)?;
+    held(state)?;
     blocked(state)?;
     for list in lanes.values() {
         state.open_lane(*list);
@@ -55,7 +57,13 @@ fn check_lengths(state: &State, head: &Head) -> Result<(), Contradiction> {
             format!("{length} entries are there of {expected}")
         })?;
     }
-    Ok(())
+    let (settled, expected) = (&state.settled, head.settled.min(SETTLED_MAX as u64));
+    check(settled.ring.len() as u64 == expected, || {
+        format!(
+            "{} settled leases are there of {expected}",
+            settled.ring.len()
+        )
+    })
 }
 
 fn keys(state: &mut State, head: &Head) -> Result<(), Contradiction> {
@@ -200,16 +208,17 @@ fn is_linked(state: &State, slot: u32) -> bool {
         && (message.previous == NONE || is_previous(message.previous))
 }
 
-/// Every lease that a member holds is one.
-fn check_held(state: &State) -> Result<(), Contradiction> {
+/// Who holds which lease: every one that a member holds is one, and nobody else's.
+fn held(state: &mut State) -> Result<(), Contradiction> {
     for queue in state.queues.iter() {
-        let left = queue.members.left().flatten();
-        let slots = queue.members.iter().flat_map(|(_, member)| &member.leases);
-        for &slot in slots.chain(left) {
+        for (holder, slot) in queue.members.held() {
             let is_leased = slot < state.messages.slots()
                 && state.messages[slot].place() == Place::Leased
                 && state.messages[slot].queue == queue.number;
-            check(is_leased, || format!("slot {slot} is held and not leased"))?;
+            check(is_leased && state.deadlines.holder(slot) == NOBODY, || {
+                format!("slot {slot} is held and not leased, or held twice")
+            })?;
+            state.deadlines.hold(slot, holder);
         }
     }
     Ok(())

@@ -118,7 +118,6 @@ fn queue(number: QueueNumber, image: QueueImage) -> Queue {
     queue.groups = image.groups;
     queue.orphans = image.orphans;
     queue.paused = image.paused;
-    queue.deleted = image.deleted;
     queue.limiter = Limiter::arriving(image.dispatched);
     queue.ingress = Limiter::arriving(image.ingressed);
     let (unassigned, numbered) = image.lists;
@@ -128,6 +127,9 @@ fn queue(number: QueueNumber, image: QueueImage) -> Queue {
     }
     let left = image.left.into_iter().filter(|leases| !leases.is_empty());
     left.for_each(|leases| queue.members.load_left(leases.into_iter().collect()));
+    if image.deleted {
+        queue.forsake();
+    }
     queue.dedup.of = image.dedup_of;
     let runs = image.dedup_runs.into_iter();
     queue.dedup.runs = runs.map(|(head, tail)| Run { head, tail }).collect();
@@ -140,9 +142,11 @@ fn load_member(queue: &mut Queue, image: MemberImage) {
             .members
             .join(&image.name, image.joined_at_ms, image.list);
     }
-    for slot in image.leases {
-        queue.members.hold(&image.name, slot);
-    }
+    let member = queue.members.find_mut(&image.name);
+    let leases = &mut member.expect("it has joined").leases;
+    image.leases.into_iter().for_each(|slot| {
+        leases.insert(slot);
+    });
 }
 
 fn failures(image: FailuresImage) -> Failures {

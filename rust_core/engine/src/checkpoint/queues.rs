@@ -34,13 +34,17 @@ impl QueueMarks {
     }
 
     /// The queue of this number is about to change.
+    #[inline]
     pub fn mark(&mut self, number: usize, queue: Option<&Queue>) {
-        let mark = &mut self.marks[number];
-        let was_awaited = *mark & AWAITED != 0;
-        *mark = CHANGED;
-        if was_awaited {
-            self.kept.insert(number, queue.map(Queue::image));
+        if self.marks[number] & AWAITED != 0 {
+            self.keep(number, queue);
         }
+        self.marks[number] = CHANGED;
+    }
+
+    #[cold]
+    fn keep(&mut self, number: usize, queue: Option<&Queue>) {
+        self.kept.insert(number, queue.map(Queue::image));
     }
 
     /// Blocks that changed since the last checkpoint began.
@@ -136,9 +140,7 @@ impl Queue {
             lists: (unassigned, numbered),
             retired,
             members: self.members.iter().map(member).collect(),
-            left: left
-                .map(|leases| leases.iter().copied().collect())
-                .collect(),
+            left: left.map(|leases| leases.iter().collect()).collect(),
             dedup_of: self.dedup.of,
             dedup_runs: runs.map(|run| (run.head, run.tail)).collect(),
         }
@@ -150,6 +152,6 @@ fn member((name, member): (&std::sync::Arc<str>, &crate::members::Member)) -> Me
         name: (**name).into(),
         joined_at_ms: member.joined_at_ms,
         list: member.list,
-        leases: member.leases.iter().copied().collect(),
+        leases: member.leases.iter().collect(),
     }
 }

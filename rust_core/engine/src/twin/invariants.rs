@@ -119,10 +119,11 @@ fn check_list(state: &State, queue: &Queue, list: ListId, ready: &Ready) {
 fn check_members(state: &State) {
     for queue in state.queues.iter() {
         for (name, member) in queue.members.iter() {
-            for &slot in &member.leases {
+            for slot in member.leases.iter() {
                 let message = &state.messages[slot];
                 assert!(message.place() == Place::Leased && message.queue == queue.number);
-                assert_eq!(queue.members.holder(slot), Some(name), "a holder");
+                let holder = state.deadlines.holder(slot);
+                assert_eq!(queue.members.name(holder), Some(name), "a holder");
             }
         }
         let behind = queue.lists.retired() > 0 && !queue.deleted;

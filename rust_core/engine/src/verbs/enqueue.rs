@@ -30,6 +30,7 @@ pub(super) fn run(
         None
     };
     let results = aborted.unwrap_or_else(|| {
+        batch.expect(messages.len());
         messages
             .iter()
             .map(|message| accept(batch, queue, message))

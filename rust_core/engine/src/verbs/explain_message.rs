@@ -159,7 +159,8 @@ impl Case<'_> {
 
     fn leased(&self) -> Reason {
         let until_ms = self.state.deadlines.of(self.slot);
-        let holder = self.queue.members.holder(self.slot);
+        let holder = self.state.deadlines.holder(self.slot);
+        let holder = self.queue.members.name(holder);
         Reason::Leased {
             until_ms: until_ms.expect("a lease has an end"),
             consumer: holder.map(|name| (**name).into()),

@@ -168,8 +168,8 @@ fn fail_lost(
     let state = batch.state();
     let member = state.queues.get(number).members.find(consumer);
     let member = member.expect("a session is a member's");
-    let slots = member.leases.range(member.lost_before..);
-    let mut slots: Vec<u32> = slots.take(*left as usize).copied().collect();
+    let slots = member.leases.from(member.lost_before);
+    let mut slots: Vec<u32> = slots.take(*left as usize).collect();
     let looked_at = slots.len() as u32;
     let before = slots.last().map_or(member.lost_before, |last| last + 1);
     slots.retain(|&slot| in_vain(&state.messages[slot]));

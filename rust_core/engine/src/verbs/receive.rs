@@ -34,11 +34,9 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
     let (now_ms, state) = (batch.now_ms, batch.state());
     let number = state.queues.group(&request.queue, &request.group)?.number;
     membership::join(batch, number, &request.consumer, request.members_max)?;
-    let consumer = request.consumer.clone();
-    let wait_ms = request.wait_ms;
     let messages = attempt::leases(batch, number, request.attempt);
     let reply = match messages.is_empty() {
-        true => lease(batch, number, request),
+        true => lease(batch, number, &request),
         false => Reply::Received {
             messages,
             limited: None,
@@ -48,13 +46,13 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
     let until_ms = if found {
         now_ms
     } else {
-        now_ms.saturating_add(wait_ms)
+        now_ms.saturating_add(request.wait_ms)
     };
-    batch.change_volatile(|state| state.see_until(number, &consumer, until_ms));
+    batch.change_volatile(|state| state.see_until(number, &request.consumer, until_ms));
     Ok(reply)
 }
 
-fn lease(batch: &mut Batch, number: QueueNumber, request: Request) -> Reply {
+fn lease(batch: &mut Batch, number: QueueNumber, request: &Request) -> Reply {
     let (now_ms, state) = (batch.now_ms, batch.state());
     let queue = state.queues.get(number);
     if queue.paused.receive {
@@ -76,21 +74,24 @@ fn lease(batch: &mut Batch, number: QueueNumber, request: Request) -> Reply {
         .min(queue.consumer_tokens(&request.consumer, now_ms));
     let tokens = u64::from(tokens).min(queue.leases_left());
     let count = tokens.min(u64::from(request.messages_max)) as usize;
-    let (group, consumer) = (queue.group.number, request.consumer);
-    let (mut messages, mut visits) = (Vec::new(), VISITS_MAX);
+    let (group, consumer) = (queue.group.number, &*request.consumer);
+    let lists = queue.lists_of(consumer);
+    let messages_max = queue.ready_for(consumer).min(count as u64) as usize;
+    let (mut messages, mut visits) = (Vec::with_capacity(messages_max), VISITS_MAX);
     let (mut left, mut front) = (answer_bytes_max, Front::Nothing);
     let leasing = Leasing {
         queue: number,
         group,
-        consumer: &consumer,
+        consumer,
         until_ms,
         attempt: request.attempt,
+        messages_max,
     };
     batch.lease(leasing, |state| {
         if messages.len() == count {
             return None;
         }
-        front = state.front_for(number, &consumer, &mut visits);
+        front = state.front_of(number, lists.clone(), &mut visits);
         let Front::Message { slot, .. } = front else {
             return None;
         };
@@ -109,7 +110,7 @@ fn lease(batch: &mut Batch, number: QueueNumber, request: Request) -> Reply {
         Some(lease)
     });
     let limited = match messages.is_empty() {
-        true => limited(batch.state().queues.get(number), &consumer, now_ms, front),
+        true => limited(batch.state().queues.get(number), consumer, now_ms, front),
         false => None,
     };
     Reply::Received { messages, limited }

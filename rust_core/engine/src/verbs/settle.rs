@@ -17,6 +17,13 @@ pub(super) struct Entries {
 pub(super) fn run(batch: &mut Batch, queue: &str, entries: Entries) -> Result<Reply, Rejection> {
     batch.state().queues.named(queue)?;
     let queue = Some(queue);
+    let Entries {
+        acks,
+        nacks,
+        extends,
+        releases,
+    } = &entries;
+    batch.expect(acks.len() + nacks.len() + extends.len() + releases.len());
     let acks = entries.acks.into_iter();
     let nacks = entries.nacks.into_iter();
     let extends = entries.extends.into_iter();

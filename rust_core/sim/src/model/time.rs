@@ -1,5 +1,7 @@
 //! What time does by itself, and how a message changes its place.
 
+use std::sync::Arc;
+
 use engine::Step;
 use engine::ids::MessageId;
 use engine::record::DeathReason;
@@ -314,12 +316,12 @@ impl Model {
                     let told = match name {
                         None => {
                             let told =
-                                |(of, count): &(Box<str>, u64)| **of == line && *count == for_it;
+                                |(of, count): &(Arc<str>, u64)| **of == line && *count == for_it;
                             step.woken.iter().any(told)
                         }
                         Some(_) => {
-                            let told = |(of, who, count): &(Box<str>, Box<str>, u64)| {
-                                **of == line && Some(who) == name.as_ref() && *count == of_it
+                            let told = |(of, who, count): &(Arc<str>, Arc<str>, u64)| {
+                                **of == line && Some(&**who) == name.as_deref() && *count == of_it
                             };
                             of_it == 0 || step.woken_members.iter().any(told)
                         }

@@ -162,6 +162,11 @@ fn a_member_holds_what_is_leased_from_its_group() {
                 let orders = &mut taken.queues()[ORDERS.0 as usize].1;
                 orders.left.push(vec![slot]);
             },
+            |taken| {
+                let slot = taken.list(MAILS, Place::Leased)[0];
+                let mails = &mut taken.queues()[MAILS.0 as usize].1;
+                mails.left.extend([vec![slot], vec![slot]]);
+            },
         ],
     );
 }
