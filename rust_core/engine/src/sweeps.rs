@@ -281,6 +281,14 @@ impl Sweeps {
         self.running.len()
     }
 
+    /// The numbers of those of this queue that are under way.
+    pub fn running_of(&self, queue: QueueNumber) -> Vec<u64> {
+        let running = self.running.iter().copied();
+        running
+            .filter(|number| self.sweeps[number].queue == queue)
+            .collect()
+    }
+
     /// Whether a redrive of this queue is under way.
     pub fn redrives(&self, queue: QueueNumber) -> bool {
         let mut running = self.running.iter().map(|number| &self.sweeps[number]);

@@ -1,16 +1,22 @@
 //! purge: all messages of a queue are out of reach at once, leased ones too, however many there are; `timers` takes
-//! them away in bounded parts, as a deleted queue's. Settings, pauses, limits and dedup windows go on.
+//! them away in bounded parts, as a deleted queue's. Settings, pauses, limits and dedup windows go on. Sweeps of the queue
+//! are done: what they were to find is gone.
 
 use crate::batch::Batch;
 use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::reply::Reply;
+use crate::sweep::SweepEnd;
 
 pub(super) fn run(batch: &mut Batch, name: &str) -> Result<Reply, Rejection> {
     let queue = batch.state().queues.named(name)?;
     let messages = queue.messages_held();
     if messages > 0 {
         let (queue, fresh) = (queue.number, batch.state().queues.next_number());
+        let end = SweepEnd::Done;
+        for sweep in batch.state().sweeps.running_of(queue) {
+            batch.commit(Record::SweepEnded { sweep, end });
+        }
         batch.commit(Record::QueuePurged { queue, fresh });
     }
     Ok(Reply::QueuePurged { messages })

@@ -89,7 +89,7 @@ mod tests {
         let ended = twin.get_sweep(sweep).ended;
         assert_eq!(ended.map(|(end, _)| end), Some(SweepEnd::QueueDeleted));
         let sweep = twin.start_sweep("q", redrive());
-        twin.wait(1).ask(Command::DeleteQueue { name: "q".into() });
+        twin.ask(Command::DeleteQueue { name: "q".into() });
         twin.create("q", config());
         twin.step_sweep(sweep, None);
         let ended = twin.get_sweep(sweep).ended;

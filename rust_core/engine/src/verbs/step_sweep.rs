@@ -35,16 +35,7 @@ pub(super) fn run(batch: &mut Batch, number: u64, choice: Option<SweepChoice>) -
     let left = sweep.messages_left();
     let wait_ms = sweep.next_at_ms.saturating_sub(batch.now_ms);
     if batch.state().queues.is_gone(sweep.queue) {
-        // A purged queue goes on under another number; what the sweep was to find is gone. One of that name that was made
-        // later is another queue.
-        let named = batch.state().queues.find(&sweep.queue_name);
-        let purged = named.is_some_and(|queue| queue.created_at_ms <= sweep.created_at_ms);
-        let how = if purged {
-            SweepEnd::Done
-        } else {
-            SweepEnd::QueueDeleted
-        };
-        return end(batch, number, how);
+        return end(batch, number, SweepEnd::QueueDeleted); // not purged: with that it would have ended
     }
     if left == 0 {
         return end(batch, number, SweepEnd::Done);

@@ -14,11 +14,11 @@ pub(super) fn error_of(state: &State, id: MessageId) -> Location {
     let Some(message) = state.messages.find(id) else {
         return Location::default();
     };
-    let death = state.history.death(id.slot, message);
-    let died_of = death.and_then(|death| death.failures);
-    let failures = match death {
-        Some(death) if !death.over => died_of,
-        _ => state.history.failures(id.slot, message).or(died_of),
+    let last = state.history.death(id.slot, message);
+    let died_of = last.and_then(|death| death.failures);
+    let failures = match death(state, message, id.slot) {
+        Some(_) => died_of,
+        None => state.history.failures(id.slot, message).or(died_of),
     };
     failures.map_or(Location::default(), |failures| failures.error)
 }
@@ -44,8 +44,7 @@ pub(super) fn has_failed_since(state: &State, sweep: &Sweep, shown: &SweepCandid
     let Some(message) = state.messages.find(id) else {
         return false;
     };
-    let death = state.history.death(id.slot, message);
-    let lives = death.is_none_or(|death| death.over);
+    let lives = death(state, message, id.slot).is_none();
     sweep.plan.filter.error.is_some() && lives && message.attempts != shown.attempts
 }
 

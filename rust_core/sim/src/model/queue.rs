@@ -108,6 +108,7 @@ impl Model {
         let at = self.named(name)?;
         let messages = self.held_by_queue(at);
         if messages > 0 {
+            self.end_sweeps_of(self.queues[at].number);
             self.queues[at].life += 1;
             for group in 0..self.queues[at].groups.len() {
                 self.queues[at].groups[group].shadow = self.next_shadow();

@@ -155,14 +155,7 @@ impl Model {
         let sweep = self.sweeps[at].clone();
         let is_there = |queue: &super::Queue| (queue.number, queue.life) == sweep.queue;
         if !self.queues.iter().any(is_there) {
-            let named = self.named(&sweep.name).map(|at| &self.queues[at]);
-            let purged = named.is_ok_and(|queue| queue.created_at_ms <= sweep.created_at_ms);
-            let end = if purged {
-                SweepEnd::Done
-            } else {
-                SweepEnd::QueueDeleted
-            };
-            return self.must_end(at, end);
+            return self.must_end(at, SweepEnd::QueueDeleted);
         }
         if sweep.left() == 0 {
             return self.must_end(at, SweepEnd::Done);
@@ -190,6 +183,15 @@ impl Model {
             _ => {}
         }
         SweepProgress::GoOn { wait_ms: 0 }
+    }
+
+    /// What they were to find is gone: their queue is purged.
+    pub(super) fn end_sweeps_of(&mut self, queue: u32) {
+        for at in 0..self.sweeps.len() {
+            if self.sweeps[at].ended.is_none() && self.sweeps[at].queue.0 == queue {
+                self.must_end(at, SweepEnd::Done);
+            }
+        }
     }
 
     fn must_end(&mut self, at: usize, end: SweepEnd) -> SweepProgress {

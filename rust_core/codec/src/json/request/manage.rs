@@ -53,7 +53,9 @@ impl Requests {
     pub fn purge_queue(&self, queue: &str) -> Result<Request, Invalid> {
         let name = self.queue_name(queue)?;
         let command = Command::PurgeQueue { name };
-        Ok(Request::plain(command, bound::QUEUE_PURGED))
+        let sweeps = self.limits.sweeps_running_max as usize;
+        let bytes_max = bound::QUEUE_PURGED + sweeps * bound::SWEEP_ENDED;
+        Ok(Request::plain(command, bytes_max))
     }
 
     /// `PATCH /v1/messages/{id}`
