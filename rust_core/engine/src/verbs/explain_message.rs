@@ -16,9 +16,6 @@ use crate::results::Done;
 use crate::state::State;
 use crate::view;
 
-/// Members whose lists are looked at for a newcomer: each next message is weighed against all of them.
-const LISTS_MAX: usize = 50;
-
 pub(super) fn run(
     state: &State,
     id: MessageId,
@@ -243,7 +240,7 @@ impl Case<'_> {
         let consumer = consumer.unwrap_or_default();
         let mut lists: Vec<_> = self.queue.lists_of(consumer).collect();
         if self.is_newcomer(consumer) {
-            let members = self.queue.members.iter().take(LISTS_MAX);
+            let members = self.queue.members.iter();
             lists.extend(members.map(|(_, member)| member.list));
         }
         if !lists.contains(&own) {

@@ -1,13 +1,14 @@
 //! The order in which ready messages would go to somebody, if nothing came and nothing was settled meanwhile. What a
 //! receive changes while it hands out (tokens, debts, parked keys) stands still here.
 
-use crate::config::Scheduling;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use crate::dispatch::held_until_ms;
 use crate::lanes::Line;
 use crate::lists::ListId;
 use crate::queue::Queue;
 use crate::ready::Rank;
-use crate::slab::Slab;
 use crate::state::State;
 
 /// Lanes whose turn comes and that are held back: so many are passed over.
@@ -21,7 +22,12 @@ pub(super) struct Order<'a> {
     queue: &'a Queue,
     now_ms: u64,
     levels: Vec<(u8, Line<'a>)>,
+    /// Of each level that has a message left. The first of them goes.
+    turns: BinaryHeap<Reverse<Turn>>,
 }
+
+/// How a level ranks, the number of its first message (of levels that rank alike the older one goes), and where it is.
+type Turn = (Rank, u64, usize);
 
 impl<'a> Order<'a> {
     /// Of what lies in these lists.
@@ -32,14 +38,26 @@ impl<'a> Order<'a> {
         now_ms: u64,
     ) -> Self {
         let lists = lists.filter_map(|list| queue.lists.get(list));
-        let levels = lists.flat_map(|ready| ready.lines()).collect();
-        Order {
+        let levels: Vec<_> = lists.flat_map(|ready| ready.lines()).collect();
+        let mut order = Order {
             held_left: HELD_MAX,
             is_cut_short: false,
             state,
             queue,
             now_ms,
+            turns: BinaryHeap::with_capacity(levels.len()),
             levels,
+        };
+        (0..order.levels.len()).for_each(|at| order.take_turn(at));
+        order
+    }
+
+    fn take_turn(&mut self, at: usize) {
+        let (priority, line) = &mut self.levels[at];
+        if let Some((since_ms, slot)) = line.oldest_ms().zip(line.front()) {
+            let rank = Rank::of(self.queue.config.scheduling, since_ms, *priority);
+            let number = self.state.messages[slot].number;
+            self.turns.push(Reverse((rank, number, at)));
         }
     }
 }
@@ -52,14 +70,17 @@ impl Iterator for Order<'_> {
         let Queue {
             config, dispatch, ..
         } = self.queue;
+        let now_ms = self.now_ms;
         let is_held = |flow| {
-            let held = held_until_ms(config, dispatch, flow, self.now_ms, |flow| flows[flow]);
+            let held = held_until_ms(config, dispatch, flow, now_ms, |flow| flows[flow]);
             held.is_some()
         };
         loop {
-            let level = first(&mut self.levels, slab, config.scheduling)?;
-            if let Some(slot) = level.pass(slab, flows, is_held) {
-                return Some(slot);
+            let Reverse((.., at)) = self.turns.pop()?;
+            let passed = self.levels[at].1.pass(slab, flows, is_held);
+            self.take_turn(at);
+            if passed.is_some() {
+                return passed;
             }
             if self.held_left == 0 {
                 self.is_cut_short = true;
@@ -68,21 +89,6 @@ impl Iterator for Order<'_> {
             self.held_left -= 1;
         }
     }
-}
-
-/// The level whose turn it is; of those that rank alike, that of the older message.
-fn first<'a, 'b>(
-    levels: &'b mut [(u8, Line<'a>)],
-    slab: &Slab,
-    scheduling: Scheduling,
-) -> Option<&'b mut Line<'a>> {
-    let rank = |(at, (priority, line)): (usize, &mut (u8, Line<'_>))| {
-        let rank = Rank::of(scheduling, line.oldest_ms()?, *priority);
-        Some((rank, slab[line.front()?].number, at))
-    };
-    let ranks = levels.iter_mut().enumerate().filter_map(rank);
-    let (_, _, at) = ranks.min()?;
-    Some(&mut levels[at].1)
 }
 
 #[cfg(test)]

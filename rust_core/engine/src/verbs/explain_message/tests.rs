@@ -1,6 +1,7 @@
 //! Every reason, and an order that comes true.
 
 mod newcomers;
+mod newcomers_among_many;
 mod over;
 
 use super::*;
