@@ -25,7 +25,7 @@ class Comparison(Receiving):
         reply = self.ask("POST", f"/v1/messages/{receipt.message.known.id}/nack", body)
         self._compare_settled(receipt, fields, reply)
 
-    def _check_nacked(self, message: Message, result: tuple[str, Known | None], said: dict[str, Any]) -> None:
+    def _check_returned(self, message: Message, result: tuple[str, Known | None], said: dict[str, Any]) -> None:
         state, letter = result
         assert said["state"] == state, said
         assert said.get("dueAt") == (instant(message.at_ms) if state in ("ready", "delayed") else None)
@@ -64,12 +64,9 @@ class Comparison(Receiving):
         body = {"receipt": receipt.text, **({} if delay is None else {"delay": delay})}
         reply = self.ask("POST", f"/v1/messages/{receipt.message.known.id}/release", body)
         message = receipt.message
-        state = self.expect(reply, lambda: self.model.release(message, receipt.delivery, delay or 0))
-        if state is not None:
-            assert reply.json == self._released(message, state)
-
-    def _released(self, message: Message, state: str) -> dict[str, Any]:
-        return {"state": state} if state == "settled" else {"state": state, "dueAt": instant(message.at_ms)}
+        result = self.expect(reply, lambda: self.model.release(message, receipt.delivery, delay or 0))
+        if result is not None:
+            self._check_returned(message, result, reply.json)
 
     def settle(self, name: str, acks: list[int], **others: list[tuple[int, Any]]) -> None:
         def entry(which: int, **fields: Any) -> dict[str, Any]:
@@ -104,9 +101,10 @@ class Comparison(Receiving):
                 expected: dict[str, Any] = {"state": "acked", "already": self.model.ack(message, receipt.delivery)}
                 self._check_followed(receipt, said)
             elif kind == "releases":
-                expected = self._released(message, self.model.release(message, receipt.delivery, fields or 0))
+                self._check_returned(message, self.model.release(message, receipt.delivery, fields or 0), said)
+                return False
             elif kind == "nacks":
-                self._check_nacked(message, self.model.nack(receipt.message, receipt.delivery, fields), said)
+                self._check_returned(message, self.model.nack(message, receipt.delivery, fields), said)
                 return False
             else:
                 expected = {"leasedUntil": instant(self.model.extend(message, receipt.delivery, fields or 1))}
@@ -176,7 +174,7 @@ class Comparison(Receiving):
             self._check_followed(receipt, reply.json)
             assert reply.json == {"state": "acked", "already": result}
         elif result is not None:
-            self._check_nacked(receipt.message, result, reply.json)
+            self._check_returned(receipt.message, result, reply.json)
 
     def _check_followed(self, receipt: Receipt, said: dict[str, Any]) -> None:
         """What an earlier ack enqueued is told again."""

@@ -223,15 +223,14 @@ class Broker(Management):
             message.queue.source.results.append(message.known.result)
         return self.ack(message, delivery), enqueued
 
-    def release(self, message: Message, delivery: int, delay: float) -> str:
-        """The state it came into. No attempt is counted."""
+    def release(self, message: Message, delivery: int, delay: float) -> tuple[str, Known | None]:
+        """As of a nack. No attempt is counted."""
         if self._is_returned(message, delivery):
-            return "settled"
+            return "settled", None
         self.held(message, delivery)
         self.see_holder(message)
         message.nacked = True
-        self._move_when_due(message, self.now_ms + ms(delay))
-        return message.state
+        return self._come_back(message, self.now_ms + ms(delay))
 
     def _is_returned(self, message: Message, delivery: int) -> bool:
         """By a nack or a release that came before."""
@@ -251,8 +250,7 @@ class Broker(Management):
         message.nacked = True
         message.priority = fields.get("priority", message.priority)
         delay_ms = ms(fields["delay"]) if "delay" in fields else self._backoff_ms(message)
-        self._move_when_due(message, self.now_ms + delay_ms)
-        return message.state, None
+        return self._come_back(message, self.now_ms + delay_ms)
 
     def extend(self, message: Message, delivery: int, timeout: float | None) -> int:
         self.held(message, delivery)

@@ -59,13 +59,24 @@ class Moves:
     def _fire(self, message: Message) -> None:
         if message.state == "leased" and message.is_last_attempt():
             self._die(message, "leaseEnded", "")
-        elif message.expires_at_ms is not None and message.expires_at_ms <= self.now_ms:
+        elif self._is_over(message):
             self._die(message, "expired", "")
         elif message.state == "leased":
             self._count_failure(message, "")
             self._move_when_due(message, self.now_ms + self._backoff_ms(message))
         else:
             self._move(message, "ready", self.now_ms)
+
+    def _is_over(self, message: Message) -> bool:
+        return message.expires_at_ms is not None and message.expires_at_ms <= self.now_ms
+
+    def _come_back(self, message: Message, due_ms: int) -> tuple[str, Known | None]:
+        """Its state then, and the dead letter it became if its time to live was over."""
+        if not self._is_over(message):
+            self._move_when_due(message, due_ms)
+            return message.state, None
+        self._move(message, "ready", self.now_ms)
+        return self._die(message, "expired", "")
 
     # -- a message's life
 

@@ -337,10 +337,12 @@ class ReleaseResult:
     """"settled": an earlier release or nack of the same lease had done it."""
     due_at: datetime | None
     """When it may be delivered again, if that is not now."""
+    dead_letter_id: str | None = None
+    """Its id in the dead-letter queue, when its time to live was over."""
 
     @classmethod
     def of(cls, json: Json) -> ReleaseResult:
-        return cls(json["state"], instant_or_none(json.get("dueAt")))
+        return cls(json["state"], instant_or_none(json.get("dueAt")), json.get("deadLetterId"))
 
 
 @dataclass(frozen=True, slots=True)

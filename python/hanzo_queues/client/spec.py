@@ -137,6 +137,8 @@ NackState = Literal[
 ReleaseState = Literal[
     "ready",
     "delayed",
+    "dead",
+    "deadLettered",
     "settled",
 ]
 """Where a released message went."""

@@ -248,6 +248,13 @@ pub enum Released {
         /// An instant; at or before now: it is ready.
         due_ms: u64,
     },
+    /// Its time to live is over: it stays in its queue, dead.
+    Dead,
+    /// Its time to live is over: it went to the dead-letter queue.
+    DeadLettered {
+        /// Its id there.
+        message: MessageId,
+    },
     /// An earlier release or nack of the same lease had done it.
     Already,
 }

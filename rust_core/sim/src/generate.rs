@@ -3,6 +3,7 @@
 mod attempts;
 mod checkpoints;
 mod faults;
+mod late;
 mod settings;
 mod style;
 
@@ -33,6 +34,7 @@ pub fn plan(seed: u64) -> Plan {
     let moves = moves(random, &style, count);
     let crash = checkpoints::crash(seed);
     let mut plan = Plan { seed, moves, crash };
+    late::add(&mut plan);
     attempts::add(&mut plan, [0, 40, 80][(seed % 3) as usize]);
     let chances = [(0, 0), (4, 0), (10, 2), (25, 5), (50, 20)];
     let (begun, faults) = chances[(seed % chances.len() as u64) as usize];

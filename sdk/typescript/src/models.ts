@@ -263,10 +263,12 @@ export interface ReleaseResult {
   state: ReleaseState;
   /** When it may be delivered again, if that is not now. */
   dueAt: Date | undefined;
+  /** Its id in the dead-letter queue, when its time to live was over. */
+  deadLetterId: string | undefined;
 }
 
 export function releaseResultOf(json: Json): ReleaseResult {
-  return { state: json.state, dueAt: maybeInstant(json.dueAt) };
+  return { state: json.state, dueAt: maybeInstant(json.dueAt), deadLetterId: json.deadLetterId };
 }
 
 /** Where a nacked message went. */

@@ -138,7 +138,7 @@ export type SchedulingMode = 'fair' | 'strict';
 export type NackState = 'ready' | 'delayed' | 'dead' | 'deadLettered' | 'settled';
 
 /** Where a released message went. */
-export type ReleaseState = 'ready' | 'delayed' | 'settled';
+export type ReleaseState = 'ready' | 'delayed' | 'dead' | 'deadLettered' | 'settled';
 
 /** How far a sweep is. */
 export type SweepState = 'running' | 'done' | 'cancelled' | 'failed';

@@ -79,6 +79,15 @@ pub(super) fn commit(batch: &mut Batch, death: Death) {
         .for_each(|record| batch.commit(record));
 }
 
+/// A message that came back, and whose time to live is over: it dies of that before anybody can have it. Its dead letter,
+/// if it is one.
+pub(super) fn expire(batch: &mut Batch, message: MessageId) -> Option<MessageId> {
+    let death = decide(batch.state(), message, DeathReason::Expired, 0);
+    let dead_letter = death.dead_letter;
+    commit(batch, death);
+    dead_letter
+}
+
 #[cfg(test)]
 mod tests {
     use crate::command::{Blob, Command, Nack};

@@ -1,12 +1,12 @@
 //! nack: the delivery failed. Another follows after a delay, until the retries are used up or the consumer
-//! rejects the message; then it is dead.
+//! rejects the message; then it is dead. One whose time to live is over comes back and dies of that, in one step.
 
 use super::death::{self, Death};
 use super::lease;
 use crate::backoff;
 use crate::batch::Batch;
 use crate::command::{Blob, Nack};
-use crate::ids::LeaseId;
+use crate::ids::{LeaseId, MessageId};
 use crate::message::{Flag, Message};
 use crate::queue::Queue;
 use crate::record::{DeathReason, FailureCause, Record};
@@ -18,6 +18,7 @@ use crate::state::State;
 enum Decision {
     Already,
     Retry { record: Record, due_ms: u64 },
+    Expire { record: Record },
     Die(Death),
 }
 
@@ -33,14 +34,20 @@ pub(super) fn run(batch: &mut Batch, nack: Nack, queue: Option<&str>) -> Result<
             batch.commit(record);
             Nacked::Retry { due_ms }
         }
+        Decision::Expire { record } => {
+            batch.commit(record);
+            went(death::expire(batch, nack.lease.message))
+        }
         Decision::Die(death) => {
-            let nacked = death
-                .dead_letter
-                .map_or(Nacked::Dead, |message| Nacked::DeadLettered { message });
+            let nacked = went(death.dead_letter);
             death::commit(batch, death);
             nacked
         }
     })
+}
+
+fn went(dead_letter: Option<MessageId>) -> Nacked {
+    dead_letter.map_or(Nacked::Dead, |message| Nacked::DeadLettered { message })
 }
 
 fn decide(
@@ -66,19 +73,26 @@ fn decide(
     Ok(match reason {
         Some(reason) => Decision::Die(death::decide(state, id, reason, error_bytes)),
         None => {
-            let due_ms = due_ms(state, id.slot, queue, nack.delay_ms, now_ms);
+            let is_over = message.is_expired(now_ms);
+            let due_ms = if is_over {
+                now_ms
+            } else {
+                due_ms(state, id.slot, queue, nack.delay_ms, now_ms)
+            };
             let (group, cause) = (nack.lease.group, FailureCause::Nack);
             let priority = nack.priority.unwrap_or(message.priority);
-            Decision::Retry {
-                record: Record::Retried {
-                    message: id,
-                    group,
-                    cause,
-                    due_ms,
-                    priority,
-                    error_bytes,
-                },
+            let record = Record::Retried {
+                message: id,
+                group,
+                cause,
                 due_ms,
+                priority,
+                error_bytes,
+            };
+            if is_over {
+                Decision::Expire { record }
+            } else {
+                Decision::Retry { record, due_ms }
             }
         }
     })
@@ -316,6 +330,42 @@ mod tests {
             Reply::Rejected(Rejection::LeaseLost)
         );
         assert_eq!(twin.queue("q").counts.dead, 2);
+    }
+
+    #[test]
+    fn a_message_whose_time_is_over_dies_with_the_nack() {
+        for dead_letter_queue in [None, Some("dead".into())] {
+            let mut twin = twin(QueueConfig {
+                ttl_ms: 5 * SECOND,
+                dead_letter_queue,
+                ..config()
+            });
+            let lease = twin.receive("q", 1)[0].lease;
+            let retried = twin.nack(lease, Some(0));
+            let due_ms = twin.now_ms;
+            assert_eq!(retried, Nacked::Retry { due_ms }, "it is not over yet");
+            let lease = twin.receive("q", 1)[0].lease;
+            twin.wait(5 * SECOND);
+            let error = Some(Blob {
+                index: 0,
+                length: 40,
+            });
+            let step = twin.step(vec![Command::Nack(Nack {
+                error,
+                delay_ms: Some(SECOND),
+                ..nack(lease)
+            })]);
+            let story = match step.replies[0] {
+                Reply::Nacked(Nacked::Dead) => twin.message(lease.message).dead_letter,
+                Reply::Nacked(Nacked::DeadLettered { message }) => {
+                    twin.message(message).dead_letter
+                }
+                ref other => panic!("{other:?}"),
+            };
+            let story = story.expect("it died");
+            assert_eq!((story.reason, story.attempts), (DeathReason::Expired, 2));
+            assert_eq!(story.error.length, 40, "the error it was nacked with");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! release: the consumer can't do it now ("limited for 30 seconds"). The message is delivered again after a delay,
-//! or at once but behind what is ready, and no attempt is counted. Repeating it is `Already`, as for a nack.
+//! or at once but behind what is ready, and no attempt is counted. One whose time to live is over comes back and dies of
+//! that. Repeating it is `Already`, as for a nack.
 
-use super::{lease, nack};
+use super::{death, lease, nack};
 use crate::batch::Batch;
 use crate::command::Release;
 use crate::record::Record;
@@ -14,36 +15,49 @@ pub(super) fn run(
     release: Release,
     queue: Option<&str>,
 ) -> Result<Released, Rejection> {
-    let Some(due_ms) = decide(batch.state(), batch.now_ms, release, queue)? else {
+    let Some((due_ms, is_over)) = decide(batch.state(), batch.now_ms, release, queue)? else {
         return Ok(Released::Already);
     };
+    let message = release.lease.message;
     batch.commit(Record::Postponed {
-        message: release.lease.message,
+        message,
         group: release.lease.group,
         due_ms,
     });
-    Ok(Released::Until { due_ms })
+    if !is_over {
+        return Ok(Released::Until { due_ms });
+    }
+    let dead_letter = death::expire(batch, message);
+    Ok(dead_letter.map_or(Released::Dead, |message| Released::DeadLettered { message }))
 }
 
-/// When the next delivery may be. None: an earlier release or nack of the same lease had done it.
+/// When it comes back, and whether its time to live is over. None: an earlier release or nack of the same lease had done
+/// it.
 fn decide(
     state: &State,
     now_ms: u64,
     release: Release,
     queue: Option<&str>,
-) -> Result<Option<u64>, Rejection> {
+) -> Result<Option<(u64, bool)>, Rejection> {
     lease::of_queue(state, release.lease, queue)?;
     if nack::is_repeated(state, release.lease) {
         return Ok(None);
     }
-    lease::held(state, release.lease)?;
-    Ok(Some(now_ms.saturating_add(release.delay_ms.unwrap_or(0))))
+    let (message, _) = lease::held(state, release.lease)?;
+    Ok(Some(if message.is_expired(now_ms) {
+        (now_ms, true)
+    } else {
+        let delay_ms = release.delay_ms.unwrap_or(0);
+        (now_ms.saturating_add(delay_ms), false)
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::command::{Command, NewMessage};
+    use crate::config::QueueConfig;
+    use crate::record::DeathReason;
     use crate::reply::{Nacked, Reply, State as Shown};
     use crate::twin::{SECOND, Twin, config, message};
 
@@ -73,6 +87,43 @@ mod tests {
             assert_eq!((view.deliveries, view.attempts), (round, 0));
             assert_eq!(twin.wait(5 * SECOND - 1).receive("q", 1), []);
             twin.wait(1);
+        }
+    }
+
+    #[test]
+    fn one_whose_time_is_over_dies_and_no_attempt_is_counted() {
+        for dead_letter_queue in [None, Some("dead".into())] {
+            let mut twin = Twin::new();
+            let config = QueueConfig {
+                ttl_ms: 5 * SECOND,
+                dead_letter_queue,
+                ..config()
+            };
+            twin.create("q", config);
+            let key = NewMessage {
+                ordering_key: Some(1),
+                ..message()
+            };
+            let late = NewMessage {
+                ttl_ms: Some(0),
+                ..key.clone()
+            };
+            twin.enqueue("q", key);
+            let next = twin.enqueue("q", late).message;
+            let lease = twin.receive("q", 1)[0].lease;
+            twin.wait(5 * SECOND);
+            let release = Release {
+                lease,
+                delay_ms: Some(SECOND),
+            };
+            let dead = match released(&mut twin, release).expect("held") {
+                Released::Dead => lease.message,
+                Released::DeadLettered { message } => message,
+                other => panic!("{other:?}"),
+            };
+            let story = twin.message(dead).dead_letter.expect("it died");
+            assert_eq!((story.reason, story.attempts), (DeathReason::Expired, 0));
+            assert_eq!(twin.receive("q", 2)[0].lease.message, next, "its turn came");
         }
     }
 

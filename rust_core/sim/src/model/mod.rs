@@ -289,7 +289,7 @@ impl Model {
                 .extend(*extend, None)
                 .map(|leased_until_ms| Reply::Extended { leased_until_ms }),
             Command::Settle { .. } => return self.settle(command, reply),
-            Command::Release(release) => self.release(*release, None).map(Reply::Released),
+            Command::Release(release) => return self.check_release(*release, reply),
             Command::GiveBack { leases } => Ok(self.give_back(leases)),
             Command::GetMessage { message } => return self.get(*message, reply),
             Command::Peek { .. } => return self.peek(command, reply),

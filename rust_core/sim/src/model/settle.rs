@@ -69,7 +69,9 @@ impl Model {
         if let Some(reason) = reason {
             return Ok(self.nack_to_death(at, reason, error, found));
         }
+        let is_over = self.messages[at].is_expired(self.now_ms);
         let due_ms = match (nack.delay_ms, found) {
+            _ if is_over => self.now_ms,
             (Some(delay_ms), _) => self.now_ms + delay_ms,
             (None, &Ok(Nacked::Retry { due_ms })) => {
                 self.check_backoff(at, due_ms);
@@ -82,6 +84,11 @@ impl Model {
         message.priority = nack.priority.unwrap_or(message.priority);
         message.nacked = Some(lease.delivery);
         self.place_when_due(at, due_ms);
+        if is_over {
+            let went = self.die(at, DeathReason::Expired, None, false);
+            self.saw(state, "nack, its time over", went);
+            return Ok(self.went(went, found));
+        }
         self.saw(state, "nack", look::name(self.messages[at].state));
         Ok(Nacked::Retry { due_ms })
     }
@@ -95,6 +102,11 @@ impl Model {
     ) -> Nacked {
         let went = self.die(at, reason, error, false);
         self.saw(Some(State::Leased), "nack", went);
+        self.went(went, found)
+    }
+
+    /// Where the engine, which names the dead letter's id, should say that it went.
+    fn went(&mut self, went: &str, found: &Result<Nacked, Rejection>) -> Nacked {
         match found {
             Ok(Nacked::DeadLettered { message }) if went == "deadLettered" => {
                 assert_eq!(message.number, self.numbered, "numbers count up by one");
@@ -132,10 +144,22 @@ impl Model {
         Ok(until_ms)
     }
 
-    pub(super) fn release(
+    pub(super) fn check_release(&mut self, release: Release, reply: &Reply) {
+        let found = match reply {
+            Reply::Released(released) => Ok(*released),
+            Reply::Rejected(rejection) => Err(rejection.clone()),
+            other => panic!("a release is answered with {other:?}"),
+        };
+        let expected = self.release(release, None, &found);
+        assert_eq!(found, expected, "the answer to {release:?} is wrong");
+    }
+
+    /// `found`: as of a nack.
+    fn release(
         &mut self,
         release: Release,
         queue: Option<&str>,
+        found: &Result<Released, Rejection>,
     ) -> Result<Released, Rejection> {
         let lease = release.lease;
         self.check_queue(lease, queue)?;
@@ -153,6 +177,19 @@ impl Model {
         self.see_holder(at);
         let due_ms = self.now_ms + release.delay_ms.unwrap_or(0);
         self.messages[at].nacked = Some(lease.delivery);
+        if self.messages[at].is_expired(self.now_ms) {
+            self.place_when_due(at, self.now_ms);
+            let went = self.die(at, DeathReason::Expired, None, false);
+            self.saw(state, "release, its time over", went);
+            let found = match found {
+                &Ok(Released::DeadLettered { message }) => Ok(Nacked::DeadLettered { message }),
+                _ => Ok(Nacked::Dead),
+            };
+            return Ok(match self.went(went, &found) {
+                Nacked::DeadLettered { message } => Released::DeadLettered { message },
+                _ => Released::Dead,
+            });
+        }
         self.place_when_due(at, due_ms);
         self.saw(state, "release", look::name(self.messages[at].state));
         Ok(Released::Until { due_ms })
@@ -242,10 +279,10 @@ impl Model {
             .map(|extend| self.extend(*extend, queue))
             .collect();
         assert_eq!(*extended, expected, "extensions of {command:?}");
-        let expected: Vec<_> = releases
-            .iter()
-            .map(|release| self.release(*release, queue))
-            .collect();
-        assert_eq!(*released, expected, "releases of {command:?}");
+        assert_eq!(released.len(), releases.len(), "one result a release");
+        for (release, found) in releases.iter().zip(released) {
+            let expected = self.release(*release, queue, found);
+            assert_eq!(*found, expected, "release {release:?}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::enqueued::{put_acked, put_refused};
 use super::write::Json;
 use super::{Context, rejection};
 use crate::json::request::{Refusal, Refused};
+use engine::ids::MessageId;
 use engine::reply::{AckRefusal, Acked, Nacked, Released, Reply};
 
 /// The answer to one verb, and to any reply that no other file writes.
@@ -128,11 +129,8 @@ fn put_entries<T, E>(
 fn put_nacked(json: &mut Json, context: &Context, nacked: Nacked) {
     json.object(|json| match nacked {
         Nacked::Retry { due_ms } => put_due(json, context, due_ms),
-        Nacked::Dead => json.plain("state", b"dead"),
-        Nacked::DeadLettered { message } => {
-            json.plain("state", b"deadLettered");
-            json.id("deadLetterId", context.partition, message);
-        }
+        Nacked::Dead => put_dead(json, context, None),
+        Nacked::DeadLettered { message } => put_dead(json, context, Some(message)),
         Nacked::Already => json.plain("state", b"settled"),
     });
 }
@@ -140,6 +138,8 @@ fn put_nacked(json: &mut Json, context: &Context, nacked: Nacked) {
 fn put_released(json: &mut Json, context: &Context, released: Released) {
     json.object(|json| match released {
         Released::Until { due_ms } => put_due(json, context, due_ms),
+        Released::Dead => put_dead(json, context, None),
+        Released::DeadLettered { message } => put_dead(json, context, Some(message)),
         Released::Already => json.plain("state", b"settled"),
     });
 }
@@ -148,6 +148,16 @@ fn put_due(json: &mut Json, context: &Context, due_ms: u64) {
     let ready = due_ms <= context.now_ms;
     json.plain("state", if ready { b"ready" } else { b"delayed" });
     json.instant("dueAt", due_ms);
+}
+
+fn put_dead(json: &mut Json, context: &Context, dead_letter: Option<MessageId>) {
+    match dead_letter {
+        None => json.plain("state", b"dead"),
+        Some(message) => {
+            json.plain("state", b"deadLettered");
+            json.id("deadLetterId", context.partition, message);
+        }
+    }
 }
 
 fn put_extended(json: &mut Json, leased_until_ms: u64) {

@@ -36,18 +36,19 @@ impl Requests {
         (1 + groups) * bound::CHANGE
     }
 
-    /// A failed delivery can bring its dead-letter queue into being.
-    pub(super) fn nack_bytes_max(&self) -> usize {
-        bound::CHANGE + self.queue_record()
+    /// By a nack or a release a message comes back, and dies if its time is over; that can bring its dead-letter queue
+    /// into being.
+    pub(super) fn return_bytes_max(&self) -> usize {
+        2 * bound::CHANGE + self.queue_record()
     }
 
     /// Every verb of a settle.
     pub(super) fn settle_bytes_max(&self, settle: &Settle, blob_bytes: usize) -> usize {
         let acks = settle.acks.iter().flatten();
         let acks: usize = acks.map(|ack| ack_bytes_max(&ack.verb)).sum();
-        let nacks = settle.nacks.len() * self.nack_bytes_max();
-        let plain = settle.extends.len() + settle.releases.len();
-        acks + nacks + plain * bound::CHANGE + blob_bytes
+        let returns = settle.nacks.len() + settle.releases.len();
+        let returns = returns * self.return_bytes_max();
+        acks + returns + settle.extends.len() * bound::CHANGE + blob_bytes
     }
 }
 

@@ -208,7 +208,7 @@ impl Requests {
         let nack = reader.nack_fields(&fields, &mut faults);
         let receipt = body_receipt(&fields, message, faults)?;
         let ask = Ask::Nack(reader.nack(receipt, &nack));
-        let batch_bytes_max = self.nack_bytes_max() + reader.blobs.bytes();
+        let batch_bytes_max = self.return_bytes_max() + reader.blobs.bytes();
         Ok(Request {
             ask,
             blobs: reader.blobs,
@@ -240,7 +240,7 @@ impl Requests {
         Ok(Request {
             ask,
             blobs: Blobs::default(),
-            batch_bytes_max: bound::CHANGE,
+            batch_bytes_max: self.return_bytes_max(),
         })
     }
 }
