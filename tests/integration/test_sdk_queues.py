@@ -187,7 +187,11 @@ async def test_a_batch_has_a_result_for_each(queues: AsyncQueues, name: str) -> 
     assert [type(result.error).__name__ for result in caught.value.results] == ["BatchAborted", "DedupConflict"]
     assert (await queues.get(name)).counts.ready == 2
     with pytest.raises(errors.BatchTooLarge):
-        await queues.enqueue_batch(name, [{"payload": 1}] * 51)
+        await queues.enqueue_batch(name, [{"payload": 1}] * 51, atomic=True)
+    assert (await queues.get(name)).counts.ready == 2
+    stored = await queues.enqueue_batch(name, [{"payload": 1}] * 51)
+    assert len({result.id for result in stored}) == 51, "in requests of fewer"
+    assert (await queues.get(name)).counts.ready == 53
 
 
 async def test_too_large_a_payload(queues: AsyncQueues, name: str) -> None:

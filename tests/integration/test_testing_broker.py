@@ -364,7 +364,7 @@ def test_its_settings_are_those_of_a_server() -> None:
         queues = broker.queues()
         assert queues.create("q").config.max_retries == 0
         with pytest.raises(errors.BatchTooLarge):
-            queues.enqueue_batch("q", [{"payload": 1}] * 3)
+            queues.enqueue_batch("q", [{"payload": 1}] * 3, atomic=True)
 
 
 def test_a_closed_broker_says_so() -> None:
