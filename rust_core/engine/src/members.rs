@@ -51,11 +51,12 @@ pub(crate) struct Members {
     names: BTreeMap<Arc<str>, Holder>,
     /// By holder; None: that of nobody, of one that left, or free.
     members: Vec<Option<Member>>,
+    free: Vec<Holder>,
     /// Of each member, in order of name.
     owners: Vec<Owner>,
     /// Slots of the messages that members held who left, in order of their leaving.
     left: VecDeque<(Holder, Slots)>,
-    /// Those of whose keys messages became ready in this step. Not part of the state.
+    /// Those who are woken, each once. Not part of the state.
     woken: Vec<Holder>,
 }
 
@@ -107,6 +108,9 @@ impl Members {
     }
 
     pub fn wake_all(&mut self) {
+        if self.woken.len() == self.len() {
+            return;
+        }
         for holder in 0..self.members.len() as Holder {
             self.wake(holder);
         }
@@ -145,8 +149,9 @@ impl Members {
     }
 
     pub fn join(&mut self, consumer: &str, now_ms: u64, list: ListId) {
-        let holder = self.free_holder();
+        assert!(!consumer.is_empty(), "a member has a name");
         let at = self.place(consumer).expect_err("a member joins twice");
+        let holder = self.free_holder();
         let name: Arc<str> = consumer.into();
         let owner = Owner {
             hash: hash(consumer),
@@ -155,8 +160,6 @@ impl Members {
         };
         self.owners.insert(at, owner);
         self.names.insert(name.clone(), holder);
-        let places = self.members.len().max(usize::from(holder) + 1);
-        self.members.resize_with(places, || None);
         self.members[usize::from(holder)] = Some(Member {
             name,
             joined_at_ms: now_ms,
@@ -191,8 +194,12 @@ impl Members {
         let (name, holder) = left.expect("a member leaves that isn't there");
         let mut member = self.members[usize::from(holder)].take().expect(NAMED);
         let leases = std::mem::take(&mut member.leases);
-        if !leases.is_empty() {
-            self.left.push_back((holder, leases));
+        if member.woken {
+            self.woken.retain(|&woken| woken != holder);
+        }
+        match leases.is_empty() {
+            true => self.free.push(holder),
+            false => self.left.push_back((holder, leases)),
         }
         (name, member)
     }
@@ -208,14 +215,12 @@ impl Members {
         self.left.push_back((holder, leases));
     }
 
-    fn free_holder(&self) -> Holder {
-        let is_free = |holder: &Holder| {
-            let is_left = self.left.iter().any(|(other, _)| other == holder);
-            let member = self.members.get(usize::from(*holder));
-            !is_left && member.is_none_or(Option::is_none)
-        };
-        let free = (NOBODY + 1..).find(is_free);
-        free.expect("there are few members")
+    fn free_holder(&mut self) -> Holder {
+        self.free.pop().unwrap_or_else(|| {
+            let holder = self.members.len().max(usize::from(NOBODY) + 1);
+            self.members.resize_with(holder + 1, || None);
+            Holder::try_from(holder).expect("there are few members")
+        })
     }
 
     /// Every slot of a message that is held, by whom.
@@ -277,6 +282,7 @@ impl Members {
         self.left[at].1.remove(slot);
         if self.left[at].1.is_empty() {
             self.left.remove(at);
+            self.free.push(holder);
         }
     }
 
@@ -330,70 +336,4 @@ fn hash(consumer: &str) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn members(names: &[&str]) -> Members {
-        let mut members = Members::default();
-        let names = (2..).zip(names);
-        names.for_each(|(list, name)| members.join(name, 0, list));
-        members
-    }
-
-    fn owners(members: &Members) -> Vec<Arc<str>> {
-        let owner = |key| members.of_key(mix(key)).expect("somebody").name.clone();
-        (0..10_000).map(owner).collect()
-    }
-
-    #[test]
-    fn keys_are_spread_evenly_and_only_those_of_who_comes_or_goes_change_hands() {
-        let names: Vec<String> = (0..10).map(|i| format!("worker-{i}")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (ten, nine) = (owners(&members(&names)), owners(&members(&names[1..])));
-        for name in &names {
-            let keys = ten.iter().filter(|owner| ***owner == **name).count();
-            assert!((850..1150).contains(&keys), "{keys} of 10,000");
-        }
-        for (before, after) in ten.iter().zip(&nine) {
-            assert!(before == after || **before == *names[0]);
-        }
-        assert_eq!(owners(&members(&names)), ten, "who comes back has his keys");
-    }
-
-    #[test]
-    fn who_would_have_a_key_has_it_once_a_member() {
-        let (before, after) = (members(&["a", "c", "d"]), members(&["a", "b", "c", "d"]));
-        for key in (0..1000).map(mix) {
-            let owner = after.of_key(key).expect("somebody");
-            assert_eq!(before.would_have(key, "b"), *owner.name == *"b");
-        }
-    }
-
-    #[test]
-    fn what_a_member_holds_is_known_until_it_is_let_go_or_the_member_leaves() {
-        let mut members = members(&["a", "b"]);
-        let of = |members: &Members, name| members.holder(name);
-        let first = of(&members, "a");
-        members.hold(first, 7);
-        members.hold(first, 8);
-        members.let_go(first, 8);
-        assert_eq!(members.held().collect::<Vec<_>>(), [(first, 7)]);
-        assert_eq!(members.name(first).map(|name| &**name), Some("a"));
-        members.leave("a");
-        assert_eq!((members.name(first), members.to_return(9)), (None, 1));
-        members.join("a", 0, 4);
-        let again = of(&members, "a");
-        assert_ne!(again, first, "what she held is not hers again");
-        members.hold(again, 10);
-        assert_eq!(
-            members.held().collect::<Vec<_>>(),
-            [(again, 10), (first, 7)]
-        );
-        assert_eq!(members.next_to_return(9), [7]);
-        members.let_go(first, 7);
-        assert_eq!((members.to_return(9), members.left.len()), (0, 0));
-        members.join("c", 0, 5);
-        assert_eq!(of(&members, "c"), first, "nobody is called so any more");
-        assert_eq!(of(&members, "d"), NOBODY);
-    }
-}
+mod tests;

@@ -7,15 +7,16 @@ use crate::ids::LeaseId;
 use crate::record::Followed;
 use crate::segmented::mix;
 
-/// Leases remembered. At 50,000 acks a second, more than two seconds: longer than a client's first retry. It may be
-/// changed: no record and no apply depends on what is remembered, only the answer to a repeated ack or nack.
+/// Leases remembered. At 50,000 acks a second, more than two seconds: longer than a client's first retry. No
+/// record and no apply depends on what is remembered, only the answer to a repeated ack or nack; but a checkpoint whose
+/// ring has another length is refused.
 pub(crate) const SETTLED_MAX: usize = 131_072;
 
 /// Chains that the entries are found by. Few, so that those who add stay in the processor's cache: only who repeats itself
 /// or has lost its lease looks along one.
 const CHAINS: usize = SETTLED_MAX / 8;
 
-/// Follow-ups remembered, of all those leases together, at 24 bytes each. As `SETTLED_MAX`, it may be changed.
+/// Follow-ups remembered, of all those leases together, at 24 bytes each. It may be changed.
 pub(crate) const FOLLOWED_MAX: usize = 131_072;
 
 /// How a lease ended a message's life here.
@@ -250,5 +251,25 @@ mod tests {
         assert_eq!(settled.ending(lease(1, 4)), None);
         let known = |number| settled.ending(lease(number, 1)).is_some();
         assert!((2..=SETTLED_MAX as u64 + 1).all(known));
+    }
+
+    #[test]
+    fn chains_go_on_after_a_checkpoint_and_where_the_low_halves_of_serials_begin_anew() {
+        let (max, anew) = (SETTLED_MAX as u64, 1 << 32);
+        let mut settled = Settled::new();
+        settled.serial = anew - 100;
+        for place in 0..SETTLED_MAX as u32 {
+            settled.ring.push(Entry {
+                copy: lease(settled.serial_at(place), 1).copy(),
+                delivery: 1,
+                ending: Ending::Acked,
+            });
+        }
+        settled.load();
+        let known = |settled: &Settled, serial| settled.ending(lease(serial, 1)).is_some();
+        assert!((anew - 100 - max..anew - 100).all(|serial| known(&settled, serial)));
+        (anew - 100..anew + 200).for_each(|serial| settled.put(lease(serial, 1), Ending::Acked));
+        assert!((anew + 200 - max..anew + 200).all(|serial| known(&settled, serial)));
+        assert!((anew - 100 - max..anew + 200 - max).all(|serial| !known(&settled, serial)));
     }
 }

@@ -1,5 +1,6 @@
 //! Blocks of maps, back into the state.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::image::{
@@ -8,6 +9,7 @@ use super::image::{
 use super::restore::{Contradiction, check};
 use crate::attempts::Attempt;
 use crate::copies::{Copied, Copy};
+use crate::deadlines::Holder;
 use crate::expiries::Run;
 use crate::group::Group;
 use crate::history::Death;
@@ -98,9 +100,20 @@ fn load_queue(state: &mut State, number: u64, image: QueueImage) -> Result<(), C
     check((number as usize - numbered.len()) < 1 << 24, || {
         format!("queue {number} comes after queue {}", numbered.len())
     })?;
+    check(are_members(&image), || {
+        format!("queue {number}: its members can't be")
+    })?;
     numbered.resize_with(number as usize, || None);
     numbered.push(Some(Box::new(queue(QueueNumber(number), image))));
     Ok(())
+}
+
+/// Each has a name of its own, and there are fewer than what tells them apart has room for.
+fn are_members(image: &QueueImage) -> bool {
+    let mut names = BTreeSet::new();
+    let mut members = image.members.iter();
+    members.all(|member| !member.name.is_empty() && names.insert(&member.name))
+        && image.members.len() + image.left.len() < usize::from(Holder::MAX)
 }
 
 fn queue(number: QueueNumber, image: QueueImage) -> Queue {
@@ -137,11 +150,9 @@ fn queue(number: QueueNumber, image: QueueImage) -> Queue {
 }
 
 fn load_member(queue: &mut Queue, image: MemberImage) {
-    if queue.members.find(&image.name).is_none() {
-        queue
-            .members
-            .join(&image.name, image.joined_at_ms, image.list);
-    }
+    queue
+        .members
+        .join(&image.name, image.joined_at_ms, image.list);
     let member = queue.members.find_mut(&image.name);
     let leases = &mut member.expect("it has joined").leases;
     image.leases.into_iter().for_each(|slot| {

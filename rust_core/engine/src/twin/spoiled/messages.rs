@@ -172,6 +172,24 @@ fn a_member_holds_what_is_leased_from_its_group() {
 }
 
 #[test]
+fn each_member_has_a_name_of_its_own_and_they_are_few() {
+    assert_refused(
+        "its members can't be",
+        &[
+            |taken| taken.queues()[MAILS.0 as usize].1.members[0].name = "".into(),
+            |taken| {
+                let members = &mut taken.queues()[MAILS.0 as usize].1.members;
+                members.push(members[0].clone());
+            },
+            |taken| {
+                let left = &mut taken.queues()[MAILS.0 as usize].1.left;
+                left.resize(usize::from(u16::MAX), vec![0]);
+            },
+        ],
+    );
+}
+
+#[test]
 fn blocks_are_whole_and_a_message_has_a_place_if_it_is_one() {
     for array in 0..4 {
         let (mut taken, _) = taken();
