@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::copies::Copy;
+use crate::deadlines::NOBODY;
 use crate::lists::ListId;
 use crate::message::{NONE, Place};
 use crate::partition::Partition;
@@ -38,6 +39,7 @@ impl Partition {
         check_keys(state, &seen);
         check_copies(state, &seen);
         check_members(state);
+        check_holders(state, &seen);
         check_flows(state, &seen);
         check_live(state);
         state.history.assert_of(&state.messages);
@@ -130,6 +132,22 @@ fn check_members(state: &State) {
         assert_eq!(behind, state.reassigning.contains(&queue.number));
     }
     state.sessions.assert_of(state);
+}
+
+/// A lease's deadline knows who holds it, or held it and left; nothing else is held.
+fn check_holders(state: &State, seen: &BTreeSet<u32>) {
+    for queue in state.queues.iter().filter(|queue| !queue.deleted) {
+        let of_queue = |slot: &&u32| state.messages[**slot].queue == queue.number;
+        let noted = seen.iter().filter(of_queue).copied();
+        let noted = noted.map(|slot| (slot, state.deadlines.holder(slot)));
+        let noted: BTreeMap<_, _> = noted.filter(|&(_, holder)| holder != NOBODY).collect();
+        let held: BTreeMap<_, _> = queue
+            .members
+            .held()
+            .map(|(holder, slot)| (slot, holder))
+            .collect();
+        assert_eq!(noted, held, "who holds what");
+    }
 }
 
 /// Each copy is where its message's entry says, and what follows from the copies is counted.
