@@ -91,6 +91,15 @@ async def until_served(partition: Partition) -> int:
             await asyncio.sleep(0.01)
 
 
+async def until_warned(partition: Partition) -> str:
+    """Goes on writing until checkpoints have failed for so long that readiness warns of it: the warning."""
+    async with asyncio.timeout(10):
+        while not (warning := partition.checkpoint_outage.warning):
+            await partition.submit(enqueue("one more"))
+            await asyncio.sleep(0.001)
+    return warning
+
+
 class Turns:
     """An ownership that the test grants."""
 

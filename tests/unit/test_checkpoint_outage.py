@@ -11,7 +11,7 @@ from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
 from hanzo_queues.server.faults import JournalUnavailable
 from hanzo_queues.server.journal.base import AppendUnknown, JournalError, WrongLastSequence
 from hanzo_queues.server.partition import Partition
-from tests.unit.served_partition import GatedJournal, Turns, enqueue, serving, until_served
+from tests.unit.served_partition import GatedJournal, Turns, enqueue, serving, until_served, until_warned
 
 
 class Refusing(MemoryCheckpoints):
@@ -29,14 +29,6 @@ class Refusing(MemoryCheckpoints):
 def without_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint_outage, "DELAYS_S", (0.001,))
     monkeypatch.setattr(checkpointer, "JOURNAL_BYTES_PER_BYTE", 0)
-
-
-async def until_warned(partition: Partition) -> str:
-    async with asyncio.timeout(10):
-        while not (warning := partition.checkpoint_outage.warning):
-            await partition.submit(enqueue("one more"))
-            await asyncio.sleep(0.001)
-    return warning
 
 
 async def recovered(partition: Partition, journal: GatedJournal, why: Exception) -> None:

@@ -22,7 +22,7 @@ from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.journal.refusals import Refusals
 from hanzo_queues.server.partition import Partition
 from hanzo_queues.server.routes import health
-from tests.unit.served_partition import created, enqueue, payloads, ready, receive, serving, until_served
+from tests.unit.served_partition import created, enqueue, payloads, ready, receive, serving, until_served, until_warned
 
 WRONG = "JetStream: wrong last sequence: 7 (10071)"
 
@@ -136,14 +136,6 @@ async def test_what_failed_is_tried_again_though_nothing_more_is_written() -> No
         async with asyncio.timeout(10):
             while not store.manifests:  # noqa: ASYNC110 - no event tells it
                 await asyncio.sleep(0.005)
-
-
-async def until_warned(partition: Partition) -> str:
-    async with asyncio.timeout(10):
-        while not (warning := partition.checkpoint_outage.warning):
-            await partition.submit(enqueue("one more"))
-            await asyncio.sleep(0.001)
-    return warning
 
 
 async def test_who_runs_another_one_is_told_what_is_wrong_and_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
