@@ -129,7 +129,7 @@ impl Deadlines {
     pub fn hold(&mut self, slot: u32, holder: Holder) {
         let position = self.positions.of(slot) as usize;
         assert!(position >= FIRST, "a message is held without end");
-        let entry = &mut self.lines[position / ARITY].0[position % ARITY];
+        let entry = self.at_mut(position);
         *entry = entry.held_by(holder);
     }
 
@@ -139,8 +139,7 @@ impl Deadlines {
         if position == ABSENT {
             return NOBODY;
         }
-        let position = position as usize;
-        let entry = &mut self.lines[position / ARITY].0[position % ARITY];
+        let entry = self.at_mut(position as usize);
         std::mem::replace(entry, entry.held_by(NOBODY)).holder()
     }
 
@@ -187,7 +186,7 @@ impl Deadlines {
         self.positions.set(gone, ABSENT);
         self.end -= 1;
         let last = self.at(self.end);
-        self.lines[self.end / ARITY].0[self.end % ARITY] = END;
+        *self.at_mut(self.end) = END;
         if self.end % ARITY == 0 {
             self.lines.pop();
         }
@@ -245,8 +244,12 @@ impl Deadlines {
         self.lines[position / ARITY].0[position % ARITY]
     }
 
+    fn at_mut(&mut self, position: usize) -> &mut Entry {
+        &mut self.lines[position / ARITY].0[position % ARITY]
+    }
+
     fn put(&mut self, position: usize, entry: Entry) {
-        self.lines[position / ARITY].0[position % ARITY] = entry;
+        *self.at_mut(position) = entry;
         self.positions.set(entry.slot(), position as u32);
     }
 }

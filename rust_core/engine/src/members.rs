@@ -21,7 +21,7 @@ use crate::slots::Slots;
 
 /// One member.
 pub(crate) struct Member {
-    name: Arc<str>,
+    pub name: Arc<str>,
     pub joined_at_ms: u64,
     /// Where the ready messages of its keys lie.
     pub list: ListId,
@@ -129,11 +129,6 @@ impl Members {
         names
     }
 
-    pub fn entry_mut(&mut self, consumer: &str) -> Option<(Arc<str>, &mut Member)> {
-        let (name, &holder) = self.names.get_key_value(consumer)?;
-        Some((name.clone(), self.of_holder(holder)?))
-    }
-
     /// In order of name.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Member)> {
         let named = |(name, &holder): (_, &Holder)| (name, of(&self.members[usize::from(holder)]));
@@ -141,10 +136,10 @@ impl Members {
     }
 
     /// In order of name.
-    pub fn for_each(&mut self, mut each: impl FnMut(&Arc<str>, &mut Member)) {
-        for (name, &holder) in &self.names {
+    pub fn for_each(&mut self, mut each: impl FnMut(&mut Member)) {
+        for &holder in self.names.values() {
             let member = self.members[usize::from(holder)].as_mut();
-            each(name, member.expect(NAMED));
+            each(member.expect(NAMED));
         }
     }
 
@@ -187,11 +182,11 @@ impl Members {
     }
 
     /// Its leases are nobody's from here on, and to be returned.
-    pub fn leave(&mut self, consumer: &str) -> (Arc<str>, Member) {
+    pub fn leave(&mut self, consumer: &str) -> Member {
         let at = self.place(consumer);
         self.owners.remove(at.expect("a member has keys"));
-        let left = self.names.remove_entry(consumer);
-        let (name, holder) = left.expect("a member leaves that isn't there");
+        let left = self.names.remove(consumer);
+        let holder = left.expect("a member leaves that isn't there");
         let mut member = self.members[usize::from(holder)].take().expect(NAMED);
         let leases = std::mem::take(&mut member.leases);
         if member.woken {
@@ -201,7 +196,7 @@ impl Members {
             true => self.free.push(holder),
             false => self.left.push_back((holder, leases)),
         }
-        (name, member)
+        member
     }
 
     /// Slots of the messages that members held who left, in order of their leaving.

@@ -20,14 +20,15 @@ impl Sessions {
         self.ends.first()
     }
 
-    fn rank(&mut self, queue: QueueNumber, name: &Arc<str>, member: &mut Member, end_ms: u64) {
-        self.unrank(queue, name, member);
+    fn rank(&mut self, queue: QueueNumber, member: &mut Member, end_ms: u64) {
+        self.unrank(queue, member);
         member.session_ms = end_ms;
-        self.ends.insert((end_ms, queue, name.clone()));
+        self.ends.insert((end_ms, queue, member.name.clone()));
     }
 
-    pub fn unrank(&mut self, queue: QueueNumber, name: &Arc<str>, member: &Member) {
-        self.ends.remove(&(member.session_ms, queue, name.clone()));
+    pub fn unrank(&mut self, queue: QueueNumber, member: &Member) {
+        let entry = (member.session_ms, queue, member.name.clone());
+        self.ends.remove(&entry);
     }
 }
 
@@ -87,9 +88,9 @@ impl State {
     pub fn rank_session(&mut self, number: QueueNumber, consumer: &str) {
         let (sessions, queue) = (&mut self.sessions, self.queues.get_mut(number));
         let timeout_ms = queue.config.session_timeout_ms;
-        if let Some((name, member)) = queue.members.entry_mut(consumer) {
+        if let Some(member) = queue.members.find_mut(consumer) {
             let end_ms = member.seen_ms.saturating_add(timeout_ms);
-            sessions.rank(number, &name, member, end_ms);
+            sessions.rank(number, member, end_ms);
         }
     }
 
@@ -97,9 +98,9 @@ impl State {
     pub fn rank_sessions(&mut self, number: QueueNumber) {
         let (sessions, queue) = (&mut self.sessions, self.queues.get_mut(number));
         let timeout_ms = queue.config.session_timeout_ms;
-        queue.members.for_each(|name, member| {
+        queue.members.for_each(|member| {
             let end_ms = member.seen_ms.saturating_add(timeout_ms);
-            sessions.rank(number, name, member, end_ms);
+            sessions.rank(number, member, end_ms);
         });
     }
 
@@ -108,8 +109,8 @@ impl State {
         let Some(queue) = self.queues.try_get_mut(number) else {
             return;
         };
-        for (name, member) in queue.members.iter() {
-            self.sessions.unrank(number, name, member);
+        for (_, member) in queue.members.iter() {
+            self.sessions.unrank(number, member);
         }
     }
 
@@ -120,7 +121,7 @@ impl State {
         for number in numbers {
             let queue = self.queues.get_mut(number);
             if !queue.deleted {
-                queue.members.for_each(|_, member| member.seen_ms = now_ms);
+                queue.members.for_each(|member| member.seen_ms = now_ms);
                 self.rank_sessions(number);
             }
         }

@@ -18,9 +18,9 @@ impl State {
     /// What it held is returned from here on.
     pub(super) fn leave(&mut self, number: QueueNumber, consumer: &str) {
         let queue = self.queues.get_mut(number);
-        let (name, member) = queue.members.leave(consumer);
+        let member = queue.members.leave(consumer);
         queue.lists.retire(member.list, &self.messages);
-        self.sessions.unrank(number, &name, &member);
+        self.sessions.unrank(number, &member);
         self.members_changed(number);
         self.rank_returning(number);
     }
