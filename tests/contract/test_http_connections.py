@@ -296,12 +296,23 @@ async def test_a_connection_without_a_request_is_closed(
 
 
 async def test_a_poll_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The head behind it may be cut anywhere: its rest is read when the poll is answered."""
+    """The head behind it may be cut anywhere: its rest has the whole time from the poll's answer on."""
     async with served() as server:
         await server.made_queue("q")
-        monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.5)
-        reader, writer = await connected(server, POLL.replace(b"=30", b"=1") + LIVE[:-4])
+        monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 3.0)
+        reader, writer = await connected(server, POLL.replace(b"=30", b"=2") + LIVE[:-4])
         assert (await answer(reader)).body == b'{"messages":[]}'
+        await asyncio.sleep(1.5)  # 3.5 s after the head began
         writer.write(LIVE[-4:])
         assert (await answer(reader)).status == 200
+        writer.close()
+
+
+async def test_a_head_that_stays_unfinished_behind_a_poll_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served() as server:
+        await server.made_queue("q")
+        monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.3)
+        reader, writer = await connected(server, POLL.replace(b"=30", b"=1") + LIVE[:-4])
+        assert (await answer(reader)).body == b'{"messages":[]}'
+        assert await at_end(reader)
         writer.close()

@@ -277,8 +277,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _head_is_overdue(self) -> None:
         self._deadline = None
+        left = self._idle_since + HEAD_TIMEOUT_S - self.loop.time()
         if self._is_answering():
             self._expect_head()  # reading may pause until the answer is sent
+        elif left > 0:
+            self._deadline = self.loop.call_later(left, self._head_is_overdue)  # it was sent since
         else:
             self._close()
 
