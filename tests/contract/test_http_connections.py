@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import time
 from dataclasses import dataclass
 
 import orjson
 import pytest
+import uvloop
 
-from hanzo_queues.server import http_protocol, serve
+from hanzo_queues.server import http_protocol, progress, serve
 from hanzo_queues.server.faults import PartitionRecovering
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.problems import KINDS
@@ -316,3 +320,40 @@ async def test_a_head_that_stays_unfinished_behind_a_poll_ends_the_connection(mo
         assert (await answer(reader)).body == b'{"messages":[]}'
         assert await at_end(reader)
         writer.close()
+
+
+def test_what_came_while_the_server_was_busy_came_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """libuv's timers ring before it reads what has come meanwhile: of a head, of a body, or the next request."""
+    limit_s = 3.0
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", limit_s)
+    monkeypatch.setattr(progress, "JUDGED_EVERY_S", limit_s)
+    head = ENQUEUE + AUTH + JSON + b"Content-Length: 30000\r\n\r\n"
+    body = b'{"payload":1' + b" " * 29_987 + b"}"
+
+    async def served_by_a_busy_loop() -> list[int]:
+        loop = asyncio.get_running_loop()
+        async with served() as server:
+            server.http.config.timeout_keep_alive = limit_s  # type: ignore[assignment]
+            await server.made_queue("q")
+            cut = {LIVE[:-4]: LIVE[-4:], head + body[:9]: body[9:], LIVE: LIVE}
+            clients = [(*await connected(server, first), rest) for first, rest in cut.items()]
+            assert (await answer(clients[-1][0])).status == 200
+            bell, rope = socket.socketpair()
+
+            def be_busy() -> None:
+                loop.remove_reader(bell)
+                for _, writer, rest in clients:
+                    assert os.write(writer.get_extra_info("socket").fileno(), rest) == len(rest)
+                time.sleep(limit_s + 0.1)
+
+            loop.add_reader(bell, be_busy)
+            rope.send(b"x")
+            statuses = [(await answer(reader)).status for reader, _, _ in clients]
+            for _, writer, _ in clients:
+                writer.close()
+            bell.close()
+            rope.close()
+            return statuses
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(served_by_a_busy_loop()) == [200, 201, 200]

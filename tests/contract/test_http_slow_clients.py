@@ -93,12 +93,22 @@ async def test_a_body_behind_a_poll_is_not_judged_while_it_is_not_read() -> None
         writer.close()
 
 
-async def unread(server: Served) -> socket.socket:
-    """A client that asked for 8 MB and reads nothing."""
+def connections(server: Served) -> list[Any]:
+    return list(server.http.open_connections._admitted)
+
+
+async def unread_client(server: Served) -> socket.socket:
+    """One that reads nothing by itself."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.setblocking(False)
     await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", server.port))
+    return client
+
+
+async def unread(server: Served) -> socket.socket:
+    """A client that asked for 8 MB and reads nothing."""
+    client = await unread_client(server)
     await asyncio.get_running_loop().sock_sendall(client, RECEIVE)
     return client
 
@@ -137,6 +147,38 @@ async def test_a_client_that_never_reads_its_last_answer_keeps_no_place(monkeypa
         writer.write(b"nonsense\r\n\r\n")
         await until(lambda: len(server.http.open_connections) == 0)
         writer.close()
+
+
+async def read_but_for_a_little(client: socket.socket, connection: Any) -> None:
+    """A little: less than what would make a server stop writing."""
+    while connection.flow.write_paused:
+        await asyncio.get_running_loop().sock_recv(client, 2048)
+    assert connection.unread_bytes() > 0
+
+
+@pytest.mark.parametrize("answer_bytes", [40_000, 200_000], ids=["small", "large"])
+@pytest.mark.parametrize("end", ["idle", "asked for", "of sending"])
+async def test_a_little_that_is_never_read_keeps_no_place_whatever_ends_the_connection(
+    end: str, answer_bytes: int
+) -> None:
+    """Neither kernel takes it: what is left lies in the server, and is too little to be a client that reads slowly."""
+    async with served() as server:
+        server.http.config.timeout_keep_alive = 0.1  # type: ignore[assignment]
+        await server.made_queue("q")
+        await server.enqueued("q", payload="x" * answer_bytes)
+        client = await unread_client(server)
+        await until(lambda: len(server.http.open_connections) == 2)
+        [connection] = [one for one in connections(server) if one.client == client.getsockname()]
+        connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        ends = b"Connection: close\r\n" if end == "asked for" else b""
+        peek = b"GET /v1/queues/q/peek HTTP/1.1\r\n" + HOST + AUTH + ends + b"\r\n"
+        await asyncio.get_running_loop().sock_sendall(client, peek)
+        await until(lambda: connection.unread_bytes() > 0)
+        await read_but_for_a_little(client, connection)
+        if end == "of sending":
+            client.shutdown(socket.SHUT_WR)
+        await until(lambda: connection not in connections(server))
+        client.close()
 
 
 async def test_a_client_that_reads_slowly_gets_all() -> None:

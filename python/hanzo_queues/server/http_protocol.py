@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from hanzo_queues.server.limits_table import LIMITS
 from hanzo_queues.server.open_connections import OpenConnections
 from hanzo_queues.server.problems import Header, problem
-from hanzo_queues.server.progress import Progress
+from hanzo_queues.server.progress import TURN_S, Progress
 from hanzo_queues.server.request_ids import request_id
 from hanzo_queues.server.request_parser import RequestParser
 from hanzo_queues.server.whole_answer import answer_bytes
@@ -141,7 +141,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._reading.stop()
+        if not self.transport.is_closing():  # else the rest has to be read, too
+            self._reading.stop()
         self._open.flow(self)
 
     def unread_bytes(self) -> int:
@@ -165,6 +166,8 @@ class HttpProtocol(HttpToolsProtocol):
         when it rings."""
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
+            if self.transport.is_closing():
+                self._reading.start()
             return
         self.server_state.total_requests += 1
         self.flow.resume_reading()
@@ -173,6 +176,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._idle_for(self.timeout_keep_alive)
 
     def timeout_keep_alive_handler(self) -> None:
+        """What had come by now is read first."""
+        self.timeout_keep_alive_task = self.loop.call_later(TURN_S, self._pause_is_over)
+
+    def _pause_is_over(self) -> None:
         self.timeout_keep_alive_task = None
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if self._in_message or self._is_answering():
@@ -180,7 +187,7 @@ class HttpProtocol(HttpToolsProtocol):
         if left > 0:
             self._idle_for(left)
         else:
-            super().timeout_keep_alive_handler()
+            self._close()
 
     def _idle_for(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
@@ -267,13 +274,18 @@ class HttpProtocol(HttpToolsProtocol):
 
     # -- time
 
-    def _expect_head(self) -> None:
-        self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_overdue)
+    def _expect_head(self, within_s: float | None = None) -> None:
+        within_s = HEAD_TIMEOUT_S if within_s is None else within_s
+        self._deadline = self.loop.call_later(within_s, self._head_is_due)
 
     def _stop_expecting(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _head_is_due(self) -> None:
+        """What had come by now is read first."""
+        self._deadline = self.loop.call_later(TURN_S, self._head_is_overdue)
 
     def _head_is_overdue(self) -> None:
         self._deadline = None
@@ -281,7 +293,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._is_answering():
             self._expect_head()  # reading may pause until the answer is sent
         elif left > 0:
-            self._deadline = self.loop.call_later(left, self._head_is_overdue)  # it was sent since
+            self._expect_head(left)  # it was sent since
         else:
             self._close()
 

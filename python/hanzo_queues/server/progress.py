@@ -13,6 +13,9 @@ from hanzo_queues.server.limits_table import LIMITS
 
 JUDGED_EVERY_S = LIMITS["progress_judged_ms"] / 1000
 BYTES_MIN = LIMITS["progress_bytes_min"]
+TURN_S = 0.001
+"""Until the loop has read all that had come. Where it was busy for a while, its timers ring before it reads: who judged
+at once would blame a client for the server's own pause."""
 
 
 class Progress:
@@ -43,7 +46,10 @@ class Progress:
 
     def _arm(self) -> None:
         self._last = self._moved()
-        self._timer = self._loop.call_later(JUDGED_EVERY_S, self._judge)
+        self._timer = self._loop.call_later(JUDGED_EVERY_S, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = self._loop.call_later(TURN_S, self._judge)
 
     def _judge(self) -> None:
         self._timer = None
