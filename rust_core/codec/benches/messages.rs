@@ -70,7 +70,13 @@ fn partition() -> Partition {
     partition.fence(NOW_MS, SECRET);
     let config = QueueConfig::new(30_000, 3);
     let name = QUEUE.into();
-    partition.step(NOW_MS, vec![Command::CreateQueue { name, config }]);
+    partition.step(
+        NOW_MS,
+        vec![Command::CreateQueue {
+            name,
+            config: config.into(),
+        }],
+    );
     partition
 }
 

@@ -90,7 +90,13 @@ fn written() -> Writer {
         ..ConfigPatch::default()
     };
     let name = "mails".into();
-    writer.step(11_000, vec![Command::UpdateQueue { name, patch }]);
+    writer.step(
+        11_000,
+        vec![Command::UpdateQueue {
+            name,
+            patch: patch.into(),
+        }],
+    );
     writer.step(0, vec![enqueue("mails", vec![with_dedup(3)])]);
     writer.step(30_000, vec![]);
     managed(&mut writer);

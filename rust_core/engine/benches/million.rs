@@ -9,11 +9,11 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use engine::Partition;
 use engine::command::{Ack, Command, NewMessage};
 use engine::config::{QueueConfig, Settings};
 use engine::ids::{LeaseId, PartitionNumber};
-use engine::reply::Reply;
+use engine::reply::{Delivered, Reply};
+use engine::{Partition, Step};
 
 const RESIDENT: u64 = 1_000_000;
 const QUEUE: &str = "orders";
@@ -22,6 +22,7 @@ const ROUND: u64 = 10_000;
 
 struct Broker {
     partition: Partition,
+    step: Step,
     now_ms: u64,
 }
 
@@ -29,6 +30,7 @@ impl Broker {
     fn with_a_million() -> Self {
         let mut broker = Broker {
             partition: Partition::new(PartitionNumber(0), settings()),
+            step: Step::default(),
             now_ms: 1_700_000_000_000,
         };
         let config = QueueConfig {
@@ -37,7 +39,7 @@ impl Broker {
         };
         broker.step(Command::CreateQueue {
             name: QUEUE.into(),
-            config,
+            config: config.into(),
         });
         broker.enqueue(RESIDENT, 100);
         broker
@@ -46,10 +48,10 @@ impl Broker {
     /// Time passes a little with each step, as it does.
     fn step(&mut self, command: Command) -> Reply {
         self.now_ms += 1;
+        let commands = vec![command];
         self.partition
-            .step(self.now_ms, vec![command])
-            .replies
-            .remove(0)
+            .step_into(&mut self.step, self.now_ms, commands, None);
+        self.step.replies.pop().expect("a command has a reply")
     }
 
     fn enqueue(&mut self, count: u64, each: u64) {
@@ -59,9 +61,12 @@ impl Broker {
     }
 
     fn lease(&mut self, count: u64, each: u64) -> Vec<LeaseId> {
-        (0..count / each)
-            .flat_map(|_| leases(self.step(receive(each))))
-            .collect()
+        let mut leases = Vec::with_capacity(count as usize);
+        for _ in 0..count / each {
+            let messages = received(self.step(receive(each)));
+            leases.extend(messages.iter().map(|message| message.lease));
+        }
+        leases
     }
 
     fn ack(&mut self, leases: &[LeaseId], each: u64) {
@@ -121,11 +126,9 @@ fn ack(leases: &[LeaseId]) -> Command {
     }
 }
 
-fn leases(reply: Reply) -> Vec<LeaseId> {
+fn received(reply: Reply) -> Vec<Delivered> {
     match reply {
-        Reply::Received { messages, .. } => {
-            messages.into_iter().map(|message| message.lease).collect()
-        }
+        Reply::Received { messages, .. } => messages,
         other => panic!("{other:?}"),
     }
 }

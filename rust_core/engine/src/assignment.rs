@@ -1,6 +1,6 @@
 //! Which of a group's lists a ready message belongs in, who takes from which, and who is woken by it.
 
-use crate::deadlines::NOBODY;
+use crate::deadlines::{Holder, NOBODY};
 use crate::ids::QueueNumber;
 use crate::lists::{ListId, SHARED};
 use crate::message::NONE;
@@ -10,17 +10,17 @@ use crate::state::State;
 
 impl Queue {
     /// The lists that a consumer takes from. The keys of nobody are everybody's, but those of a member are his.
-    pub fn lists_of(&self, consumer: &str) -> impl Iterator<Item = ListId> + Clone + use<> {
+    pub fn lists_of(&self, holder: Holder) -> impl Iterator<Item = ListId> + Clone + use<> {
         let keyed = match self.members.is_empty() {
             true => Some(self.lists.unassigned()),
-            false => self.members.find(consumer).map(|member| member.list),
+            false => self.members.get(holder).map(|member| member.list),
         };
         std::iter::once(SHARED).chain(keyed)
     }
 
     /// Ready messages that this consumer may lease, limits permitting.
-    pub fn ready_for(&self, consumer: &str) -> u64 {
-        self.lists_of(consumer)
+    pub fn ready_for(&self, holder: Holder) -> u64 {
+        self.lists_of(holder)
             .map(|list| self.lists.count(list))
             .sum()
     }
@@ -32,8 +32,8 @@ impl Queue {
     }
 
     /// When the first of the lanes that are parked in a consumer's lists may go.
-    pub fn parked_until_ms(&self, consumer: &str) -> Option<u64> {
-        let lists = self.lists_of(consumer);
+    pub fn parked_until_ms(&self, holder: Holder) -> Option<u64> {
+        let lists = self.lists_of(holder);
         let lists = lists.filter_map(|list| self.lists.get(list));
         lists.filter_map(|ready| ready.parked_until_ms()).min()
     }

@@ -2,6 +2,7 @@
 
 use crate::budget::MOVED_AT_ONCE_MAX;
 use crate::command::Blob;
+use crate::deadlines::Holder;
 use crate::ids::{GroupNumber, MessageId, QueueNumber};
 use crate::record::{Lease, Record};
 use crate::state::State;
@@ -12,17 +13,17 @@ pub(crate) struct Batch<'a> {
     /// To read; only what records changes it, and what is volatile.
     state: &'a mut State,
     pub now_ms: u64,
-    records: Vec<Record>,
-    blobs: Vec<u32>,
+    records: &'a mut Vec<Record>,
+    blobs: &'a mut Vec<u32>,
     /// Messages that changes of members may still move in this step right when they happen, however many those are.
     pub moves_left: u32,
 }
 
 /// What the leases of one receive have in common.
-pub(crate) struct Leasing<'a> {
+pub(crate) struct Leasing {
     pub queue: QueueNumber,
     pub group: GroupNumber,
-    pub consumer: &'a str,
+    pub holder: Holder,
     pub until_ms: u64,
     pub attempt: Option<u128>,
     /// More are not there.
@@ -30,12 +31,16 @@ pub(crate) struct Leasing<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub fn new(state: &'a mut State, now_ms: u64) -> Self {
+    pub fn new(
+        state: &'a mut State,
+        now_ms: u64,
+        (records, blobs): (&'a mut Vec<Record>, &'a mut Vec<u32>),
+    ) -> Self {
         Batch {
             state,
             now_ms,
-            records: Vec::new(),
-            blobs: Vec::new(),
+            records,
+            blobs,
             moves_left: MOVED_AT_ONCE_MAX,
         }
     }
@@ -62,23 +67,20 @@ impl<'a> Batch<'a> {
 
     /// Leases messages one after the other, each chosen (by `next`, which may change what is volatile) when the ones
     /// before it are gone. One record tells of all, as if they had been leased at once.
-    pub fn lease(
-        &mut self,
-        leasing: Leasing<'_>,
-        mut next: impl FnMut(&mut State) -> Option<Lease>,
-    ) {
+    pub fn lease(&mut self, leasing: Leasing, mut next: impl FnMut(&mut State) -> Option<Lease>) {
         let Leasing {
             queue,
             group,
-            consumer,
+            holder,
             until_ms,
             attempt,
             messages_max,
         } = leasing;
-        let holder = self.state.queues.get(queue).members.holder(consumer);
+        let name = self.state.queues.get(queue).members.name(holder);
+        let consumer = name.cloned().unwrap_or_default();
         let mut messages = Vec::with_capacity(messages_max);
         while let Some(lease) = next(self.state) {
-            self.state.charge(lease.message.slot, consumer);
+            self.state.charge(lease.message.slot, &consumer);
             self.state.lease_one(queue, holder, until_ms, lease);
             messages.push(lease);
         }
@@ -88,7 +90,7 @@ impl<'a> Batch<'a> {
             self.records.push(Record::Leased {
                 queue,
                 group,
-                consumer: consumer.into(),
+                consumer,
                 until_ms,
                 attempt,
                 messages,
@@ -145,10 +147,6 @@ impl<'a> Batch<'a> {
     /// Takes a blob into the batch: the next record to be committed that counts bytes counts these.
     pub fn carry(&mut self, blob: Blob) {
         self.blobs.push(blob.index);
-    }
-
-    pub fn into_parts(self) -> (Vec<Record>, Vec<u32>) {
-        (self.records, self.blobs)
     }
 
     /// The number of the queue a command names.

@@ -31,7 +31,7 @@ pub struct Blob {
     pub length: u32,
 }
 
-/// A request to a partition.
+/// A request to a partition. What is large and rare is boxed: commands and replies are moved by every step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Make a queue, and the dead-letter queue it names. Equal to an existing one: no change.
@@ -39,14 +39,14 @@ pub enum Command {
         /// The queue's name.
         name: Box<str>,
         /// Its settings.
-        config: QueueConfig,
+        config: Box<QueueConfig>,
     },
     /// Replace a queue's settings. A rate limit that changes starts empty; a new queue's starts full.
     UpdateQueue {
         /// The queue's name.
         name: Box<str>,
         /// What to change.
-        patch: ConfigPatch,
+        patch: Box<ConfigPatch>,
     },
     /// Stop accepting messages, handing them out, or both. What is not named stays as it is.
     PauseQueue {

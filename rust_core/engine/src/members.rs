@@ -78,17 +78,20 @@ impl Members {
     }
 
     pub fn find(&self, consumer: &str) -> Option<&Member> {
-        self.members
-            .get(usize::from(self.holder(consumer)))?
-            .as_ref()
+        self.get(self.holder(consumer))
     }
 
     pub fn find_mut(&mut self, consumer: &str) -> Option<&mut Member> {
-        self.of_holder(self.holder(consumer))
+        self.get_mut(self.holder(consumer))
     }
 
     /// None: nobody, or it left.
-    pub fn of_holder(&mut self, holder: Holder) -> Option<&mut Member> {
+    pub fn get(&self, holder: Holder) -> Option<&Member> {
+        self.members.get(usize::from(holder))?.as_ref()
+    }
+
+    /// The same.
+    pub fn get_mut(&mut self, holder: Holder) -> Option<&mut Member> {
         self.members.get_mut(usize::from(holder))?.as_mut()
     }
 
@@ -101,7 +104,7 @@ impl Members {
 
     /// A message of its keys became ready in this step.
     pub fn wake(&mut self, holder: Holder) {
-        if let Some(member) = self.of_holder(holder).filter(|member| !member.woken) {
+        if let Some(member) = self.get_mut(holder).filter(|member| !member.woken) {
             member.woken = true;
             self.woken.push(holder);
         }
@@ -118,9 +121,12 @@ impl Members {
 
     /// Who was woken, in order of name, and is woken no more.
     pub fn take_woken(&mut self) -> Vec<Arc<str>> {
+        if self.woken.is_empty() {
+            return Vec::new();
+        }
         let woken = std::mem::take(&mut self.woken).into_iter();
         let names = woken.filter_map(|holder| {
-            let member = self.of_holder(holder)?;
+            let member = self.get_mut(holder)?;
             member.woken = false;
             Some(member.name.clone())
         });
@@ -263,13 +269,13 @@ impl Members {
 
     /// The message in `slot` is handed to a member.
     pub fn hold(&mut self, holder: Holder, slot: u32) {
-        let member = self.of_holder(holder).expect(NAMED);
+        let member = self.get_mut(holder).expect(NAMED);
         assert!(member.leases.insert(slot), "a lease is held twice");
     }
 
     /// A lease ended that somebody held.
     pub fn let_go(&mut self, holder: Holder, slot: u32) {
-        if let Some(member) = self.of_holder(holder) {
+        if let Some(member) = self.get_mut(holder) {
             return member.leases.remove(slot);
         }
         let of = |(other, _): &(Holder, Slots)| *other == holder;
@@ -283,8 +289,7 @@ impl Members {
 
     /// What the member is called; None: nobody, or it left.
     pub fn name(&self, holder: Holder) -> Option<&Arc<str>> {
-        let member = self.members.get(usize::from(holder))?.as_ref();
-        member.map(|member| &member.name)
+        self.get(holder).map(|member| &member.name)
     }
 
     /// The same members, who hold nothing. `list` numbers their lists.

@@ -1,8 +1,6 @@
 //! One partition: the whole API of the engine. A step decides commands in order, after the timers that are due,
 //! and yields the records of one batch; a replay applies such a batch. Same records, same state.
 
-use std::sync::Arc;
-
 use crate::batch::Batch;
 use crate::budget::Budget;
 use crate::checkpoint::{Block, Extent, Head, Kind};
@@ -13,7 +11,7 @@ use crate::record::Record;
 use crate::reply::Reply;
 use crate::state::{Cursor, State};
 use crate::verbs;
-use crate::woken::Woken;
+use crate::woken::{Mark, Woken, WokenMember, WokenQueue};
 
 /// What a step decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,11 +26,21 @@ pub struct Step {
     pub replies: Vec<Reply>,
     /// When to step again though nothing is asked; at or before now: at once.
     pub next_deadline_ms: Option<u64>,
-    /// Queues in which messages became ready (or which changed), and how many may be received now. A further group's
-    /// name follows its queue's, after a slash, which neither holds.
-    pub woken: Vec<(Arc<str>, u64)>,
-    /// Members of groups whose ordering keys have messages that became ready: the group as in `woken`, who, how many.
-    pub woken_members: Vec<(Arc<str>, Arc<str>, u64)>,
+    /// As of [`Woken`].
+    pub woken: Vec<WokenQueue>,
+    /// The same.
+    pub woken_members: Vec<WokenMember>,
+}
+
+impl Step {
+    /// Nothing, in the memory there is.
+    fn clear(&mut self) {
+        self.records.clear();
+        self.blobs.clear();
+        self.replies.clear();
+        self.woken.clear();
+        self.woken_members.clear();
+    }
 }
 
 /// The state of one partition. After a panic (a bug) it must be dropped.
@@ -45,18 +53,14 @@ pub struct Partition {
     batch_ms: u64,
     /// Under way.
     checkpoint: Option<Box<Head>>,
+    /// Empty between steps: memory for the next one.
+    marks: Vec<Mark>,
 }
 
 impl Partition {
     /// An empty partition, as before the first batch of its journal.
     pub fn new(partition: PartitionNumber, settings: Settings) -> Self {
-        Partition {
-            number: partition,
-            state: State::new(settings),
-            now_ms: 0,
-            batch_ms: 0,
-            checkpoint: None,
-        }
+        Partition::restored(partition, State::new(settings), 0)
     }
 
     pub(crate) fn restored(number: PartitionNumber, state: State, now_ms: u64) -> Self {
@@ -66,38 +70,46 @@ impl Partition {
             now_ms,
             batch_ms: now_ms,
             checkpoint: None,
+            marks: Vec::new(),
         }
     }
 
     /// Decides `commands` in order at `now_ms` (milliseconds since 1970, never less than the last step's).
     /// The LSN advances by one when there are records, which must be journaled before a reply leaves.
     pub fn step(&mut self, now_ms: u64, commands: Vec<Command>) -> Step {
-        self.step_and_wake(now_ms, commands, None)
+        let mut step = Step::default();
+        self.step_into(&mut step, now_ms, commands, None);
+        step
     }
 
-    /// The same; what becomes ready is told to `wake`. The commands it returns are decided behind the others, until it has
-    /// none: the receives that wait, so that a message and its lease are one batch. The step tells of what is ready still:
-    /// a receive of this step may have looked before it was.
-    pub fn step_and_wake(
+    /// The same, into the memory of a step that is done with. What becomes ready is told to `wake`; the commands it returns
+    /// are decided behind the others, until it has none: the receives that wait, so that a message and its lease are one
+    /// batch. The step tells of what is ready still: a receive of this step may have looked before it was.
+    pub fn step_into(
         &mut self,
+        step: &mut Step,
         now_ms: u64,
         commands: Vec<Command>,
         mut wake: Option<&mut dyn FnMut(Woken) -> Vec<Command>>,
-    ) -> Step {
+    ) {
+        step.clear();
         self.begin(self.state.lsn + 1, now_ms);
         let messages = commands.iter().map(Command::messages_brought).sum();
         let mut budget = Budget::new(messages);
-        let mut batch = Batch::new(&mut self.state, now_ms);
+        let (parts, replies) = ((&mut step.records, &mut step.blobs), &mut step.replies);
+        let mut batch = Batch::new(&mut self.state, now_ms, parts);
         verbs::timers::run(&mut batch, &mut budget);
-        let mut replies: Vec<Reply> = commands
-            .into_iter()
-            .map(|command| verbs::run(&mut batch, command))
-            .collect();
-        let mut told = Vec::new();
+        replies.reserve(commands.len());
+        for command in commands {
+            replies.push(verbs::run(&mut batch, command));
+        }
+        let told = &mut self.marks;
         while let Some(wake) = &mut wake {
-            let marks = batch.change_volatile(State::take_marks);
-            let woken = batch.state().woken(&marks);
-            told.extend(marks);
+            let (before, mut woken) = (told.len(), Woken::default());
+            batch.change_volatile(|state| state.take_marks(told));
+            let newly = &told[before..];
+            let parts = (&mut woken.queues, &mut woken.members);
+            batch.state().tell_woken(newly, parts);
             let receives = if woken.is_empty() {
                 Vec::new()
             } else {
@@ -106,29 +118,29 @@ impl Partition {
             if receives.is_empty() {
                 break;
             }
-            replies.extend(
-                receives
-                    .into_iter()
-                    .map(|command| verbs::run(&mut batch, command)),
-            );
+            for receive in receives {
+                replies.push(verbs::run(&mut batch, receive));
+            }
         }
         batch.change_volatile(|state| state.mark_again(told));
+        told.clear();
         verbs::forget::run(&mut batch, messages);
-        let (records, blobs) = batch.into_parts();
-        self.finish(records, blobs, replies)
+        self.finish(step);
     }
 
     /// Begins a new epoch. The first batch of a journal also keeps `secret` (32 random bytes).
     pub fn fence(&mut self, now_ms: u64, secret: [u8; 32]) -> Step {
         self.begin(self.state.lsn + 1, now_ms);
-        let mut batch = Batch::new(&mut self.state, now_ms);
+        let mut step = Step::default();
+        let parts = (&mut step.records, &mut step.blobs);
+        let mut batch = Batch::new(&mut self.state, now_ms, parts);
         if batch.state().lsn == 0 {
             batch.commit(Record::Founded { secret });
         }
         let epoch = batch.state().epoch + 1;
         batch.commit(Record::Fenced { epoch });
-        let (records, blobs) = batch.into_parts();
-        self.finish(records, blobs, Vec::new())
+        self.finish(&mut step);
+        step
     }
 
     /// Applies one batch of the journal. Batches come in order, each once.
@@ -139,7 +151,8 @@ impl Partition {
         records.iter().for_each(|record| self.state.apply(record));
         self.state.lsn = lsn;
         self.batch_ms = now_ms;
-        self.state.take_marks();
+        self.state.take_marks(&mut self.marks);
+        self.marks.clear();
     }
 
     /// The batch at `lsn` is a deposed owner's: it takes its place in the journal and changes nothing.
@@ -289,22 +302,17 @@ impl Partition {
         };
     }
 
-    fn finish(&mut self, records: Vec<Record>, blobs: Vec<u32>, replies: Vec<Reply>) -> Step {
-        if !records.is_empty() {
+    fn finish(&mut self, step: &mut Step) {
+        if !step.records.is_empty() {
             self.state.lsn += 1;
             self.batch_ms = self.now_ms;
         }
-        let marks = self.state.take_marks();
-        let woken = self.state.woken(&marks);
-        Step {
-            lsn: self.state.lsn,
-            records,
-            blobs,
-            replies,
-            next_deadline_ms: self.next_deadline_ms(),
-            woken: woken.queues,
-            woken_members: woken.members,
-        }
+        step.lsn = self.state.lsn;
+        self.state.take_marks(&mut self.marks);
+        let woken = (&mut step.woken, &mut step.woken_members);
+        self.state.tell_woken(&self.marks, woken);
+        self.marks.clear();
+        step.next_deadline_ms = self.next_deadline_ms();
     }
 
     fn next_deadline_ms(&self) -> Option<u64> {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::config::QueueConfig;
+use crate::deadlines::Holder;
 use crate::dispatch::Dispatch;
 use crate::expiries::Expiries;
 use crate::group::Group;
@@ -158,11 +159,11 @@ impl Queue {
     }
 
     /// Ready messages that this consumer may lease, tokens permitting; that anybody may who is none.
-    pub fn receivable(&self, consumer: &str) -> u64 {
+    pub fn receivable(&self, holder: Holder) -> u64 {
         if self.deleted || self.paused.receive {
             return 0;
         }
-        self.ready_for(consumer).min(self.leases_left())
+        self.ready_for(holder).min(self.leases_left())
     }
 
     /// Further messages that may be leased at the same time.

@@ -1,10 +1,10 @@
-//! What was decided. Replaying records rebuilds the state; nothing is decided again, so tomorrow's rules
-//! can't change yesterday's history. The byte format lives in the codec; adding a variant there is a format
-//! change, with its ritual.
+//! What was decided. Replaying records rebuilds the state; nothing is decided again, so tomorrow's rules can't change
+//! yesterday's history. The byte format lives in the codec; a variant more is a change of format, with its ritual.
 
 mod dedup_entry;
 
 pub use dedup_entry::DedupEntry;
+use std::sync::Arc;
 
 use crate::config::{Backoff, QueueConfig};
 use crate::ids::{GroupNumber, Location, MessageId, Part, QueueNumber};
@@ -137,7 +137,7 @@ pub enum Record {
         /// The consumer group.
         group: GroupNumber,
         /// Who asked, for people to see.
-        consumer: Box<str>,
+        consumer: Arc<str>,
         /// When the lease ends, an instant.
         until_ms: u64,
         /// 128 bits of the hash of the attempt id it came with: repeated, it gets the same leases.

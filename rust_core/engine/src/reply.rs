@@ -26,7 +26,7 @@ pub enum Reply {
         /// False: it was there already.
         created: bool,
         /// The queue as it is now.
-        queue: QueueView,
+        queue: Box<QueueView>,
     },
     /// What can go of the journal.
     Trimming(Trimming),
@@ -38,7 +38,7 @@ pub enum Reply {
         count: usize,
     },
     /// Answer to update and get.
-    Queue(QueueView),
+    Queue(Box<QueueView>),
     /// The queue is gone, with this many messages.
     QueueDeleted {
         /// Messages that went with it.
@@ -61,10 +61,10 @@ pub enum Reply {
         /// False: it was there already.
         created: bool,
         /// The group as it is now.
-        group: GroupView,
+        group: Box<GroupView>,
     },
     /// Answer to get group.
-    Group(GroupView),
+    Group(Box<GroupView>),
     /// The group is gone, with this many copies.
     GroupDeleted {
         /// Copies that went with it.
@@ -133,7 +133,7 @@ pub enum Reply {
         messages: u32,
     },
     /// Answer to get and change message.
-    Message(MessageView),
+    Message(Box<MessageView>),
     /// Answer to get of a message that is done and left a result.
     Done(DoneView),
     /// Why a message is not being delivered now.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::deadlines::Holder;
 use crate::ids::QueueNumber;
 use crate::members::Member;
 use crate::state::State;
@@ -52,23 +53,23 @@ impl State {
     }
 
     /// A member of a group was seen, and will be until then. Another poll of it that waits may say more.
-    pub fn see_until(&mut self, number: QueueNumber, consumer: &str, until_ms: u64) {
+    pub fn see_until(&mut self, number: QueueNumber, holder: Holder, until_ms: u64) {
         let queue = self.queues.get_mut(number);
-        if let Some(member) = queue.members.find_mut(consumer) {
+        if let Some(member) = queue.members.get_mut(holder) {
             member.see_until(until_ms);
         }
     }
 
     /// A member of a group was seen now.
-    pub fn see_now(&mut self, number: QueueNumber, consumer: &str) {
-        self.see_until(number, consumer, self.cursor.now_ms);
+    pub fn see_now(&mut self, number: QueueNumber, holder: Holder) {
+        self.see_until(number, holder, self.cursor.now_ms);
     }
 
     /// Who holds the message in `slot` was seen now.
     pub fn see_holder(&mut self, slot: u32) {
         let (now_ms, number) = (self.cursor.now_ms, self.messages[slot].queue);
         let holder = self.deadlines.holder(slot);
-        if let Some(member) = self.queues.get_mut(number).members.of_holder(holder) {
+        if let Some(member) = self.queues.get_mut(number).members.get_mut(holder) {
             member.see_until(now_ms);
         }
     }

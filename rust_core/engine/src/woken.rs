@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::deadlines::NOBODY;
 use crate::ids::QueueNumber;
 use crate::queue::Queue;
 use crate::state::State;
@@ -9,12 +10,18 @@ use crate::state::State;
 /// What became ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Woken {
-    /// Queues in which messages became ready (or which changed), and how many may be received now. A further group's
-    /// name follows its queue's, after a slash, which neither holds.
-    pub queues: Vec<(Arc<str>, u64)>,
-    /// Members of groups whose ordering keys have messages that became ready: the group as in `queues`, who, how many.
-    pub members: Vec<(Arc<str>, Arc<str>, u64)>,
+    /// For anybody.
+    pub queues: Vec<WokenQueue>,
+    /// For single members.
+    pub members: Vec<WokenMember>,
 }
+
+/// A queue in which messages became ready (or which changed), and how many may be received now. A further group's name
+/// follows its queue's, after a slash, which neither holds.
+pub type WokenQueue = (Arc<str>, u64);
+
+/// A member of a group whose ordering keys have messages that became ready: the group as in [`WokenQueue`], who, how many.
+pub type WokenMember = (Arc<str>, Arc<str>, u64);
 
 impl Woken {
     /// Nothing became ready.
@@ -47,9 +54,8 @@ impl State {
         }
     }
 
-    /// What became ready since this was asked last.
-    pub(crate) fn take_marks(&mut self) -> Vec<Mark> {
-        let mut marks = Vec::with_capacity(self.woken.len());
+    /// What became ready since this was asked last, to the end of `marks`.
+    pub(crate) fn take_marks(&mut self, marks: &mut Vec<Mark>) {
         for number in self.woken.drain(..) {
             let Some(queue) = self.queues.try_get_mut(number) else {
                 continue;
@@ -61,11 +67,10 @@ impl State {
                 members: queue.members.take_woken(),
             });
         }
-        marks
     }
 
     /// As if it became ready just now.
-    pub(crate) fn mark_again(&mut self, marks: Vec<Mark>) {
+    pub(crate) fn mark_again(&mut self, marks: &[Mark]) {
         for mark in marks {
             let Some(queue) = self.queues.try_get_mut(mark.queue) else {
                 continue;
@@ -78,32 +83,35 @@ impl State {
         }
     }
 
-    /// What of that can be received now.
-    pub(crate) fn woken(&self, marks: &[Mark]) -> Woken {
-        let mut woken = Woken::default();
+    /// What of that can be received now, to the end of both.
+    pub(crate) fn tell_woken(
+        &self,
+        marks: &[Mark],
+        (queues, members): (&mut Vec<WokenQueue>, &mut Vec<WokenMember>),
+    ) {
         for mark in marks {
             let Some(queue) = self.queues.try_get(mark.queue) else {
                 continue;
             };
             let receivable = if mark.anybody {
-                queue.receivable("")
+                queue.receivable(NOBODY)
             } else {
                 0
             };
             if receivable > 0 {
-                woken.queues.push((line(queue), receivable));
+                queues.push((line(queue), receivable));
             }
             for name in &mark.members {
-                let Some(member) = queue.members.find(name) else {
+                let holder = queue.members.holder(name);
+                let Some(member) = queue.members.get(holder) else {
                     continue;
                 };
                 let ready = queue.lists.count(member.list);
-                if ready > 0 && queue.receivable(name) > 0 {
-                    woken.members.push((line(queue), name.clone(), ready));
+                if ready > 0 && queue.receivable(holder) > 0 {
+                    members.push((line(queue), name.clone(), ready));
                 }
             }
         }
-        woken
     }
 }
 

@@ -57,7 +57,7 @@ fn bytes_a_message(make: impl Fn(u64) -> NewMessage, holder: Option<&str>) -> us
     let mut partition = Partition::new(PartitionNumber(0), settings());
     let create = Command::CreateQueue {
         name: "q".into(),
-        config: QueueConfig::new(30_000, 3),
+        config: QueueConfig::new(30_000, 3).into(),
     };
     partition.step(NOW_MS, vec![create]);
     for first in (0..MESSAGES).step_by(1000) {

@@ -60,7 +60,7 @@ impl Broker {
         for name in ["later", "other"] {
             let create = Command::CreateQueue {
                 name: name.into(),
-                config: config.clone(),
+                config: config.clone().into(),
             };
             broker.step(NOW_MS, vec![create]);
         }

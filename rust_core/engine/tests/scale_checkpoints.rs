@@ -107,7 +107,7 @@ impl Broker {
         broker.partition.fence(NOW_MS, [7; 32]);
         broker.step(vec![Command::CreateQueue {
             name: "all".into(),
-            config: settings().queue_config,
+            config: settings().queue_config.into(),
         }]);
         while broker.numbered < count {
             broker.enqueue(EACH);

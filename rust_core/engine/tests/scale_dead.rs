@@ -70,7 +70,10 @@ impl Broker {
         ];
         for (name, config) in queues {
             let name = name.into();
-            broker.step(vec![Command::CreateQueue { name, config }]);
+            broker.step(vec![Command::CreateQueue {
+                name,
+                config: config.into(),
+            }]);
         }
         broker
     }
@@ -90,7 +93,10 @@ impl Broker {
 
     fn patch(&mut self, name: &str, patch: ConfigPatch) {
         let name = name.into();
-        self.step(vec![Command::UpdateQueue { name, patch }]);
+        self.step(vec![Command::UpdateQueue {
+            name,
+            patch: patch.into(),
+        }]);
     }
 
     fn counts(&mut self, name: &str) -> Counts {

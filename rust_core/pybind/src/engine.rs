@@ -39,6 +39,8 @@ pub struct Engine {
     under_way: Option<checkpoint::UnderWay>,
     /// Encoded records of the batch being made; kept for its memory.
     records: Vec<u8>,
+    /// What the last step decided; kept for its memory.
+    decided: engine::Step,
 }
 
 impl Engine {
@@ -87,18 +89,19 @@ impl Engine {
             intake.take_receives(&receives, authority);
             std::mem::take(&mut intake.admitted)
         };
-        let mut step =
-            self.partition
-                .step_and_wake(now_ms, admitted, wake.is_some().then_some(&mut receives));
+        let mut step = std::mem::take(&mut self.decided);
+        let wake = wake.is_some().then_some(&mut receives as _);
+        self.partition.step_into(&mut step, now_ms, admitted, wake);
         let carried: Vec<Pieces<'_>> = step
             .blobs
             .iter()
             .map(|index| intake.blobs[*index as usize])
             .collect();
         let batch = self.frame(py, now_ms, &step, &carried)?;
-        let replies = std::mem::take(&mut step.replies);
-        let answers = intake.answers(commands, context, replies);
-        step_of(py, batch, step, answers)
+        let answers = intake.answers(commands, context, step.replies.drain(..));
+        let told = step_of(py, batch, &mut step, answers);
+        self.decided = step;
+        told
     }
 
     /// Frames the records of a step.
@@ -177,6 +180,7 @@ impl Engine {
             broken: false,
             under_way: None,
             records: Vec::new(),
+            decided: engine::Step::default(),
         }
     }
 
@@ -243,9 +247,9 @@ impl Engine {
     /// The batch that begins a new epoch.
     fn fence(&mut self, py: Python<'_>, now_ms: u64, secret: Secret) -> PyResult<Step> {
         self.guarded(|engine| {
-            let step = engine.partition.fence(now_ms, secret);
+            let mut step = engine.partition.fence(now_ms, secret);
             let batch = engine.frame(py, now_ms, &step, &[])?;
-            step_of(py, batch, step, Vec::new())
+            step_of(py, batch, &mut step, Vec::new())
         })
     }
 
@@ -316,7 +320,7 @@ impl Engine {
 fn step_of(
     py: Python<'_>,
     batch: Option<Bound<'_, PyBytes>>,
-    step: engine::Step,
+    step: &mut engine::Step,
     answers: Vec<Answer>,
 ) -> PyResult<Step> {
     let replies = answers
@@ -327,8 +331,8 @@ fn step_of(
         lsn: step.lsn,
         replies: replies.collect::<PyResult<_>>()?,
         next_deadline_ms: step.next_deadline_ms,
-        woken: step.woken,
-        woken_members: step.woken_members,
+        woken: std::mem::take(&mut step.woken),
+        woken_members: std::mem::take(&mut step.woken_members),
     })
 }
 

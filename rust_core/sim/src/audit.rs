@@ -102,7 +102,7 @@ impl Audit {
             } => {
                 for lease in messages {
                     self.lease(queue.0, lease.message, lease.delivery, *until_ms);
-                    self.entry(lease.message).holder = consumer.clone();
+                    self.entry(lease.message).holder = (**consumer).into();
                 }
                 if let Some(dispatched) = self.dispatched.get_mut(&queue.0) {
                     dispatched.counts.push((self.now_ms, messages.len() as u64));

@@ -38,14 +38,14 @@ impl Clients {
                 let config = config.clone();
                 Command::CreateQueue {
                     name: name(queue),
-                    config,
+                    config: config.into(),
                 }
             }
             Ask::Update { queue, patch } => {
                 let patch = patch.clone();
                 Command::UpdateQueue {
                     name: name(queue),
-                    patch,
+                    patch: patch.into(),
                 }
             }
             Ask::Delete { queue } => Command::DeleteQueue { name: name(queue) },

@@ -65,7 +65,7 @@ pub fn receive(queue: &str, messages_max: u32) -> Command {
 pub fn create(name: &str, config: QueueConfig) -> Command {
     Command::CreateQueue {
         name: name.into(),
-        config,
+        config: config.into(),
     }
 }
 

@@ -147,7 +147,7 @@ prop_compose! {
         queue in queue(), group in group(), consumer in name(), until_ms: u64, attempt: Option<u128>,
         messages in proptest::collection::vec(lease(), 0..20),
     ) -> Record {
-        Record::Leased { queue, group, consumer, until_ms, attempt, messages }
+        Record::Leased { queue, group, consumer: consumer.into(), until_ms, attempt, messages }
     }
 }
 

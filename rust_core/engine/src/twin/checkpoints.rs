@@ -364,7 +364,7 @@ fn queues_of_every_block_are_taken_as_they_were_when_it_began() {
     let mut twin = Twin::new();
     let create = |number: u32| Command::CreateQueue {
         name: number.to_string().into(),
-        config: config(),
+        config: config().into(),
     };
     twin.step((0..150).map(create).collect());
     let pause = |number: u32| Command::PauseQueue {

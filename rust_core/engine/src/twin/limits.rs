@@ -152,7 +152,10 @@ fn what_waits_for_its_key_can_be_deleted_purged_and_freed_by_another_cap() {
         ..Default::default()
     };
     let name = "q".into();
-    let step = twin.step(vec![Command::UpdateQueue { name, patch }]);
+    let step = twin.step(vec![Command::UpdateQueue {
+        name,
+        patch: patch.into(),
+    }]);
     assert_eq!(step.woken.len(), 1);
     assert_eq!(twin.receive("q", 9).len(), 1);
     assert_eq!(twin.ask(receive("q", 9)), limited(LimitedBy::Key, None));
@@ -341,9 +344,12 @@ fn a_limit_that_is_changed_starts_empty_and_others_go_on_as_they_were() {
         ..config()
     };
     twin.create("q", config);
-    let change = |twin: &mut Twin, patch| {
+    let change = |twin: &mut Twin, patch: ConfigPatch| {
         let name = "q".into();
-        twin.ask(Command::UpdateQueue { name, patch });
+        twin.ask(Command::UpdateQueue {
+            name,
+            patch: patch.into(),
+        });
     };
     twin.step(vec![
         many("q", vec![message(); 9]),

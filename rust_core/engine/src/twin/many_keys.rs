@@ -5,6 +5,7 @@ use super::turns::{many, of_key};
 use super::{SECOND, Twin, ack, config, limit, receive};
 use crate::command::{Command, ConfigPatch};
 use crate::config::{QueueConfig, RateLimit};
+use crate::deadlines::NOBODY;
 use crate::partition::Partition;
 use crate::reply::{LimitedBy, Reply};
 
@@ -95,7 +96,7 @@ fn what_limited_keys_hold_back_is_not_looked_at() {
     let look = |partition: &mut Partition, now_ms: u64| {
         let answer = step(partition, now_ms, receive("q", 1));
         let mut visits = 1 << 20;
-        let lists = partition.state().queues.get(number).lists_of("");
+        let lists = partition.state().queues.get(number).lists_of(NOBODY);
         partition.state_mut().front_of(number, lists, &mut visits);
         (answer, (1 << 20) - visits)
     };
@@ -140,7 +141,10 @@ fn after_a_change_all_that_is_held_back_is_looked_at_again_in_time() {
         ..ConfigPatch::default()
     };
     let name = "q".into();
-    twin.ask(Command::UpdateQueue { name, patch });
+    twin.ask(Command::UpdateQueue {
+        name,
+        patch: patch.into(),
+    });
     let soon = limited(LimitedBy::Key, Some(1));
     assert_eq!(twin.ask(receive("q", 9)), soon, "there are more to look at");
     assert_eq!(twin.ask(receive("q", 9)), later);

@@ -214,7 +214,10 @@ fn a_takeover_and_a_shorter_timeout_are_followed() {
         ..ConfigPatch::default()
     };
     let name = "q".into();
-    twin.ask(Command::UpdateQueue { name, patch });
+    twin.ask(Command::UpdateQueue {
+        name,
+        patch: patch.into(),
+    });
     twin.step(vec![]);
     assert_eq!(members(&mut twin), []);
 }

@@ -40,6 +40,8 @@ pub(crate) struct Twin {
     pub now_ms: u64,
     checkpoints: checkpoints::Checkpoints,
     journal: trim::Journal,
+    /// A step that is done with: the next one is made in its memory.
+    before: Step,
 }
 
 impl Twin {
@@ -58,6 +60,7 @@ impl Twin {
             replica,
             now_ms: 1_700_000_000_000,
             checkpoints: checkpoints::Checkpoints::default(),
+            before: Step::default(),
             journal: trim::Journal::default(),
         };
         twin.fence();
@@ -85,7 +88,8 @@ impl Twin {
 
     pub fn step(&mut self, commands: Vec<Command>) -> Step {
         let count = commands.len();
-        let step = self.live.step(self.now_ms, commands);
+        let mut step = std::mem::take(&mut self.before);
+        self.live.step_into(&mut step, self.now_ms, commands, None);
         assert_eq!(step.replies.len(), count, "one reply a command");
         self.compare(&step);
         step
@@ -102,9 +106,9 @@ impl Twin {
             count += receives.len();
             receives
         };
-        let step = self
-            .live
-            .step_and_wake(self.now_ms, commands, Some(&mut counted));
+        let mut step = Step::default();
+        self.live
+            .step_into(&mut step, self.now_ms, commands, Some(&mut counted));
         assert_eq!(step.replies.len(), count, "one reply a command");
         self.compare(&step);
         step
@@ -117,6 +121,7 @@ impl Twin {
             self.live.journaled(bytes);
             self.replica.journaled(bytes);
         }
+        self.before.clone_from(step);
         assert_eq!(self.live.lsn(), step.lsn);
         assert!(
             folded(&self.live) == folded(&self.replica),
@@ -147,13 +152,13 @@ impl Twin {
     pub fn create(&mut self, name: &str, config: QueueConfig) -> Reply {
         self.ask(Command::CreateQueue {
             name: name.into(),
-            config,
+            config: config.into(),
         })
     }
 
     pub fn queue(&mut self, name: &str) -> QueueView {
         match self.ask(Command::GetQueue { name: name.into() }) {
-            Reply::Queue(view) => view,
+            Reply::Queue(view) => *view,
             other => panic!("{other:?}"),
         }
     }
@@ -214,7 +219,7 @@ impl Twin {
             group: group.into(),
         };
         match self.ask(command) {
-            Reply::Group(view) => view,
+            Reply::Group(view) => *view,
             other => panic!("{other:?}"),
         }
     }
@@ -231,7 +236,7 @@ impl Twin {
 
     pub fn message(&mut self, message: MessageId) -> MessageView {
         match self.ask(Command::GetMessage { message }) {
-            Reply::Message(view) => view,
+            Reply::Message(view) => *view,
             other => panic!("{other:?}"),
         }
     }

@@ -160,11 +160,11 @@ fn command(ledger: &Ledger, next: Move) -> Option<Command> {
     Some(match next {
         Move::Create { queue, config } => Command::CreateQueue {
             name: name(queue),
-            config,
+            config: config.into(),
         },
         Move::Update { queue, patch } => Command::UpdateQueue {
             name: name(queue),
-            patch,
+            patch: patch.into(),
         },
         Move::Delete { queue } => Command::DeleteQueue { name: name(queue) },
         Move::Enqueue {
@@ -378,7 +378,7 @@ proptest! {
     ) {
         let (mut twin, mut ledger) = (Twin::new(), Ledger::default());
         twin.checkpoint_each_step(each);
-        let setup = QUEUES.map(|name| Command::CreateQueue { name: name.into(), config: config() });
+        let setup = QUEUES.map(|name| Command::CreateQueue { name: name.into(), config: config().into() });
         ledger.step(&mut twin, setup.into());
         for (wait_ms, moves) in steps {
             twin.wait(wait_ms);

@@ -101,7 +101,10 @@ fn each_key_gets_its_share_and_another_one_once_weights_change() {
         ..Default::default()
     };
     let name = "q".into();
-    twin.ask(Command::UpdateQueue { name, patch });
+    twin.ask(Command::UpdateQueue {
+        name,
+        patch: patch.into(),
+    });
     let second = shares(&turns(&mut twin, 450));
     for (hash, weight) in [(0, 1), (1, 6), (2, 1), (5, 1)] {
         assert!(near(second[&hash], 50 * weight), "{second:?}");
@@ -119,7 +122,10 @@ fn another_weight_is_true_of_the_turn_that_is_paid_for_already() {
             ..Default::default()
         };
         let name = "q".into();
-        twin.ask(Command::UpdateQueue { name, patch });
+        twin.ask(Command::UpdateQueue {
+            name,
+            patch: patch.into(),
+        });
     };
     weigh(&mut twin, &[(3, 100)]);
     assert_eq!(turns(&mut twin, 4), [6, 7, 8, 9], "their turn was due");

@@ -134,7 +134,10 @@ mod tests {
             ..Default::default()
         };
         let name = "q".into();
-        twin.ask(Command::UpdateQueue { name, patch });
+        twin.ask(Command::UpdateQueue {
+            name,
+            patch: patch.into(),
+        });
         assert_eq!(
             results(&mut twin, vec![message()], false),
             [Some(refused(SECOND, 9))]

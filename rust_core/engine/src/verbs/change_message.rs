@@ -28,7 +28,8 @@ pub(super) fn run(
         let changed = decide(copy, message, batch.now_ms, delay_ms, priority);
         changed.into_iter().for_each(|record| batch.commit(record));
     }
-    Ok(Reply::Message(view::message(batch.state(), first.slot)))
+    let shown = view::message(batch.state(), first.slot);
+    Ok(Reply::Message(shown.into()))
 }
 
 /// None: it is so already.

@@ -17,7 +17,7 @@ pub(super) fn run(
     let created = record.is_some();
     record.into_iter().for_each(|record| batch.commit(record));
     let state = batch.state();
-    let group = view::group(state, state.queues.group(&queue, &group)?);
+    let group = view::group(state, state.queues.group(&queue, &group)?).into();
     Ok(Reply::GroupCreated { created, group })
 }
 
@@ -174,7 +174,10 @@ mod tests {
             ..ConfigPatch::default()
         };
         let name = "q".into();
-        twin.ask(Command::UpdateQueue { name, patch });
+        twin.ask(Command::UpdateQueue {
+            name,
+            patch: patch.into(),
+        });
         twin.enqueue("q", message());
         let lease = twin.receive_for("q", "audit", 1)[0].lease;
         assert_eq!(twin.nack(lease, None), Nacked::Dead);

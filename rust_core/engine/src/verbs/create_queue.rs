@@ -18,7 +18,7 @@ pub(super) fn run(
     let records = decide(batch.state(), &name, config)?;
     let created = !records.is_empty();
     records.into_iter().for_each(|record| batch.commit(record));
-    let queue = view::queue(batch.state().queues.named(&name)?);
+    let queue = view::queue(batch.state().queues.named(&name)?).into();
     Ok(Reply::QueueCreated { created, queue })
 }
 

@@ -88,7 +88,7 @@ mod tests {
         };
         Command::UpdateQueue {
             name: name.into(),
-            patch,
+            patch: patch.into(),
         }
     }
 
@@ -133,7 +133,10 @@ mod tests {
             ..ConfigPatch::default()
         };
         let name = "q16".into();
-        let reply = twin.ask(Command::UpdateQueue { name, patch });
+        let reply = twin.ask(Command::UpdateQueue {
+            name,
+            patch: patch.into(),
+        });
         assert!(
             matches!(reply, Reply::Queue(_)),
             "its chain is not asked about"
@@ -182,9 +185,12 @@ mod tests {
             dead_letter_queue,
             ..ConfigPatch::default()
         };
-        let mut update = |patch| {
+        let mut update = |patch: ConfigPatch| {
             let name = "one".into();
-            twin.ask(Command::UpdateQueue { name, patch })
+            twin.ask(Command::UpdateQueue {
+                name,
+                patch: patch.into(),
+            })
         };
         let changed = update(patch(7, Some(Some("other".into()))));
         assert!(matches!(changed, Reply::Queue(view) if view.config.max_retries == 7));

@@ -183,7 +183,7 @@ mod tests {
         };
         twin.ask(Command::UpdateQueue {
             name: "q".into(),
-            patch: no_window,
+            patch: no_window.into(),
         });
         let entries = vec![with_dedup(7, 1), until_done(7), with_dedup(7, 1)];
         let Reply::Enqueued(results) = twin.ask(batch(entries, true)) else {

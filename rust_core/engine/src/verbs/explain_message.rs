@@ -238,7 +238,8 @@ impl Case<'_> {
     fn behind_others(&self, consumer: Option<&str>) -> Option<Reason> {
         let own = self.state.list_of(self.slot);
         let consumer = consumer.unwrap_or_default();
-        let mut lists: Vec<_> = self.queue.lists_of(consumer).collect();
+        let holder = self.queue.members.holder(consumer);
+        let mut lists: Vec<_> = self.queue.lists_of(holder).collect();
         if self.is_newcomer(consumer) {
             let members = self.queue.members.iter();
             lists.extend(members.map(|(_, member)| member.list));

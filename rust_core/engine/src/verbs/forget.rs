@@ -130,7 +130,7 @@ mod tests {
         };
         twin.ask(Command::UpdateQueue {
             name: "q".into(),
-            patch,
+            patch: patch.into(),
         });
         for id in 0..50 {
             twin.wait(2 * SECOND).enqueue("q", with_dedup(id, 1));

@@ -7,5 +7,5 @@ use crate::view;
 
 pub(super) fn run(state: &State, queue: &str, group: &str) -> Result<Reply, Rejection> {
     let group = state.queues.group(queue, group)?;
-    Ok(Reply::Group(view::group(state, group)))
+    Ok(Reply::Group(view::group(state, group).into()))
 }

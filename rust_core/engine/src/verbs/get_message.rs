@@ -8,7 +8,7 @@ use crate::view;
 
 pub(super) fn run(state: &State, now_ms: u64, id: MessageId) -> Result<Reply, Rejection> {
     if let Some(slot) = state.known(id) {
-        return Ok(Reply::Message(view::message(state, slot)));
+        return Ok(Reply::Message(view::message(state, slot).into()));
     }
     let done = view::done(state, id, now_ms);
     done.map(Reply::Done).ok_or(Rejection::MessageNotFound)

@@ -9,7 +9,7 @@ pub(super) fn run(state: &State, name: &str) -> Result<Reply, Rejection> {
     state
         .queues
         .named(name)
-        .map(|queue| Reply::Queue(view::queue(queue)))
+        .map(|queue| Reply::Queue(view::queue(queue).into()))
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ pub(super) fn run(
     members_max: u64,
 ) -> Result<Reply, Rejection> {
     let number = batch.state().queues.group(queue, group)?.number;
-    membership::join(batch, number, consumer, members_max)?;
-    batch.change_volatile(|state| state.see_now(number, consumer));
+    let holder = membership::join(batch, number, consumer, members_max)?;
+    batch.change_volatile(|state| state.see_now(number, holder));
     let until_ms = batch.state().session_until_ms(number, consumer);
     Ok(Reply::Session {
         until_ms: until_ms.expect("it is a member"),

@@ -6,6 +6,7 @@
 use super::timers;
 use crate::batch::Batch;
 use crate::budget::{Budget, MEMBER_LEFT_BYTES_MAX, REASSIGNED_BYTES_MAX, RETURNED_BYTES_MAX};
+use crate::deadlines::{Holder, NOBODY};
 use crate::ids::QueueNumber;
 use crate::message::Message;
 use crate::queue::Queue;
@@ -30,16 +31,17 @@ const LOST_PER_STEP_MAX: u32 = 2048;
 /// Members whose sessions turn out to last longer than was noted, in a step.
 const RANKED_PER_STEP_MAX: u32 = 1024;
 
-/// `consumer` is a member of the group from here on, unless it has no name.
+/// `consumer` is a member of the group from here on, unless it has no name. As what it holds leases is the answer.
 pub(super) fn join(
     batch: &mut Batch,
     number: QueueNumber,
     consumer: &str,
     members_max: u64,
-) -> Result<(), Rejection> {
+) -> Result<Holder, Rejection> {
     let queue = batch.state().queues.get(number);
-    if consumer.is_empty() || queue.members.find(consumer).is_some() {
-        return Ok(());
+    let holder = queue.members.holder(consumer);
+    if consumer.is_empty() || holder != NOBODY {
+        return Ok(holder);
     }
     if queue.members.len() as u64 >= members_max {
         return Err(exhausted(queue, members_max));
@@ -49,7 +51,7 @@ pub(super) fn join(
         consumer: consumer.into(),
     });
     reassign_at_once(batch, number);
-    Ok(())
+    Ok(batch.state().queues.get(number).members.holder(consumer))
 }
 
 fn exhausted(queue: &Queue, members_max: u64) -> Rejection {
@@ -134,11 +136,12 @@ pub(super) fn reassign_due(batch: &mut Batch, budget: &mut Budget) {
 /// Members that were not seen for their session's time leave.
 pub(super) fn end_sessions(batch: &mut Batch, budget: &mut Budget) {
     let (mut left, mut lost) = (RANKED_PER_STEP_MAX, LOST_PER_STEP_MAX);
-    while let Some((first_ms, number, consumer)) = batch.state().sessions.first().cloned() {
+    while let Some((first_ms, number, consumer)) = batch.state().sessions.first() {
         let now_ms = batch.now_ms;
-        if first_ms > now_ms {
+        if *first_ms > now_ms {
             return;
         }
+        let (number, consumer) = (*number, consumer.clone());
         let until_ms = batch.state().session_until_ms(number, &consumer);
         if until_ms.is_some_and(|until_ms| until_ms > now_ms) {
             if left == 0 {

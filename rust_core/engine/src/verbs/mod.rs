@@ -133,8 +133,8 @@ fn answer(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
 fn answer_about_queues(batch: &mut Batch, command: Command) -> Result<Reply, Rejection> {
     match command {
         Command::Complete(complete) => complete::run(batch, &complete),
-        Command::CreateQueue { name, config } => create_queue::run(batch, name, config),
-        Command::UpdateQueue { name, patch } => update_queue::run(batch, &name, patch),
+        Command::CreateQueue { name, config } => create_queue::run(batch, name, *config),
+        Command::UpdateQueue { name, patch } => update_queue::run(batch, &name, *patch),
         Command::PauseQueue { name, what } => pause_queue::pause(batch, &name, what),
         Command::ResumeQueue { name, what } => pause_queue::resume(batch, &name, what),
         Command::PurgeQueue { name } => purge_queue::run(batch, &name),

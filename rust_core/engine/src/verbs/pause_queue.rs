@@ -34,7 +34,8 @@ fn change(
             paused,
         });
     }
-    Ok(Reply::Queue(view::queue(batch.state().queues.named(name)?)))
+    let queue = view::queue(batch.state().queues.named(name)?);
+    Ok(Reply::Queue(queue.into()))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{attempt, membership};
 use crate::batch::{Batch, Leasing};
+use crate::deadlines::Holder;
 use crate::ids::{GroupNumber, LeaseId, QueueNumber};
 use crate::lanes::UNTIL_DONE;
 use crate::queue::Queue;
@@ -33,10 +34,10 @@ pub(super) struct Request {
 pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejection> {
     let (now_ms, state) = (batch.now_ms, batch.state());
     let number = state.queues.group(&request.queue, &request.group)?.number;
-    membership::join(batch, number, &request.consumer, request.members_max)?;
+    let holder = membership::join(batch, number, &request.consumer, request.members_max)?;
     let messages = attempt::leases(batch, number, request.attempt);
     let reply = match messages.is_empty() {
-        true => lease(batch, number, &request),
+        true => lease(batch, number, holder, &request),
         false => Reply::Received {
             messages,
             limited: None,
@@ -48,11 +49,11 @@ pub(super) fn run(batch: &mut Batch, request: Request) -> Result<Reply, Rejectio
     } else {
         now_ms.saturating_add(request.wait_ms)
     };
-    batch.change_volatile(|state| state.see_until(number, &request.consumer, until_ms));
+    batch.change_volatile(|state| state.see_until(number, holder, until_ms));
     Ok(reply)
 }
 
-fn lease(batch: &mut Batch, number: QueueNumber, request: &Request) -> Reply {
+fn lease(batch: &mut Batch, number: QueueNumber, holder: Holder, request: &Request) -> Reply {
     let (now_ms, state) = (batch.now_ms, batch.state());
     let queue = state.queues.get(number);
     if queue.paused.receive {
@@ -75,14 +76,14 @@ fn lease(batch: &mut Batch, number: QueueNumber, request: &Request) -> Reply {
     let tokens = u64::from(tokens).min(queue.leases_left());
     let count = tokens.min(u64::from(request.messages_max)) as usize;
     let (group, consumer) = (queue.group.number, &*request.consumer);
-    let lists = queue.lists_of(consumer);
-    let messages_max = queue.ready_for(consumer).min(count as u64) as usize;
+    let lists = queue.lists_of(holder);
+    let messages_max = queue.ready_for(holder).min(count as u64) as usize;
     let (mut messages, mut visits) = (Vec::with_capacity(messages_max), VISITS_MAX);
     let (mut left, mut front) = (answer_bytes_max, Front::Nothing);
     let leasing = Leasing {
         queue: number,
         group,
-        consumer,
+        holder,
         until_ms,
         attempt: request.attempt,
         messages_max,
@@ -110,7 +111,10 @@ fn lease(batch: &mut Batch, number: QueueNumber, request: &Request) -> Reply {
         Some(lease)
     });
     let limited = match messages.is_empty() {
-        true => limited(batch.state().queues.get(number), consumer, now_ms, front),
+        true => {
+            let queue = batch.state().queues.get(number);
+            limited(queue, (consumer, holder), now_ms, front)
+        }
         false => None,
     };
     Reply::Received { messages, limited }
@@ -156,8 +160,13 @@ fn assigned(queue: &Queue) -> Option<Limited> {
 }
 
 /// Why a queue with ready messages hands out none.
-fn limited(queue: &Queue, consumer: &str, now_ms: u64, front: Front) -> Option<Limited> {
-    if queue.ready_for(consumer) == 0 {
+fn limited(
+    queue: &Queue,
+    (consumer, holder): (&str, Holder),
+    now_ms: u64,
+    front: Front,
+) -> Option<Limited> {
+    if queue.ready_for(holder) == 0 {
         return assigned(queue);
     }
     if queue.leases_left() == 0 {
@@ -182,7 +191,7 @@ fn limited(queue: &Queue, consumer: &str, now_ms: u64, front: Front) -> Option<L
     let retry_after_ms = match front {
         Front::Message { .. } => return None,
         Front::Later => Some(GO_ON_AFTER_MS),
-        Front::Nothing => match queue.parked_until_ms(consumer)? {
+        Front::Nothing => match queue.parked_until_ms(holder)? {
             UNTIL_DONE => None,
             until_ms => Some(until_ms.saturating_sub(now_ms)),
         },

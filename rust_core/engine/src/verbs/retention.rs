@@ -68,7 +68,10 @@ mod tests {
             ..ConfigPatch::default()
         };
         let name = name.into();
-        Command::UpdateQueue { name, patch }
+        Command::UpdateQueue {
+            name,
+            patch: patch.into(),
+        }
     }
 
     #[test]
@@ -226,10 +229,10 @@ mod tests {
         twin.ask(retain_in("letters", 0));
         twin.ask(Command::UpdateQueue {
             name: "letters".into(),
-            patch: ConfigPatch {
+            patch: Box::new(ConfigPatch {
                 max_retries: Some(1),
                 ..ConfigPatch::default()
-            },
+            }),
         });
         twin.ask(retain_in("letters", 10 * SECOND));
         let step = twin.wait(30 * SECOND).step(vec![]);
@@ -343,7 +346,10 @@ mod tests {
             ..ConfigPatch::default()
         };
         let name = "q".into();
-        twin.ask(Command::UpdateQueue { name, patch });
+        twin.ask(Command::UpdateQueue {
+            name,
+            patch: patch.into(),
+        });
         let count = u64::from(RETIRED_PER_STEP_MAX) + 5;
         let messages = vec![message(); count as usize];
         let (queue, atomic) = ("q".into(), false);

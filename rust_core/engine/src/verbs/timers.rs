@@ -267,7 +267,7 @@ mod tests {
             };
             let create = Command::CreateQueue {
                 name: name.as_str().into(),
-                config,
+                config: config.into(),
             };
             let enqueue = Command::Enqueue {
                 queue: name.into(),
@@ -383,7 +383,8 @@ mod tests {
         let state = twin.live.state_mut();
         assert!(!state.returning.is_empty() && !state.reassigning.is_empty());
         assert!(state.queues.reaping().is_some() && state.deadlines.first().is_some());
-        let (mut batch, mut budget) = (Batch::new(state, now_ms), Budget::new(0));
+        let (mut records, mut blobs, mut budget) = (vec![], vec![], Budget::new(0));
+        let mut batch = Batch::new(state, now_ms, (&mut records, &mut blobs));
         while budget.take(1) {}
         run(&mut batch, &mut budget);
         assert!(batch.is_empty());

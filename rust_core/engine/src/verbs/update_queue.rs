@@ -16,7 +16,8 @@ use crate::view;
 pub(super) fn run(batch: &mut Batch, name: &str, patch: ConfigPatch) -> Result<Reply, Rejection> {
     let records = decide(batch.state(), name, patch)?;
     records.into_iter().for_each(|record| batch.commit(record));
-    Ok(Reply::Queue(view::queue(batch.state().queues.named(name)?)))
+    let queue = view::queue(batch.state().queues.named(name)?);
+    Ok(Reply::Queue(queue.into()))
 }
 
 fn decide(state: &State, name: &str, patch: ConfigPatch) -> Result<Vec<Record>, Rejection> {
@@ -54,7 +55,7 @@ mod tests {
         };
         twin.ask(Command::UpdateQueue {
             name: "q".into(),
-            patch,
+            patch: patch.into(),
         });
         assert_eq!(
             twin.queue("q").config,
@@ -70,7 +71,7 @@ mod tests {
         assert_eq!(
             twin.step(vec![Command::UpdateQueue {
                 name: "q".into(),
-                patch: same
+                patch: same.into()
             }])
             .records,
             []
@@ -84,10 +85,10 @@ mod tests {
         twin.enqueue("q", message());
         let rate_limit = |limit| Command::UpdateQueue {
             name: "q".into(),
-            patch: ConfigPatch {
+            patch: Box::new(ConfigPatch {
                 rate_limit: Some(limit),
                 ..ConfigPatch::default()
-            },
+            }),
         };
         twin.ask(rate_limit(limit(1, 1000, 1)));
         let step = twin.step(vec![receive("q", 1), rate_limit(None), receive("q", 1)]);
@@ -107,7 +108,7 @@ mod tests {
         let mut twin = Twin::new();
         let command = Command::UpdateQueue {
             name: "q".into(),
-            patch: ConfigPatch::default(),
+            patch: ConfigPatch::default().into(),
         };
         assert_eq!(
             twin.ask(command),

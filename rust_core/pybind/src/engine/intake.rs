@@ -74,9 +74,8 @@ impl<'py> Intake<'py> {
         self,
         commands: &[PyRef<'_, Command>],
         context: Context,
-        replies: Vec<engine::reply::Reply>,
+        mut replies: impl Iterator<Item = engine::reply::Reply>,
     ) -> Vec<Answer> {
-        let mut replies = replies.into_iter();
         let mut next = || replies.next().expect("the engine answers every command");
         let answer = |(request, verdict): (&Arc<Request>, Verdict)| match verdict {
             Verdict::Whole => Answer::replied(&request.ask, context, next()),

@@ -65,7 +65,7 @@ impl Model {
             self.queues[at].groups.push(made);
             self.saw(None, "create group", "made");
         }
-        let group = self.view_of_group(at, self.group(at, group)?);
+        let group = self.view_of_group(at, self.group(at, group)?).into();
         Ok(Reply::GroupCreated { created, group })
     }
 
@@ -93,7 +93,8 @@ impl Model {
 
     pub(super) fn get_group(&self, queue: &str, group: &str) -> Result<Reply, Rejection> {
         let at = self.named(queue)?;
-        Ok(Reply::Group(self.view_of_group(at, self.group(at, group)?)))
+        let view = self.view_of_group(at, self.group(at, group)?);
+        Ok(Reply::Group(view.into()))
     }
 
     pub(super) fn list_groups(&self, queue: &str) -> Result<Reply, Rejection> {

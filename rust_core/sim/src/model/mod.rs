@@ -245,7 +245,7 @@ impl Model {
     fn check(&mut self, command: &Command, reply: &Reply) {
         let expected = match command {
             Command::CreateQueue { name, config } => self.create_queue(name, config),
-            Command::UpdateQueue { name, patch } => self.update_queue(name, patch.clone()),
+            Command::UpdateQueue { name, patch } => self.update_queue(name, (**patch).clone()),
             Command::DeleteQueue { name } => self.delete_queue(name),
             Command::GetQueue { name } => self.named(name).map(|at| self.queue_view(at)),
             Command::ListQueues {

@@ -63,7 +63,7 @@ impl Model {
         };
         let outcome = if created { "made" } else { "there" };
         self.saw(None, "create queue", outcome);
-        let queue = self.view_of_queue(self.named(name)?);
+        let queue = self.view_of_queue(self.named(name)?).into();
         Ok(Reply::QueueCreated { created, queue })
     }
 
@@ -164,7 +164,7 @@ impl Model {
     }
 
     pub(super) fn queue_view(&self, at: usize) -> Reply {
-        Reply::Queue(self.view_of_queue(at))
+        Reply::Queue(self.view_of_queue(at).into())
     }
 
     fn view_of_queue(&self, at: usize) -> QueueView {

@@ -37,7 +37,10 @@ impl Requests {
         let config = patch.unwrap_or_default().over(&self.config_default);
         let bytes_max = self.queue_bytes_max(config.fairness.weights.len());
         Ok(Request::plain(
-            Command::CreateQueue { name, config },
+            Command::CreateQueue {
+                name,
+                config: config.into(),
+            },
             bytes_max,
         ))
     }
@@ -71,7 +74,10 @@ impl Requests {
         let patch = faults.finish(patch)?;
         let bytes_max = self.queue_change_bytes_max(&patch);
         Ok(Request::plain(
-            Command::UpdateQueue { name, patch },
+            Command::UpdateQueue {
+                name,
+                patch: patch.into(),
+            },
             bytes_max,
         ))
     }
