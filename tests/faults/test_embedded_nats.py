@@ -312,6 +312,24 @@ async def test_the_watch_outlives_what_nobody_foresaw(nats: EmbeddedNats, monkey
     await until(lambda: nats.process_id not in (first, None))
 
 
+async def test_a_stop_in_the_moment_its_process_ends_is_heeded(
+    nats: EmbeddedNats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a supervisor ends all processes of a service at once."""
+    ending, asked = asyncio.Event(), asyncio.Event()
+
+    async def ended() -> int:
+        asked.set()
+        await ending.wait()
+        return 0
+
+    monkeypatch.setattr(nats._process, "ended", ended)
+    await asyncio.wait_for(asked.wait(), PATIENCE_S)
+    ending.set()
+    await asyncio.wait_for(nats.stop(), PATIENCE_S)
+    assert nats.process_id is None
+
+
 @pytest.mark.parametrize(
     "greeting", [b"INFO []\r\n", b"INFO {\r\n", b"INFO null\r\n", b"\xff\r\n", b"INFO {}\r\n", b""]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,14 @@ import pytest
 import uvloop
 from nats.aio.client import Client
 
-from hanzo_queues.server.nats_connection import LastingConnection, NatsConnection, NatsEndpoint, _abort, write_at_once
+from hanzo_queues.server.nats_connection import (
+    LastingConnection,
+    NatsConnection,
+    NatsEndpoint,
+    NatsUnreachable,
+    _abort,
+    write_at_once,
+)
 from tests.faults.one_way_proxy import OneWayProxy
 from tests.nats_servers import running_nats_servers
 
@@ -117,3 +125,25 @@ async def test_a_reconnection_that_met_a_bug_is_not_waited_for(tmp_path: Path) -
             await until_connected_to_port(proxy.port, connection)
             await connection.close()
         stranger.close()
+
+
+async def test_an_attempt_whose_time_is_up_in_the_moment_of_an_answer_is_over() -> None:
+    """nats-py forgot that it was cancelled then, and tried for ever."""
+    timeout_s = 0.5
+    pauses = [timeout_s]
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"s","version":"2.12.7","max_payload":1000}\r\n')
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"-ERR 'Authorization Violation'\r\n")
+        while pauses:  # what is up then, and what has come, the loop finds in one turn
+            time.sleep(pauses.pop())  # noqa: ASYNC251
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        endpoint = NatsEndpoint((f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}",))
+        connecting = asyncio.create_task(NatsConnection(endpoint, "test", lambda _reason: None).connect(timeout_s))
+        await asyncio.wait([connecting], timeout=PATIENCE_S)
+        assert connecting.done(), "its time is over"
+        with pytest.raises(NatsUnreachable, match="Authorization Violation"):
+            await connecting

@@ -235,6 +235,29 @@ async def test_a_renewal_that_hangs_is_tried_again_while_the_lease_lasts(
     await owner.lease.release()
 
 
+async def test_a_release_in_the_moment_of_a_renewal_is_one(node: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """nats-py may forget that it was cancelled."""
+    owner = node("a")
+    await owner.acquire()
+    bucket = await owner.lease._opened()
+    update, asked, answered = bucket.update, asyncio.Event(), asyncio.Event()
+
+    async def answered_in_the_end(key: str, value: bytes, last: int) -> int:
+        revision: int = await update(key, value, last=last)
+        asked.set()
+        await asyncio.wait_for(answered.wait(), PATIENCE_S)
+        return revision
+
+    monkeypatch.setattr(bucket, "update", answered_in_the_end)
+    await asyncio.wait_for(asked.wait(), PATIENCE_S)
+    answered.set()
+    await asyncio.wait_for(owner.lease.release(), PATIENCE_S)
+    assert not owner.lost.is_set()
+    other = node("b")
+    await other.acquire()
+    await other.lease.release()
+
+
 async def test_a_bucket_with_other_settings_is_refused_with_words(node: Nodes, servers: NatsServers) -> None:
     """As when the replicas of the journal were changed, and those of the bucket were not."""
     owner = node("a")

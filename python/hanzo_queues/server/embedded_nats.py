@@ -165,7 +165,8 @@ class EmbeddedNats:
         silent = 0
         while process.process_id is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(process.ended(), self._probe_every_s)
+                async with asyncio.timeout(self._probe_every_s):
+                    await process.ended()
                 break
             silent = 0 if await self._probe() is Heard.ANSWER else silent + 1
             if silent >= SILENT_PROBES_MAX:

@@ -19,6 +19,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from hanzo_queues.server.ending import end
 from hanzo_queues.server.nats_access import NatsAccess
 from hanzo_queues.server.nats_reading import read_in_large_pieces
 
@@ -102,26 +103,34 @@ class NatsConnection:
 
     async def connect(self, timeout_s: float) -> None:
         """Connects. Raises NatsUnreachable."""
+        connecting = asyncio.create_task(self._connect())
         try:
-            async with asyncio.timeout(timeout_s):
-                await self.client.connect(
-                    servers=list(self._endpoint.urls),
-                    token=self._endpoint.token,
-                    **self._endpoint.access.options(),
-                    name=self._name,
-                    error_cb=self._error,
-                    disconnected_cb=self._disconnected,
-                    reconnected_cb=self._reconnected,
-                    closed_cb=self._closed,
-                    **OPTIONS,
-                )
+            await asyncio.wait([connecting], timeout=timeout_s)
+            if not connecting.done():
+                raise TimeoutError
+            await connecting
         except BaseException as error:
+            await end(connecting)
             await self.close()
             if isinstance(error, TimeoutError):
                 raise self._unreachable(self._last_error) from None
             if isinstance(error, (nats.errors.Error, OSError, ValueError)):  # ValueError: no NATS speaks there
                 raise self._unreachable(str(error) or type(error).__name__) from error
             raise
+
+    async def _connect(self) -> None:
+        """Goes on for as long as it is refused."""
+        await self.client.connect(
+            servers=list(self._endpoint.urls),
+            token=self._endpoint.token,
+            **self._endpoint.access.options(),
+            name=self._name,
+            error_cb=self._error,
+            disconnected_cb=self._disconnected,
+            reconnected_cb=self._reconnected,
+            closed_cb=self._closed,
+            **OPTIONS,
+        )
 
     @property
     def is_over(self) -> bool:

@@ -26,6 +26,7 @@ from nats.js.client import JetStreamContext
 from nats.js.kv import KeyValue
 
 from hanzo_queues.server.clock import monotonic_ms
+from hanzo_queues.server.ending import end
 from hanzo_queues.server.journal.base import JournalRefused
 from hanzo_queues.server.journal.jetstream_api import STREAM_NAME_IN_USE
 from hanzo_queues.server.nats_connection import LastingConnection, NatsEndpoint, NatsUnreachable
@@ -111,8 +112,7 @@ class OwnershipLease:
         renewing, self._renewing = self._renewing, None
         if renewing is None:
             return
-        renewing.cancel()
-        await asyncio.gather(renewing, return_exceptions=True)
+        await end(renewing)
         with suppress(*FAILURES):
             await (await self._opened()).delete(self._key, last=self._revision)
 
