@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -11,8 +11,14 @@ import pytest_asyncio
 
 from hanzo_queues.server.whole_request import WholeRequest, WholeRequests
 from tests.contract.http_server import Served, served
+from tests.steady import SteadyLoop
 
 NUMBERS = count()
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], SteadyLoop]]:
+    """Server and clients live in one loop, and in its time."""
+    return {"steady": SteadyLoop}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

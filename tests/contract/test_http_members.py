@@ -126,12 +126,13 @@ async def test_a_key_that_changes_hands_wakes_its_new_member(server: Served, que
 @pytest.mark.usefixtures("way")
 async def test_a_session_ends_after_its_timeout_and_a_waiting_poll_keeps_it(server: Served) -> None:
     queue = await server.made_queue(next(names), sessionTimeout=1)
-    waiting = asyncio.create_task(server.received(queue, "?consumerId=a&waitTime=2.5"))
+    waiting = asyncio.create_task(server.received(queue, "?consumerId=a&waitTime=30"))
     await server.enqueued(queue, orderingKey="one", delay=60)
     await server.call("PUT", member(queue, "b"))
     await until_members(server, queue, ["a"])
     assert not waiting.done()
-    await waiting
+    await server.enqueued(queue)
+    assert len(await waiting) == 1
     await until_members(server, queue, [])
 
 

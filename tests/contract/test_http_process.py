@@ -20,7 +20,7 @@ import pytest
 
 from hanzo_queues.server.serve import DRAIN_S
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 SERVING = re.compile(r"serving at (http://\S+), .*, engine (\S+), started in (\d+) ms")
 HANZO = [sys.executable, "-m", "hanzo_queues.server"]
 

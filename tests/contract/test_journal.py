@@ -315,7 +315,7 @@ async def test_closing_ends_the_append_under_way(journal: Journal) -> None:
     await asyncio.sleep(0)
     await journal.close()
     with suppress(AppendUnknown):
-        await asyncio.wait_for(appending, 1)
+        await asyncio.wait_for(appending, PATIENCE_S / 10)
     await journal.open()
     assert await contents(journal) in ([], [b"open"])
 

@@ -16,6 +16,7 @@ from tests.nats_servers import NatsServers, running_nats_servers
 STREAM = "HANZO_P0"
 SUBJECT = "stand.in"
 TIMEOUT_S = 0.2
+PATIENCE_S = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ async def append(client: Client, answer: bytes | None) -> dict[str, str] | None:
     await client.flush()
     appender = Appender(client, STREAM, SUBJECT)
     await appender.start()
-    await appender.append(b"batch", 6, TIMEOUT_S)
+    await appender.append(b"batch", 6, TIMEOUT_S if answer is None else PATIENCE_S)
     assert sent[0].data == b"batch"
     return sent[0].headers
 
@@ -96,4 +97,4 @@ async def test_nobody_there_is_unknown(client: Client) -> None:
     appender = Appender(client, STREAM, "nobody.there")
     await appender.start()
     with pytest.raises(AppendUnknown, match="nobody"):
-        await appender.append(b"batch", 0, TIMEOUT_S)
+        await appender.append(b"batch", 0, PATIENCE_S)

@@ -106,10 +106,12 @@ class Turns:
     def __init__(self) -> None:
         self.granted = asyncio.Event()
         self.granted.set()
+        self.asked = asyncio.Event()
         self.released = False
         self.held = True
 
     async def acquire(self) -> None:
+        self.asked.set()
         await self.granted.wait()
         self.held = True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
@@ -47,7 +48,7 @@ async def test_a_recovery_is_no_reason_to_warn_no_more() -> None:
         assert "no answer" in await until_warned(partition)
         store.why = JournalError("no room")
         await recovered(partition, journal, AppendUnknown("no answer"))
-        assert partition.checkpoint_outage.warning.startswith("no checkpoint could be taken for 0 s: ")
+        assert re.match(r"no checkpoint could be taken for \d+ s: ", partition.checkpoint_outage.warning)
         store.why = None
         async with asyncio.timeout(10):
             while partition.checkpoint_outage.warning:

@@ -265,7 +265,8 @@ async def test_what_somebody_wrote_meanwhile_must_be_sound_too(left: Left) -> No
     left.store.purge(left.lost)
     left.ownership.granted.clear()
     repairing = asyncio.create_task(left.repair())
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(5):
+        await left.ownership.asked.wait()
     for name in ("newer", "newest"):
         left.core.create(name)
         left.store.append(left.core.batches[left.core.engine.lsn], left.core.engine.lsn - 1)

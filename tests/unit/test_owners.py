@@ -162,9 +162,9 @@ async def test_readiness_of_an_owner_that_slept_is_over_with_its_lease() -> None
 
 async def test_a_poll_does_not_wait_out_its_time_on_a_server_that_stands_by(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it waits for may come to another server."""
-    monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.05)
     turns = Turns()
     async with serving(GatedJournal(), ownership=turns) as first:
+        monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.05)
         polling = asyncio.ensure_future(first.receive("mail", receive(), 30))
         await ready(first)
         turns.granted.clear()
@@ -190,9 +190,9 @@ async def test_nor_when_it_begins_to_after_a_recovery_that_took_longer_than_requ
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """While it recovered its polls were kept: it would serve them next."""
-    monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.05)
     turns, slow = Turns(), SlowToRecover()
     async with serving(slow, ownership=turns) as first:
+        monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.05)
         polling = asyncio.ensure_future(first.receive("mail", receive(), 30))
         await ready(first)
         slow.known.clear()

@@ -219,9 +219,9 @@ async def test_a_limit_that_is_lifted_wakes_who_it_held_back() -> None:
 
 async def test_turns_begin_anew_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     """The poll whose turn it was is refused during the outage; tokens must wake others afterwards."""
-    monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.02)
     journal = GatedJournal()
     async with serving(journal) as partition:
+        monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.02)
         await limited_queue(partition, requests=10)
         for n in range(4):
             await partition.submit(enqueue(n, queue="slow"))

@@ -48,9 +48,9 @@ async def test_a_poll_that_was_in_doubt_waits_again() -> None:
 
 async def test_a_poll_that_an_outage_ended_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else its member would count as one that polls for as long as the server runs."""
-    monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.02)
     journal = GatedJournal()
     async with serving(journal) as partition:
+        monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.02)
         await created(partition, "other")
         waits = poll(partition, 0.1)  # over in the middle of the outage
         await ready(partition)

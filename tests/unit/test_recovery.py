@@ -67,7 +67,6 @@ async def test_a_parked_poll_outlives_a_poisoning() -> None:
 async def test_a_journal_that_stays_away_is_reported_and_requests_are_told_to_come_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.05)
     stuck = asyncio.Event()
 
     async def on_stuck() -> None:
@@ -75,6 +74,7 @@ async def test_a_journal_that_stays_away_is_reported_and_requests_are_told_to_co
 
     journal = GatedJournal()
     async with serving(journal, on_stuck=on_stuck) as partition:
+        monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.05)
         journal.fail_next = [(AppendUnknown("mute"), False)] * 6
         with pytest.raises(JournalUnavailable):
             await partition.submit(enqueue("in doubt"))
@@ -289,10 +289,10 @@ async def test_a_refused_fence_is_followed_by_a_replay_of_what_refused_it() -> N
 
 
 async def test_a_poll_whose_time_ends_while_nobody_serves_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.02)
     turns = Turns()
     async with serving(GatedJournal(), ownership=turns) as partition:
-        polls = [asyncio.ensure_future(partition.receive("mail", receive(), wait_s)) for wait_s in (0.1, 30)]
+        monkeypatch.setattr("hanzo_queues.server.partition.PATIENCE_S", 0.02)
+        polls = [asyncio.ensure_future(partition.receive("mail", receive(), wait_s)) for wait_s in (0.5, 30)]
         await ready(partition)
         turns.granted.clear()
         partition.lose_ownership()

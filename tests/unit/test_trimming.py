@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from hanzo_queues._core import Engine
 from hanzo_queues.server import checkpointer, trimming
 from hanzo_queues.server.checkpoints.memory import MemoryCheckpoints
+from hanzo_queues.server.clock import Clock, monotonic_ms
 from hanzo_queues.server.faults import JournalUnavailable
 from hanzo_queues.server.journal.base import AppendUnknown, JournalFull
 from hanzo_queues.server.journal.memory import MemoryJournal, MemoryStore
@@ -23,6 +25,7 @@ SEGMENT_BYTES = 1 << 18
 PAYLOAD_BYTES = 1000
 ENGINE = partial(Engine, 0, segment_bytes=SEGMENT_BYTES)
 DAYS_S = 3 * 86_400
+HOUR_S = 3600
 
 
 def payload(number: int) -> str:
@@ -135,17 +138,18 @@ async def ended(partition: Partition, sweep: str) -> dict[str, Any]:
 
 
 async def test_a_sweep_by_age_finds_what_was_moved() -> None:
-    journal = MemoryJournal()
-    async with serving(journal, new_engine=ENGINE, payload_memory_bytes=1) as partition:
+    journal, later_ms = MemoryJournal(), 0
+    clock = Clock(lambda: time.time() * 1000 + later_ms, lambda: monotonic_ms() + later_ms)
+    async with serving(journal, new_engine=ENGINE, payload_memory_bytes=1, clock=clock) as partition:
         await created(partition, "waiting")
         await partition.submit(enqueue("old", "waiting", delay=DAYS_S))
         last = await journal.last_sequence()
-        await asyncio.sleep(1.1)  # ages are seconds of the wall clock
+        later_ms = HOUR_S * 1000
         await pass_through(partition, 600)
         await trimmed(partition, journal)
         assert await journal.first_sequence() > last
         await partition.submit(enqueue("new", "waiting", delay=DAYS_S))
-        for older_than_s, matched in ((1, 1), (0, 2), (DAYS_S, 0)):
+        for older_than_s, matched in ((HOUR_S, 1), (0, 2), (DAYS_S, 0)):
             body = {"action": "cancel", "filter": {"olderThan": older_than_s, "state": "delayed"}, "dryRun": True}
             answer = await partition.start_sweep(PARSER.sweep("waiting", json.dumps(body).encode()))
             assert answer.rejection is None, answer.rejection
