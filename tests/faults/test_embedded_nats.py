@@ -60,7 +60,7 @@ async def nats(directory: DataDirectory) -> AsyncIterator[EmbeddedNats]:
 
 def journal_on(nats: EmbeddedNats, token: str | None = None) -> JetStreamJournal:
     endpoint = NatsEndpoint((nats.url,), token or nats.token)
-    return JetStreamJournal(endpoint, partition=0, replicas=1, append_timeout_s=1, call_timeout_s=1)
+    return JetStreamJournal(endpoint, partition=0, replicas=1, append_timeout_s=10, call_timeout_s=10)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -273,7 +273,7 @@ async def test_a_start_can_be_stopped(
     await until(program.started.exists)
     starting.cancel()
     await asyncio.wait([starting])
-    await asyncio.wait_for(nats.stop(), 2)
+    await asyncio.wait_for(nats.stop(), PATIENCE_S)
     assert nats.process_id is None
 
 

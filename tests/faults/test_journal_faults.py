@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any
@@ -35,7 +34,15 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture
 async def journal(servers: NatsServers) -> AsyncIterator[JetStreamJournal]:
     made = journal_on(servers, next(PARTITIONS))
+
+    async def known() -> None:
+        """A cluster's servers don't all hear at once of a stream that was made."""
+        with suppress(WrongLastSequence):
+            await made._append(b"refused", 1 << 40, made.subject)
+
     await persist(made.open)
+    await persist(known)
+    made._append_timeout_s = made._call_timeout_s = PATIENCE_S
     yield made
     await made.close()
 
@@ -44,6 +51,11 @@ def journal_on(servers: NatsServers, partition: int) -> JetStreamJournal:
     return JetStreamJournal(
         servers.endpoint, partition=partition, replicas=servers.replicas, append_timeout_s=1, call_timeout_s=1
     )
+
+
+def hurry(journal: JetStreamJournal) -> None:
+    """What is asked from now on is soon given up, when there may be nobody who answers."""
+    journal._append_timeout_s = journal._call_timeout_s = 1
 
 
 def rival_of(journal: JetStreamJournal, servers: NatsServers) -> JetStreamJournal:
@@ -68,6 +80,7 @@ async def contents(journal: JetStreamJournal) -> list[bytes]:
 
 async def fence(journal: JetStreamJournal, mark: bytes) -> int:
     """Recovery's protocol. Returns the fence's sequence."""
+    hurry(journal)
     async with asyncio.timeout(PATIENCE_S):
         while True:
             with suppress(JournalError):
@@ -104,6 +117,7 @@ async def test_what_was_acknowledged_survives_kill_9_of_every_server(
         await journal.append(batch, number)
     servers.kill()
     servers.start()
+    hurry(journal)
     await persist(journal.last_sequence)
     await assert_settled(journal, batches, b"nothing")
 
@@ -116,11 +130,9 @@ async def test_a_kill_during_an_append_is_told_at_once_and_settled_by_the_fence(
         server.freeze()
     appending = asyncio.ensure_future(journal.append(b"doubtful", 1))
     await asyncio.sleep(0)
-    started = time.monotonic()
     servers.kill()
     with pytest.raises(AppendUnknown, match="connection"):
-        await appending
-    assert time.monotonic() - started < 0.8, "the timeout ended it, not the disconnect"
+        await asyncio.wait_for(appending, PATIENCE_S / 3)  # long before it would be given up
     servers.start()
     await assert_settled(journal, [b"one"], b"doubtful")
 
@@ -131,12 +143,11 @@ async def test_a_kill_during_a_question_is_told_at_once(journal: JetStreamJourna
     asking = asyncio.ensure_future(journal.last_sequence())
     for _ in range(3):
         await asyncio.sleep(0)
-    started = time.monotonic()
     servers.kill()
     with pytest.raises(JournalError, match="connection"):
-        await asking
-    assert time.monotonic() - started < 0.8, "the timeout ended it, not the disconnect"
+        await asyncio.wait_for(asking, PATIENCE_S / 3)  # long before it would be given up
     servers.start()
+    hurry(journal)
     await persist(journal.last_sequence)
 
 
@@ -146,6 +157,7 @@ async def test_an_append_to_a_frozen_server_is_settled_by_the_fence(
     await journal.append(b"one", 0)
     leader = await serving(journal, servers)
     leader.freeze()
+    hurry(journal)
     with pytest.raises(JournalError):
         await journal.append(b"doubtful", 1)
     leader.thaw()

@@ -24,7 +24,7 @@ async def stopped(queues: AsyncQueues, run: asyncio.Task[None]) -> None:
 
 async def test_a_handler_may_take_longer_than_its_lease(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
     async with AsyncQueues(server.api_key, url=server.url) as queues:
-        await queues.create("slow", {"visibility_timeout": 0.3})
+        await queues.create("slow", {"visibility_timeout": 3})
         handled: asyncio.Queue[Handled] = asyncio.Queue()
         extensions: asyncio.Queue[object] = asyncio.Queue()
         extend = queues.extend
@@ -50,7 +50,7 @@ async def test_a_handler_may_take_longer_than_its_lease(server: LocalServer, mon
 
 async def test_a_message_taken_from_a_handler_cancels_it(server: LocalServer) -> None:
     async with AsyncQueues(server.api_key, url=server.url) as queues:
-        await queues.create("taken", {"visibility_timeout": 0.3})
+        await queues.create("taken", {"visibility_timeout": 3})
         handled: asyncio.Queue[Handled] = asyncio.Queue()
 
         @queues.consumer("taken", on_handled=handled.put_nowait, on_error=lambda *_: None)

