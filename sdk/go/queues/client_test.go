@@ -62,7 +62,7 @@ func TestAClosedPortAndASilentServer(t *testing.T) {
 	listening := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
 		<-request.Context().Done()
 	}))
-	silent := New("key", WithURL(listening.URL), WithTimeout(0.05), WithRetries(0))
+	silent := New("key", WithURL(listening.URL), WithTimeout(2), WithRetries(0))
 	_, err := silent.Get(t.Context(), "q")
 	if !errors.Is(err, ErrServerUnreachable) || asError(err).Outcome != OutcomeUnknown {
 		t.Errorf("a silent server: %v", err)
