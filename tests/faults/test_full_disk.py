@@ -85,13 +85,18 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 @asynccontextmanager
-async def embedded(disk: Disk) -> AsyncIterator[tuple[EmbeddedNats, JetStreamJournal]]:
+async def embedded(
+    disk: Disk, append_timeout_s: float = PATIENCE_S
+) -> AsyncIterator[tuple[EmbeddedNats, JetStreamJournal]]:
+    """`append_timeout_s`: brief where a nats-server is to be mute."""
     with DataDirectory(disk.path / "data") as directory:
         nats = EmbeddedNats(directory, probe_every_s=0.1, disk_every_s=0.1)
         try:
             await nats.start()
             endpoint = NatsEndpoint((nats.url,), nats.token)
-            journal = JetStreamJournal(endpoint, partition=0, replicas=1, append_timeout_s=0.5, call_timeout_s=1)
+            journal = JetStreamJournal(
+                endpoint, partition=0, replicas=1, append_timeout_s=append_timeout_s, call_timeout_s=5
+            )
             await journal.open()
             yield nats, journal
             await journal.close()
@@ -172,7 +177,7 @@ async def test_a_store_of_most_of_the_disk_goes_on_after_a_restart(disk: Disk) -
 async def test_a_stream_made_mute_by_a_failed_write_is_whole_after_a_restart_and_full_until_there_is_room(
     disk: Disk,
 ) -> None:
-    async with embedded(disk) as (nats, journal):
+    async with embedded(disk, 1) as (nats, journal):
         await journal.append(BATCH, 0)
         disk.fill()
         count, error = await append_until_refused(journal)
@@ -188,7 +193,7 @@ async def test_a_stream_made_mute_by_a_failed_write_is_whole_after_a_restart_and
 
 
 async def test_a_partition_serves_again_by_itself_when_a_full_disk_has_room(disk: Disk) -> None:
-    async with embedded(disk) as (nats, journal):
+    async with embedded(disk, 1) as (nats, journal):
         partition = Partition(
             0, journal, payload_memory_bytes=1 << 20, requests_max=100, polls_max=10, on_stuck=nats.restart
         )
