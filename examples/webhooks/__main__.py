@@ -31,7 +31,7 @@ CONFIG = {
     "dead_letter_queue": DEAD_LETTERS,
     "backoff": {"initial": 0.1, "multiplier": 1, "max": 0.1, "jitter": 0},
 }
-DIE_AFTER = 60
+DIE_AFTER = 20
 DRAIN_SECONDS_MAX = 60
 
 
@@ -57,6 +57,7 @@ async def send_and_wait(server: LocalServer, results_path: Path, deliveries: lis
     async with AsyncQueues(server.api_key, url=server.url) as queues:
         await queues.create(QUEUE, CONFIG)
         with consumers(server, results_path) as (victim, survivor):
+            await wait_until_both_poll(queues)
             await send_twice(queues, deliveries)
             await wait_until_empty(queues)
             check(victim.wait(10) == -signal.SIGKILL, f"one consumer was to be killed: {victim.returncode}")
@@ -101,6 +102,14 @@ def consumers(server: LocalServer, results: Path) -> Iterator[tuple[subprocess.P
             process.terminate()
         for process in (victim, survivor):
             process.wait(30)
+
+
+async def wait_until_both_poll(queues: AsyncQueues) -> None:
+    """Returns when both consumers are there: one alone might do all the work, and the victim live on."""
+    deadline = time.monotonic() + DRAIN_SECONDS_MAX
+    while len((await queues.get_group(QUEUE)).members) < 2:
+        check(time.monotonic() < deadline, "two consumers were to come")
+        await asyncio.sleep(0.01)
 
 
 async def wait_until_empty(queues: AsyncQueues) -> None:
