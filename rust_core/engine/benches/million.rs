@@ -23,6 +23,7 @@ const ROUND: u64 = 10_000;
 struct Broker {
     partition: Partition,
     step: Step,
+    commands: Vec<Command>,
     now_ms: u64,
 }
 
@@ -31,6 +32,7 @@ impl Broker {
         let mut broker = Broker {
             partition: Partition::new(PartitionNumber(0), settings()),
             step: Step::default(),
+            commands: Vec::new(),
             now_ms: 1_700_000_000_000,
         };
         let config = QueueConfig {
@@ -48,9 +50,9 @@ impl Broker {
     /// Time passes a little with each step, as it does.
     fn step(&mut self, command: Command) -> Reply {
         self.now_ms += 1;
-        let commands = vec![command];
+        self.commands.push(command);
         self.partition
-            .step_into(&mut self.step, self.now_ms, commands, None);
+            .step_into(&mut self.step, self.now_ms, &mut self.commands, None);
         self.step.replies.pop().expect("a command has a reply")
     }
 

@@ -76,20 +76,20 @@ impl Partition {
 
     /// Decides `commands` in order at `now_ms` (milliseconds since 1970, never less than the last step's).
     /// The LSN advances by one when there are records, which must be journaled before a reply leaves.
-    pub fn step(&mut self, now_ms: u64, commands: Vec<Command>) -> Step {
+    pub fn step(&mut self, now_ms: u64, mut commands: Vec<Command>) -> Step {
         let mut step = Step::default();
-        self.step_into(&mut step, now_ms, commands, None);
+        self.step_into(&mut step, now_ms, &mut commands, None);
         step
     }
 
-    /// The same, into the memory of a step that is done with. What becomes ready is told to `wake`; the commands it returns
-    /// are decided behind the others, until it has none: the receives that wait, so that a message and its lease are one
-    /// batch. The step tells of what is ready still: a receive of this step may have looked before it was.
+    /// The same, into the memory of a step that is done with; takes the commands out of theirs. What becomes ready is told
+    /// to `wake`; the commands it returns are decided behind the others, until it has none: the receives that wait, so
+    /// that a message and its lease are one batch. The step tells of what is ready still: a receive of this step may have looked before it was.
     pub fn step_into(
         &mut self,
         step: &mut Step,
         now_ms: u64,
-        commands: Vec<Command>,
+        commands: &mut Vec<Command>,
         mut wake: Option<&mut dyn FnMut(Woken) -> Vec<Command>>,
     ) {
         step.clear();
@@ -100,7 +100,7 @@ impl Partition {
         let mut batch = Batch::new(&mut self.state, now_ms, parts);
         verbs::timers::run(&mut batch, &mut budget);
         replies.reserve(commands.len());
-        for command in commands {
+        for command in commands.drain(..) {
             replies.push(verbs::run(&mut batch, command));
         }
         let told = &mut self.marks;

@@ -40,6 +40,7 @@ impl Queues {
             .expect("a message's queue exists")
     }
 
+    #[inline]
     pub fn get_mut(&mut self, number: QueueNumber) -> &mut Queue {
         self.try_get_mut(number).expect("a message's queue exists")
     }
@@ -49,6 +50,7 @@ impl Queues {
         self.numbered[number.0 as usize].as_deref()
     }
 
+    #[inline]
     pub fn try_get_mut(&mut self, number: QueueNumber) -> Option<&mut Queue> {
         let place = number.0 as usize;
         self.marks.mark(place, self.numbered[place].as_deref());

@@ -74,7 +74,7 @@ impl Engine {
             secret: &context.secret,
         };
         let mut intake = Intake::new(py, commands, authority);
-        let admitted = std::mem::take(&mut intake.admitted);
+        let mut admitted = std::mem::take(&mut intake.admitted);
         let mut receives = |woken: Woken| {
             let queues = woken.queues.iter();
             let queues: Vec<_> = queues.map(|(queue, ready)| (&**queue, *ready)).collect();
@@ -91,7 +91,8 @@ impl Engine {
         };
         let mut step = std::mem::take(&mut self.decided);
         let wake = wake.is_some().then_some(&mut receives as _);
-        self.partition.step_into(&mut step, now_ms, admitted, wake);
+        self.partition
+            .step_into(&mut step, now_ms, &mut admitted, wake);
         let carried: Vec<Pieces<'_>> = step
             .blobs
             .iter()

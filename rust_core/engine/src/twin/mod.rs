@@ -86,10 +86,11 @@ impl Twin {
         self
     }
 
-    pub fn step(&mut self, commands: Vec<Command>) -> Step {
+    pub fn step(&mut self, mut commands: Vec<Command>) -> Step {
         let count = commands.len();
         let mut step = std::mem::take(&mut self.before);
-        self.live.step_into(&mut step, self.now_ms, commands, None);
+        self.live
+            .step_into(&mut step, self.now_ms, &mut commands, None);
         assert_eq!(step.replies.len(), count, "one reply a command");
         self.compare(&step);
         step
@@ -97,7 +98,7 @@ impl Twin {
 
     pub fn step_and_wake(
         &mut self,
-        commands: Vec<Command>,
+        mut commands: Vec<Command>,
         mut wake: impl FnMut(Woken) -> Vec<Command>,
     ) -> Step {
         let mut count = commands.len();
@@ -108,7 +109,7 @@ impl Twin {
         };
         let mut step = Step::default();
         self.live
-            .step_into(&mut step, self.now_ms, commands, Some(&mut counted));
+            .step_into(&mut step, self.now_ms, &mut commands, Some(&mut counted));
         assert_eq!(step.replies.len(), count, "one reply a command");
         self.compare(&step);
         step
