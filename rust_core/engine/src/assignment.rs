@@ -1,7 +1,7 @@
 //! Which of a group's lists a ready message belongs in, who takes from which, and who is woken by it.
 
-use crate::deadlines::{Holder, NOBODY};
 use crate::ids::QueueNumber;
+use crate::leases::{Holder, NOBODY};
 use crate::lists::{ListId, SHARED};
 use crate::message::NONE;
 use crate::queue::Queue;

@@ -2,8 +2,8 @@
 
 use crate::budget::MOVED_AT_ONCE_MAX;
 use crate::command::Blob;
-use crate::deadlines::Holder;
 use crate::ids::{GroupNumber, MessageId, QueueNumber};
+use crate::leases::Holder;
 use crate::record::{Lease, Record};
 use crate::state::State;
 use crate::sweeps::Sweep;
@@ -106,12 +106,12 @@ impl<'a> Batch<'a> {
     /// Puts out the timer of a deleted queue's message. No record tells: the heap follows from the messages, and a
     /// timer of a queue that is gone decides nothing.
     pub fn disarm(&mut self, slot: u32) {
-        let message = self.state.messages[slot];
+        let queue = self.state.messages[slot].queue;
         assert!(
-            self.state.queues.get(message.queue).deleted,
+            self.state.queues.get(queue).deleted,
             "only a deleted queue's timers mean nothing"
         );
-        self.state.deadlines.set(slot, message.number, None);
+        self.state.deadlines.remove(slot);
     }
 
     /// Looks at some more slots for the next messages of a sweep; true: there is more to look at. No record tells:

@@ -5,7 +5,7 @@
 //! leases' ends, the tables of keys and their free slots, counts of flows), what is no state (the batch at hand, who
 //! woke, whose turn it is), and the owner's settings.
 
-use crate::message::{Message, NONE, Place};
+use crate::message::{Message, NONE};
 use crate::queue::Queue;
 use crate::state::State;
 
@@ -22,6 +22,7 @@ impl State {
             numbered,
             messages,
             copies,
+            leases: _,
             deadlines: _,
             keys: _,
             flows: _,
@@ -125,10 +126,7 @@ impl State {
             ..
         } = *message;
         let (at_ms, expires_at_ms) = (message.at_ms(), message.expires_at_ms());
-        let leased_until_ms = match message.place() {
-            Place::Leased if !self.queues.get(queue).deleted => self.deadlines.of(slot),
-            _ => None,
-        };
+        let leased_until_ms = self.leases.until_ms(slot);
         let long = [
             number,
             envelope.lsn,
@@ -238,8 +236,7 @@ mod tests {
             ("expiry", |state| state.messages[0].set_expiry(1)),
             ("lease's end", |state| {
                 let slot = state.queues.get(QUEUE).leased.head;
-                let number = state.messages[slot].number;
-                state.deadlines.set(slot, number, Some(1));
+                state.leases.extend(slot, 1);
             }),
             ("fairness key", |state| state.join_flow(0, 1)),
             ("deliveries", |state| state.messages[0].deliveries += 1),

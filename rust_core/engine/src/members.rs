@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::deadlines::{Holder, NOBODY};
+use crate::leases::{Holder, NOBODY};
 use crate::lists::ListId;
 use crate::segmented::mix;
 use crate::slots::Slots;

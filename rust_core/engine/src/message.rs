@@ -142,7 +142,7 @@ impl Message {
         };
     }
 
-    /// When a timer must look at it. That of a leased one is its lease's end, which its heap alone knows.
+    /// When a timer must look at it. That of a leased one is its lease's end.
     pub fn deadline_ms(&self) -> Option<u64> {
         let expiry = Some(self.expires_at_ms()).filter(|&expires_at_ms| expires_at_ms != 0);
         match self.place() {

@@ -6,6 +6,7 @@ use crate::budget::Budget;
 use crate::checkpoint::{Block, Extent, Head, Kind};
 use crate::command::Command;
 use crate::config::Settings;
+use crate::deadlines::Timer;
 use crate::ids::{MessageId, PartitionNumber, QueueNumber};
 use crate::record::Record;
 use crate::reply::Reply;
@@ -322,11 +323,7 @@ impl Partition {
         if is_behind {
             return Some(self.now_ms);
         }
-        let timer = self
-            .state
-            .deadlines
-            .first()
-            .map(|(deadline_ms, _)| deadline_ms);
+        let timer = self.state.deadlines.first().map(Timer::deadline_ms);
         let retired = self
             .state
             .retention

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use crate::config::QueueConfig;
-use crate::deadlines::Holder;
 use crate::dispatch::Dispatch;
 use crate::expiries::Expiries;
 use crate::group::Group;
 use crate::ids::QueueNumber;
 use crate::keys::Chain;
+use crate::leases::Holder;
 use crate::list::List;
 use crate::lists::Lists;
 use crate::members::Members;

@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use crate::attempts::Attempts;
 use crate::config::Settings;
 use crate::copies::{Copies, Orphans};
-use crate::deadlines::{Deadlines, Holder, NOBODY};
+use crate::deadlines::Deadlines;
 use crate::dedup::{Dedup, Id};
 use crate::flows::Flows;
 use crate::history::History;
 use crate::ids::{Location, MessageId, QueueNumber};
 use crate::keys::Keys;
+use crate::leases::{Holder, Leases, NOBODY};
 use crate::lists::SHARED;
 use crate::live::Live;
 use crate::message::{Flag, Message, NONE, Place};
@@ -39,6 +40,8 @@ pub(crate) struct State {
     pub numbered: u64,
     pub messages: Slab,
     pub copies: Copies,
+    pub leases: Leases,
+    /// Follows from the messages and their lists.
     pub deadlines: Deadlines,
     pub keys: Keys,
     pub flows: Flows,
@@ -108,6 +111,7 @@ impl State {
             numbered: 0,
             messages: Slab::new(),
             copies: Copies::new(),
+            leases: Leases::new(),
             deadlines: Deadlines::new(),
             keys: Keys::new(),
             flows: Flows::new(),
@@ -224,17 +228,14 @@ impl State {
     pub fn settle_in(&mut self, slot: u32, place: Place, at_ms: u64, end: End) {
         self.messages[slot].set_place(place, at_ms);
         self.link(slot, end);
-        let message = &self.messages[slot];
-        self.deadlines
-            .set(slot, message.number, message.deadline_ms());
+        self.arm(slot);
     }
 
     /// A consumer gets a ready message until then.
     pub fn hand_out(&mut self, slot: u32, until_ms: u64, holder: Holder) {
         self.drop_dead(slot);
         let list = self.list_of(slot);
-        let Message { queue, number, .. } = self.messages[slot];
-        let queue = self.queues.get_mut(queue);
+        let queue = self.queues.get_mut(self.messages[slot].queue);
         queue.counts.ready -= 1;
         queue.counts.leased += 1;
         if queue.lists.remove(list, &mut self.messages, slot) {
@@ -242,11 +243,11 @@ impl State {
         }
         self.messages[slot].set_place(Place::Leased, self.cursor.now_ms);
         queue.leased.push_back(&mut self.messages, slot);
-        self.deadlines.set(slot, number, Some(until_ms));
+        self.leases.begin(slot, until_ms, holder);
         if holder != NOBODY {
-            self.deadlines.hold(slot, holder);
             queue.members.hold(holder, slot);
         }
+        self.arm(slot);
         self.lease_begins(slot);
     }
 
@@ -272,7 +273,7 @@ impl State {
         let is_last = self.copies.is_last(self.messages.id(slot));
         self.live.drop(message.envelope, is_last);
         self.history.forget(slot, &message);
-        self.deadlines.set(slot, message.number, None);
+        self.deadlines.remove(slot);
         let orphans = self.copies.leave(self.messages.id(slot));
         self.count_orphans(message.queue, orphans);
         self.messages.remove(slot);
@@ -320,7 +321,8 @@ impl State {
     }
 
     fn link(&mut self, slot: u32, end: End) {
-        let (place, key) = self.read(slot);
+        let message = &self.messages[slot];
+        let (place, key) = (message.place(), message.key);
         let list = match place {
             Place::Ready => self.assign(slot),
             _ => SHARED,
@@ -355,11 +357,13 @@ impl State {
     }
 
     pub fn unlink(&mut self, slot: u32) {
-        let (place, key) = self.read(slot);
+        let message = &self.messages[slot];
+        let (place, key) = (message.place(), message.key);
         let list = self.list_of(slot);
         let queue = self.queues.get_mut(self.messages[slot].queue);
         *queue.count_mut(place) -= 1;
         let (number, is_deleted) = (queue.number, queue.deleted);
+        let next = self.messages[slot].next;
         let is_capped = queue.config.in_flight_max > 0;
         let messages = &mut self.messages;
         match place {
@@ -380,7 +384,7 @@ impl State {
             Place::Free => unreachable!("a free slot is in no queue's list"),
         }
         if place == Place::Leased {
-            let holder = self.deadlines.let_go(slot);
+            let holder = self.leases.end(slot);
             if holder != NOBODY && !is_deleted {
                 self.queues.get_mut(number).members.let_go(holder, slot);
             }
@@ -389,11 +393,7 @@ impl State {
                 self.wake(number);
             }
         }
+        self.arm_next(next);
         self.drop_dead(slot);
-    }
-
-    fn read(&self, slot: u32) -> (Place, u32) {
-        let message = &self.messages[slot];
-        (message.place(), message.key)
     }
 }

@@ -100,10 +100,8 @@ pub(crate) fn message(state: &State, slot: u32) -> MessageView {
 
 /// What its state says of an instant: since when, or until when.
 fn at_ms(state: &State, slot: u32) -> u64 {
-    let message = &state.messages[slot];
-    let until_ms = state.deadlines.of(slot);
-    let lease = until_ms.filter(|_| message.place() == Place::Leased);
-    lease.unwrap_or(message.at_ms())
+    let until_ms = state.leases.until_ms(slot);
+    until_ms.unwrap_or(state.messages[slot].at_ms())
 }
 
 /// Bytes of a message that an answer shows: its envelope, and the texts of its last error and of its death's.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::deadlines::NOBODY;
 use crate::ids::QueueNumber;
+use crate::leases::NOBODY;
 use crate::queue::Queue;
 use crate::state::State;
 

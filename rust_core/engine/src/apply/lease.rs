@@ -1,7 +1,7 @@
 //! Applies what begins, prolongs and ends a lease, while the message lives on or is done.
 
-use crate::deadlines::Holder;
 use crate::ids::{GroupNumber, LeaseId, MessageId, QueueNumber};
+use crate::leases::Holder;
 use crate::message::{Flag, Place};
 use crate::record::{FailureCause, Followed, Lease};
 use crate::results::Done;
@@ -164,7 +164,9 @@ impl State {
         let slot = self.leased_slot(id);
         self.see_holder(slot);
         self.messages.slots.touch(slot);
-        self.deadlines.set(slot, id.number, Some(until_ms));
+        self.leases.extend(slot, until_ms);
+        self.arm(slot);
+        self.arm_next(self.messages[slot].next);
     }
 
     /// Later, and no attempt counted.

@@ -54,7 +54,7 @@ impl State {
         for kind in Kind::ALL {
             part_of!(self, kind, part => part.begin());
         }
-        self.deadlines.begin(self.messages.slots());
+        self.leases.begin_checkpoint(self.messages.slots());
         self.head(partition, now_ms)
     }
 
@@ -71,7 +71,7 @@ impl State {
         for kind in Kind::ALL {
             part_of!(self, kind, part => part.abandon());
         }
-        self.deadlines.begin(0);
+        self.leases.begin_checkpoint(0);
     }
 
     /// How much of each kind there is, and how much of it changed since the last checkpoint began.
@@ -145,16 +145,16 @@ impl State {
     fn next_messages(&mut self) -> Option<(u64, Image)> {
         let (index, entries) = self.messages.slots.next()?;
         let first = index as u32 * BLOCK as u32;
-        let deadlines = &self.deadlines;
+        let leases = &self.leases;
         let images = (first..).zip(&entries).map(|(slot, entry)| {
             let until_ms = match entry.place() {
-                Place::Leased => deadlines.then(slot),
+                Place::Leased => leases.then(slot),
                 _ => None,
             };
             message(entry, until_ms.unwrap_or(0))
         });
         let images = images.collect();
-        self.deadlines.taken(first + entries.len() as u32);
+        self.leases.taken(first + entries.len() as u32);
         Some((index, Image::Messages(images)))
     }
 }

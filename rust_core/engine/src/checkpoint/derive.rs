@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::image::Head;
 use super::restore::{Contradiction, check, free_entries};
-use crate::deadlines::NOBODY;
 use crate::ids::QueueNumber;
+use crate::leases::NOBODY;
 use crate::list::List;
 use crate::lists::{ListId, SHARED};
 use crate::live::Live;
@@ -137,17 +137,13 @@ fn message(
         && (message.key == NONE) | state.is_key_of(message.key, message.queue)
         && (message.flow == NONE) | state.is_flow_of(message.flow, message.queue)
         && (place == Place::Blocked) <= (message.key != NONE)
-        && (place == Place::Leased) == state.deadlines.of(slot).is_some()
+        && (place == Place::Leased) == state.leases.until_ms(slot).is_some()
         && has_history(state, slot)
         && is_linked(state, slot);
     check(valid, || {
         format!("slot {slot}: message {} can't be", message.number)
     })?;
-    if place != Place::Leased {
-        state
-            .deadlines
-            .set(slot, message.number, message.deadline_ms());
-    }
+    state.arm(slot);
     state.note_dead(slot);
     let list = state.list_of(slot);
     let queue = state.queues.get_mut(message.queue);
@@ -215,10 +211,10 @@ fn held(state: &mut State) -> Result<(), Contradiction> {
             let is_leased = slot < state.messages.slots()
                 && state.messages[slot].place() == Place::Leased
                 && state.messages[slot].queue == queue.number;
-            check(is_leased && state.deadlines.holder(slot) == NOBODY, || {
+            check(is_leased && state.leases.holder(slot) == NOBODY, || {
                 format!("slot {slot} is held and not leased, or held twice")
             })?;
-            state.deadlines.hold(slot, holder);
+            state.leases.hold(slot, holder);
         }
     }
     Ok(())

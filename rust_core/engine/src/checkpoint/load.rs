@@ -9,11 +9,11 @@ use super::image::{
 use super::restore::{Contradiction, check};
 use crate::attempts::Attempt;
 use crate::copies::{Copied, Copy};
-use crate::deadlines::Holder;
 use crate::expiries::Run;
 use crate::group::Group;
 use crate::history::Death;
 use crate::ids::QueueNumber;
+use crate::leases::Holder;
 use crate::queue::Queue;
 use crate::rate::Limiter;
 use crate::reply::Failures;

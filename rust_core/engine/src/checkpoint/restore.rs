@@ -13,6 +13,7 @@ use crate::dedup::Id;
 use crate::flows::{Debt, Flow};
 use crate::ids::MESSAGE_NUMBER_MAX;
 use crate::keys::Key;
+use crate::leases::NOBODY;
 use crate::list::List;
 use crate::message::{Message, NONE};
 use crate::partition::Partition;
@@ -114,8 +115,7 @@ fn add_message(state: &mut State, image: &MessageImage) -> Result<(), Contradict
     let slot = state.messages.slots.len() as u32;
     state.messages.slots.push(message(image)?);
     if image.leased_until_ms > 0 {
-        let until_ms = Some(image.leased_until_ms);
-        state.deadlines.set(slot, image.number, until_ms);
+        state.leases.begin(slot, image.leased_until_ms, NOBODY);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::copies::Copy;
-use crate::deadlines::NOBODY;
+use crate::leases::NOBODY;
 use crate::lists::ListId;
 use crate::message::{NONE, Place};
 use crate::partition::Partition;
@@ -124,7 +124,7 @@ fn check_members(state: &State) {
             for slot in member.leases.iter() {
                 let message = &state.messages[slot];
                 assert!(message.place() == Place::Leased && message.queue == queue.number);
-                let holder = state.deadlines.holder(slot);
+                let holder = state.leases.holder(slot);
                 assert_eq!(queue.members.name(holder), Some(name), "a holder");
             }
         }
@@ -139,7 +139,7 @@ fn check_holders(state: &State, seen: &BTreeSet<u32>) {
     for queue in state.queues.iter().filter(|queue| !queue.deleted) {
         let of_queue = |slot: &&u32| state.messages[**slot].queue == queue.number;
         let noted = seen.iter().filter(of_queue).copied();
-        let noted = noted.map(|slot| (slot, state.deadlines.holder(slot)));
+        let noted = noted.map(|slot| (slot, state.leases.holder(slot)));
         let noted: BTreeMap<_, _> = noted.filter(|&(_, holder)| holder != NOBODY).collect();
         let held: BTreeMap<_, _> = queue
             .members
@@ -197,23 +197,25 @@ fn blocked(state: &State, queue: &Queue) -> Vec<u32> {
 
 fn check_deadlines(state: &State, seen: &BTreeSet<u32>) {
     state.deadlines.assert_valid();
-    let mut armed = 0;
+    let mut armed = BTreeSet::new();
     for &slot in seen {
-        let (message, timer) = (&state.messages[slot], state.deadlines.of(slot));
+        let (message, timer) = (&state.messages[slot], state.timer(slot));
+        let (is_leased, lease) = (
+            message.place() == Place::Leased,
+            state.leases.until_ms(slot),
+        );
+        assert_eq!(is_leased, lease.is_some(), "a lease");
         // A deleted queue's timer may be out already.
-        let out = state.queues.get(message.queue).deleted && timer.is_none();
-        let fits = match message.place() {
-            Place::Leased => timer.is_some(),
-            _ => timer == message.deadline_ms(),
-        };
-        assert!(out || fits, "a message's deadline");
-        armed += usize::from(timer.is_some());
+        let is_deleted = state.queues.get(message.queue).deleted;
+        match timer.filter(|_| state.deadlines.is_set(slot)) {
+            Some(timer) => assert!(armed.insert(timer)),
+            None => {
+                let comes_up = timer.is_some_and(|timer| !state.is_covered(slot, timer));
+                assert!(is_deleted || !comes_up, "a timer is missing");
+            }
+        }
     }
-    assert_eq!(
-        state.deadlines.len(),
-        armed,
-        "the heap holds what has a deadline"
-    );
+    assert_eq!(state.deadlines.timers(), armed, "the timers there are");
 }
 
 fn check_flows(state: &State, seen: &BTreeSet<u32>) {

@@ -24,6 +24,7 @@ mod tests {
     use crate::record::Record;
     use crate::rejection::Rejection;
     use crate::reply::Reply;
+    use crate::twin::turns::many;
     use crate::twin::{SECOND, Twin, ack, config, message, with_dedup};
 
     fn delete(name: &str) -> Command {
@@ -143,5 +144,18 @@ mod tests {
         let state = twin.replica.state();
         assert_eq!((state.messages.count(), state.dedup.len()), (0, 0));
         assert!(state.queues.reaping().is_none());
+    }
+
+    #[test]
+    fn leases_of_a_deleted_queue_are_in_a_checkpoint_though_their_timers_are_out() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin.step(vec![many("q", vec![message(); 2000])]);
+        (0..2).for_each(|_| assert_eq!(twin.receive("q", 1000).len(), 1000));
+        twin.wait(30 * SECOND - 1).step(vec![delete("q")]);
+        twin.checkpoint_each_step(true);
+        twin.wait(1).step(vec![]);
+        let state = twin.live.state();
+        assert_eq!((state.deadlines.len(), state.messages.count()), (0, 976));
     }
 }

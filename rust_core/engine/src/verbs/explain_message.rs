@@ -155,8 +155,8 @@ impl Case<'_> {
     }
 
     fn leased(&self) -> Reason {
-        let until_ms = self.state.deadlines.of(self.slot);
-        let holder = self.state.deadlines.holder(self.slot);
+        let until_ms = self.state.leases.until_ms(self.slot);
+        let holder = self.state.leases.holder(self.slot);
         let holder = self.queue.members.name(holder);
         Reason::Leased {
             until_ms: until_ms.expect("a lease has an end"),

@@ -6,8 +6,8 @@
 use super::timers;
 use crate::batch::Batch;
 use crate::budget::{Budget, MEMBER_LEFT_BYTES_MAX, REASSIGNED_BYTES_MAX, RETURNED_BYTES_MAX};
-use crate::deadlines::{Holder, NOBODY};
 use crate::ids::QueueNumber;
+use crate::leases::{Holder, NOBODY};
 use crate::message::Message;
 use crate::queue::Queue;
 use crate::record::Record;

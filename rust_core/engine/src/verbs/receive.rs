@@ -2,9 +2,9 @@
 
 use super::{attempt, membership};
 use crate::batch::{Batch, Leasing};
-use crate::deadlines::Holder;
 use crate::ids::{GroupNumber, LeaseId, QueueNumber};
 use crate::lanes::UNTIL_DONE;
+use crate::leases::Holder;
 use crate::queue::Queue;
 use crate::ready::Front;
 use crate::record::Lease;

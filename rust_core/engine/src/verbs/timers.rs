@@ -39,9 +39,9 @@ pub(crate) fn run(batch: &mut Batch, budget: &mut Budget) {
 /// False: some are left for the next step.
 fn fire_due(batch: &mut Batch, budget: &mut Budget) -> bool {
     let mut disarmed = 0;
-    while let Some((deadline_ms, slot)) = batch.state().deadlines.first() {
-        let state = batch.state();
-        if deadline_ms > batch.now_ms {
+    while let Some(timer) = batch.state().deadlines.first() {
+        let (state, slot) = (batch.state(), timer.slot());
+        if timer.deadline_ms() > batch.now_ms {
             return true;
         }
         if state.queues.get(state.messages[slot].queue).deleted {
@@ -133,6 +133,7 @@ mod tests {
     use crate::command::{Command, NewMessage};
     use crate::config::QueueConfig;
     use crate::reply::State as Shown;
+    use crate::twin::turns::many;
     use crate::twin::{SECOND, Twin, config, message, receive};
 
     fn reason(twin: &mut Twin, message: crate::ids::MessageId) -> DeathReason {
@@ -334,15 +335,15 @@ mod tests {
     fn timers_of_a_deleted_queue_are_put_out_in_bounded_parts() {
         let mut twin = Twin::new();
         twin.create("q", config());
-        twin.ask(Command::Enqueue {
-            queue: "q".into(),
-            messages: vec![message(); 4000],
-            atomic: true,
-        });
-        (0..4).for_each(|_| assert_eq!(twin.receive("q", 1000).len(), 1000));
+        // Each is due before the one before it.
+        let delayed = |number: u64| NewMessage {
+            delay_ms: Some(5000 - number),
+            ..message()
+        };
+        twin.step(vec![many("q", (0..4000).map(delayed).collect())]);
         let delete = Command::DeleteQueue { name: "q".into() };
-        twin.wait(30 * SECOND - 1).step(vec![delete]);
-        twin.wait(1).step(vec![]);
+        twin.step(vec![delete]);
+        twin.wait(5 * SECOND).step(vec![]);
         let left = 4000 - REAPED_PER_STEP_MAX - DISARMED_PER_STEP_MAX;
         assert_eq!(twin.live.state().deadlines.len() as u32, left);
     }
