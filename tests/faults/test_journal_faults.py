@@ -42,8 +42,7 @@ async def journal(servers: NatsServers) -> AsyncIterator[JetStreamJournal]:
 
     await persist(made.open)
     await persist(known)
-    made._append_timeout_s = made._call_timeout_s = PATIENCE_S
-    yield made
+    yield patient(made)
     await made.close()
 
 
@@ -53,13 +52,19 @@ def journal_on(servers: NatsServers, partition: int) -> JetStreamJournal:
     )
 
 
+def patient(journal: JetStreamJournal) -> JetStreamJournal:
+    """What is asked from now on is waited for."""
+    journal._append_timeout_s = journal._call_timeout_s = PATIENCE_S
+    return journal
+
+
 def hurry(journal: JetStreamJournal) -> None:
     """What is asked from now on is soon given up, when there may be nobody who answers."""
     journal._append_timeout_s = journal._call_timeout_s = 1
 
 
 def rival_of(journal: JetStreamJournal, servers: NatsServers) -> JetStreamJournal:
-    return journal_on(servers, int(journal.stream.removeprefix("HANZO_P")))
+    return patient(journal_on(servers, int(journal.stream.removeprefix("HANZO_P"))))
 
 
 async def persist(act: Any, *arguments: Any) -> Any:
@@ -162,6 +167,7 @@ async def test_an_append_to_a_frozen_server_is_settled_by_the_fence(
         await journal.append(b"doubtful", 1)
     leader.thaw()
     rival = rival_of(journal, servers)
+    hurry(rival)
     await persist(rival.open)
     await assert_settled(rival, [b"one"], b"doubtful")
     await rival.close()
