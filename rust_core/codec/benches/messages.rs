@@ -128,7 +128,8 @@ fn messages(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let mut batches = Batches::default();
                 batches.add(step.lsn, &batch).expect("a batch");
-                answer.render(&batches).expect("every payload is there")
+                let json = answer.render(&batches).expect("every payload is there");
+                json.to_bytes()
             });
         });
         group.finish();

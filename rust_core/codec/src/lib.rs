@@ -15,6 +15,7 @@ pub mod http;
 pub mod id;
 pub mod instant;
 pub mod json;
+pub mod out;
 pub mod receipt;
 pub mod record;
 pub mod varint;

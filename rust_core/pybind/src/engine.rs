@@ -7,12 +7,13 @@ use crate::bug::{EngineBug, caught, caught_bug};
 use crate::checkpoint::{BlockEntry, kind_of};
 use crate::command::Command;
 use crate::errors;
+use crate::fresh::Fresh;
 use crate::reply::Reply;
 use crate::step::Step;
 use codec::batch::{self, Draft, FRAME_BYTES, View};
 use codec::blob::Pieces;
 use codec::chain::Chain;
-use codec::hash::{BATCH_HASH_NONE, StateHasher};
+use codec::hash::StateHasher;
 use codec::json::answer::{Answer, Context};
 use codec::json::request::Authority;
 use codec::receipt::Secret;
@@ -126,14 +127,10 @@ impl Engine {
             records: &self.records,
             blobs,
         };
-        let mut hash = BATCH_HASH_NONE;
-        let batch = PyBytes::new_with(py, draft.length(), |out| {
-            hash = draft.write(out);
-            Ok(())
-        })?;
-        self.chain.written(hash);
+        let mut batch = Fresh::new(py, draft.length())?;
+        self.chain.written(draft.write(&mut batch));
         self.partition.journaled(draft.length() as u64);
-        Ok(Some(batch))
+        Ok(Some(batch.finish()))
     }
 
     /// Without a secret nothing may be answered: anyone could write the receipts.

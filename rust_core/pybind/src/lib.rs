@@ -10,6 +10,7 @@ mod command;
 mod describe;
 mod engine;
 mod errors;
+mod fresh;
 mod parser;
 mod reply;
 mod step;

@@ -3,8 +3,10 @@
 use crate::bug::caught_bug;
 use crate::command::Command;
 use crate::errors;
-use codec::json::answer::{self, Answer, Batches};
+use crate::fresh::Fresh;
+use codec::json::answer::{self, Answer, Batches, Json};
 use codec::json::request::{give_back, step_sweep};
+use codec::out::Out;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMapping};
@@ -81,7 +83,11 @@ impl Reply {
         py: Python<'py>,
         batches: &Bound<'py, PyMapping>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.json(batches)?))
+        let given = self.given(batches)?;
+        let json = self.json(py, &given)?;
+        let mut bytes = Fresh::new(py, json.length())?;
+        json.write(&mut bytes);
+        Ok(bytes.finish())
     }
 
     /// The whole HTTP answer, when it is a success and `batches` has what it needs: `created` or `ok` (the head up to the
@@ -97,20 +103,16 @@ impl Reply {
         if self.answer.rejection().is_some() || !self.answer.lsns().iter().all(is_held) {
             return Ok(None);
         }
-        let json = self.json(batches)?;
+        let given = self.given(batches)?;
+        let json = self.json(batches.py(), &given)?;
         let head = if self.answer.created() { created } else { ok };
-        let length = format!("\r\ncontent-length: {}\r\n\r\n", json.len());
-        let parts = [head.as_bytes(), request_id, length.as_bytes(), &json];
-        let bytes = parts.iter().map(|part| part.len()).sum();
-        let bytes = PyBytes::new_with(batches.py(), bytes, |mut out| {
-            for part in parts {
-                let (place, rest) = out.split_at_mut(part.len());
-                place.copy_from_slice(part);
-                out = rest;
-            }
-            Ok(())
-        })?;
-        Ok(Some(bytes))
+        let length = format!("\r\ncontent-length: {}\r\n\r\n", json.length());
+        let parts = [head.as_bytes(), request_id, length.as_bytes()];
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        let mut bytes = Fresh::new(batches.py(), bytes + json.length())?;
+        parts.iter().for_each(|part| bytes.put(part));
+        json.write(&mut bytes);
+        Ok(Some(bytes.finish()))
     }
 
     /// The sweep this answer is about.
@@ -166,10 +168,8 @@ impl Reply {
 type AllGiven<'py> = Vec<(u64, Given<'py>)>;
 
 impl Reply {
-    fn json(&self, batches: &Bound<'_, PyMapping>) -> PyResult<Vec<u8>> {
-        let py = batches.py();
-        let given = self.given(batches)?;
-        let views = views(py, &given)?;
+    fn json<'a>(&self, py: Python<'_>, given: &'a AllGiven<'_>) -> PyResult<Json<'a>> {
+        let views = views(py, given)?;
         caught_bug(|| {
             let json = self.answer.render(&views);
             json.map_err(|fault| errors::batch(py, fault))

@@ -3,9 +3,10 @@
 
 use super::FRAME_BYTES;
 use super::decode::blob_bytes;
-use super::header::{HEADER_BYTES, Header, Lengths};
+use super::header::{Header, Lengths};
 use crate::blob::{self, Pieces};
-use crate::hash::{self, BATCH_HASH_BYTES, BatchHash};
+use crate::hash::{self, BatchHash};
+use crate::out::Out;
 use engine::record::Record;
 
 /// What a batch will hold.
@@ -29,33 +30,24 @@ impl Draft<'_> {
         FRAME_BYTES + self.records.len() + self.blob_bytes()
     }
 
-    /// Writes the batch into `out`, which has exactly [`Draft::length`] bytes, and returns its hash.
+    /// Writes the batch's [`Draft::length`] bytes into `out`, which is empty, and returns its hash.
     ///
     /// # Panics
-    /// When `out` has another length, or a section exceeds 4 GiB: callers cap batches far below.
-    pub fn write(&self, out: &mut [u8]) -> BatchHash {
+    /// When a section exceeds 4 GiB: callers cap batches far below.
+    pub fn write(&self, out: &mut impl Out) -> BatchHash {
         let records = u32::try_from(self.records.len()).expect("records fit 32 bits");
         let blobs = u32::try_from(self.blob_bytes()).expect("blobs fit 32 bits");
-        self.header
-            .put(&mut out[..HEADER_BYTES], Lengths { records, blobs });
-        let mut at = HEADER_BYTES;
-        for piece in std::iter::once(&self.records).chain(self.blobs.iter().flatten()) {
-            out[at..at + piece.len()].copy_from_slice(piece);
-            at += piece.len();
-        }
-        let hash = hash::batch(&out[..at]);
-        assert_eq!(
-            out.len(),
-            at + BATCH_HASH_BYTES,
-            "the batch fills its memory"
-        );
-        out[at..].copy_from_slice(&hash);
+        out.put(&self.header.encode(Lengths { records, blobs }));
+        out.put(self.records);
+        self.blobs.iter().flatten().for_each(|piece| out.put(piece));
+        let hash = hash::batch(out.written());
+        out.put(&hash);
         hash
     }
 
     /// The batch's bytes and its hash.
     pub fn to_bytes(&self) -> (Vec<u8>, BatchHash) {
-        let mut out = vec![0; self.length()];
+        let mut out = Vec::with_capacity(self.length());
         let hash = self.write(&mut out);
         (out, hash)
     }

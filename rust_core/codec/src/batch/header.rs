@@ -31,8 +31,9 @@ pub(super) struct Lengths {
 }
 
 impl Header {
-    pub(super) fn put(&self, out: &mut [u8], lengths: Lengths) {
-        let mut rest = out;
+    pub(super) fn encode(&self, lengths: Lengths) -> [u8; HEADER_BYTES] {
+        let mut header = [0; HEADER_BYTES];
+        let mut rest = &mut header[..];
         let mut next = |bytes: &[u8]| {
             let (head, tail) = std::mem::take(&mut rest).split_at_mut(bytes.len());
             head.copy_from_slice(bytes);
@@ -48,6 +49,7 @@ impl Header {
         for field in [self.record_count, lengths.records, lengths.blobs] {
             next(&field.to_le_bytes());
         }
+        header
     }
 
     /// Reads a header, and checks that the batch is as long as it says.

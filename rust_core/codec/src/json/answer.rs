@@ -26,7 +26,8 @@ use engine::ids::PartitionNumber;
 use engine::reply::{Delivered, LimitedBy, Reply, Trimming};
 use engine::sweep::SweepProgress;
 use std::borrow::Cow;
-use write::Json;
+
+pub use write::Json;
 
 /// What an answer needs of the step that made it.
 #[derive(Clone, Copy, Debug)]
@@ -231,8 +232,9 @@ impl Answer {
     }
 
     /// The answer's JSON. `batches` holds at least those of [`Answer::lsns`].
-    pub fn render(&self, batches: &Batches<'_>) -> Result<Vec<u8>, Fault> {
-        let mut json = Json::with_capacity(self.reply().map_or(256, needs::bytes));
+    pub fn render<'a>(&self, batches: &Batches<'a>) -> Result<Json<'a>, Fault> {
+        let (bytes, payloads) = self.reply().map_or((256, 0), needs::size);
+        let mut json = Json::with_capacity(bytes, payloads);
         match &self.outcome {
             Outcome::Refused(refusal) => {
                 rejection::put_error(&mut json, refusal.code(), refusal.detail(), None)
@@ -242,10 +244,15 @@ impl Answer {
             }
             Outcome::Replied(reply) => self.put(&mut json, reply, batches)?,
         }
-        Ok(json.into_bytes())
+        Ok(json)
     }
 
-    fn put(&self, json: &mut Json, reply: &Reply, batches: &Batches<'_>) -> Result<(), Fault> {
+    fn put<'a>(
+        &self,
+        json: &mut Json<'a>,
+        reply: &Reply,
+        batches: &Batches<'a>,
+    ) -> Result<(), Fault> {
         let now_ms = self.context.now_ms;
         match (reply, &self.asked) {
             (Reply::QueueCreated { queue, .. } | Reply::Queue(queue), _) => {

@@ -9,11 +9,11 @@ use engine::rejection::Rejection;
 use engine::reply::Accepted;
 
 /// The result of a single enqueue.
-pub fn put_one(
-    json: &mut Json,
+pub fn put_one<'a>(
+    json: &mut Json<'a>,
     context: &Context,
     results: &[Result<Accepted, Rejection>],
-    batches: &Batches<'_>,
+    batches: &Batches<'a>,
 ) -> Result<(), Fault> {
     results
         .iter()
@@ -21,22 +21,22 @@ pub fn put_one(
 }
 
 /// The results of a batch.
-pub fn put_batch(
-    json: &mut Json,
+pub fn put_batch<'a>(
+    json: &mut Json<'a>,
     context: &Context,
     results: &[Result<Accepted, Rejection>],
-    batches: &Batches<'_>,
+    batches: &Batches<'a>,
 ) -> Result<(), Fault> {
     let mut written = Ok(());
     json.object(|json| written = put_results(json, context, results, batches));
     written
 }
 
-fn put_results(
-    json: &mut Json,
+fn put_results<'a>(
+    json: &mut Json<'a>,
     context: &Context,
     results: &[Result<Accepted, Rejection>],
-    batches: &Batches<'_>,
+    batches: &Batches<'a>,
 ) -> Result<(), Fault> {
     let failed = results.iter().filter(|result| result.is_err()).count();
     let mut written = Ok(());
@@ -73,11 +73,11 @@ pub fn put_refused(json: &mut Json, context: &Context, results: &[Result<Accepte
     });
 }
 
-fn put(
-    json: &mut Json,
+fn put<'a>(
+    json: &mut Json<'a>,
     context: &Context,
     result: &Result<Accepted, Rejection>,
-    batches: &Batches<'_>,
+    batches: &Batches<'a>,
 ) -> Result<(), Fault> {
     let accepted = match result {
         Ok(accepted) => accepted,
@@ -91,7 +91,7 @@ fn put(
     json.object(|json| {
         put_accepted(json, context, accepted, accepted.duplicate);
         if let Some((result, _)) = kept {
-            json.raw("result", result);
+            json.splice("result", result);
         }
     });
     Ok(())

@@ -54,13 +54,13 @@ fn text(bytes: &[u8]) -> Result<&str, Fault> {
 }
 
 /// The answer to a receive.
-pub fn put_received(
-    json: &mut Json,
+pub fn put_received<'a>(
+    json: &mut Json<'a>,
     context: &Context,
     queue: &str,
     messages: &[Delivered],
     limited: Option<Limited>,
-    batches: &Batches<'_>,
+    batches: &Batches<'a>,
 ) -> Result<(), Fault> {
     let contents = messages.iter().map(|message| {
         let (failures, letter) = (message.failures.as_deref(), message.dead_letter.as_deref());
@@ -95,12 +95,12 @@ fn limit_name(by: LimitedBy) -> &'static [u8] {
     }
 }
 
-fn put_delivered(
-    json: &mut Json,
+fn put_delivered<'a>(
+    json: &mut Json<'a>,
     context: &Context,
     queue: &str,
     message: &Delivered,
-    contents: &Contents<'_>,
+    contents: &Contents<'a>,
 ) {
     let Context {
         partition, epoch, ..
@@ -131,11 +131,11 @@ fn put_delivered(
 }
 
 /// The answer to a get.
-pub fn put_view(
-    json: &mut Json,
+pub fn put_view<'a>(
+    json: &mut Json<'a>,
     context: &Context,
     message: &MessageView,
-    batches: &Batches<'_>,
+    batches: &Batches<'a>,
 ) -> Result<(), Fault> {
     let (failures, dead_letter) = (message.failures.as_deref(), message.dead_letter.as_deref());
     let contents = Contents::read(batches, message.envelope, failures, dead_letter)?;
@@ -162,11 +162,11 @@ pub fn put_view(
 }
 
 /// The answer to a get of a message that is done.
-pub fn put_done(
-    json: &mut Json,
+pub fn put_done<'a>(
+    json: &mut Json<'a>,
     context: &Context,
     done: &DoneView,
-    batches: &Batches<'_>,
+    batches: &Batches<'a>,
 ) -> Result<(), Fault> {
     let (result, _) = batches.blob(done.result)?;
     json.object(|json| {
@@ -174,19 +174,19 @@ pub fn put_done(
         json.text("queue", &done.queue);
         json.plain("state", b"done");
         json.instant("doneAt", done.done_at_ms);
-        json.raw("result", result);
+        json.splice("result", result);
         json.instant("resultExpiresAt", done.expires_at_ms);
     });
     Ok(())
 }
 
 /// The answer to a peek; `next` continues it.
-pub fn put_page(
-    json: &mut Json,
+pub fn put_page<'a>(
+    json: &mut Json<'a>,
     context: &Context,
     messages: &[MessageView],
     next: Option<MessageId>,
-    batches: &Batches<'_>,
+    batches: &Batches<'a>,
 ) -> Result<(), Fault> {
     let mut written = Ok(());
     json.object(|json| {
@@ -204,8 +204,8 @@ pub fn put_page(
     written
 }
 
-fn put_contents(json: &mut Json, priority: u8, contents: &Contents<'_>) {
-    json.raw("payload", contents.envelope.payload);
+fn put_contents<'a>(json: &mut Json<'a>, priority: u8, contents: &Contents<'a>) {
+    json.splice("payload", contents.envelope.payload);
     json.number("priority", u64::from(priority));
     json.raw("metadata", contents.envelope.metadata.unwrap_or(b"{}"));
     json.instant("enqueuedAt", contents.enqueued_at_ms);

@@ -45,27 +45,30 @@ pub fn lsns(reply: &Reply) -> Vec<u64> {
         .iter()
         .map(|location| location.lsn)
         .collect();
+    lsns.dedup();
     lsns.sort_unstable();
     lsns.dedup();
     lsns
 }
 
-/// About how long a reply's JSON is.
-pub fn bytes(reply: &Reply) -> usize {
-    let entry = match reply {
-        Reply::Enqueued(results) => results.len() * 80,
+/// About how long a reply's JSON is beside the payloads, and how many of these it has at most.
+pub fn size(reply: &Reply) -> (usize, usize) {
+    let (messages, others) = match reply {
+        Reply::Received { messages, .. } => (messages.len(), 0),
+        Reply::Message(_) | Reply::Done(_) => (1, 0),
+        Reply::Peeked { messages, .. } => (messages.len(), 0),
+        Reply::Enqueued(results) => (0, results.len() * 80),
         Reply::Settled {
             acks,
             nacks,
             extends,
             releases,
-        } => (acks.len() + nacks.len() + extends.len() + releases.len()) * 64,
-        Reply::Queues { queues, .. } => queues.len() * 512,
-        _ => 0,
+        } => (
+            0,
+            (acks.len() + nacks.len() + extends.len() + releases.len()) * 64,
+        ),
+        Reply::Queues { queues, .. } => (0, queues.len() * 512),
+        _ => (0, 0),
     };
-    let messages: usize = locations(reply)
-        .iter()
-        .map(|location| location.length as usize + MESSAGE_BYTES)
-        .sum();
-    512 + entry + messages
+    (512 + messages * MESSAGE_BYTES + others, messages)
 }

@@ -87,10 +87,10 @@ fn put_config(json: &mut Json, config: &QueueConfig) {
 /// In words, what of the settings that are there differs from those asked for. What is long is named alone.
 pub fn differences(there: &QueueConfig, asked: &QueueConfig) -> String {
     let [there, asked] = [there, asked].map(|config| {
-        let mut json = Json::with_capacity(1024);
+        let mut json = Json::with_capacity(1024, 0);
         put_config(&mut json, config);
         let settings: serde_json::Result<BTreeMap<String, Box<RawValue>>> =
-            serde_json::from_slice(&json.into_bytes());
+            serde_json::from_slice(&json.to_bytes());
         settings.expect("settings are an object")
     });
     let differ = |name: &String| {

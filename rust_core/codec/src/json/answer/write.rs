@@ -1,34 +1,73 @@
-//! Writing JSON straight into bytes. Commas take care of themselves: a value is preceded by one unless it is
-//! the first of its container.
+//! Writing JSON. Commas take care of themselves: a value is preceded by one unless it is the first of its container.
+//! Payloads stay where they are until the whole is written, once, into memory of its exact size.
 
 use crate::id;
 use crate::instant;
+use crate::out::Out;
 use engine::ids::{MessageId, PartitionNumber};
 
-/// JSON under construction.
-pub struct Json {
+/// JSON under construction, or written: what was made here, and where among it something is spliced in.
+#[derive(Default)]
+pub struct Json<'a> {
     out: Vec<u8>,
+    /// Each follows so many bytes of `out`; ascending.
+    splices: Vec<(usize, &'a [u8])>,
+    spliced_bytes: usize,
 }
 
-impl Json {
-    pub fn with_capacity(bytes: usize) -> Json {
+impl<'a> Json<'a> {
+    /// `bytes`: about how many are made here. `splices`: about how many come from elsewhere.
+    pub(super) fn with_capacity(bytes: usize, splices: usize) -> Json<'a> {
         Json {
             out: Vec::with_capacity(bytes),
+            splices: Vec::with_capacity(splices),
+            spliced_bytes: 0,
         }
     }
 
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.out
+    /// Bytes in all.
+    pub fn length(&self) -> usize {
+        self.out.len() + self.spliced_bytes
+    }
+
+    /// Writes all of it.
+    pub fn write(&self, out: &mut impl Out) {
+        let mut at = 0;
+        for &(after, spliced) in &self.splices {
+            out.put(&self.out[at..after]);
+            out.put(spliced);
+            at = after;
+        }
+        out.put(&self.out[at..]);
+    }
+
+    /// All of it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.length());
+        self.write(&mut bytes);
+        bytes
     }
 
     fn comma(&mut self) {
-        if !matches!(self.out.last(), None | Some(b'{' | b'[' | b':')) {
+        let begins = matches!(self.out.last(), None | Some(b'{' | b'[' | b':'));
+        let spliced = || {
+            let last = self.splices.last();
+            last.is_some_and(|(after, _)| *after == self.out.len())
+        };
+        if !begins || spliced() {
             self.out.push(b',');
         }
     }
 
+    /// Bytes that are JSON already, and stay where they are until all is written.
+    pub(super) fn splice(&mut self, name: &'static str, raw: &'a [u8]) {
+        self.name(name);
+        self.splices.push((self.out.len(), raw));
+        self.spliced_bytes += raw.len();
+    }
+
     /// A field's name; names need no escapes.
-    pub fn name(&mut self, name: &'static str) {
+    pub(super) fn name(&mut self, name: &'static str) {
         self.comma();
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());
@@ -36,7 +75,7 @@ impl Json {
     }
 
     /// An object, as a value.
-    pub fn object(&mut self, fields: impl FnOnce(&mut Json)) {
+    pub(super) fn object(&mut self, fields: impl FnOnce(&mut Json<'a>)) {
         self.comma();
         self.out.push(b'{');
         fields(self);
@@ -44,7 +83,7 @@ impl Json {
     }
 
     /// An array, as a value.
-    pub fn array(&mut self, items: impl FnOnce(&mut Json)) {
+    pub(super) fn array(&mut self, items: impl FnOnce(&mut Json<'a>)) {
         self.comma();
         self.out.push(b'[');
         items(self);
@@ -52,7 +91,7 @@ impl Json {
     }
 
     /// An object of names that are not known beforehand and plain texts, as a value.
-    pub fn map<'a>(&mut self, fields: impl Iterator<Item = (&'a str, &'a [u8])>) {
+    pub(super) fn map<'b>(&mut self, fields: impl Iterator<Item = (&'b str, &'b [u8])>) {
         self.object(|json| {
             for (name, text) in fields {
                 json.comma();
@@ -65,39 +104,39 @@ impl Json {
     }
 
     /// Bytes that are JSON already.
-    pub fn raw(&mut self, name: &'static str, raw: &[u8]) {
+    pub(super) fn raw(&mut self, name: &'static str, raw: &[u8]) {
         self.name(name);
         self.out.extend_from_slice(raw);
     }
 
-    pub fn text(&mut self, name: &'static str, text: &str) {
+    pub(super) fn text(&mut self, name: &'static str, text: &str) {
         self.name(name);
         serde_json::to_writer(&mut self.out, text).expect("writing to memory can't fail");
     }
 
     /// A text of which every character stands for itself.
-    pub fn plain(&mut self, name: &'static str, text: &[u8]) {
+    pub(super) fn plain(&mut self, name: &'static str, text: &[u8]) {
         self.name(name);
         self.out.push(b'"');
         self.out.extend_from_slice(text);
         self.out.push(b'"');
     }
 
-    pub fn boolean(&mut self, name: &'static str, value: bool) {
+    pub(super) fn boolean(&mut self, name: &'static str, value: bool) {
         self.raw(name, if value { b"true" } else { b"false" });
     }
 
-    pub fn null(&mut self, name: &'static str) {
+    pub(super) fn null(&mut self, name: &'static str) {
         self.raw(name, b"null");
     }
 
-    pub fn number(&mut self, name: &'static str, value: u64) {
+    pub(super) fn number(&mut self, name: &'static str, value: u64) {
         self.name(name);
         self.digits(value);
     }
 
     /// A number under a name that somebody else chose.
-    pub fn number_of(&mut self, name: &str, value: u64) {
+    pub(super) fn number_of(&mut self, name: &str, value: u64) {
         self.comma();
         serde_json::to_writer(&mut self.out, name).expect("writing to memory can't fail");
         self.out.push(b':');
@@ -118,7 +157,7 @@ impl Json {
     }
 
     /// Thousandths as a decimal number: milliseconds as seconds. 1500 is 1.5, 30000 is 30.
-    pub fn thousandths(&mut self, name: &'static str, value: u64) {
+    pub(super) fn thousandths(&mut self, name: &'static str, value: u64) {
         self.number(name, value / 1000);
         let mut rest = value % 1000;
         if rest == 0 {
@@ -133,7 +172,7 @@ impl Json {
         }
     }
 
-    pub fn instant(&mut self, name: &'static str, ms: u64) {
+    pub(super) fn instant(&mut self, name: &'static str, ms: u64) {
         self.name(name);
         self.out.push(b'"');
         instant::put(&mut self.out, ms);
@@ -141,14 +180,19 @@ impl Json {
     }
 
     /// An id, as an item of an array.
-    pub fn id_item(&mut self, partition: PartitionNumber, message: MessageId) {
+    pub(super) fn id_item(&mut self, partition: PartitionNumber, message: MessageId) {
         self.comma();
         self.out.push(b'"');
         self.out.extend_from_slice(&id::encode(partition, message));
         self.out.push(b'"');
     }
 
-    pub fn id(&mut self, name: &'static str, partition: PartitionNumber, message: MessageId) {
+    pub(super) fn id(
+        &mut self,
+        name: &'static str,
+        partition: PartitionNumber,
+        message: MessageId,
+    ) {
         self.plain(name, &id::encode(partition, message));
     }
 }
@@ -157,10 +201,12 @@ impl Json {
 mod tests {
     use super::*;
 
-    fn written(write: impl FnOnce(&mut Json)) -> String {
-        let mut json = Json::with_capacity(0);
+    fn written<'a>(write: impl FnOnce(&mut Json<'a>)) -> String {
+        let mut json = Json::default();
         json.object(write);
-        String::from_utf8(json.into_bytes()).unwrap()
+        let bytes = json.to_bytes();
+        assert_eq!(bytes.len(), json.length());
+        String::from_utf8(bytes).unwrap()
     }
 
     #[test]
@@ -196,10 +242,14 @@ mod tests {
             json.text("c", "\"\n\u{1f600}");
             json.boolean("d", true);
             json.number_of("\"e", 7);
+            json.splice("f", b"[[");
+            json.splice("g", b"");
+            json.name("h");
+            json.array(|json| json.object(|json| json.splice("i", b"{")));
         });
         assert_eq!(
             text,
-            "{\"a\":[{\"b\":null},{}],\"c\":\"\\\"\\n\u{1f600}\",\"d\":true,\"\\\"e\":7}"
+            "{\"a\":[{\"b\":null},{}],\"c\":\"\\\"\\n\u{1f600}\",\"d\":true,\"\\\"e\":7,\"f\":[[,\"g\":,\"h\":[{\"i\":{}]}"
         );
     }
 }
