@@ -6,6 +6,7 @@
 //! ```
 //! One message has one text: any other spelling is refused.
 
+use crate::digits::{NO_DIGIT, digits};
 use engine::ids::{MESSAGE_NUMBER_MAX, MessageId, PartitionNumber};
 
 /// Characters of an id.
@@ -13,30 +14,41 @@ pub const ID_CHARS: usize = 20;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 
-fn digit(byte: u8) -> Option<u128> {
-    match byte {
-        b'0'..=b'9' => Some(u128::from(byte - b'0')),
-        b'a'..=b'v' => Some(u128::from(byte - b'a') + 10),
-        _ => None,
-    }
-}
+/// What each byte is worth in an id; `NO_DIGIT` for one that occurs in none.
+const DIGITS: [u8; 256] = digits(ALPHABET);
+
+/// Each half of an id's characters is a number of 64 bits.
+const HALF_CHARS: usize = ID_CHARS / 2;
+const HALF_BITS: u32 = 50;
 
 /// The id's text, in ASCII.
 pub fn encode(partition: PartitionNumber, message: MessageId) -> [u8; ID_CHARS] {
     let value = (u128::from(partition.0) << 84)
         | (u128::from(message.number) << 36)
         | (u128::from(message.slot) << 4);
-    std::array::from_fn(|index| ALPHABET[(value >> (5 * (ID_CHARS - 1 - index))) as usize & 31])
+    let halves = [(value >> HALF_BITS) as u64, value as u64];
+    std::array::from_fn(|index| {
+        let digit = halves[index / HALF_CHARS] >> (5 * (HALF_CHARS - 1 - index % HALF_CHARS));
+        ALPHABET[digit as usize & 31]
+    })
+}
+
+/// What the characters of half an id are worth; None when one of them is no digit.
+fn half(text: &[u8]) -> Option<u128> {
+    let (mut value, mut all) = (0, 0);
+    for &byte in text {
+        let digit = DIGITS[usize::from(byte)];
+        value = value << 5 | u64::from(digit);
+        all |= digit;
+    }
+    (all != NO_DIGIT).then_some(u128::from(value))
 }
 
 /// What an id names; None when it is not the text of an id.
 pub fn decode(text: &str) -> Option<(PartitionNumber, MessageId)> {
-    if text.len() != ID_CHARS {
-        return None;
-    }
-    let value = text
-        .bytes()
-        .try_fold(0u128, |value, byte| Some((value << 5) | digit(byte)?))?;
+    let text: &[u8; ID_CHARS] = text.as_bytes().try_into().ok()?;
+    let (high, low) = text.split_at(HALF_CHARS);
+    let value = half(high)? << HALF_BITS | half(low)?;
     let number = (value >> 36) as u64 & MESSAGE_NUMBER_MAX;
     if value & 15 != 0 || number == 0 {
         return None;

@@ -8,31 +8,29 @@ const INSTANT_MS_MAX: u64 = 253_402_300_799_999;
 /// Appends the instant `ms` milliseconds after 1970.
 pub fn put(out: &mut Vec<u8>, ms: u64) {
     let ms = ms.min(INSTANT_MS_MAX);
-    let (year, month, day) = civil(ms / DAY_MS);
-    let of_day = ms % DAY_MS;
-    digits(out, year, 4);
-    for (mark, value) in [(b'-', month), (b'-', day), (b'T', of_day / 3_600_000)] {
-        out.push(mark);
-        digits(out, value, 2);
-    }
-    for (mark, value) in [(b':', of_day / 60_000 % 60), (b':', of_day / 1000 % 60)] {
-        out.push(mark);
-        digits(out, value, 2);
-    }
-    out.push(b'.');
-    digits(out, of_day % 1000, 3);
-    out.push(b'Z');
-}
-
-fn digits(out: &mut Vec<u8>, value: u64, width: u32) {
-    for place in (0..width).rev() {
-        out.push(b'0' + (value / 10u64.pow(place) % 10) as u8);
-    }
+    let (days, of_day) = ((ms / DAY_MS) as u32, (ms % DAY_MS) as u32);
+    let (year, month, day) = civil(days);
+    let (of_day, thousandths) = (of_day / 1000, of_day % 1000);
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let mut pair = |at: usize, value: u32| {
+        text[at] = b'0' + (value / 10) as u8;
+        text[at + 1] = b'0' + (value % 10) as u8;
+    };
+    pair(0, year / 100);
+    pair(2, year % 100);
+    pair(5, month);
+    pair(8, day);
+    pair(11, of_day / 3600);
+    pair(14, of_day / 60 % 60);
+    pair(17, of_day % 60);
+    pair(20, thousandths / 10);
+    text[22] = b'0' + (thousandths % 10) as u8;
+    out.extend_from_slice(&text);
 }
 
 /// Year, month and day of the `days`-th day after 1970-01-01, by Howard Hinnant's `civil_from_days`: years are
 /// counted from March, so that the leap day is a year's last.
-fn civil(days: u64) -> (u64, u64, u64) {
+fn civil(days: u32) -> (u32, u32, u32) {
     let days = days + 719_468;
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -44,7 +42,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     } else {
         march_month - 9
     };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+    (year_of_era + era * 400 + u32::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

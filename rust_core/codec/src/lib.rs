@@ -9,6 +9,7 @@ pub mod batch;
 pub mod blob;
 pub mod chain;
 pub mod checkpoint;
+mod digits;
 pub mod envelope;
 pub mod hash;
 pub mod http;

@@ -6,6 +6,7 @@
 //! 32 bytes, base64url without padding. The MAC is keyed BLAKE3 under the journal's secret. The delivery number
 //! fences; the epoch only tells which ownership wrote the receipt. One receipt has one spelling.
 
+use crate::digits::{NO_DIGIT, digits};
 use engine::ids::{GroupNumber, LeaseId, MessageId, PartitionNumber};
 
 /// Characters of a receipt.
@@ -15,6 +16,13 @@ const MAC_BYTES: usize = 10;
 const BYTES: usize = BODY_BYTES + MAC_BYTES;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// What each byte is worth in a receipt; `NO_DIGIT` for one that occurs in none.
+const DIGITS: [u8; 256] = digits(ALPHABET);
+
+/// So many characters at a time, and the bytes that they are.
+const CHARS: usize = 8;
+const CHARS_BYTES: usize = 6;
 
 /// The key receipts are signed with.
 pub type Secret = [u8; 32];
@@ -104,43 +112,35 @@ impl Receipt {
     }
 }
 
+/// Six bytes are eight characters. The last two bytes are three, which begin with their bits and end with zeros.
 fn to_text(bytes: &[u8; BYTES]) -> [u8; RECEIPT_CHARS] {
-    std::array::from_fn(|index| {
-        let bit = index * 6;
-        let high = u16::from(bytes[bit / 8]) << 8;
-        let low = bytes.get(bit / 8 + 1).copied().unwrap_or(0);
-        ALPHABET[usize::from((high | u16::from(low)) >> (10 - bit % 8)) & 63]
-    })
-}
-
-fn digit(byte: u8) -> Option<u32> {
-    let value = match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'-' => 62,
-        b'_' => 63,
-        _ => return None,
-    };
-    Some(u32::from(value))
+    let mut text = [0; RECEIPT_CHARS];
+    for (chars, part) in text.chunks_mut(CHARS).zip(bytes.chunks(CHARS_BYTES)) {
+        let mut number = [0; 8];
+        number[..part.len()].copy_from_slice(part);
+        let number = u64::from_be_bytes(number);
+        for (place, character) in chars.iter_mut().enumerate() {
+            *character = ALPHABET[(number >> (64 - 6 * (place + 1))) as usize & 63];
+        }
+    }
+    text
 }
 
 fn from_text(text: &str) -> Option<[u8; BYTES]> {
-    if text.len() != RECEIPT_CHARS {
-        return None;
-    }
-    let (mut bytes, mut written, mut bits, mut held) = ([0; BYTES], 0, 0u32, 0u32);
-    for character in text.bytes() {
-        held = (held << 6) | digit(character)?;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes[written] = (held >> bits) as u8;
-            held &= (1 << bits) - 1;
-            written += 1;
+    let text: &[u8; RECEIPT_CHARS] = text.as_bytes().try_into().ok()?;
+    let (mut bytes, mut all, mut rest) = ([0; BYTES], 0, 0);
+    for (part, chars) in bytes.chunks_mut(CHARS_BYTES).zip(text.chunks(CHARS)) {
+        let mut number = 0;
+        for (place, &character) in chars.iter().enumerate() {
+            let digit = DIGITS[usize::from(character)];
+            number |= u64::from(digit & 63) << (64 - 6 * (place + 1));
+            all |= digit;
         }
+        let number = number.to_be_bytes();
+        part.copy_from_slice(&number[..part.len()]);
+        rest |= number[part.len()];
     }
-    (held == 0).then_some(bytes)
+    (all != NO_DIGIT && rest == 0).then_some(bytes)
 }
 
 #[cfg(test)]
