@@ -1,95 +1,84 @@
-//! Reading an array of a request, item by item.
+//! Reading an array of objects of a request, item by item.
 
 use super::faults::Faults;
-use super::object::{refuse_others, stop_at_too_many};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::fmt;
+use super::object::{Fields, Object, Read, Schema};
 use std::marker::PhantomData;
 
-/// What an array holds.
-pub trait Item<'de>: Sized {
-    /// Reads the next item; None at the array's end.
-    fn read<A: SeqAccess<'de>>(
-        items: &mut A,
-        faults: &mut Faults,
-    ) -> Result<Option<Self>, A::Error>;
+/// The items of an array, as some reader of JSON gives them.
+pub trait Items<'de> {
+    /// Why reading can't go on.
+    type Error;
+
+    /// Reads the next item; false at the array's end.
+    fn object<T: Object<'de>>(&mut self, read: Read<'_, T>) -> Result<bool, Self::Error>;
+
+    /// Passes the next item; false at the array's end.
+    fn skip(&mut self) -> Result<bool, Self::Error>;
+
+    /// Ends the reading: too much is wrong.
+    fn stop() -> Self::Error;
 }
 
 /// Reads an array, handing each item with the faults (whose pointer is the item's) to `take`. Items past
 /// `items_max` are counted and not read. The value is the count.
-pub struct ReadArray<'a, F, T> {
-    what: &'static str,
+pub struct ReadArray<'a, F, S> {
+    pub(super) what: &'static str,
     items_max: usize,
     faults: &'a mut Faults,
     take: F,
-    item: PhantomData<T>,
+    schema: PhantomData<S>,
 }
 
-impl<'a, F, T> ReadArray<'a, F, T> {
+impl<'a, F, S: Schema> ReadArray<'a, F, S> {
     /// An array of `what`, in the plural.
-    pub fn new(what: &'static str, items_max: usize, faults: &'a mut Faults, take: F) -> Self {
+    pub fn new<'de>(what: &'static str, items_max: usize, faults: &'a mut Faults, take: F) -> Self
+    where
+        F: FnMut(&Fields<'de, S>, &mut Faults),
+    {
         ReadArray {
             what,
             items_max,
             faults,
             take,
-            item: PhantomData,
+            schema: PhantomData,
         }
     }
 
-    fn other<E>(self, found: &str) -> Result<usize, E> {
+    /// Something else was found.
+    pub(super) fn other(self, found: &str) -> usize {
         self.faults
             .add(format!("must be an array of {}; found {found}", self.what));
-        Ok(0)
-    }
-}
-
-impl<'de, F, T> DeserializeSeed<'de> for ReadArray<'_, F, T>
-where
-    T: Item<'de>,
-    F: FnMut(T, &mut Faults),
-{
-    type Value = usize;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<usize, D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de, F, T> Visitor<'de> for ReadArray<'_, F, T>
-where
-    T: Item<'de>,
-    F: FnMut(T, &mut Faults),
-{
-    type Value = usize;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "an array of {}", self.what)
+        0
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<usize, A::Error> {
+    /// Reads it.
+    pub(super) fn items<'de, I: Items<'de>>(mut self, items: &mut I) -> Result<usize, I::Error>
+    where
+        F: FnMut(&Fields<'de, S>, &mut Faults),
+    {
         let (mut count, mut more) = (0, true);
         while more && count < self.items_max {
             let take = &mut self.take;
-            more = self
-                .faults
-                .at_index(count, |faults| -> Result<bool, A::Error> {
-                    let item = T::read(&mut items, faults)?;
-                    Ok(item.map(|item| take(item, faults)).is_some())
-                })?;
+            more = self.faults.at_index(count, |faults| {
+                let mut object = Fields::default();
+                let read = Read {
+                    object: &mut object,
+                    faults: &mut *faults,
+                };
+                let more = items.object(read)?;
+                if more {
+                    take(&object, faults);
+                }
+                Ok(more)
+            })?;
             count += usize::from(more);
-            stop_at_too_many(self.faults)?;
+            if self.faults.are_too_many() {
+                return Err(I::stop());
+            }
         }
-        while more && items.next_element::<IgnoredAny>()?.is_some() {
+        while more && items.skip()? {
             count += 1;
         }
         Ok(count)
     }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        self.other("an object")
-    }
-
-    refuse_others!();
 }

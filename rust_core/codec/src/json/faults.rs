@@ -1,7 +1,7 @@
-//! The faults of a body, gathered while it is read, so that a caller sees all of them at once.
+//! The faults of a body, gathered while it is read, so that a caller sees all of them at once. Where a fault is, is
+//! written down on the way out of it: a body without faults has no pointers made.
 
 use super::invalid::{Invalid, Problem};
-use std::fmt::Write;
 
 /// More than these are not listed: a body of ten thousand faults is answered with the first few.
 const LISTED_MAX: usize = 20;
@@ -12,10 +12,10 @@ const FAULTS_MAX: usize = 1000;
 /// Bytes of a field's name in a pointer; the rest of a longer one is left out.
 const NAME_BYTES_MAX: usize = 256;
 
-/// Where the reader is, and what it found wrong.
+/// What a reader found wrong.
 #[derive(Default)]
 pub struct Faults {
-    pointer: String,
+    /// Their pointers begin at the value that the reader is at.
     problems: Vec<Problem>,
     count: usize,
     code: Option<&'static str>,
@@ -24,36 +24,31 @@ pub struct Faults {
 impl Faults {
     /// Steps into `name` for the duration of `read`.
     pub fn at<T>(&mut self, name: &str, read: impl FnOnce(&mut Faults) -> T) -> T {
-        let outside = self.pointer.len();
-        self.pointer.push('/');
-        let is_plain = |byte: &u8| !matches!(byte, b'~' | b'/');
-        if name.len() <= NAME_BYTES_MAX && name.as_bytes().iter().all(is_plain) {
-            self.pointer.push_str(name);
-        } else {
-            self.push_escaped(cut(name));
-        }
+        let before = self.problems.len();
         let value = read(self);
-        self.pointer.truncate(outside);
-        value
-    }
-
-    fn push_escaped(&mut self, name: &str) {
-        for character in name.chars() {
-            match character {
-                '~' => self.pointer.push_str("~0"),
-                '/' => self.pointer.push_str("~1"),
-                other => self.pointer.push(other),
-            }
+        if self.problems.len() > before {
+            self.came_out_of(before, &escaped(cut(name)));
         }
+        value
     }
 
     /// Steps into item `index` for the duration of `read`.
     pub fn at_index<T>(&mut self, index: usize, read: impl FnOnce(&mut Faults) -> T) -> T {
-        let outside = self.pointer.len();
-        let _ = write!(self.pointer, "/{index}");
+        let before = self.problems.len();
         let value = read(self);
-        self.pointer.truncate(outside);
+        if self.problems.len() > before {
+            self.came_out_of(before, &index.to_string());
+        }
         value
+    }
+
+    /// The problems from number `first` on lie in `step`.
+    #[cold]
+    fn came_out_of(&mut self, first: usize, step: &str) {
+        for problem in &mut self.problems[first..] {
+            problem.pointer.insert_str(0, step);
+            problem.pointer.insert(0, '/');
+        }
     }
 
     /// Notes a fault of the value the reader is at.
@@ -66,7 +61,7 @@ impl Faults {
         self.count += 1;
         if self.problems.len() < LISTED_MAX {
             self.problems.push(Problem {
-                pointer: self.pointer.clone(),
+                pointer: String::new(),
                 detail: detail(),
             });
         }
@@ -116,6 +111,10 @@ impl Faults {
             problems: self.problems,
         }
     }
+}
+
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 fn cut(name: &str) -> &str {

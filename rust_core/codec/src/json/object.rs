@@ -3,15 +3,38 @@
 //! A field that is unknown, repeated or of another type is a fault at its pointer; reading goes on, so that one
 //! answer names every fault. Only text that is not JSON at all ends it.
 
-use super::array::Item;
+use super::array::ReadArray;
+use super::careful;
 use super::faults::Faults;
 use super::invalid::Invalid;
+use super::plain;
+use super::raw::Raw;
 use super::scalar::is_null;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::fmt;
 use std::marker::PhantomData;
+
+/// The members of an object, as some reader of JSON gives them.
+pub trait Members<'de> {
+    /// Why reading can't go on.
+    type Error;
+
+    /// The next member's name; None at the object's end.
+    fn name(&mut self) -> Result<Option<Cow<'de, str>>, Self::Error>;
+
+    /// The value of the member that was named, as text.
+    fn raw(&mut self) -> Result<Raw<'de>, Self::Error>;
+
+    /// The value of the member that was named, read as an array.
+    fn array<S: Schema, F>(&mut self, read: ReadArray<'_, F, S>) -> Result<usize, Self::Error>
+    where
+        F: FnMut(&Fields<'de, S>, &mut Faults);
+
+    /// Passes the value of the member that was named.
+    fn skip(&mut self) -> Result<(), Self::Error>;
+
+    /// Ends the reading: too much is wrong.
+    fn stop() -> Self::Error;
+}
 
 /// An object of the wire.
 pub trait Object<'de> {
@@ -23,12 +46,12 @@ pub trait Object<'de> {
     const REQUIRED: u32 = 0;
 
     /// Takes the value of field `index`.
-    fn field<A: MapAccess<'de>>(
+    fn field<M: Members<'de>>(
         &mut self,
         index: usize,
-        map: &mut A,
+        members: &mut M,
         faults: &mut Faults,
-    ) -> Result<(), A::Error>;
+    ) -> Result<(), M::Error>;
 }
 
 /// An object all of whose fields are taken as raw text, to be read once they are all there.
@@ -47,7 +70,7 @@ const FIELDS_MAX: usize = 20;
 
 /// The raw fields of an object.
 pub struct Fields<'de, S> {
-    raw: [Option<&'de str>; FIELDS_MAX],
+    raw: [Option<Raw<'de>>; FIELDS_MAX],
     schema: PhantomData<S>,
 }
 
@@ -61,9 +84,14 @@ impl<S> Default for Fields<'_, S> {
 }
 
 impl<'de, S: Schema> Fields<'de, S> {
-    /// The field's text, also when it is `null`.
-    pub fn raw(&self, index: usize) -> Option<&'de str> {
+    /// The field's value, also when it is `null`.
+    pub fn raw(&self, index: usize) -> Option<Raw<'de>> {
         self.raw[index]
+    }
+
+    /// Whether the field is there, and `null`.
+    pub fn is_null(&self, index: usize) -> bool {
+        self.raw[index].is_some_and(|raw| is_null(raw.text))
     }
 
     /// Reads a field that is there and not `null`, at its pointer.
@@ -73,7 +101,17 @@ impl<'de, S: Schema> Fields<'de, S> {
         faults: &mut Faults,
         read: impl FnOnce(&'de str, &mut Faults) -> Option<T>,
     ) -> Option<T> {
-        let raw = self.raw[index].filter(|raw| !is_null(raw))?;
+        self.read_raw(index, faults, |raw, faults| read(raw.text, faults))
+    }
+
+    /// The same, with what is known of the text.
+    pub fn read_raw<T>(
+        &self,
+        index: usize,
+        faults: &mut Faults,
+        read: impl FnOnce(Raw<'de>, &mut Faults) -> Option<T>,
+    ) -> Option<T> {
+        let raw = self.raw[index].filter(|raw| !is_null(raw.text))?;
         faults.at(S::FIELDS[index], |faults| read(raw, faults))
     }
 }
@@ -83,14 +121,14 @@ impl<'de, S: Schema> Object<'de> for Fields<'de, S> {
     const FIELDS: &'static [&'static str] = S::FIELDS;
     const REQUIRED: u32 = S::REQUIRED;
 
-    fn field<A: MapAccess<'de>>(
+    fn field<M: Members<'de>>(
         &mut self,
         index: usize,
-        map: &mut A,
+        members: &mut M,
         faults: &mut Faults,
-    ) -> Result<(), A::Error> {
-        let raw = map.next_value::<&RawValue>()?.get();
-        if is_null(raw) && S::REQUIRED & !S::NULLABLE & (1 << index) != 0 {
+    ) -> Result<(), M::Error> {
+        let raw = members.raw()?;
+        if is_null(raw.text) && S::REQUIRED & !S::NULLABLE & (1 << index) != 0 {
             faults.add("is required, and must not be null");
         }
         self.raw[index] = Some(raw);
@@ -98,10 +136,10 @@ impl<'de, S: Schema> Object<'de> for Fields<'de, S> {
     }
 }
 
-/// Reads the raw text of an object inside another.
+/// Reads the text of an object inside another.
 pub fn read_raw<'de, S: Schema>(raw: &'de str, faults: &mut Faults) -> Option<Fields<'de, S>> {
     let mut fields = Fields::default();
-    match read_body(raw, &mut fields, faults) {
+    match careful::read(raw.as_bytes(), &mut fields, faults) {
         Ok(()) => Some(fields),
         Err(invalid) => {
             faults.add(invalid.detail);
@@ -115,41 +153,22 @@ pub fn read_fields<'de, S: Schema>(
     body: &'de [u8],
     faults: &mut Faults,
 ) -> Result<Fields<'de, S>, Invalid> {
-    let mut fields = Fields::default();
-    read_body(body_text(body)?, &mut fields, faults)?;
-    Ok(fields)
+    read_body(body, Fields::default, faults)
 }
 
-/// Reads a whole body as one object.
+/// Reads a whole body as one object, which is `new` before. What is wrong with it goes to `faults`, which are empty.
 pub fn read_body<'de, T: Object<'de>>(
-    body: &'de str,
-    object: &mut T,
+    body: &'de [u8],
+    new: impl Fn() -> T,
     faults: &mut Faults,
-) -> Result<(), Invalid> {
-    let mut json = serde_json::Deserializer::from_str(body);
-    let read = Read {
-        object,
-        faults: &mut *faults,
-    };
-    match read.deserialize(&mut json).and_then(|()| json.end()) {
-        Err(error) if !faults.are_too_many() => Err(not_json(&error)),
-        _ => Ok(()),
+) -> Result<T, Invalid> {
+    let mut object = new();
+    if plain::read(body, &mut object, faults).is_ok() && faults.is_empty() {
+        return Ok(object);
     }
-}
-
-/// The body as text.
-pub fn body_text(body: &[u8]) -> Result<&str, Invalid> {
-    std::str::from_utf8(body).map_err(|error| {
-        let at = error.valid_up_to();
-        Invalid::new(
-            "json_invalid",
-            format!("the body is not UTF-8: byte {at} does not belong to a character"),
-        )
-    })
-}
-
-fn not_json(error: &serde_json::Error) -> Invalid {
-    Invalid::new("json_invalid", format!("the body is not JSON: {error}"))
+    (object, *faults) = (new(), Faults::default());
+    careful::read(body, &mut object, faults)?;
+    Ok(object)
 }
 
 /// Reads an object in place.
@@ -158,27 +177,48 @@ pub struct Read<'a, T> {
     pub faults: &'a mut Faults,
 }
 
-impl<'de, T: Object<'de>> DeserializeSeed<'de> for Read<'_, T> {
-    type Value = ();
+impl<'de, T: Object<'de>> Read<'_, T> {
+    /// Something else was found.
+    pub(super) fn other(self, found: &str) {
+        self.faults
+            .add(format!("must be {}, an object; found {found}", T::WHAT));
+    }
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
+    /// Reads it.
+    pub(super) fn members<M: Members<'de>>(self, members: &mut M) -> Result<(), M::Error> {
+        let mut seen = 0u32;
+        while let Some(name) = members.name()? {
+            let index = T::FIELDS.iter().position(|field| *field == name);
+            let repeated = index.is_some_and(|index| seen & (1 << index) != 0);
+            let object = &mut *self.object;
+            self.faults.at(&name, |faults| match index {
+                Some(index) if !repeated => object.field(index, members, faults),
+                _ => {
+                    faults.add_with(|| match repeated {
+                        true => "is given twice".into(),
+                        false => unknown(&name, T::FIELDS),
+                    });
+                    members.skip()
+                }
+            })?;
+            seen |= index.map_or(0, |index| 1 << index);
+            if self.faults.are_too_many() {
+                return Err(M::stop());
+            }
+        }
+        missing::<T>(seen, self.faults);
+        Ok(())
     }
 }
 
-impl<'de, T: Object<'de>> Read<'_, T> {
-    fn other<E>(self, found: &str) -> Result<(), E> {
-        self.faults
-            .add(format!("must be {}, an object; found {found}", T::WHAT));
-        Ok(())
+fn missing<'de, T: Object<'de>>(seen: u32, faults: &mut Faults) {
+    if T::REQUIRED & !seen == 0 {
+        return;
     }
-
-    fn missing(&mut self, seen: u32) {
-        for (index, name) in T::FIELDS.iter().enumerate() {
-            let bit = 1 << index;
-            if T::REQUIRED & bit != 0 && seen & bit == 0 {
-                self.faults.at(name, |faults| faults.add("is required"));
-            }
+    for (index, name) in T::FIELDS.iter().enumerate() {
+        let bit = 1 << index;
+        if T::REQUIRED & bit != 0 && seen & bit == 0 {
+            faults.at(name, |faults| faults.add("is required"));
         }
     }
 }
@@ -188,113 +228,5 @@ fn unknown(name: &str, fields: &[&str]) -> String {
     match fields.iter().find(|field| plain(field) == plain(name)) {
         Some(field) => format!("is not a field here; did you mean {field}?"),
         None => format!("is not a field here; the fields are {}", fields.join(", ")),
-    }
-}
-
-/// Ends the reading; `read_body` knows that it was no fault of the JSON.
-pub(super) fn stop_at_too_many<E: serde::de::Error>(faults: &Faults) -> Result<(), E> {
-    match faults.are_too_many() {
-        true => Err(E::custom("too many faults")),
-        false => Ok(()),
-    }
-}
-
-/// Says what kinds of value were found where another was expected.
-macro_rules! refuse_others {
-    () => {
-        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-            self.other("a boolean")
-        }
-        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-            self.other("a number")
-        }
-        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-            self.other("a number")
-        }
-        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-            self.other("a number")
-        }
-        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-            self.other("a string")
-        }
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            self.other("null")
-        }
-    };
-}
-pub(super) use refuse_others;
-
-impl<'de, T: Object<'de>> Visitor<'de> for Read<'_, T> {
-    type Value = ();
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(T::WHAT)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = 0u32;
-        while let Some(Name(name)) = map.next_key()? {
-            let index = T::FIELDS.iter().position(|field| *field == name);
-            let repeated = index.is_some_and(|index| seen & (1 << index) != 0);
-            let (object, map) = (&mut *self.object, &mut map);
-            self.faults.at(&name, |faults| match index {
-                Some(index) if !repeated => object.field(index, map, faults),
-                _ => {
-                    faults.add_with(|| match repeated {
-                        true => "is given twice".into(),
-                        false => unknown(&name, T::FIELDS),
-                    });
-                    map.next_value::<IgnoredAny>().map(|_| ())
-                }
-            })?;
-            seen |= index.map_or(0, |index| 1 << index);
-            stop_at_too_many(self.faults)?;
-        }
-        self.missing(seen);
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        self.other("an array")
-    }
-
-    refuse_others!();
-}
-
-/// An object as an item of an array.
-impl<'de, S: Schema> Item<'de> for Fields<'de, S> {
-    fn read<A: SeqAccess<'de>>(
-        items: &mut A,
-        faults: &mut Faults,
-    ) -> Result<Option<Self>, A::Error> {
-        let mut object = Fields::default();
-        let read = items.next_element_seed(Read {
-            object: &mut object,
-            faults,
-        })?;
-        Ok(read.map(|()| object))
-    }
-}
-
-/// A field's name, borrowed unless it has escapes.
-struct Name<'de>(Cow<'de, str>);
-
-impl<'de> serde::Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Name<'de>;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a field's name")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Owned(text.to_owned())))
-            }
-        }
-        json.deserialize_str(Text)
     }
 }

@@ -2,15 +2,43 @@
 //!
 //! Its grammar was checked when it was found. Left are two things a grammar allows and parsers don't: nesting
 //! without end, and an escape of half a surrogate pair, which is no character. One of either would make a whole
-//! answer unreadable for a strict client. Most texts are cleared by counting bytes, which is nearly free.
+//! answer unreadable for a strict client. Most texts are cleared by what their reader saw in passing, or by counting bytes.
 
 use super::faults::Faults;
 
+/// A value as text, and what its reader saw in passing.
+#[derive(Clone, Copy, Debug)]
+pub struct Raw<'de> {
+    /// As sent, without white space around it.
+    pub text: &'de str,
+    /// How deep containers are in it, and whether there are escapes.
+    pub(super) seen: Option<(u32, bool)>,
+}
+
+impl<'de> Raw<'de> {
+    /// One that nobody looked at.
+    pub fn new(text: &'de str) -> Raw<'de> {
+        Raw { text, seen: None }
+    }
+
+    /// One of which this is known.
+    pub fn looked_at(text: &'de str, depth: u32, escapes: bool) -> Raw<'de> {
+        let seen = Some((depth, escapes));
+        Raw { text, seen }
+    }
+}
+
 /// Notes a fault when `raw` can't pass. `depth_max`: containers inside containers.
-pub fn check(raw: &str, depth_max: u64, faults: &mut Faults) {
-    let bytes = raw.as_bytes();
-    let (opening, escapes) = seen(bytes);
-    if opening > depth_max && depth(bytes) > depth_max {
+pub fn check(raw: Raw<'_>, depth_max: u64, faults: &mut Faults) {
+    let bytes = raw.text.as_bytes();
+    let (deep, escapes) = match raw.seen {
+        Some((depth, escapes)) => (u64::from(depth) > depth_max, escapes),
+        None => {
+            let (opening, escapes) = seen(bytes);
+            (opening > depth_max && depth(bytes) > depth_max, escapes)
+        }
+    };
+    if deep {
         faults.add(format!("is nested more than {depth_max} levels deep"));
     }
     if escapes && has_lone_surrogate(bytes) {
@@ -22,7 +50,7 @@ pub fn check(raw: &str, depth_max: u64, faults: &mut Faults) {
 
 /// How many containers begin at most, and whether there is an escape. In blocks of a fixed length whose count fits a
 /// byte, which compilers look at sixteen bytes at once; the two brackets differ in one bit.
-fn seen(bytes: &[u8]) -> (u64, bool) {
+pub(super) fn seen(bytes: &[u8]) -> (u64, bool) {
     let begins = |byte: &u8| u8::from(byte | 0x20 == b'{');
     let opening = |block: &[u8]| u64::from(block.iter().map(begins).sum::<u8>());
     let escapes = |block: &[u8]| {
@@ -38,7 +66,7 @@ fn seen(bytes: &[u8]) -> (u64, bool) {
     (found.0, found.1 != 0)
 }
 
-fn depth(bytes: &[u8]) -> u64 {
+pub(super) fn depth(bytes: &[u8]) -> u64 {
     let (mut depth, mut deepest, mut at) = (0u64, 0, 0);
     while at < bytes.len() {
         match bytes[at] {
@@ -101,7 +129,7 @@ mod tests {
 
     fn passes(raw: &str) -> bool {
         let mut faults = Faults::default();
-        check(raw, DEPTH_MAX as u64, &mut faults);
+        check(Raw::new(raw), DEPTH_MAX as u64, &mut faults);
         faults.finish(Some(())).is_ok()
     }
 

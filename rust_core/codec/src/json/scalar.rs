@@ -2,6 +2,7 @@
 //! would be right.
 
 use super::faults::Faults;
+use super::plain::is_plain;
 use std::borrow::Cow;
 
 /// What kind of JSON value a raw text is.
@@ -64,7 +65,7 @@ pub fn any_text<'de>(raw: &'de str, faults: &mut Faults) -> Option<Cow<'de, str>
         faults.add(format!("must be a string; found {}", kind(raw)));
         return None;
     };
-    if !inside.contains('\\') {
+    if is_plain(inside) {
         return Some(Cow::Borrowed(inside));
     }
     match serde_json::from_str(raw) {

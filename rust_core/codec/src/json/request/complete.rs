@@ -5,15 +5,15 @@ use super::enqueue::{Collector, Message, check_count, check_length};
 use super::settle::{AckBody, ack, read_receipt};
 use super::{Ask, Request, Requests, Signed};
 use crate::json::array::ReadArray;
+use crate::json::careful::read_array;
 use crate::json::faults::Faults;
 use crate::json::invalid::Invalid;
 use crate::json::names;
-use crate::json::object::{Fields, Schema, body_text, read_fields};
+use crate::json::object::{Fields, Schema, read_fields};
 use crate::json::scalar::{any_text, is_null};
 use crate::record::bound;
 use engine::command::{Blob, Complete, FollowUp};
 use engine::ids::LeaseId;
-use serde::de::DeserializeSeed;
 
 /// A message as sent, with its queue: the fields of a message come first, in its order.
 struct FollowUpBody;
@@ -76,7 +76,7 @@ impl Requests {
         let mut faults = Faults::default();
         let fields = read_fields::<AckBody>(body, &mut faults)?;
         let receipt = read_receipt(&fields, message, &mut faults);
-        let mut collector = Collector::new(self, body_text(body)?);
+        let mut collector = Collector::new(self, body);
         let brought = self.brought(&fields, &mut collector, &mut faults);
         let receipt = faults.finish(receipt)?;
         let verb = brought.with(receipt.claim().lease);
@@ -121,22 +121,20 @@ impl Requests {
         faults: &mut Faults,
     ) -> Vec<Box<str>> {
         let (mut queues, max) = (Vec::new(), self.limits.batch_entries_max as usize);
-        let Some(raw) = fields.raw(ENQUEUE).filter(|raw| !is_null(raw)) else {
+        let Some(raw) = fields.raw(ENQUEUE).filter(|raw| !is_null(raw.text)) else {
             return queues;
         };
         faults.at("enqueue", |faults| {
-            let take = |fields: Fields<'de, FollowUpBody>, faults: &mut Faults| {
-                collector.take(&fields, faults);
+            let take = |fields: &Fields<'de, FollowUpBody>, faults: &mut Faults| {
+                collector.take(fields, faults);
                 queues.extend(fields.read(QUEUE, faults, |raw, faults| {
                     self.follow_up_queue(raw, faults)
                 }));
             };
-            let mut json = serde_json::Deserializer::from_str(raw);
-            let read = ReadArray::new("messages", max, faults, take).deserialize(&mut json);
-            match read {
-                Ok(0) => {}
-                Ok(count) => check_count(count, max, faults),
-                Err(_) => {} // it is JSON, so only too many faults end it, and they are noted
+            let read = ReadArray::new("messages", max, faults, take);
+            match read_array(raw.text, read) {
+                None | Some(0) => {}
+                Some(count) => check_count(count, max, faults),
             }
         });
         queues

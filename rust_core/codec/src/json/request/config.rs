@@ -10,7 +10,7 @@ use super::Requests;
 use crate::json::faults::Faults;
 use crate::json::limits::Limits;
 use crate::json::object::{Fields, Schema, read_raw};
-use crate::json::scalar::{any_text, integer, is_null, seconds, thousandths};
+use crate::json::scalar::{any_text, integer, seconds, thousandths};
 use engine::command::{BackoffPatch, ConfigPatch, SchedulingPatch};
 use fairness::fairness;
 use rate_limit::rate_limit;
@@ -67,7 +67,7 @@ impl Requests {
         let limits = &self.limits;
         let fields = read_raw::<Config>(raw, faults)?;
         refuse_null(&fields, faults);
-        let cleared = |index: usize| fields.raw(index).is_some_and(is_null);
+        let cleared = |index: usize| fields.is_null(index);
         let mut duration = |index, min_ms, max_ms| {
             let ms = fields.read(index, faults, |raw, faults| {
                 seconds(raw, min_ms, max_ms, faults)
@@ -147,7 +147,7 @@ fn nullable<T>(cleared: bool, value: Option<T>) -> Option<Option<T>> {
 
 fn refuse_null(fields: &Fields<'_, Config>, faults: &mut Faults) {
     for (index, name) in Config::FIELDS.iter().enumerate() {
-        if fields.raw(index).is_some_and(is_null) && !NULLABLE.contains(&index) {
+        if fields.is_null(index) && !NULLABLE.contains(&index) {
             faults.at(name, |faults| {
                 faults.add("can't be null; leave it out instead")
             });

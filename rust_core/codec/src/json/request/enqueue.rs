@@ -8,13 +8,12 @@ use crate::hash;
 use crate::json::array::ReadArray;
 use crate::json::faults::Faults;
 use crate::json::invalid::Invalid;
-use crate::json::object::{Fields, Object, Schema, body_text, read_body, read_fields};
+use crate::json::names;
+use crate::json::object::{Fields, Members, Object, Schema, read_body, read_fields};
+use crate::json::raw::{self, Raw};
 use crate::json::scalar::{boolean, integer, is_null, kind, seconds, text};
-use crate::json::{names, raw};
 use engine::command::{Blob, Command, DedupKey, NewMessage};
 use engine::config::Backoff;
-use serde::de::MapAccess;
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -47,7 +46,7 @@ const PRIORITY_DEFAULT: u8 = 1;
 /// Collects messages: the engine's view of each, and its bytes.
 pub(super) struct Collector<'a, 'de> {
     requests: &'a Requests,
-    body: &'de str,
+    body: &'de [u8],
     messages: Vec<NewMessage>,
     /// Of those with a dedup id behind the first message: their fingerprints are made when all are there.
     deduped: Vec<&'de [u8]>,
@@ -55,12 +54,12 @@ pub(super) struct Collector<'a, 'de> {
 }
 
 impl<'a, 'de> Collector<'a, 'de> {
-    pub(super) fn new(requests: &'a Requests, body: &'de str) -> Self {
+    pub(super) fn new(requests: &'a Requests, body: &'de [u8]) -> Self {
         Collector::after(requests, body, Blobs::default())
     }
 
     /// One whose blobs follow others of the request.
-    pub(super) fn after(requests: &'a Requests, body: &'de str, blobs: Blobs) -> Self {
+    pub(super) fn after(requests: &'a Requests, body: &'de [u8], blobs: Blobs) -> Self {
         Collector {
             requests,
             body,
@@ -76,7 +75,7 @@ impl<'a, 'de> Collector<'a, 'de> {
         let payload = fields
             .raw(0)
             .and_then(|raw| faults.at("payload", |faults| self.payload(raw, faults)));
-        let metadata = fields.read(6, faults, |raw, faults| self.metadata(raw, faults));
+        let metadata = fields.read_raw(6, faults, |raw, faults| self.metadata(raw, faults));
         let priority = fields.read(1, faults, |raw, faults| integer(raw, 0, 255, faults));
         let delay_ms = fields.read(2, faults, |raw, faults| {
             seconds(raw, 0, limits.delay_ms_max, faults)
@@ -97,7 +96,7 @@ impl<'a, 'de> Collector<'a, 'de> {
         let (dedup_id, ordering_key, fairness_key) = (key(3), key(4), key(5));
         let traceparent = fields.read(9, faults, traceparent);
         let until_done = fields.read(10, faults, until_done);
-        if until_done.is_some() && fields.raw(3).is_none_or(is_null) {
+        if until_done.is_some() && (fields.raw(3).is_none() || fields.is_null(3)) {
             let needs = "needs a dedupId: it says how long that is held";
             faults.at("dedupUntil", |faults| faults.add(needs));
         }
@@ -125,8 +124,11 @@ impl<'a, 'de> Collector<'a, 'de> {
         });
     }
 
-    pub(super) fn payload(&self, raw: &'de str, faults: &mut Faults) -> Option<&'de str> {
-        let (bytes, max) = (raw.len() as u64, self.requests.limits.payload_bytes_max);
+    pub(super) fn payload(&self, raw: Raw<'de>, faults: &mut Faults) -> Option<&'de str> {
+        let (bytes, max) = (
+            raw.text.len() as u64,
+            self.requests.limits.payload_bytes_max,
+        );
         if bytes > max {
             let source = &self.requests.payload_limit_source;
             faults.add_coded(
@@ -136,20 +138,23 @@ impl<'a, 'de> Collector<'a, 'de> {
             return None;
         }
         raw::check(raw, self.requests.limits.payload_depth_max, faults);
-        Some(raw)
+        Some(raw.text)
     }
 
     /// What came of a message: any JSON, as large as a payload may be.
-    pub(super) fn result(&mut self, raw: &'de str, faults: &mut Faults) -> Option<Blob> {
+    pub(super) fn result(&mut self, raw: Raw<'de>, faults: &mut Faults) -> Option<Blob> {
         let checked = faults.at("result", |faults| self.payload(raw, faults))?;
         let range = range_of(self.body, checked);
         Some(self.blobs.push([range, 0..0]))
     }
 
-    fn metadata(&self, raw: &'de str, faults: &mut Faults) -> Option<&'de str> {
-        let (bytes, max) = (raw.len() as u64, self.requests.limits.metadata_bytes_max);
-        if !raw.starts_with('{') {
-            faults.add(format!("must be an object; found {}", kind(raw)));
+    fn metadata(&self, raw: Raw<'de>, faults: &mut Faults) -> Option<&'de str> {
+        let (bytes, max) = (
+            raw.text.len() as u64,
+            self.requests.limits.metadata_bytes_max,
+        );
+        if !raw.text.starts_with('{') {
+            faults.add(format!("must be an object; found {}", kind(raw.text)));
         } else if bytes > max {
             faults.add(format!(
                 "has {bytes} bytes; at most {max} are allowed; the payload has more room"
@@ -157,7 +162,7 @@ impl<'a, 'de> Collector<'a, 'de> {
         } else {
             raw::check(raw, self.requests.limits.payload_depth_max, faults);
         }
-        Some(raw)
+        Some(raw.text)
     }
 
     fn blob(&mut self, texts: &Texts<'_>, metadata: Option<&str>, payload: &str) -> Blob {
@@ -209,7 +214,7 @@ impl<'a, 'de> Collector<'a, 'de> {
 }
 
 /// Where `part`, a slice of `body`, lies in it.
-fn range_of(body: &str, part: &str) -> Range<u32> {
+fn range_of(body: &[u8], part: &str) -> Range<u32> {
     let start = part.as_ptr() as usize - body.as_ptr() as usize;
     start as u32..(start + part.len()) as u32
 }
@@ -239,7 +244,7 @@ fn traceparent<'de>(raw: &'de str, faults: &mut Faults) -> Option<Cow<'de, str>>
 struct BatchBody<'a, 'de> {
     collector: Collector<'a, 'de>,
     count: usize,
-    atomic: Option<&'de str>,
+    atomic: Option<Raw<'de>>,
 }
 
 impl<'de> Object<'de> for BatchBody<'_, 'de> {
@@ -247,21 +252,21 @@ impl<'de> Object<'de> for BatchBody<'_, 'de> {
     const FIELDS: &'static [&'static str] = &["messages", "atomic"];
     const REQUIRED: u32 = 1;
 
-    fn field<A: MapAccess<'de>>(
+    fn field<M: Members<'de>>(
         &mut self,
         index: usize,
-        map: &mut A,
+        members: &mut M,
         faults: &mut Faults,
-    ) -> Result<(), A::Error> {
+    ) -> Result<(), M::Error> {
         if index == 1 {
-            self.atomic = Some(map.next_value::<&RawValue>()?.get());
+            self.atomic = Some(members.raw()?);
             return Ok(());
         }
         let collector = &mut self.collector;
         let entries_max = collector.requests.limits.batch_entries_max as usize;
         let take =
-            |fields: Fields<'de, Message>, faults: &mut Faults| collector.take(&fields, faults);
-        self.count = map.next_value_seed(ReadArray::new("messages", entries_max, faults, take))?;
+            |fields: &Fields<'de, Message>, faults: &mut Faults| collector.take(fields, faults);
+        self.count = members.array(ReadArray::new("messages", entries_max, faults, take))?;
         check_count(self.count, entries_max, faults);
         Ok(())
     }
@@ -296,7 +301,7 @@ impl Requests {
         check_length(body)?;
         let mut faults = Faults::default();
         let fields = read_fields::<Message>(body, &mut faults)?;
-        let mut collector = Collector::new(self, body_text(body)?);
+        let mut collector = Collector::new(self, body);
         collector.take(&fields, &mut faults);
         let collector = faults.finish(Some(collector))?;
         Ok(collector.finish(|messages| {
@@ -312,15 +317,16 @@ impl Requests {
     pub fn enqueue_batch(&self, queue: &str, body: &[u8]) -> Result<Request, Invalid> {
         let queue = self.queue_name(queue)?;
         check_length(body)?;
-        let (mut faults, body) = (Faults::default(), body_text(body)?);
-        let mut batch = BatchBody {
+        let mut faults = Faults::default();
+        let batch = || BatchBody {
             collector: Collector::new(self, body),
             count: 0,
             atomic: None,
         };
-        read_body(body, &mut batch, &mut faults)?;
+        let batch = read_body(body, batch, &mut faults)?;
         let atomic = batch
             .atomic
+            .map(|raw| raw.text)
             .filter(|raw| !is_null(raw))
             .and_then(|raw| faults.at("atomic", |faults| boolean(raw, faults)));
         let atomic = atomic.unwrap_or(false);

@@ -8,9 +8,8 @@ use crate::json::array::ReadArray;
 use crate::json::faults::Faults;
 use crate::json::invalid::Invalid;
 use crate::json::names;
-use crate::json::object::{Fields, Object, Schema, body_text, read_body};
+use crate::json::object::{Fields, Members, Object, Schema, read_body};
 use crate::receipt::Receipt;
-use serde::de::MapAccess;
 
 schema!(
     AckEntry,
@@ -47,7 +46,7 @@ fn entry_receipt<S: Schema>(
 /// The body of a settle.
 struct SettleBody<'a, 'de> {
     reader: Reader<'a>,
-    body: &'de str,
+    body: &'de [u8],
     settle: Settle,
 }
 
@@ -55,49 +54,35 @@ impl<'de> Object<'de> for SettleBody<'_, 'de> {
     const WHAT: &'static str = "a settle";
     const FIELDS: &'static [&'static str] = &["acks", "nacks", "extends", "releases"];
 
-    fn field<A: MapAccess<'de>>(
+    fn field<M: Members<'de>>(
         &mut self,
         index: usize,
-        map: &mut A,
+        members: &mut M,
         faults: &mut Faults,
-    ) -> Result<(), A::Error> {
-        let entries_max = self.reader.requests.limits.batch_entries_max as usize;
+    ) -> Result<(), M::Error> {
+        let max = self.reader.requests.limits.batch_entries_max as usize;
         let count = match index {
-            0 => map.next_value_seed(ReadArray::new(
-                "acks",
-                entries_max,
-                faults,
-                |fields, faults: &mut Faults| {
-                    self.ack(&fields, faults);
-                },
-            ))?,
-            1 => map.next_value_seed(ReadArray::new(
-                "nacks",
-                entries_max,
-                faults,
-                |fields, faults: &mut Faults| {
-                    self.nack(&fields, faults);
-                },
-            ))?,
-            2 => map.next_value_seed(ReadArray::new(
-                "extensions",
-                entries_max,
-                faults,
-                |fields, faults: &mut Faults| {
-                    self.extend(&fields, faults);
-                },
-            ))?,
-            _ => map.next_value_seed(ReadArray::new(
-                "releases",
-                entries_max,
-                faults,
-                |fields, faults: &mut Faults| {
-                    self.release(&fields, faults);
-                },
-            ))?,
+            0 => {
+                let take = |fields: &Fields<'de, _>, faults: &mut Faults| self.ack(fields, faults);
+                members.array(ReadArray::new("acks", max, faults, take))?
+            }
+            1 => {
+                let take = |fields: &Fields<'de, _>, faults: &mut Faults| self.nack(fields, faults);
+                members.array(ReadArray::new("nacks", max, faults, take))?
+            }
+            2 => {
+                let take =
+                    |fields: &Fields<'de, _>, faults: &mut Faults| self.extend(fields, faults);
+                members.array(ReadArray::new("extensions", max, faults, take))?
+            }
+            _ => {
+                let take =
+                    |fields: &Fields<'de, _>, faults: &mut Faults| self.release(fields, faults);
+                members.array(ReadArray::new("releases", max, faults, take))?
+            }
         };
-        if count > entries_max {
-            check_count(count, entries_max, faults);
+        if count > max {
+            check_count(count, max, faults);
         }
         Ok(())
     }
@@ -162,20 +147,13 @@ impl Requests {
     pub fn settle(&self, queue: &str, body: &[u8]) -> Result<Request, Invalid> {
         let queue = self.queue_name(queue)?;
         check_length(body)?;
-        let (mut faults, settle) = (
-            Faults::default(),
-            Settle {
-                queue,
-                ..Settle::default()
-            },
-        );
-        let body = body_text(body)?;
-        let mut read = SettleBody {
+        let mut faults = Faults::default();
+        let read = || SettleBody {
             reader: self.reader(),
             body,
-            settle,
+            settle: Settle::default(),
         };
-        read_body(body, &mut read, &mut faults)?;
+        let read = read_body(body, read, &mut faults)?;
         let entries_max = self.limits.batch_entries_max as usize;
         if faults.is_empty() {
             check_count(read.settle.count(), entries_max, &mut faults);
@@ -183,7 +161,10 @@ impl Requests {
         if faults.is_empty() {
             check_follow_ups(read.settle.follow_ups(), entries_max, &mut faults);
         }
-        let SettleBody { reader, settle, .. } = faults.finish(Some(read))?;
+        let SettleBody {
+            reader, mut settle, ..
+        } = faults.finish(Some(read))?;
+        settle.queue = queue;
         let batch_bytes_max = self.settle_bytes_max(&settle, reader.blobs.bytes());
         Ok(Request {
             ask: Ask::Settle(settle),

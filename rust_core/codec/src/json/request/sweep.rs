@@ -6,7 +6,7 @@ use crate::json::faults::Faults;
 use crate::json::invalid::Invalid;
 use crate::json::names;
 use crate::json::object::{Fields, Schema, read_fields, read_raw};
-use crate::json::raw;
+use crate::json::raw::{self, Raw};
 use crate::json::scalar::{any_text, boolean, integer, kind, seconds, text};
 use crate::record::bound;
 use engine::command::{Command, StartSweep, SweepChoice};
@@ -220,7 +220,7 @@ impl Requests {
         } else if bytes > max {
             faults.add(format!("has {bytes} bytes; at most {max} are allowed"));
         } else {
-            raw::check(raw, self.limits.payload_depth_max, faults);
+            raw::check(Raw::new(raw), self.limits.payload_depth_max, faults);
         }
         let is_empty = raw[1..].trim_start().starts_with('}');
         (!is_empty).then(|| raw.into())

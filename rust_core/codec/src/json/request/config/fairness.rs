@@ -32,7 +32,7 @@ pub(super) fn fairness(raw: &str, limits: &Limits, faults: &mut Faults) -> Optio
     let in_flight_max = fields.read(1, faults, |raw, faults| {
         integer(raw, 1, u64::from(u32::MAX), faults)
     });
-    let is_cleared = fields.raw(1).is_some_and(is_null);
+    let is_cleared = fields.is_null(1);
     Some(FairnessChange {
         weights,
         in_flight_max: if is_cleared { Some(0) } else { in_flight_max },
