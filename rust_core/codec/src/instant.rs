@@ -5,13 +5,19 @@ const DAY_MS: u64 = 86_400_000;
 /// The last instant of year 9999: a later one has no four-digit year, and is written as this one.
 const INSTANT_MS_MAX: u64 = 253_402_300_799_999;
 
-/// Appends the instant `ms` milliseconds after 1970.
-pub fn put(out: &mut Vec<u8>, ms: u64) {
+/// Characters of an instant.
+pub const INSTANT_CHARS: usize = 24;
+
+/// Instant 0.
+pub const INSTANT_FIRST: &[u8; INSTANT_CHARS] = b"1970-01-01T00:00:00.000Z";
+
+/// The instant `ms` milliseconds after 1970, in ASCII.
+pub fn text(ms: u64) -> [u8; INSTANT_CHARS] {
     let ms = ms.min(INSTANT_MS_MAX);
     let (days, of_day) = ((ms / DAY_MS) as u32, (ms % DAY_MS) as u32);
     let (year, month, day) = civil(days);
     let (of_day, thousandths) = (of_day / 1000, of_day % 1000);
-    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let mut text: [u8; INSTANT_CHARS] = *b"0000-00-00T00:00:00.000Z";
     let mut pair = |at: usize, value: u32| {
         text[at] = b'0' + (value / 10) as u8;
         text[at + 1] = b'0' + (value % 10) as u8;
@@ -25,7 +31,7 @@ pub fn put(out: &mut Vec<u8>, ms: u64) {
     pair(17, of_day % 60);
     pair(20, thousandths / 10);
     text[22] = b'0' + (thousandths % 10) as u8;
-    out.extend_from_slice(&text);
+    text
 }
 
 /// Year, month and day of the `days`-th day after 1970-01-01, by Howard Hinnant's `civil_from_days`: years are
@@ -52,7 +58,7 @@ mod tests {
     #[test]
     fn known_instants() {
         let known = [
-            (0, "1970-01-01T00:00:00.000Z"),
+            (0, std::str::from_utf8(INSTANT_FIRST).unwrap()),
             (951_782_399_999, "2000-02-28T23:59:59.999Z"),
             (951_782_400_000, "2000-02-29T00:00:00.000Z"),
             (1_767_323_045_678, "2026-01-02T03:04:05.678Z"),
@@ -60,10 +66,8 @@ mod tests {
             (INSTANT_MS_MAX, "9999-12-31T23:59:59.999Z"),
             (u64::MAX, "9999-12-31T23:59:59.999Z"),
         ];
-        for (ms, text) in known {
-            let mut out = Vec::new();
-            put(&mut out, ms);
-            assert_eq!(String::from_utf8(out).unwrap(), text);
+        for (ms, known) in known {
+            assert_eq!(std::str::from_utf8(&text(ms)), Ok(known));
         }
     }
 

@@ -20,9 +20,10 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// What each byte is worth in a receipt; `NO_DIGIT` for one that occurs in none.
 const DIGITS: [u8; 256] = digits(ALPHABET);
 
-/// So many characters at a time, and the bytes that they are.
-const CHARS: usize = 8;
-const CHARS_BYTES: usize = 6;
+/// So many characters are so many bytes; a receipt is padded with zeros to whole parts.
+const PART_CHARS: usize = 8;
+const PART_BYTES: usize = 6;
+const PARTS: usize = BYTES.div_ceil(PART_BYTES);
 
 /// The key receipts are signed with.
 pub type Secret = [u8; 32];
@@ -112,35 +113,37 @@ impl Receipt {
     }
 }
 
-/// Six bytes are eight characters. The last two bytes are three, which begin with their bits and end with zeros.
 fn to_text(bytes: &[u8; BYTES]) -> [u8; RECEIPT_CHARS] {
-    let mut text = [0; RECEIPT_CHARS];
-    for (chars, part) in text.chunks_mut(CHARS).zip(bytes.chunks(CHARS_BYTES)) {
-        let mut number = [0; 8];
-        number[..part.len()].copy_from_slice(part);
-        let number = u64::from_be_bytes(number);
+    let (mut padded, mut text) = ([0; PARTS * PART_BYTES], [0; PARTS * PART_CHARS]);
+    padded[..BYTES].copy_from_slice(bytes);
+    let parts = padded.chunks_exact(PART_BYTES);
+    for (chars, part) in text.chunks_exact_mut(PART_CHARS).zip(parts) {
+        let number = part
+            .iter()
+            .fold(0, |number, &byte| number << 8 | u64::from(byte));
         for (place, character) in chars.iter_mut().enumerate() {
-            *character = ALPHABET[(number >> (64 - 6 * (place + 1))) as usize & 63];
+            *character = ALPHABET[(number >> (42 - 6 * place)) as usize & 63];
         }
     }
-    text
+    *text.first_chunk().expect("it is longer")
 }
 
 fn from_text(text: &str) -> Option<[u8; BYTES]> {
     let text: &[u8; RECEIPT_CHARS] = text.as_bytes().try_into().ok()?;
-    let (mut bytes, mut all, mut rest) = ([0; BYTES], 0, 0);
-    for (part, chars) in bytes.chunks_mut(CHARS_BYTES).zip(text.chunks(CHARS)) {
-        let mut number = 0;
-        for (place, &character) in chars.iter().enumerate() {
+    let mut padded = [ALPHABET[0]; PARTS * PART_CHARS];
+    padded[..RECEIPT_CHARS].copy_from_slice(text);
+    let (mut bytes, mut all) = ([0; PARTS * PART_BYTES], 0);
+    let parts = bytes.chunks_exact_mut(PART_BYTES);
+    for (part, chars) in parts.zip(padded.chunks_exact(PART_CHARS)) {
+        let number = chars.iter().fold(0, |number, &character| {
             let digit = DIGITS[usize::from(character)];
-            number |= u64::from(digit & 63) << (64 - 6 * (place + 1));
             all |= digit;
-        }
-        let number = number.to_be_bytes();
-        part.copy_from_slice(&number[..part.len()]);
-        rest |= number[part.len()];
+            number << 6 | u64::from(digit)
+        });
+        part.copy_from_slice(&number.to_be_bytes()[2..]);
     }
-    (all != NO_DIGIT && rest == 0).then_some(bytes)
+    let (bytes, rest) = bytes.split_first_chunk()?;
+    (all != NO_DIGIT && rest.iter().all(|byte| *byte == 0)).then_some(*bytes)
 }
 
 #[cfg(test)]

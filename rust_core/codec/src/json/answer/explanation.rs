@@ -157,9 +157,7 @@ fn detail(context: &Context, reason: &Reason) -> String {
 }
 
 fn instant(ms: u64) -> String {
-    let mut text = Vec::new();
-    instant::put(&mut text, ms);
-    String::from_utf8_lossy(&text).into_owned()
+    String::from_utf8_lossy(&instant::text(ms)).into_owned()
 }
 
 /// Milliseconds, as people read them.

@@ -2,17 +2,18 @@
 //! Payloads stay where they are until the whole is written, once, into memory of its exact size.
 
 use crate::id;
-use crate::instant;
+use crate::instant::{self, INSTANT_CHARS, INSTANT_FIRST};
 use crate::out::Out;
 use engine::ids::{MessageId, PartitionNumber};
 
 /// JSON under construction, or written: what was made here, and where among it something is spliced in.
-#[derive(Default)]
 pub struct Json<'a> {
     out: Vec<u8>,
     /// Each follows so many bytes of `out`; ascending.
     splices: Vec<(usize, &'a [u8])>,
     spliced_bytes: usize,
+    /// The two that were written last: an answer's messages share most of theirs.
+    instants: [(u64, [u8; INSTANT_CHARS]); 2],
 }
 
 impl<'a> Json<'a> {
@@ -22,6 +23,7 @@ impl<'a> Json<'a> {
             out: Vec::with_capacity(bytes),
             splices: Vec::with_capacity(splices),
             spliced_bytes: 0,
+            instants: [(0, *INSTANT_FIRST); 2],
         }
     }
 
@@ -173,10 +175,14 @@ impl<'a> Json<'a> {
     }
 
     pub(super) fn instant(&mut self, name: &'static str, ms: u64) {
-        self.name(name);
-        self.out.push(b'"');
-        instant::put(&mut self.out, ms);
-        self.out.push(b'"');
+        if self.instants[0].0 != ms {
+            self.instants.swap(0, 1);
+        }
+        if self.instants[0].0 != ms {
+            self.instants[0] = (ms, instant::text(ms));
+        }
+        let text = self.instants[0].1;
+        self.plain(name, &text);
     }
 
     /// An id, as an item of an array.
@@ -202,7 +208,7 @@ mod tests {
     use super::*;
 
     fn written<'a>(write: impl FnOnce(&mut Json<'a>)) -> String {
-        let mut json = Json::default();
+        let mut json = Json::with_capacity(0, 0);
         json.object(write);
         let bytes = json.to_bytes();
         assert_eq!(bytes.len(), json.length());
@@ -229,6 +235,19 @@ mod tests {
             written(|json| json.number("x", u64::MAX)),
             format!("{{\"x\":{}}}", u64::MAX)
         );
+    }
+
+    #[test]
+    fn an_instant_is_its_own_whatever_came_before() {
+        let (first, second, third) = (0, 1_767_323_045_678, 951_782_400_000);
+        for order in [
+            [first, second, first, third, second, third],
+            [third, third, second, first, first, second],
+        ] {
+            let text = written(|json| order.iter().for_each(|ms| json.instant("x", *ms)));
+            let each = order.map(|ms| format!("\"x\":\"{}\"", instant::text(ms).escape_ascii()));
+            assert_eq!(text, format!("{{{}}}", each.join(",")));
+        }
     }
 
     #[test]
