@@ -79,6 +79,7 @@ def payloads(answer: Answer) -> list[Any]:
 
 
 async def ready(partition: Partition) -> int:
+    await asyncio.sleep(0)  # what tasks are to ask that were begun before is asked before
     return int(json.loads((await partition.submit(PARSER.get_queue("mail"))).body)["counts"]["ready"])
 
 

@@ -10,8 +10,8 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from hanzo_queues.server.nats_connection import NatsConnection, NatsEndpoint, subscribe_directly
-from hanzo_queues.server.nats_reading import READ_BYTES, _Parser, _Reader
+from hanzo_queues.server.nats_connection import NatsConnection, NatsEndpoint
+from hanzo_queues.server.nats_reading import READ_BYTES, _Parser, _Reader, subscribe_directly
 
 INFO = b'INFO {"server_id":"x","version":"2.12.7","headers":true,"max_payload":8388608}\r\n'
 SIZES = [0, 1, 2, 3000, 70_000, READ_BYTES, 3 * READ_BYTES]
@@ -106,6 +106,24 @@ async def test_small_pieces_arrive_too(peer: tuple[Peer, Client]) -> None:
     server.sent = pieces_of(stated(payloads), 3, seed=1)
     arrived = await all_sent(client)
     assert [message.data for message in arrived] == payloads
+
+
+async def test_what_comes_whole_is_handed_on_where_it_arrives(peer: tuple[Peer, Client]) -> None:
+    """No task has to run first. What comes behind the rest of something else waits for its turn."""
+    _, client = peer
+    arrived: list[tuple[str, bytes]] = []
+    await subscribe_directly(client, "to.me", lambda message: arrived.append((message.subject, message.data)))
+    reader = client._transport._io_reader  # type: ignore[union-attr]
+    whole = b"MSG to.me 1 3\r\none\r\n"
+    reader.feed_data(whole + b"MSG to.me 1 0\r\n\r\nMSG to.me 1 %d\r\n" % (2 * len(whole)))
+    assert arrived == [("to.me", b"one"), ("to.me", b"")]
+    reader.feed_data(whole)  # looks like a message, but is the beginning of one's payload
+    await asyncio.sleep(0)
+    reader.feed_data(whole)
+    reader.feed_data(b"\r\nMSG to.me 1 4\r\nlast\r\n")
+    assert len(arrived) == 2
+    await asyncio.sleep(0)
+    assert [data for _, data in arrived[2:]] == [whole + whole, b"last"]
 
 
 async def test_what_was_read_is_parsed_where_it_is() -> None:

@@ -11,17 +11,15 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import nats.errors
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
 from hanzo_queues.server.ending import end
 from hanzo_queues.server.nats_access import NatsAccess
-from hanzo_queues.server.nats_reading import read_in_large_pieces
+from hanzo_queues.server.nats_reading import hand_on_directly, read_in_large_pieces
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +72,10 @@ class _Client(Client):
     async def _attempt_reconnect(self) -> None:
         _abort(self)
         await super()._attempt_reconnect()
+
+    async def _read_loop(self) -> None:
+        hand_on_directly(self)
+        await super()._read_loop()
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         server = self._current_server
@@ -205,22 +207,6 @@ class LastingConnection:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
-
-
-class _Sink:
-    """Looks like the future nats-py resolves with a subscription's message, but takes any number of them: a message
-    reaches `receive` without a queue and a task in between."""
-
-    def __init__(self, receive: Callable[[Msg], None]) -> None:
-        self.set_result = receive
-
-    def cancelled(self) -> bool:
-        return False
-
-
-async def subscribe_directly(client: Client, subject: str, receive: Callable[[Msg], None]) -> Subscription:
-    """Every message on `subject` is given to `receive` as it is read. `receive` must not raise."""
-    return await client.subscribe(subject, future=cast("asyncio.Future[Any]", _Sink(receive)))
 
 
 def write_at_once(client: Client, parts: tuple[bytes, ...]) -> None:

@@ -15,6 +15,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from hanzo_queues._core import Command, Engine, Reply, Step, step_batch_bytes_min
 from hanzo_queues.server.clock import Clock
@@ -31,6 +33,17 @@ TIMER_S_MAX = 60.0  # look again at least this often: the clock may run up to a 
 
 
 Decided = list[tuple[Request, Reply]]
+
+
+@dataclass(slots=True)
+class _Commit:
+    """A step whose replies wait for its append, and for those before it. `is_over`: its own append has ended; `error`:
+    with that."""
+
+    step: Step
+    decided: Decided
+    is_over: bool = False
+    error: BaseException | None = None
 
 
 class Writer:
@@ -62,7 +75,8 @@ class Writer:
         self._budget = journal.batch_bytes_max - step_batch_bytes_min()
         self._timer: asyncio.TimerHandle | None = None
         self._timers_due = True
-        self._in_flight: deque[asyncio.Task[None]] = deque()
+        self._in_flight: deque[_Commit] = deque()
+        self._doubted: BaseException | None = None  # what ended the first append that failed
         self._stopped: Exception | None = None
         self._draining = False
         self.parking = True
@@ -83,7 +97,8 @@ class Writer:
                 self._advance(self._take(room), room)
         finally:
             self._cancel_timer()
-            await asyncio.gather(*self._in_flight, return_exceptions=True)
+            while self._in_flight:
+                await self._inbox.arrival()
 
     def stop(self, error: Exception) -> None:
         """Ends `run` with `error`, or the one before it, instead of its next step."""
@@ -141,10 +156,13 @@ class Writer:
             return
         if step.batch is not None:
             self._payloads.put(step.lsn, step.batch)
-        earlier = self._in_flight[-1] if self._in_flight else None
-        commit = asyncio.create_task(self._commit(step, decided, earlier))
+        commit = _Commit(step, decided)
         self._in_flight.append(commit)
-        commit.add_done_callback(self._committed)
+        if step.batch is None:
+            commit.is_over = True
+        else:
+            appended = asyncio.ensure_future(self._journal.append(step.batch, step.lsn - 1))
+            appended.add_done_callback(partial(self._appended, commit))
 
     def _wake(self, queues: list[tuple[str, int]], members: list[tuple[str, str, int]]) -> None:
         for queue, ready in queues:
@@ -152,31 +170,28 @@ class Writer:
         for queue, consumer, ready in members:
             self._polls.wake_member(queue, consumer, ready)
 
-    async def _commit(self, step: Step, decided: Decided, earlier: asyncio.Task[None] | None) -> None:
-        try:
-            try:
-                if step.batch is not None:
-                    await self._journal.append(step.batch, step.lsn - 1)
-            finally:
-                if earlier is not None:
-                    await earlier  # replies leave in order; and if it failed, this append only failed for it
-        except BaseException as error:
-            self._doubt(decided, error)
-            raise
-        if step.batch is None:
-            return self._answer_unrecorded(decided)
-        self.batches += 1
-        self._release(decided)
-        self._on_durable(step.lsn, len(step.batch))
-
-    def _committed(self, commit: asyncio.Task[None]) -> None:
-        if commit.cancelled():
-            self.stop(AppendUnknown("an append was cancelled"))
-        elif (error := commit.exception()) is not None:
-            self.stop(error if isinstance(error, Exception) else AppendUnknown(repr(error)))
-        if self._stopped is None:
-            self._in_flight.popleft()
+    def _appended(self, commit: _Commit, appended: asyncio.Future[None]) -> None:
+        commit.is_over = True
+        commit.error = AppendUnknown("an append was cancelled") if appended.cancelled() else appended.exception()
+        while self._in_flight and self._in_flight[0].is_over:  # replies leave in order
+            self._end(self._in_flight.popleft())
         self._inbox.wake()
+
+    def _end(self, commit: _Commit) -> None:
+        """Its append is over, and all before it are; if one of them failed, this one only failed for it."""
+        self._doubted = self._doubted or commit.error
+        try:
+            if self._doubted is not None:
+                self._doubt(commit.decided, self._doubted)
+                self.stop(self._doubted if isinstance(self._doubted, Exception) else AppendUnknown(repr(self._doubted)))
+            elif commit.step.batch is None:
+                self._answer_unrecorded(commit.decided)
+            else:
+                self.batches += 1
+                self._release(commit.decided)
+                self._on_durable(commit.step.lsn, len(commit.step.batch))
+        except Exception as bug:
+            self.stop(bug)
 
     def _park_or_decide(self, requests: list[Request], replies: list[Reply]) -> Decided:
         """Polls that found nothing are parked; the others' replies wait for their batch."""

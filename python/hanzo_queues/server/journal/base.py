@@ -1,17 +1,17 @@
 """The contract of a journal: an append-only sequence of batches with one writer, fenced by the log itself.
 
-`append` says one of three things. It returns: the batch is durable at `expected_last_sequence + 1`. It raises
-`AppendRefused`: this batch is not in the journal and never will be; `WrongLastSequence` (somebody else appended) and
-`JournalFull` are two reasons for it. It raises `AppendUnknown`: the batch may be there, now or later; only a successful
-append at the same expected sequence, or reading a batch there, tells. After any error the caller drops what it holds
-in memory, fences and replays.
+`append` sends a batch at once, and what it returns says one of three things when it is awaited. It returns: the batch
+is durable at `expected_last_sequence + 1`. It raises `AppendRefused`: this batch is not in the journal and never will
+be; `WrongLastSequence` (somebody else appended) and `JournalFull` are two reasons for it. It raises `AppendUnknown`:
+the batch may be there, now or later; only a successful append at the same expected sequence, or reading a batch there,
+tells. After any error the caller drops what it holds in memory, fences and replays.
 
 `purge` takes batches away from the beginning, so a journal need not begin with its first batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -85,8 +85,9 @@ class Journal(Protocol):
     async def extent(self) -> Extent:
         """Both, and the bytes they take, at once."""
 
-    async def append(self, batch: bytes, expected_last_sequence: int) -> None:
-        """Appends one batch; on return it is durable. See the module's text for the errors. Not retried here."""
+    def append(self, batch: bytes, expected_last_sequence: int) -> Awaitable[None]:
+        """Appends one batch, which is durable when that is done. See the module's text for the errors. Not retried
+        here."""
 
     def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
         """Batches `first_sequence` to `last_sequence`, in order, from the leader. Raises JournalCorrupt on a gap."""

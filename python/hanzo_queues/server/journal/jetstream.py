@@ -6,6 +6,7 @@ retries an append, and no answer but a strict acknowledgement counts as durable.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
@@ -101,14 +102,17 @@ class JetStreamJournal:
         state = await self._state()
         return Extent(max(1, int(state["first_seq"])), int(state["last_seq"]), int(state["bytes"]))
 
-    async def append(self, batch: bytes, expected_last_sequence: int) -> None:
-        """Appends one batch; on return it is durable. Raises WrongLastSequence, AppendRefused, AppendUnknown."""
-        await self._append(batch, expected_last_sequence, self.subject)
+    def append(self, batch: bytes, expected_last_sequence: int) -> asyncio.Future[None]:
+        """Appends one batch, which is durable when that is done. Raises WrongLastSequence, AppendRefused, AppendUnknown
+        there."""
+        return self._append(batch, expected_last_sequence, self.subject)
 
-    async def _append(self, data: bytes, expected_last_sequence: int, subject: str) -> None:
-        if self._appender is None:
-            raise AppendRefused(f"not sent: stream {self.stream} is not open")
-        await self._appender.append(data, expected_last_sequence, self._append_timeout_s, subject)
+    def _append(self, data: bytes, expected_last_sequence: int, subject: str) -> asyncio.Future[None]:
+        if self._appender is not None:
+            return self._appender.append(data, expected_last_sequence, self._append_timeout_s, subject)
+        refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        refused.set_exception(AppendRefused(f"not sent: stream {self.stream} is not open"))
+        return refused
 
     async def read(self, first_sequence: int, last_sequence: int) -> AsyncIterator[tuple[int, bytes]]:
         """Batches in order. Raises JournalCorrupt on a gap, JournalError when reading is interrupted."""

@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from hanzo_queues.server.journal.base import JournalError
-from hanzo_queues.server.nats_connection import subscribe_directly
+from hanzo_queues.server.nats_reading import subscribe_directly
 
 STREAM_NOT_FOUND = 10059
 STREAM_NAME_IN_USE = 10058

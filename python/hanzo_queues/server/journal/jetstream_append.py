@@ -18,11 +18,15 @@ from hanzo_queues.server.journal.jetstream_api import (
     REFUSED_BEFORE_STORED,
     WRONG_LAST_SEQUENCE,
 )
-from hanzo_queues.server.nats_connection import subscribe_directly, write_at_once
+from hanzo_queues.server.nats_connection import write_at_once
+from hanzo_queues.server.nats_reading import subscribe_directly
 
 HEADER = b"NATS/1.0\r\nNats-Expected-Last-Sequence: %d\r\n\r\n"
 HEADER_BYTES_MAX = 128  # the header with the largest sequence, rounded up: counts towards max_payload
 NO_RESPONDERS_STATUS = "503"
+
+_Append = tuple[asyncio.Future[None], int, asyncio.TimerHandle]
+"""One in flight: its end, the sequence it expects, and its deadline."""
 
 
 class Appender:
@@ -35,36 +39,36 @@ class Appender:
         self._subject = subject.encode()
         self._inbox = client.new_inbox()
         self._sent = 0
-        self._waiting: dict[str, asyncio.Future[Msg]] = {}
+        self._waiting: dict[str, _Append] = {}
 
     async def start(self) -> None:
         """Subscribes to the acknowledgements. Raises nats.errors.Error."""
         await subscribe_directly(self._client, f"{self._inbox}.*", self._receive)
         await self._client.flush()  # an append is written at once, and must not overtake its subscription
 
-    async def append(
+    def append(
         self, batch: bytes, expected_last_sequence: int, timeout_s: float, subject: str | None = None
-    ) -> None:
+    ) -> asyncio.Future[None]:
         """See `Journal.append`. `subject`: another one of the stream's."""
-        self._refuse_what_cannot_be_sent(batch)
         loop = asyncio.get_running_loop()
+        stored: asyncio.Future[None] = loop.create_future()
         self._sent += 1
         reply_subject = f"{self._inbox}.{self._sent}"
-        acknowledged: asyncio.Future[Msg] = loop.create_future()
-        self._waiting[reply_subject] = acknowledged
-        deadline = loop.call_later(timeout_s, _give_up, acknowledged, f"no acknowledgement within {timeout_s:g} s")
         try:
+            self._refuse_what_cannot_be_sent(batch)
             self._send(batch, expected_last_sequence, reply_subject, subject.encode() if subject else self._subject)
-            message = await acknowledged
-        finally:
-            deadline.cancel()
-            del self._waiting[reply_subject]
-        self._read(message, expected_last_sequence)
+        except JournalError as error:
+            stored.set_exception(error)
+            return stored
+        late = f"no acknowledgement within {timeout_s:g} s"
+        deadline = loop.call_later(timeout_s, self._overdue, reply_subject, late)
+        self._waiting[reply_subject] = stored, expected_last_sequence, deadline
+        return stored
 
     def give_up(self, reason: str) -> None:
         """The appends under way, if any, raise AppendUnknown."""
-        for acknowledged in self._waiting.values():
-            _give_up(acknowledged, reason)
+        for reply_subject in tuple(self._waiting):
+            self._overdue(reply_subject, reason)
 
     def _refuse_what_cannot_be_sent(self, batch: bytes) -> None:
         if not self._client.is_connected:
@@ -86,9 +90,25 @@ class Appender:
             raise AppendUnknown(f"the append could not be written: {error}") from error
 
     def _receive(self, message: Msg) -> None:
-        waiting = self._waiting.get(message.subject)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(message)
+        waiting = self._waiting.pop(message.subject, None)
+        if waiting is None:
+            return
+        stored, expected_last_sequence, deadline = waiting
+        deadline.cancel()
+        if stored.done():  # nobody waits for it any more
+            return
+        try:
+            self._read(message, expected_last_sequence)
+        except JournalError as error:
+            stored.set_exception(error)
+        else:
+            stored.set_result(None)
+
+    def _overdue(self, reply_subject: str, reason: str) -> None:
+        stored, _, deadline = self._waiting.pop(reply_subject)
+        deadline.cancel()
+        if not stored.done():
+            stored.set_exception(AppendUnknown(reason))
 
     def _read(self, message: Msg, expected_last_sequence: int) -> None:
         if message.headers and message.headers.get("Status") == NO_RESPONDERS_STATUS:
@@ -103,11 +123,6 @@ class Appender:
             raise _failure(error)
         if stored != (self._stream, expected_last_sequence + 1) or answer.get("duplicate"):
             raise AppendUnknown(f"the acknowledgement is not of this append: {message.data[:200]!r}")
-
-
-def _give_up(acknowledged: asyncio.Future[Msg], reason: str) -> None:
-    if not acknowledged.done():
-        acknowledged.set_exception(AppendUnknown(reason))
 
 
 def _failure(error: dict[str, object]) -> JournalError:

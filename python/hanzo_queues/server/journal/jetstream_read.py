@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 
 from hanzo_queues.server.journal.base import JournalCorrupt, JournalError
 from hanzo_queues.server.journal.jetstream_api import JetStreamApi
-from hanzo_queues.server.nats_connection import subscribe_directly
+from hanzo_queues.server.nats_reading import subscribe_directly
 
 HEARTBEAT_S = 0.25
 SILENCE_S_MAX = 2.0

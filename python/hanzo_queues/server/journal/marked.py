@@ -17,6 +17,7 @@ import logging
 import os
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 from hanzo_queues.server.journal.base import Extent, Journal, JournalCorrupt
@@ -77,11 +78,15 @@ class MarkedJournal:
         _assert_reaches(extent.last_sequence, marked)
         return extent
 
-    async def append(self, batch: bytes, expected_last_sequence: int) -> None:
-        """As the journal's; what is durable moves the mark."""
-        await self._journal.append(batch, expected_last_sequence)
-        if expected_last_sequence + 1 > self._sequence:
-            self._sequence, self._hash = expected_last_sequence + 1, _hash_of(batch)
+    def append(self, batch: bytes, expected_last_sequence: int) -> asyncio.Future[None]:
+        """As the journal's; what is durable moves the mark, before anybody else is told."""
+        appended = asyncio.ensure_future(self._journal.append(batch, expected_last_sequence))
+        appended.add_done_callback(partial(self._appended, batch, expected_last_sequence + 1))
+        return appended
+
+    def _appended(self, batch: bytes, sequence: int, appended: asyncio.Future[None]) -> None:
+        if not appended.cancelled() and appended.exception() is None and sequence > self._sequence:
+            self._sequence, self._hash = sequence, _hash_of(batch)
             if self._rest is None and self._passed_over is None:
                 self._write_and_rest()
 
