@@ -123,14 +123,16 @@ class Lane(Generic[E]):
             entry = waiting.popleft()
             if not entry.waits():  # its caller was cancelled
                 continue
-            if entry.count > places:
+            count = entry.count
+            if count > places:
                 entry, rest = entry.split(places)
                 waiting.appendleft(rest)
+                count = places
             room -= len(entry.body) + 1
             if room < 0 and batch:
                 waiting.appendleft(entry)
                 break
-            places -= entry.count
+            places -= count
             batch.append(entry)
         return batch
 

@@ -56,8 +56,8 @@ def _resolved(batch: Sequence[Enqueue], results: Sequence[Mapping[str, Any]]) ->
     for enqueue, result in zip(batch, results, strict=True):
         if "error" in result:
             refused.append((enqueue, entry_error(result["error"])))
-        else:
-            enqueue.resolve(result_of(result))
+        elif not (future := enqueue.future).done():
+            future.set_result(result_of(result))
     return refused
 
 

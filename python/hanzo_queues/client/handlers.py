@@ -71,14 +71,10 @@ class Handlers:
     def keep_free(self, most: int) -> int:
         """Keeps calls free for a poll until `start` is given what it brought: all that can start, `most` at most. Says
         how many: none when there is no room."""
-        kept = max(0, min(most, self._free))
+        kept = max(0, min(most, self.limit - len(self._running) - self._kept))
         self._kept += kept
         self._update_room()
         return kept
-
-    @property
-    def _free(self) -> int:
-        return self.limit - len(self._running) - self._kept
 
     def resize(self, limit: int) -> None:
         """From now on so many calls may run at once."""
@@ -86,7 +82,7 @@ class Handlers:
         self._update_room()
 
     def _update_room(self) -> None:
-        if self._free > 0:
+        if self.limit - len(self._running) > self._kept:
             self.room.set()
         else:
             self.room.clear()
@@ -109,16 +105,15 @@ class Handlers:
         """Calls the handler with them: once for all of a batch, else once for each. So many calls were kept free for it
         until now."""
         self._kept -= kept
-        self._update_room()
         if self._options.batch_size is None:
             for delivery in deliveries:
                 self._start(Handling((delivery,)))
         elif deliveries:
             self._start(Handling(deliveries))
+        self._update_room()
 
     def _start(self, handling: Handling) -> None:
         self._running.add(handling)
-        self._update_room()
         self._idle.clear()
         key = None if self._options.batch_size is not None else handling.deliveries[0].message.ordering_key
         before = None if key is None else self._keys.get(key)

@@ -32,7 +32,6 @@ FIELDS = (
     "priority", "delay", "dedup_id", "dedup_until", "ordering_key", "fairness_key", "metadata", "ttl", "max_retries",
     "backoff", "traceparent",
 )  # fmt: skip
-PAYLOAD_ALONE = (None,) * len(FIELDS)
 
 
 class MessageCalls(Calls):
@@ -77,13 +76,17 @@ class MessageCalls(Calls):
         Raises QueueNotFound, QueuePaused, QueueFull, DedupMemoryFull, DedupConflict (the id was used with another
         payload), PayloadTooLarge, RequestInvalid, OutcomeUnknown (no dedup_id, and the answer was lost).
         """
-        fields = (
-            priority, delay, dedup_id, dedup_until, ordering_key, fairness_key, metadata, ttl, max_retries, backoff,
-            traceparent,
-        )  # fmt: skip
-        if fields == PAYLOAD_ALONE and self._traceparent is None:
+        if (  # as most are; to compare tuples would take twice as long
+            priority is None and delay is None and dedup_id is None and dedup_until is None and ordering_key is None
+            and fairness_key is None and metadata is None and ttl is None and max_retries is None and backoff is None
+            and traceparent is None and self._traceparent is None
+        ):  # fmt: skip
             body = encode({"payload": payload})
         else:
+            fields = (
+                priority, delay, dedup_id, dedup_until, ordering_key, fairness_key, metadata, ttl, max_retries, backoff,
+                traceparent,
+            )  # fmt: skip
             body = encode_message(self._traced({"payload": payload, **dict(zip(FIELDS, fields, strict=True))}))
         return await self._enqueued(queue, body, dedup_id is not None)
 

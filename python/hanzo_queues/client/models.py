@@ -52,6 +52,9 @@ class EnqueueResult(NamedTuple):  # made once a message: a frozen dataclass take
 
     @staticmethod
     def of(json: Json) -> EnqueueResult:
+        if len(json) == 3:  # as most are
+            plain: EnqueueResult = _new(EnqueueResult, (json["id"], json["duplicate"], json["state"], None, False))
+            return plain
         has_result = "result" in json
         result = json["result"] if has_result else None
         fields = json["id"], json["duplicate"], json.get("state"), result, has_result
