@@ -16,7 +16,7 @@ import pytest
 
 from hanzo_queues.server.journal.base import AppendUnknown, JournalCorrupt, JournalError, WrongLastSequence
 from hanzo_queues.server.journal.jetstream import JetStreamJournal
-from hanzo_queues.server.journal.jetstream_api import JetStreamApi
+from hanzo_queues.server.journal.jetstream_api import STREAM_NOT_FOUND, JetStreamApi, JetStreamRefusal
 from hanzo_queues.server.journal.jetstream_settings import StreamSettingsDiffer
 from hanzo_queues.server.nats_connection import NatsConnection, NatsEndpoint
 from tests.nats_servers import NatsServer, NatsServers, running_nats_servers
@@ -40,6 +40,7 @@ async def journal(servers: NatsServers) -> AsyncIterator[JetStreamJournal]:
         with suppress(WrongLastSequence):
             await made._append(b"refused", 1 << 40, made.subject)
 
+    hurry(made)
     await persist(made.open)
     await persist(known)
     yield patient(made)
@@ -48,7 +49,11 @@ async def journal(servers: NatsServers) -> AsyncIterator[JetStreamJournal]:
 
 def journal_on(servers: NatsServers, partition: int) -> JetStreamJournal:
     return JetStreamJournal(
-        servers.endpoint, partition=partition, replicas=servers.replicas, append_timeout_s=1, call_timeout_s=1
+        servers.endpoint,
+        partition=partition,
+        replicas=servers.replicas,
+        append_timeout_s=PATIENCE_S,
+        call_timeout_s=PATIENCE_S,
     )
 
 
@@ -64,7 +69,7 @@ def hurry(journal: JetStreamJournal) -> None:
 
 
 def rival_of(journal: JetStreamJournal, servers: NatsServers) -> JetStreamJournal:
-    return patient(journal_on(servers, int(journal.stream.removeprefix("HANZO_P"))))
+    return journal_on(servers, int(journal.stream.removeprefix("HANZO_P")))
 
 
 async def persist(act: Any, *arguments: Any) -> Any:
@@ -77,6 +82,15 @@ async def persist(act: Any, *arguments: Any) -> Any:
                 raise
             except JournalError:
                 await asyncio.sleep(0.05)
+
+
+async def delete_stream(journal: JetStreamJournal) -> None:
+    """Also when it is gone already, and its answer was lost."""
+    try:
+        await journal._api().call("STREAM.DELETE")
+    except JetStreamRefusal as refusal:
+        if refusal.code != STREAM_NOT_FOUND:
+            raise
 
 
 async def contents(journal: JetStreamJournal) -> list[bytes]:
@@ -233,7 +247,8 @@ async def test_a_stream_with_other_settings_is_no_journal(
     journal: JetStreamJournal, servers: NatsServers, name: str, value: object
 ) -> None:
     config = (await journal._api().call("STREAM.INFO"))["config"]
-    await persist(journal._api().call, "STREAM.DELETE")
+    hurry(journal)
+    await persist(delete_stream, journal)
     await persist(journal._api().call, "STREAM.CREATE", config | {name: value})
     rival = rival_of(journal, servers)
     with pytest.raises(StreamSettingsDiffer, match=f"{name} is .*nats stream edit"):

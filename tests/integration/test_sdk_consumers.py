@@ -14,6 +14,7 @@ import pytest
 
 from examples.local_server import LocalServer
 from hanzo_queues import AsyncQueues, Handled, Message, Queues, Retry
+from hanzo_queues.client.queue_info import QueueCounts
 
 
 async def stopped(queues: AsyncQueues, run: asyncio.Task[None]) -> None:
@@ -119,10 +120,12 @@ async def test_the_server_is_killed_and_comes_back() -> None:
                 await asyncio.to_thread(server.start)
                 await asyncio.gather(*producers)
                 await everything.wait()
+                # What was handled and could not be acked, since its lease had ended, comes once more.
+                while (counts := (await queues.get("survives")).counts) != QueueCounts(dead=counts.dead):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
             await stopped(queues, run)
             assert set(handled) == set(range(total))
-            counts = (await queues.get("survives")).counts
-            assert (counts.ready, counts.delayed, counts.dead) == (0, 0, 0)
+            assert counts.dead == 0
 
 
 PROGRAM = """
