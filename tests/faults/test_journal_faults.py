@@ -59,13 +59,19 @@ def journal_on(servers: NatsServers, partition: int) -> JetStreamJournal:
 
 def patient(journal: JetStreamJournal) -> JetStreamJournal:
     """What is asked from now on is waited for."""
-    journal._append_timeout_s = journal._call_timeout_s = PATIENCE_S
+    _give(journal, PATIENCE_S)
     return journal
 
 
 def hurry(journal: JetStreamJournal) -> None:
     """What is asked from now on is soon given up, when there may be nobody who answers."""
-    journal._append_timeout_s = journal._call_timeout_s = 1
+    _give(journal, 1)
+
+
+def _give(journal: JetStreamJournal, timeout_s: float) -> None:
+    journal._append_timeout_s = journal._call_timeout_s = timeout_s
+    if journal._asking is not None:
+        journal._asking._timeout_s = timeout_s
 
 
 def rival_of(journal: JetStreamJournal, servers: NatsServers) -> JetStreamJournal:

@@ -255,7 +255,7 @@ async def test_a_renewal_that_hangs_is_tried_again_while_the_lease_lasts(
 
 async def test_a_release_in_the_moment_of_a_renewal_is_one(node: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
     """nats-py may forget that it was cancelled."""
-    owner = node("a")
+    owner = node("a", 3 * TTL_S)
     await owner.acquire()
     bucket = await owner.lease._opened()
     update, asked, answered = bucket.update, asyncio.Event(), asyncio.Event()
@@ -271,7 +271,7 @@ async def test_a_release_in_the_moment_of_a_renewal_is_one(node: Nodes, monkeypa
     answered.set()
     await asyncio.wait_for(owner.lease.release(), PATIENCE_S)
     assert not owner.lost.is_set()
-    other = node("b")
+    other = node("b", 3 * TTL_S)
     await other.acquire()
     await other.lease.release()
 
