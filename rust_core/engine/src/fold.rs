@@ -1,9 +1,9 @@
 //! Feeds the state to a hasher, for tests: everything a later decision could depend on, in an order that follows
 //! from the state alone. Links are fed as they are; they are what the lists' order is.
 //!
-//! Every field is named here, so a new one is not forgotten. Left out is what follows from the rest (timers other than
-//! leases' ends, the tables of keys and their free slots, counts of flows), what is no state (the batch at hand, who
-//! woke, whose turn it is), and the owner's settings.
+//! Every field is named here, so a new one is not forgotten. Left out is what follows from the rest (timers, the tables
+//! of keys and their free slots, counts of flows), what is no state (the batch at hand, who woke, whose turn it is), and
+//! the owner's settings.
 
 use crate::message::{Message, NONE};
 use crate::queue::Queue;

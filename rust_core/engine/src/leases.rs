@@ -63,15 +63,18 @@ impl Leases {
 
     pub fn begin(&mut self, slot: u32, until_ms: u64, holder: Holder) {
         self.keep(slot);
-        self.of.insert(slot, Lease::new(until_ms, holder));
+        let earlier = self.of.insert(slot, Lease::new(until_ms, holder));
+        assert!(earlier.is_none(), "a message is leased twice");
     }
 
     /// It lasts until then, whoever holds it.
     pub fn extend(&mut self, slot: u32, until_ms: u64) {
-        self.begin(slot, until_ms, self.holder(slot));
+        self.keep(slot);
+        let lease = self.of.get_mut(slot).expect("only a lease is extended");
+        *lease = Lease::new(until_ms, lease.holder());
     }
 
-    /// A member holds it that is there.
+    /// So the lease there is has a holder.
     pub fn hold(&mut self, slot: u32, holder: Holder) {
         let lease = self.of.get_mut(slot).expect("only what is leased is held");
         *lease = Lease::new(lease.until_ms(), holder);
@@ -80,7 +83,8 @@ impl Leases {
     /// Answers who held it.
     pub fn end(&mut self, slot: u32) -> Holder {
         self.keep(slot);
-        self.of.remove(slot).map_or(NOBODY, Lease::holder)
+        let lease = self.of.remove(slot);
+        lease.expect("what is leased has a lease").holder()
     }
 
     /// A checkpoint begins: it takes the leases of the first `slots` slots as they are now, in order.
@@ -93,6 +97,11 @@ impl Leases {
     pub fn taken(&mut self, slot: u32) {
         self.awaited.start = slot;
         self.kept = self.kept.split_off(&slot);
+    }
+
+    /// It has all, or is given up: behind the last slots that changed there may be many more.
+    pub fn end_checkpoint(&mut self) {
+        self.begin_checkpoint(0);
     }
 
     /// When the lease of a slot ended when the checkpoint began.
@@ -110,6 +119,13 @@ impl Leases {
 }
 
 #[cfg(test)]
+impl Leases {
+    pub fn count(&self) -> u32 {
+        self.of.count()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -119,15 +135,16 @@ mod tests {
         (0..4).for_each(|slot| leases.begin(slot, 10, NOBODY));
         leases.begin_checkpoint(3);
         (0..4).for_each(|slot| leases.extend(slot, 20));
-        (0..4).for_each(|slot| {
-            leases.end(slot);
-        });
+        (0..4).for_each(|slot| assert_eq!(leases.end(slot), NOBODY));
         let then = |leases: &Leases| [0, 1, 2, 3].map(|slot| leases.then(slot));
         assert_eq!(then(&leases), [Some(10), Some(10), Some(10), None]);
         leases.taken(2);
         leases.begin(1, 30, NOBODY);
-        leases.begin(1, 40, NOBODY);
+        leases.extend(1, 40);
         assert_eq!(leases.kept, BTreeMap::from([(2, 10)]));
+        leases.end_checkpoint();
+        leases.end(1);
+        assert_eq!(leases.kept, BTreeMap::new());
     }
 
     #[test]
@@ -145,10 +162,7 @@ mod tests {
             (None, NOBODY),
         ];
         assert_eq!(known, expected);
-        assert_eq!(
-            (leases.end(50), leases.end(50), leases.end(9000)),
-            (7, NOBODY, NOBODY)
-        );
+        assert_eq!((leases.end(50), leases.end(0)), (7, Holder::MAX));
         assert_eq!(leases.until_ms(50), None);
     }
 

@@ -6,7 +6,7 @@
 //!
 //! A key is weighed against every member each time one of its messages becomes ready: what that takes lies side by side.
 //!
-//! Who holds a message is known by its lease's deadline, and nobody by who is no member.
+//! Who holds a message is known by its lease, and nobody by who is no member.
 //!
 //! What a member held that left is returned in bounded parts. Until its turn the lease is nobody's, and holds: its
 //! receipt still settles it.

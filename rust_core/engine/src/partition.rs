@@ -14,6 +14,11 @@ use crate::state::{Cursor, State};
 use crate::verbs;
 use crate::woken::{Mark, Woken, WokenMember, WokenQueue};
 
+const _: () = assert!(
+    size_of::<Command>() <= 144 && size_of::<Reply>() <= 104,
+    "each step moves commands and replies: what is large and rare of them is boxed"
+);
+
 /// What a step decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
@@ -27,9 +32,9 @@ pub struct Step {
     pub replies: Vec<Reply>,
     /// When to step again though nothing is asked; at or before now: at once.
     pub next_deadline_ms: Option<u64>,
-    /// As of [`Woken`].
+    /// Queues in which messages became ready: for anybody.
     pub woken: Vec<WokenQueue>,
-    /// The same.
+    /// Members for whom messages became ready, of ordering keys that stick to them.
     pub woken_members: Vec<WokenMember>,
 }
 
@@ -83,9 +88,10 @@ impl Partition {
         step
     }
 
-    /// The same, into the memory of a step that is done with; takes the commands out of theirs. What becomes ready is told
-    /// to `wake`; the commands it returns are decided behind the others, until it has none: the receives that wait, so
-    /// that a message and its lease are one batch. The step tells of what is ready still: a receive of this step may have looked before it was.
+    /// The same, into the memory of a step that is done with; takes the commands out of theirs. What becomes ready is
+    /// told to `wake`; the commands it returns are decided behind the others, until it has none: the receives that wait,
+    /// so that a message and its lease are one batch. The step tells of what is ready still: a receive of this step may
+    /// have looked before it was.
     pub fn step_into(
         &mut self,
         step: &mut Step,

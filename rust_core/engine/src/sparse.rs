@@ -1,5 +1,5 @@
-//! A value for some of the slots. A part of the slots none of which has one takes no memory, so a backlog that waits pays
-//! nothing for what only leases or timers have.
+//! A value for some of the slots. A part of the slots none of which has one takes no memory, so a backlog that waits
+//! pays nothing for what only leases or timers have.
 
 /// Slots of a part.
 const PART: usize = 1024;
@@ -36,7 +36,8 @@ impl<T: Copy> Sparse<T> {
         part.values[slot as usize % PART].as_mut()
     }
 
-    pub fn insert(&mut self, slot: u32, value: T) {
+    /// Answers the value before.
+    pub fn insert(&mut self, slot: u32, value: T) -> Option<T> {
         let place = slot as usize / PART;
         if self.parts.len() <= place {
             self.parts.resize_with(place + 1, || None);
@@ -52,6 +53,7 @@ impl<T: Copy> Sparse<T> {
         });
         let before = part.values[slot as usize % PART].replace(value);
         part.count += u32::from(before.is_none());
+        before
     }
 
     pub fn remove(&mut self, slot: u32) -> Option<T> {
@@ -63,6 +65,13 @@ impl<T: Copy> Sparse<T> {
             self.spare = part.take();
         }
         Some(removed)
+    }
+}
+
+#[cfg(test)]
+impl<T> Sparse<T> {
+    pub fn count(&self) -> u32 {
+        self.parts.iter().flatten().map(|part| part.count).sum()
     }
 }
 
@@ -107,13 +116,11 @@ mod tests {
             let (mut sparse, mut model) = (Sparse::new(), BTreeMap::new());
             for (slot, value) in ops {
                 match value.and_then(NonZeroU32::new) {
-                    Some(value) => {
-                        sparse.insert(slot, value);
-                        model.insert(slot, value);
-                    }
+                    Some(value) => prop_assert_eq!(sparse.insert(slot, value), model.insert(slot, value)),
                     None => prop_assert_eq!(sparse.remove(slot), model.remove(&slot)),
                 }
                 prop_assert_eq!(sparse.get_mut(slot).copied(), model.get(&slot).copied());
+                prop_assert_eq!(sparse.count() as usize, model.len());
             }
             for slot in 0..3000 {
                 prop_assert_eq!(sparse.get(slot), model.get(&slot).copied());

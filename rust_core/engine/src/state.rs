@@ -1,5 +1,5 @@
 //! A partition's state, and how a message moves in it. Every move keeps this: a message is in exactly the list
-//! its place names, its queue's counts agree, and its deadline is in the heap when it has one.
+//! its place names, its queue's counts agree, and what comes up first has a timer in the heap (see `timing`).
 //!
 //! Only `apply` changes the state; verbs read it.
 

@@ -1,6 +1,6 @@
-//! Which messages have a timer in the heap. Delayed and leased ones lie in their list in the order they came, mostly that
-//! of their deadlines. So one that comes up no sooner than the message before it needs no timer: it gets one when that
-//! message leaves, or is to come up later. In whatever order, the first of all is in the heap.
+//! Which messages have a timer in the heap. Delayed and leased ones lie in their list in the order they came, mostly
+//! that of their deadlines. So one that comes up no sooner than the message before it needs no timer: it gets one when
+//! that message leaves, or is to come up later. In whatever order, the first of all is in the heap.
 
 use crate::deadlines::Timer;
 use crate::message::{NONE, Place};
@@ -18,8 +18,8 @@ impl State {
         }
     }
 
-    /// The same for the message behind it, if there is one: it may have relied on that one. In a deleted queue timers mean
-    /// nothing.
+    /// The same for the message behind it, if there is one: it may have relied on that one. In a deleted queue timers
+    /// mean nothing.
     pub fn arm_next(&mut self, next: u32) {
         if next == NONE || !is_in_order(self.messages[next].place()) {
             return;

@@ -100,6 +100,7 @@ impl Engine {
             .map(|index| intake.blobs[*index as usize])
             .collect();
         let batch = self.frame(py, now_ms, &step, &carried)?;
+        step.records.clear();
         let answers = intake.answers(commands, context, step.replies.drain(..));
         let told = step_of(py, batch, &mut step, answers);
         self.decided = step;

@@ -71,7 +71,7 @@ impl State {
         for kind in Kind::ALL {
             part_of!(self, kind, part => part.abandon());
         }
-        self.leases.begin_checkpoint(0);
+        self.leases.end_checkpoint();
     }
 
     /// How much of each kind there is, and how much of it changed since the last checkpoint began.
@@ -143,7 +143,10 @@ impl State {
     }
 
     fn next_messages(&mut self) -> Option<(u64, Image)> {
-        let (index, entries) = self.messages.slots.next()?;
+        let Some((index, entries)) = self.messages.slots.next() else {
+            self.leases.end_checkpoint();
+            return None;
+        };
         let first = index as u32 * BLOCK as u32;
         let leases = &self.leases;
         let images = (first..).zip(&entries).map(|(slot, entry)| {

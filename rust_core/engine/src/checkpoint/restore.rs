@@ -114,6 +114,9 @@ impl Restoration {
 fn add_message(state: &mut State, image: &MessageImage) -> Result<(), Contradiction> {
     let slot = state.messages.slots.len() as u32;
     state.messages.slots.push(message(image)?);
+    check(image.number > 0 || image.leased_until_ms == 0, || {
+        format!("slot {slot}: a lease of nothing can't be")
+    })?;
     if image.leased_until_ms > 0 {
         state.leases.begin(slot, image.leased_until_ms, NOBODY);
     }

@@ -134,7 +134,7 @@ fn check_members(state: &State) {
     state.sessions.assert_of(state);
 }
 
-/// A lease's deadline knows who holds it, or held it and left; nothing else is held.
+/// A lease knows who holds it, or held it and left; nothing else is held.
 fn check_holders(state: &State, seen: &BTreeSet<u32>) {
     for queue in state.queues.iter().filter(|queue| !queue.deleted) {
         let of_queue = |slot: &&u32| state.messages[**slot].queue == queue.number;
@@ -197,7 +197,7 @@ fn blocked(state: &State, queue: &Queue) -> Vec<u32> {
 
 fn check_deadlines(state: &State, seen: &BTreeSet<u32>) {
     state.deadlines.assert_valid();
-    let mut armed = BTreeSet::new();
+    let (mut armed, mut leased) = (BTreeSet::new(), 0);
     for &slot in seen {
         let (message, timer) = (&state.messages[slot], state.timer(slot));
         let (is_leased, lease) = (
@@ -205,6 +205,7 @@ fn check_deadlines(state: &State, seen: &BTreeSet<u32>) {
             state.leases.until_ms(slot),
         );
         assert_eq!(is_leased, lease.is_some(), "a lease");
+        leased += u32::from(is_leased);
         // A deleted queue's timer may be out already.
         let is_deleted = state.queues.get(message.queue).deleted;
         match timer.filter(|_| state.deadlines.is_set(slot)) {
@@ -216,6 +217,7 @@ fn check_deadlines(state: &State, seen: &BTreeSet<u32>) {
         }
     }
     assert_eq!(state.deadlines.timers(), armed, "the timers there are");
+    assert_eq!(state.leases.count(), leased, "the leases there are");
 }
 
 fn check_flows(state: &State, seen: &BTreeSet<u32>) {

@@ -30,6 +30,11 @@ fn a_message_is_of_a_queue_and_of_that_queue_s_keys() {
     );
 }
 
+fn free_slot(taken: &mut Taken) -> &mut MessageImage {
+    let mut slots = taken.messages().iter_mut();
+    slots.find(|one| one.number == 0).expect("a free slot")
+}
+
 #[test]
 fn what_is_leased_has_an_end_and_nothing_else_has_one() {
     assert_refused(
@@ -37,6 +42,7 @@ fn what_is_leased_has_an_end_and_nothing_else_has_one() {
         &[
             |taken| taken.first(MAILS, Place::Leased).leased_until_ms = 0,
             |taken| taken.first(ORDERS, Place::Ready).leased_until_ms = 1,
+            |taken| free_slot(taken).leased_until_ms = 1,
         ],
     );
 }
