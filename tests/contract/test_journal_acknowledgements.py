@@ -71,6 +71,9 @@ async def test_stored_there_is_durable(client: Client) -> None:
         b'{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}',
         b'{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"seq":7}',
         b'{"error":{"code":500},"stream":"HANZO_P0","seq":7}',
+        b'{"error":"nope"}',
+        b'{"error":[1]}',
+        b'{"error":{"err_code":[10071]}}',
     ],
 )
 async def test_all_else_is_unknown(client: Client, answer: bytes | None) -> None:

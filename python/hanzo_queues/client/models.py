@@ -52,7 +52,7 @@ class EnqueueResult(NamedTuple):  # made once a message: a frozen dataclass take
 
     @staticmethod
     def of(json: Json) -> EnqueueResult:
-        if len(json) == 3:  # as most are
+        if len(json) == 3 and "state" in json:  # as most are
             plain: EnqueueResult = _new(EnqueueResult, (json["id"], json["duplicate"], json["state"], None, False))
             return plain
         has_result = "result" in json

@@ -20,6 +20,7 @@ from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.disk_room import anywhere
 from hanzo_queues.server.edge import Edge
+from hanzo_queues.server.ending import end
 from hanzo_queues.server.faults import Fault, ShuttingDown
 from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, JournalRefused
 from hanzo_queues.server.limits_table import with_settings, within_batch
@@ -102,8 +103,7 @@ class App:
     async def close(self) -> None:
         """Answers what was asked, then closes the partition and its journal."""
         if self._starting is not None:
-            self._starting.cancel()
-            await asyncio.gather(self._starting, return_exceptions=True)
+            await end(self._starting)
         await self.partition.close()
         await self._journal.close()
         if self._checkpoints is not None:

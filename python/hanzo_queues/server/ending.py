@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 AGAIN_S = 0.5
-"""For what a task has left to do when it noticed."""
+"""For what a task has left to do when it noticed; after that it is cancelled once more."""
 
 
 async def end(task: asyncio.Task[Any]) -> None:

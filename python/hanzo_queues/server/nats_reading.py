@@ -66,8 +66,9 @@ class _Reader(asyncio.StreamReader):
 
     def feed_data(self, data: Any) -> None:
         reader: Any = self
-        if self.client is not None and not reader._buffer and _is_between(self.client._ps):
-            data = data[_handed_on(self.client, data) :]
+        client = self.client
+        if client is not None and client.is_connected and not reader._buffer and _is_between(client._ps):
+            data = data[_handed_on(client, data) :]
         if data:
             super().feed_data(data)
 

@@ -23,6 +23,7 @@ from hanzo_queues.server.checkpoint_outage import CheckpointOutage
 from hanzo_queues.server.checkpointer import JOURNAL_BYTES_MIN, Checkpointing
 from hanzo_queues.server.checkpoints.base import CheckpointStore
 from hanzo_queues.server.clock import Clock
+from hanzo_queues.server.ending import end
 from hanzo_queues.server.faults import Fault, JournalUnavailable, Outcome, Overloaded, PartitionRecovering, ShuttingDown
 from hanzo_queues.server.inbox import Inbox, Request, Waiter
 from hanzo_queues.server.journal.base import (
@@ -202,9 +203,9 @@ class Partition:
             self.state = "closed"
             if self._writer is not None:
                 self._writer.drain()
+                await asyncio.gather(living, return_exceptions=True)
             else:
-                living.cancel()
-            await asyncio.gather(living, return_exceptions=True)
+                await end(living)
             self._inbox.refuse(ShuttingDown("the server stops"))
         await self._stand_back()
 
@@ -289,14 +290,14 @@ class Partition:
         return self._owned
 
     async def _recover_and_serve(self) -> None:
-        if self._has_failed():
+        if self._is_over():
             return
         self.state = "recovering"
         engine, kept, replayed_bytes = await take_over(
             self._new_engine, self._journal, self._payloads, self._clock, self.trimmer.make_room, self._checkpoints,
             self.owns,
         )  # fmt: skip
-        if self._has_failed():
+        if self._is_over():
             return
         if not self._owned:
             raise OwnershipLost(f"another node may own partition {self.number}")
@@ -331,8 +332,9 @@ class Partition:
             if writer.batches:
                 self._setbacks.wrote()
 
-    def _has_failed(self) -> bool:
-        return self.state == "failed"
+    def _is_over(self) -> bool:
+        """No writer may come any more, though whoever waits for one did not notice that it is cancelled."""
+        return self.state in ("closed", "failed")
 
     async def _after_failure(self, error: Exception) -> None:
         """Doubt, or a bug."""

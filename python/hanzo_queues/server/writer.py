@@ -161,8 +161,15 @@ class Writer:
         if step.batch is None:
             commit.is_over = True
         else:
-            appended = asyncio.ensure_future(self._journal.append(step.batch, step.lsn - 1))
-            appended.add_done_callback(partial(self._appended, commit))
+            self._append(step.batch, step.lsn - 1).add_done_callback(partial(self._appended, commit))
+
+    def _append(self, batch: bytes, expected_last_sequence: int) -> asyncio.Future[None]:
+        try:
+            return asyncio.ensure_future(self._journal.append(batch, expected_last_sequence))
+        except Exception as bug:  # raised at once: a journal tells its own failures by what it returns
+            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            failed.set_exception(bug)
+            return failed
 
     def _wake(self, queues: list[tuple[str, int]], members: list[tuple[str, str, int]]) -> None:
         for queue, ready in queues:

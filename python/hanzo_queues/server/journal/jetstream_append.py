@@ -20,6 +20,7 @@ from hanzo_queues.server.journal.jetstream_api import (
 )
 from hanzo_queues.server.nats_connection import write_at_once
 from hanzo_queues.server.nats_reading import subscribe_directly
+from hanzo_queues.server.progress import TURN_S
 
 HEADER = b"NATS/1.0\r\nNats-Expected-Last-Sequence: %d\r\n\r\n"
 HEADER_BYTES_MAX = 128  # the header with the largest sequence, rounded up: counts towards max_payload
@@ -61,7 +62,7 @@ class Appender:
             stored.set_exception(error)
             return stored
         late = f"no acknowledgement within {timeout_s:g} s"
-        deadline = loop.call_later(timeout_s, self._overdue, reply_subject, late)
+        deadline = loop.call_later(timeout_s, self._late, reply_subject, late)
         self._waiting[reply_subject] = stored, expected_last_sequence, deadline
         return stored
 
@@ -101,8 +102,17 @@ class Appender:
             self._read(message, expected_last_sequence)
         except JournalError as error:
             stored.set_exception(error)
+        except Exception:  # whatever is no acknowledgement says nothing of the append
+            unread = AppendUnknown(f"the acknowledgement can't be read: {message.data[:200]!r}")
+            stored.set_exception(unread)
         else:
             stored.set_result(None)
+
+    def _late(self, reply_subject: str, reason: str) -> None:
+        """What had come by now is read first."""
+        stored, expected_last_sequence, _ = self._waiting[reply_subject]
+        deadline = asyncio.get_running_loop().call_later(TURN_S, self._overdue, reply_subject, reason)
+        self._waiting[reply_subject] = stored, expected_last_sequence, deadline
 
     def _overdue(self, reply_subject: str, reason: str) -> None:
         stored, _, deadline = self._waiting.pop(reply_subject)
@@ -113,14 +123,10 @@ class Appender:
     def _read(self, message: Msg, expected_last_sequence: int) -> None:
         if message.headers and message.headers.get("Status") == NO_RESPONDERS_STATUS:
             raise AppendUnknown(f"nobody answers for stream {self._stream}")
-        try:
-            answer = orjson.loads(message.data)
-            error = answer.get("error")
-            stored = (answer.get("stream"), answer.get("seq"))
-        except (orjson.JSONDecodeError, AttributeError):
-            raise AppendUnknown(f"the acknowledgement can't be read: {message.data[:200]!r}") from None
-        if error:
+        answer = orjson.loads(message.data)
+        if error := answer.get("error"):
             raise _failure(error)
+        stored = (answer.get("stream"), answer.get("seq"))
         if stored != (self._stream, expected_last_sequence + 1) or answer.get("duplicate"):
             raise AppendUnknown(f"the acknowledgement is not of this append: {message.data[:200]!r}")
 
