@@ -26,13 +26,7 @@ from hanzo_queues.server.clock import Clock
 from hanzo_queues.server.ending import end
 from hanzo_queues.server.faults import Fault, JournalUnavailable, Outcome, Overloaded, PartitionRecovering, ShuttingDown
 from hanzo_queues.server.inbox import Inbox, Request, Waiter
-from hanzo_queues.server.journal.base import (
-    Journal,
-    JournalCorrupt,
-    JournalError,
-    JournalRefused,
-    WrongLastSequence,
-)
+from hanzo_queues.server.journal.base import Journal, JournalCorrupt, JournalError, JournalRefused, WrongLastSequence
 from hanzo_queues.server.ownership import Ownership, OwnershipLost
 from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.polls import Polls

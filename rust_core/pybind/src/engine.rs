@@ -85,7 +85,7 @@ impl Engine {
                 .collect();
             let told = wake.expect("who is told").call1((queues, members));
             let receives = told.and_then(|receives| receives.extract::<Vec<PyRef<'_, Command>>>());
-            // The state has changed, and no batch tells of it yet: as bad as a bug of its own.
+            // As bad as a bug: the state has changed, and no batch tells of it yet.
             let receives = receives.unwrap_or_else(|error| panic!("waking failed: {error}"));
             intake.take_receives(&receives, authority);
             std::mem::take(&mut intake.admitted)
@@ -99,7 +99,9 @@ impl Engine {
             .iter()
             .map(|index| intake.blobs[*index as usize])
             .collect();
-        let batch = self.frame(py, now_ms, &step, &carried)?;
+        // The state has changed, and no batch tells of it: as bad as a bug of its own.
+        let batch = self.frame(py, now_ms, &step, &carried);
+        let batch = batch.unwrap_or_else(|error| panic!("framing failed: {error}"));
         step.records.clear();
         let answers = intake.answers(commands, context, step.replies.drain(..));
         let told = step_of(py, batch, &mut step, answers);

@@ -86,8 +86,10 @@ impl Reply {
         let given = self.given(batches)?;
         let json = self.json(py, &given)?;
         let mut bytes = Fresh::new(py, json.length())?;
-        json.write(&mut bytes);
-        Ok(bytes.finish())
+        caught_bug(|| {
+            json.write(&mut bytes);
+            Ok(bytes.finish())
+        })
     }
 
     /// The whole HTTP answer, when it is a success and `batches` has what it needs: `created` or `ok` (the head up to the
@@ -110,9 +112,11 @@ impl Reply {
         let parts = [head.as_bytes(), request_id, length.as_bytes()];
         let bytes: usize = parts.iter().map(|part| part.len()).sum();
         let mut bytes = Fresh::new(batches.py(), bytes + json.length())?;
-        parts.iter().for_each(|part| bytes.put(part));
-        json.write(&mut bytes);
-        Ok(Some(bytes.finish()))
+        caught_bug(|| {
+            parts.iter().for_each(|part| bytes.put(part));
+            json.write(&mut bytes);
+            Ok(Some(bytes.finish()))
+        })
     }
 
     /// The sweep this answer is about.

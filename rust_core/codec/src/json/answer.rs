@@ -1,6 +1,6 @@
 //! Answers: from the engine's replies to the JSON of REST, in one pass into memory of about the right size.
 //!
-//! Payloads and metadata are spliced in as they were sent. An answer keeps what it needs of the step that made
+//! Payloads are spliced in as they were sent. An answer keeps what it needs of the step that made
 //! it, so it can be rendered later, when the batch is durable and the payloads are at hand.
 
 mod batches;
