@@ -254,7 +254,7 @@ class Partition:
     # -- one writer after the other
 
     async def _live(self) -> None:
-        while self.state not in ("closed", "failed"):
+        while not self._is_over():
             try:
                 await self._own()
                 await self._recover_and_serve()
@@ -374,14 +374,14 @@ class Partition:
         """Whatever ended its life but `close` and a failure already told: nothing may look served that is not."""
         if self._patience is not None:
             self._patience.cancel()
-        if self.state not in ("closed", "failed"):
+        if not self._is_over():
             error = None if living.cancelled() else living.exception()
             logger.error("partition %d: ended by a bug", self.number, exc_info=error)
             self._fail(f"partition {self.number} ended: {error!r}")
 
     def _fail(self, why: str) -> None:
         """No writer comes any more."""
-        if self.state in ("closed", "failed"):
+        if self._is_over():
             return
         self.state = "failed"
         self._trouble = why
