@@ -72,6 +72,20 @@ impl<'de> Reader<'de> {
         Ok(())
     }
 
+    /// Whether another member or item comes before `close`; passes the comma before all but the first.
+    #[inline]
+    fn goes_on(&mut self, is_first: &mut bool, close: u8) -> Result<bool, Doubt> {
+        self.blank();
+        let is_first = std::mem::take(is_first);
+        if self.peek() == close {
+            return Ok(false);
+        }
+        if !is_first {
+            self.pass(b',')?;
+        }
+        Ok(true)
+    }
+
     /// Passes a string; true when it has escapes.
     #[inline]
     fn string(&mut self) -> Result<bool, Doubt> {
@@ -251,13 +265,9 @@ impl<'de> Members<'de> for InObject<'_, 'de> {
     type Error = Doubt;
 
     fn name(&mut self) -> Result<Option<Cow<'de, str>>, Doubt> {
-        let (reader, is_first) = (&mut *self.reader, std::mem::take(&mut self.is_first));
-        reader.blank();
-        if reader.peek() == b'}' {
+        let reader = &mut *self.reader;
+        if !reader.goes_on(&mut self.is_first, b'}')? {
             return Ok(None);
-        }
-        if !is_first {
-            reader.pass(b',')?;
         }
         let begin = reader.at + 1;
         if reader.string()? {
@@ -311,16 +321,11 @@ impl<'de> Items<'de> for InArray<'_, 'de> {
     type Error = Doubt;
 
     fn object<T: Object<'de>>(&mut self, read: Read<'_, T>) -> Result<bool, Doubt> {
-        let (reader, is_first) = (&mut *self.reader, std::mem::take(&mut self.is_first));
-        reader.blank();
-        if reader.peek() == b']' {
-            return Ok(false);
+        let goes_on = self.reader.goes_on(&mut self.is_first, b']')?;
+        if goes_on {
+            self.reader.object(read)?;
         }
-        if !is_first {
-            reader.pass(b',')?;
-        }
-        reader.object(read)?;
-        Ok(true)
+        Ok(goes_on)
     }
 
     fn skip(&mut self) -> Result<bool, Doubt> {
