@@ -37,21 +37,23 @@ setup: $(CORE) $(TYPESCRIPT_DEPS) ## Set up the development environments of Pyth
 run: $(CORE) ## Start a server on its embedded nats-server (PORT, HANZO_API_KEYS and the other variables apply)
 	$(BIN)/hanzo-queues serve
 
-# Two at a time: what runs servers mostly waits, and what only computes fills the gaps, nicely, so that it delays nobody.
+# Three lanes on two cores: two run servers and mostly wait, and what only computes fills the gaps, nicely, so that it delays
+# nobody. The gates come last: one of them is a time.
 test: ## Run every check and every test, and print the counts
-	@$(MAKE) --no-print-directory --output-sync=target --jobs 2 waiting computing
-	@$(MAKE) --no-print-directory gates wheel-test
+	@$(MAKE) --no-print-directory --output-sync=target --jobs 3 striking serving computing
+	@$(MAKE) --no-print-directory gates
 	@echo "all checks: $$(scripts/count-tests $(TEST_LOGS)), wheel installed and served"
 	@grep '^NOTICE' $(LOGS)/gates.log || true
 	@scripts/count-tests $(TEST_LOGS)
 
-.PHONY: waiting computing
-waiting: setup
+.PHONY: striking serving computing
+striking serving: setup $(TYPESCRIPT_BUILT)
 computing: setup test-rust
-waiting computing:
+striking serving computing:
 	@for target in $($@); do $(NICELY) $(MAKE) --no-print-directory $$target; done
 
-waiting: waiting := test-served test-faults test-typescript test-go conformance
+striking: striking := test-faults test-typescript wheel-test
+serving: serving := test-served test-go conformance
 computing: computing := lint test-python
 computing: NICELY := nice
 
