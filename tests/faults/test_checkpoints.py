@@ -42,9 +42,9 @@ def take(server: LocalServer, count: int) -> list[int]:
     numbers: list[int] = []
     with Queues(server.api_key, url=server.url) as queues:
         while len(numbers) < count:
-            for message in queues.receive("mails", max_messages=min(100, count - len(numbers))):
-                numbers.append(message.payload["number"])
-                queues.ack(message)
+            messages = queues.receive("mails", max_messages=min(100, count - len(numbers)))
+            numbers += [message.payload["number"] for message in messages]
+            assert queues.ack_all(messages) == [None] * len(messages)
     return numbers
 
 

@@ -58,9 +58,9 @@ async def nats(directory: DataDirectory) -> AsyncIterator[EmbeddedNats]:
     await embedded.stop()
 
 
-def journal_on(nats: EmbeddedNats, token: str | None = None) -> JetStreamJournal:
+def journal_on(nats: EmbeddedNats, token: str | None = None, call_timeout_s: float = 10) -> JetStreamJournal:
     endpoint = NatsEndpoint((nats.url,), token or nats.token)
-    return JetStreamJournal(endpoint, partition=0, replicas=1, append_timeout_s=10, call_timeout_s=10)
+    return JetStreamJournal(endpoint, partition=0, replicas=1, append_timeout_s=10, call_timeout_s=call_timeout_s)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -133,7 +133,7 @@ async def test_the_port_is_kept_and_given_up_only_when_taken(directory: DataDire
 
 
 async def test_only_who_reads_the_data_directory_gets_in(nats: EmbeddedNats, directory: DataDirectory) -> None:
-    stranger = journal_on(nats, token="a-guess")
+    stranger = journal_on(nats, token="a-guess", call_timeout_s=2)  # for which it tries to connect
     with pytest.raises(JournalError, match="could be reached"):
         await stranger.open()
     assert directory.path.stat().st_mode & 0o777 == 0o700

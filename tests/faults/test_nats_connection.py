@@ -120,6 +120,7 @@ async def test_a_reconnection_that_met_a_bug_is_not_waited_for(tmp_path: Path) -
             task = client._reconnection_task
             assert task is not None
             await asyncio.wait([task], timeout=PATIENCE_S)
+            assert isinstance(task.exception(), ValueError)  # else another test's log would have it
             proxy.server_port = servers.servers[0].port
             proxy.drop_others()
             await until_connected_to_port(proxy.port, connection)
