@@ -177,6 +177,8 @@ fn each_fault_has_its_reason() {
         "malformed"
     );
     assert_eq!(reason(&sealed(changed(48, 200)), 7, &PREVIOUS), "malformed");
+    let too_large = changed(HEADER_BYTES - 1, 4); // 64 MiB of blobs
+    assert_eq!(reason(&too_large, 7, &PREVIOUS), "malformed");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Which of a group's lists a ready message belongs in, who takes from which, and who is woken by it.
 
 use crate::ids::QueueNumber;
-use crate::leases::{Holder, NOBODY};
 use crate::lists::{ListId, SHARED};
+use crate::members::{Holder, NOBODY};
 use crate::message::NONE;
 use crate::queue::Queue;
 use crate::ready::Front;
@@ -84,7 +84,7 @@ impl State {
         for list in lists {
             front = match (front, self.front(number, list, visits)) {
                 (Front::Message { rank, slot }, Front::Message { rank: r, slot: s }) => {
-                    let age = |slot: u32| self.messages[slot].number;
+                    let age = |slot: u32| self.messages[slot].number();
                     let first = (rank, age(slot)) <= (r, age(s));
                     let (rank, slot) = if first { (rank, slot) } else { (r, s) };
                     Front::Message { rank, slot }

@@ -3,7 +3,7 @@
 use crate::budget::MOVED_AT_ONCE_MAX;
 use crate::command::Blob;
 use crate::ids::{GroupNumber, MessageId, QueueNumber};
-use crate::leases::Holder;
+use crate::members::Holder;
 use crate::record::{Lease, Record};
 use crate::state::State;
 use crate::sweeps::Sweep;

@@ -12,7 +12,7 @@ use crate::flows::{Debt, Flow};
 use crate::ids::QueueNumber;
 use crate::lanes::{COST, UNTIL_DONE};
 use crate::lists::ListId;
-use crate::message::NONE;
+use crate::message::{LEASED_MS_MAX, NONE};
 use crate::queue::Queue;
 use crate::ready::{Front, Ready};
 use crate::state::State;
@@ -20,11 +20,8 @@ use crate::state::State;
 /// A lease that took much longer than others costs at most so many times as much.
 const COST_MAX: u64 = 16 * COST;
 
-/// A lease longer than twelve days counts as one of twelve days.
-const MEASURED_MS_MAX: u64 = 1 << 30;
-
 const _: () = assert!(
-    COST <= u64::MAX / (256 * MEASURED_MS_MAX + 256),
+    COST <= u64::MAX / (256 * LEASED_MS_MAX + 256),
     "a cost fits"
 );
 
@@ -64,7 +61,7 @@ impl Dispatch {
 
     /// What a lease of that length costs beside the others, in terms of [`COST`].
     fn cost(&mut self, measured_ms: u64) -> u64 {
-        let measured = measured_ms.min(MEASURED_MS_MAX) * 256;
+        let measured = measured_ms.min(LEASED_MS_MAX) * 256;
         let mean = self.mean.unwrap_or(measured);
         self.mean = Some((mean * 15 + measured) / 16);
         // A millisecond more on both sides: shorter ones can't be told apart.
@@ -127,7 +124,7 @@ impl State {
     pub fn lease_ends(&mut self, slot: u32) {
         let message = &self.messages[slot];
         let queue = self.queues.get_mut(message.queue);
-        let measured_ms = self.cursor.now_ms.saturating_sub(message.at_ms());
+        let measured_ms = self.cursor.now_ms.saturating_sub(message.since_ms());
         let cost = queue.dispatch.cost(measured_ms);
         if message.flow == NONE {
             return queue.dispatch.unkeyed.correct(cost);
@@ -247,7 +244,7 @@ mod tests {
         assert_eq!(dispatch.cost(u64::MAX), COST_MAX);
         let mut of_weeks = Dispatch::new();
         of_weeks.cost(u64::MAX);
-        assert_eq!(of_weeks.cost(MEASURED_MS_MAX), COST, "twelve days, or more");
+        assert_eq!(of_weeks.cost(LEASED_MS_MAX), COST, "three days, or more");
     }
 
     #[test]

@@ -22,7 +22,6 @@ impl State {
             numbered,
             messages,
             copies,
-            leases: _,
             deadlines: _,
             keys: _,
             flows: _,
@@ -110,12 +109,7 @@ impl State {
         let message = &self.messages[slot];
         // Twice, for the widths. `..` is the status alone, fed by its method: a message's 64 bytes are full.
         let Message {
-            number,
-            envelope,
-            queue,
-            key,
-            flow,
-            ..
+            queue, key, flow, ..
         } = *message;
         let Message {
             next,
@@ -126,14 +120,9 @@ impl State {
             ..
         } = *message;
         let (at_ms, expires_at_ms) = (message.at_ms(), message.expires_at_ms());
-        let leased_until_ms = self.leases.until_ms(slot);
-        let long = [
-            number,
-            envelope.lsn,
-            at_ms,
-            expires_at_ms,
-            leased_until_ms.unwrap_or(0),
-        ];
+        let envelope = message.envelope();
+        let (number, since_ms) = (message.number(), message.since_ms());
+        let long = [number, envelope.lsn, at_ms, since_ms, expires_at_ms];
         let short = [
             envelope.offset,
             envelope.length,
@@ -164,7 +153,7 @@ mod tests {
     use crate::copies::Copy;
     use crate::history::OwnRetries;
     use crate::ids::{GROUP_DEFAULT, Location, MessageId, QueueNumber};
-    use crate::message::{Flag, NONE};
+    use crate::message::{Flag, NONE, Place};
     use crate::record::{DedupEntry, Lease};
     use crate::results::Done;
     use crate::settled::Ending;
@@ -212,7 +201,7 @@ mod tests {
         message.set(Flag::OwnRetries, false);
     }
 
-    fn changes() -> [(&'static str, Change); 17] {
+    fn changes() -> [(&'static str, Change); 18] {
         [
             ("limiter", |state| {
                 let queue = state.queues.get_mut(QUEUE);
@@ -236,7 +225,12 @@ mod tests {
             ("expiry", |state| state.messages[0].set_expiry(1)),
             ("lease's end", |state| {
                 let slot = state.queues.get(QUEUE).leased.head;
-                state.leases.extend(slot, 1);
+                state.messages[slot].set_place(Place::Leased, 1);
+            }),
+            ("lease's beginning", |state| {
+                let slot = state.queues.get(QUEUE).leased.head;
+                let message = &mut state.messages[slot];
+                message.lease(message.since_ms() - 1, message.at_ms());
             }),
             ("fairness key", |state| state.join_flow(0, 1)),
             ("deliveries", |state| state.messages[0].deliveries += 1),

@@ -61,6 +61,19 @@ pub struct Location {
     pub length: u32,
 }
 
+/// LSNs stay below this: at a million batches a second, for nine years.
+pub const LSN_MAX: u64 = (1 << 48) - 1;
+
+/// The blobs of a batch have fewer bytes, all together: a message of NATS has 64 MiB at most.
+pub const BLOBS_BYTES_MAX: u32 = 1 << 26;
+
+impl Location {
+    /// Whether a batch can have it.
+    pub(crate) fn can_be(&self) -> bool {
+        self.lsn <= LSN_MAX && self.offset < BLOBS_BYTES_MAX && self.length < BLOBS_BYTES_MAX
+    }
+}
+
 /// What of a message lies in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {

@@ -33,7 +33,6 @@ mod history;
 pub mod ids;
 mod keys;
 mod lanes;
-mod leases;
 mod list;
 mod lists;
 mod live;

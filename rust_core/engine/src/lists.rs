@@ -259,7 +259,7 @@ fn head(id: ListId, list: &Keyed, slab: &Slab) -> Head {
     let slot = slot.expect("a keyed list holds a message");
     let message = &slab[slot];
     let (priority, since_ms) = (Reverse(message.priority), message.at_ms());
-    (priority, message.flow, since_ms, message.number, id, slot)
+    (priority, message.flow, since_ms, message.number(), id, slot)
 }
 
 #[cfg(test)]

@@ -14,10 +14,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::leases::{Holder, NOBODY};
 use crate::lists::ListId;
 use crate::segmented::mix;
 use crate::slots::Slots;
+
+/// Tells the members of a group apart, and who left and held messages.
+pub(crate) type Holder = u16;
+
+/// Of what nobody holds, or who is no member.
+pub(crate) const NOBODY: Holder = 0;
 
 /// One member.
 pub(crate) struct Member {

@@ -1,7 +1,8 @@
 //! A message's index entry: one cache line. The payload, keys and texts lie in the journal; what only few
 //! messages need (retries of their own, failures, a death) lies in `history`, and a flag says so.
 
-use crate::ids::{Location, QueueNumber};
+use crate::ids::{BLOBS_BYTES_MAX, LSN_MAX, Location, MESSAGE_NUMBER_MAX, QueueNumber};
+use crate::members::{Holder, NOBODY};
 
 /// "No slot": the end of a list, no ordering key, or no fairness key.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -48,13 +49,17 @@ pub(crate) enum Flag {
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(crate) struct Message {
-    /// 0 in a free slot.
-    pub number: u64,
-    pub envelope: Location,
+    /// Where its envelope lies, and for how long it is leased at most: LSN, offset, length, milliseconds; from the highest
+    /// bits on, each as wide as its largest value.
+    lies: u128,
+    number_low: u32,
     at_low: u32,
     expires_at_low: u32,
+    number_high: u16,
     at_high: u16,
     expires_at_high: u16,
+    /// Of its lease; nobody's while it is not leased. Who it is decides nothing.
+    pub holder: Holder,
     pub queue: QueueNumber,
     /// Slot of its ordering key, or [`NONE`].
     pub key: u32,
@@ -73,16 +78,29 @@ const _: () = assert!(size_of::<Message>() == 64, "a message is one cache line")
 /// The latest instant an index entry can hold, in the year 10889: 48 bits leave room for the fairness key.
 pub(crate) const INSTANT_MS_MAX: u64 = (1 << 48) - 1;
 
+/// For how long a lease is known to last: three days, where it begins with twelve hours at most.
+pub(crate) const LEASED_MS_MAX: u64 = (1 << LENGTH_SHIFT) - 1;
+
+const LENGTH_SHIFT: u32 = 28;
+const OFFSET_SHIFT: u32 = LENGTH_SHIFT + BLOBS_BYTES_MAX.ilog2();
+const LSN_SHIFT: u32 = OFFSET_SHIFT + BLOBS_BYTES_MAX.ilog2();
+const _: () = assert!(
+    LSN_MAX == u64::MAX >> (LSN_SHIFT - 64),
+    "all of it has 128 bits"
+);
+
 impl Message {
     /// A free slot, linked to the next free one.
     pub fn free(next: u32) -> Self {
         Message {
-            number: 0,
-            envelope: Location::default(),
+            lies: 0,
+            number_low: 0,
             at_low: 0,
             expires_at_low: 0,
+            number_high: 0,
             at_high: 0,
             expires_at_high: 0,
+            holder: NOBODY,
             queue: QueueNumber(0),
             key: NONE,
             flow: NONE,
@@ -97,14 +115,40 @@ impl Message {
 
     /// A message that is in no list yet.
     pub fn new(number: u64, queue: QueueNumber, priority: u8, envelope: Location) -> Self {
-        assert!(number > 0, "message numbers count from 1");
-        Message {
-            number,
+        let is_number = (1..=MESSAGE_NUMBER_MAX).contains(&number);
+        assert!(is_number, "message numbers count from 1 to 2^48 - 1");
+        let (number_low, number_high) = split(number);
+        let mut message = Message {
+            number_low,
+            number_high,
             queue,
             priority,
-            envelope,
             ..Message::free(NONE)
+        };
+        message.set_envelope(envelope);
+        message
+    }
+
+    /// 0 in a free slot.
+    pub fn number(&self) -> u64 {
+        joined(self.number_low, self.number_high)
+    }
+
+    pub fn envelope(&self) -> Location {
+        let bytes_max = u128::from(BLOBS_BYTES_MAX - 1);
+        Location {
+            lsn: (self.lies >> LSN_SHIFT) as u64,
+            offset: (self.lies >> OFFSET_SHIFT & bytes_max) as u32,
+            length: (self.lies >> LENGTH_SHIFT & bytes_max) as u32,
         }
+    }
+
+    pub fn set_envelope(&mut self, at: Location) {
+        assert!(at.can_be(), "no batch is as large");
+        let lsn = u128::from(at.lsn) << LSN_SHIFT;
+        let offset = u128::from(at.offset) << OFFSET_SHIFT;
+        let length = u128::from(at.length) << LENGTH_SHIFT;
+        self.lies = lsn | offset | length | u128::from(self.leased_ms());
     }
 
     pub fn place(&self) -> Place {
@@ -113,12 +157,20 @@ impl Message {
 
     pub fn set_place(&mut self, place: Place, at_ms: u64) {
         self.status = (self.status & !PLACE_MASK) | place as u8;
-        (self.at_low, self.at_high) = split(at_ms);
+        (self.at_low, self.at_high) = instant(at_ms);
     }
 
-    /// Ready, dead, leased: since. Delayed, blocked: due.
+    /// Ready, dead: since. Delayed, blocked: due. Leased: until.
     pub fn at_ms(&self) -> u64 {
         joined(self.at_low, self.at_high)
+    }
+
+    /// The same, but of what is leased since when: [`LEASED_MS_MAX`] before the lease's end at most.
+    pub fn since_ms(&self) -> u64 {
+        match self.place() {
+            Place::Leased => self.at_ms().saturating_sub(self.leased_ms()),
+            _ => self.at_ms(),
+        }
     }
 
     /// 0: never.
@@ -126,8 +178,24 @@ impl Message {
         joined(self.expires_at_low, self.expires_at_high)
     }
 
+    /// It is leased since then, until then.
+    pub fn lease(&mut self, since_ms: u64, until_ms: u64) {
+        self.set_place(Place::Leased, until_ms);
+        let leased_ms = self.at_ms().saturating_sub(since_ms).min(LEASED_MS_MAX);
+        self.lies = self.lies & !u128::from(LEASED_MS_MAX) | u128::from(leased_ms);
+    }
+
+    fn leased_ms(&self) -> u64 {
+        self.lies as u64 & LEASED_MS_MAX
+    }
+
+    /// When its lease ends, if it is leased.
+    pub fn leased_until_ms(&self) -> Option<u64> {
+        (self.place() == Place::Leased).then(|| self.at_ms())
+    }
+
     pub fn set_expiry(&mut self, expires_at_ms: u64) {
-        (self.expires_at_low, self.expires_at_high) = split(expires_at_ms);
+        (self.expires_at_low, self.expires_at_high) = instant(expires_at_ms);
     }
 
     pub fn has(&self, flag: Flag) -> bool {
@@ -142,7 +210,7 @@ impl Message {
         };
     }
 
-    /// When a timer must look at it. That of a leased one is its lease's end.
+    /// When a timer must look at it. What is leased dies when its lease has ended.
     pub fn deadline_ms(&self) -> Option<u64> {
         let expiry = Some(self.expires_at_ms()).filter(|&expires_at_ms| expires_at_ms != 0);
         match self.place() {
@@ -151,7 +219,7 @@ impl Message {
             Place::Delayed => {
                 Some(expiry.map_or(self.at_ms(), |expires| expires.min(self.at_ms())))
             }
-            Place::Leased => unreachable!("a lease's end is set with the lease"),
+            Place::Leased => Some(self.at_ms()),
         }
     }
 
@@ -162,7 +230,7 @@ impl Message {
     /// Place, flags and instant as a checkpoint has them. The status must be one that [`Message::status`] gave.
     pub fn restore(&mut self, status: u8, at_ms: u64) {
         self.status = status;
-        (self.at_low, self.at_high) = split(at_ms);
+        (self.at_low, self.at_high) = instant(at_ms);
     }
 
     pub fn status(&self) -> u8 {
@@ -170,9 +238,13 @@ impl Message {
     }
 }
 
-fn split(instant_ms: u64) -> (u32, u16) {
-    let instant_ms = instant_ms.min(INSTANT_MS_MAX);
-    (instant_ms as u32, (instant_ms >> 32) as u16)
+fn instant(instant_ms: u64) -> (u32, u16) {
+    split(instant_ms.min(INSTANT_MS_MAX))
+}
+
+/// Of a number below 2^48.
+fn split(number: u64) -> (u32, u16) {
+    (number as u32, (number >> 32) as u16)
 }
 
 fn joined(low: u32, high: u16) -> u64 {
@@ -182,6 +254,77 @@ fn joined(low: u32, high: u16) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_highest_number_and_holder_fit_beside_each_other() {
+        let new = |number| Message::new(number, QueueNumber(0), 1, Location::default());
+        for number in [1, 1 << 32, MESSAGE_NUMBER_MAX] {
+            let mut message = new(number);
+            assert_eq!((message.number(), message.holder), (number, NOBODY));
+            message.holder = Holder::MAX;
+            assert_eq!((message.number(), message.holder), (number, Holder::MAX));
+        }
+        assert_eq!(Message::free(NONE).number(), 0);
+    }
+
+    #[test]
+    fn where_it_lies_and_how_long_it_is_leased_fit_beside_each_other() {
+        let mut message = Message::new(1, QueueNumber(0), 1, Location::default());
+        message.lease(1000, 1000 + LEASED_MS_MAX);
+        for [lsn, offset, length] in [[LSN_MAX, 0, 0], [0, 1, 0], [0, 0, 1], [LSN_MAX, 1, 1]] {
+            let bytes = |most: u64| most as u32 * (BLOBS_BYTES_MAX - 1);
+            let at = Location {
+                lsn,
+                offset: bytes(offset),
+                length: bytes(length),
+            };
+            message.set_envelope(at);
+            assert_eq!((message.envelope(), message.since_ms()), (at, 1000));
+            message.lease(2000, 2001);
+            assert_eq!((message.envelope(), message.since_ms()), (at, 2000));
+            message.lease(1000, 1000 + LEASED_MS_MAX);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "no batch is as large")]
+    fn what_no_batch_can_hold_has_no_place_in_one() {
+        let mut message = Message::free(NONE);
+        message.set_envelope(Location {
+            length: BLOBS_BYTES_MAX,
+            ..Location::default()
+        });
+    }
+
+    #[test]
+    fn a_lease_of_more_than_three_days_began_three_days_before_its_end() {
+        let mut message = Message::new(1, QueueNumber(0), 1, Location::default());
+        message.lease(1000, 1001 + LEASED_MS_MAX);
+        assert_eq!(message.since_ms(), 1001);
+        message.lease(9, 5);
+        assert_eq!(
+            (message.since_ms(), message.leased_until_ms()),
+            (5, Some(5))
+        );
+    }
+
+    #[test]
+    fn only_what_is_leased_has_a_lease_that_ends() {
+        let mut message = Message::new(1, QueueNumber(0), 1, Location::default());
+        message.set_expiry(5);
+        message.set_place(Place::Leased, 9);
+        let ends = (message.leased_until_ms(), message.deadline_ms());
+        assert_eq!(
+            ends,
+            (Some(9), Some(9)),
+            "it expires when its lease is over"
+        );
+        message.set_place(Place::Delayed, 9);
+        assert_eq!(
+            (message.leased_until_ms(), message.deadline_ms()),
+            (None, Some(5))
+        );
+    }
 
     #[test]
     fn an_instant_beyond_the_latest_is_the_latest() {

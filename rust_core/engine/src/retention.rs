@@ -74,7 +74,7 @@ impl State {
         if !message.has(Flag::Died) {
             return;
         }
-        let (place, key) = (message.place(), (message.queue, message.number, slot));
+        let (place, key) = (message.place(), (message.queue, message.number(), slot));
         let waits = place != Place::Leased && self.letter_since_ms(slot).is_some();
         let came = waits && self.retention.letters.insert(key);
         if came {
@@ -91,7 +91,7 @@ impl State {
         if !message.has(Flag::Died) {
             return;
         }
-        let (place, key) = (message.place(), (message.queue, message.number, slot));
+        let (place, key) = (message.place(), (message.queue, message.number(), slot));
         let went = self.retention.letters.remove(&key);
         if went {
             self.queues.get_mut(key.0).letters -= 1;
@@ -156,7 +156,7 @@ impl Retention {
             waits && state.letter_since_ms(*slot).is_some()
         };
         let letters = (0..slab.slots()).filter(is_letter);
-        let letters = letters.map(|slot| (slab[slot].queue, slab[slot].number, slot));
+        let letters = letters.map(|slot| (slab[slot].queue, slab[slot].number(), slot));
         assert_eq!(self.letters, letters.collect(), "dead letters");
         for queue in state.queues.iter() {
             let of_queue = self.letters.iter().filter(|(of, ..)| *of == queue.number);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::ids::QueueNumber;
-use crate::leases::Holder;
+use crate::members::Holder;
 use crate::members::Member;
 use crate::state::State;
 
@@ -68,7 +68,7 @@ impl State {
     /// Who holds the message in `slot` was seen now.
     pub fn see_holder(&mut self, slot: u32) {
         let (now_ms, number) = (self.cursor.now_ms, self.messages[slot].queue);
-        let holder = self.leases.holder(slot);
+        let holder = self.messages[slot].holder;
         if let Some(member) = self.queues.get_mut(number).members.get_mut(holder) {
             member.see_until(now_ms);
         }

@@ -81,12 +81,12 @@ impl Slab {
         let known = id.slot < self.slots() && id.number != 0;
         known
             .then(|| &self[id.slot])
-            .filter(|message| message.number == id.number)
+            .filter(|message| message.number() == id.number)
     }
 
     pub fn id(&self, slot: u32) -> MessageId {
         MessageId {
-            number: self[slot].number,
+            number: self[slot].number(),
             slot,
         }
     }

@@ -30,12 +30,6 @@ impl<T: Copy> Sparse<T> {
         part.values[slot as usize % PART]
     }
 
-    /// The value of a slot, if it has one, to change.
-    pub fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
-        let part = self.parts.get_mut(slot as usize / PART)?.as_mut()?;
-        part.values[slot as usize % PART].as_mut()
-    }
-
     /// Answers the value before.
     pub fn insert(&mut self, slot: u32, value: T) -> Option<T> {
         let place = slot as usize / PART;
@@ -119,7 +113,6 @@ mod tests {
                     Some(value) => prop_assert_eq!(sparse.insert(slot, value), model.insert(slot, value)),
                     None => prop_assert_eq!(sparse.remove(slot), model.remove(&slot)),
                 }
-                prop_assert_eq!(sparse.get_mut(slot).copied(), model.get(&slot).copied());
                 prop_assert_eq!(sparse.count() as usize, model.len());
             }
             for slot in 0..3000 {

@@ -14,9 +14,9 @@ use crate::flows::Flows;
 use crate::history::History;
 use crate::ids::{Location, MessageId, QueueNumber};
 use crate::keys::Keys;
-use crate::leases::{Holder, Leases, NOBODY};
 use crate::lists::SHARED;
 use crate::live::Live;
+use crate::members::{Holder, NOBODY};
 use crate::message::{Flag, Message, NONE, Place};
 use crate::queue::Queue;
 use crate::queues::Queues;
@@ -40,7 +40,6 @@ pub(crate) struct State {
     pub numbered: u64,
     pub messages: Slab,
     pub copies: Copies,
-    pub leases: Leases,
     /// Follows from the messages and their lists.
     pub deadlines: Deadlines,
     pub keys: Keys,
@@ -111,7 +110,6 @@ impl State {
             numbered: 0,
             messages: Slab::new(),
             copies: Copies::new(),
-            leases: Leases::new(),
             deadlines: Deadlines::new(),
             keys: Keys::new(),
             flows: Flows::new(),
@@ -241,9 +239,10 @@ impl State {
         if queue.lists.remove(list, &mut self.messages, slot) {
             self.reassigning.remove(&queue.number);
         }
-        self.messages[slot].set_place(Place::Leased, self.cursor.now_ms);
+        let message = &mut self.messages[slot];
+        message.lease(self.cursor.now_ms, until_ms);
+        message.holder = holder;
         queue.leased.push_back(&mut self.messages, slot);
-        self.leases.begin(slot, until_ms, holder);
         if holder != NOBODY {
             queue.members.hold(holder, slot);
         }
@@ -271,7 +270,7 @@ impl State {
             self.let_go_of_errors(slot);
         }
         let is_last = self.copies.is_last(self.messages.id(slot));
-        self.live.drop(message.envelope, is_last);
+        self.live.drop(message.envelope(), is_last);
         self.history.forget(slot, &message);
         self.deadlines.remove(slot);
         let orphans = self.copies.leave(self.messages.id(slot));
@@ -384,7 +383,7 @@ impl State {
             Place::Free => unreachable!("a free slot is in no queue's list"),
         }
         if place == Place::Leased {
-            let holder = self.leases.end(slot);
+            let holder = std::mem::replace(&mut self.messages[slot].holder, NOBODY);
             if holder != NOBODY && !is_deleted {
                 self.queues.get_mut(number).members.let_go(holder, slot);
             }

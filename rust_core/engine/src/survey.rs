@@ -164,7 +164,11 @@ impl State {
             return;
         }
         let before = || self.copy_slots(slot).take_while(move |&copy| copy != slot);
-        each(Part::Envelope, message.envelope, before().next().is_none());
+        each(
+            Part::Envelope,
+            message.envelope(),
+            before().next().is_none(),
+        );
         if message.has(Flag::Failed) || message.has(Flag::Died) {
             for at in self.errors(slot).into_iter().filter(|at| at.lsn > 0) {
                 let is_first = !before().any(|copy| self.errors(copy).contains(&at));
@@ -175,7 +179,7 @@ impl State {
 
     /// Where the copies lie that groups hold of the message in `slot`, itself among them; none: it has no copies.
     fn copy_slots(&self, slot: u32) -> impl Iterator<Item = u32> + '_ {
-        let copied = self.copies.find(self.messages[slot].number).into_iter();
+        let copied = self.copies.find(self.messages[slot].number()).into_iter();
         let slots = copied.flat_map(|copied| copied.copies.iter().map(|copy| copy.slot));
         slots.filter(|&slot| slot != NONE)
     }

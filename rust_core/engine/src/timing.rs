@@ -33,11 +33,8 @@ impl State {
     /// When the message in `slot` comes up; None: never.
     pub fn timer(&self, slot: u32) -> Option<Timer> {
         let message = &self.messages[slot];
-        let deadline_ms = match message.place() {
-            Place::Leased => self.leases.until_ms(slot),
-            _ => message.deadline_ms(),
-        };
-        deadline_ms.map(|deadline_ms| Timer::new(deadline_ms, message.number, slot))
+        let deadline_ms = message.deadline_ms();
+        deadline_ms.map(|deadline_ms| Timer::new(deadline_ms, message.number(), slot))
     }
 
     /// Whether the message before it in its list comes up before it.

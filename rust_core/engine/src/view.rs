@@ -87,21 +87,15 @@ pub(crate) fn message(state: &State, slot: u32) -> MessageView {
         priority: message.priority,
         deliveries: message.deliveries,
         attempts: u32::from(message.attempts),
-        at_ms: at_ms(state, slot),
+        at_ms: message.at_ms(),
         expires_at_ms: state.ends_ms(slot, message),
         max_retries: own.max,
         backoff: own.backoff,
-        envelope: message.envelope,
+        envelope: message.envelope(),
         failures: failures(state, slot, message),
         dead_letter: dead_letter(state, slot, message),
-        groups: groups(state, message.number),
+        groups: groups(state, message.number()),
     }
-}
-
-/// What its state says of an instant: since when, or until when.
-fn at_ms(state: &State, slot: u32) -> u64 {
-    let until_ms = state.leases.until_ms(slot);
-    until_ms.unwrap_or(state.messages[slot].at_ms())
 }
 
 /// Bytes of a message that an answer shows: its envelope, and the texts of its last error and of its death's.
@@ -113,7 +107,7 @@ pub(crate) fn answer_bytes(state: &State, slot: u32) -> u64 {
         living_failures(state, slot, message),
     ];
     let errors = errors.into_iter().flatten();
-    u64::from(message.envelope.length)
+    u64::from(message.envelope().length)
         + errors.map(|told| u64::from(told.error.length)).sum::<u64>()
 }
 

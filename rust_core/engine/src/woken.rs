@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::ids::QueueNumber;
-use crate::leases::NOBODY;
+use crate::members::NOBODY;
 use crate::queue::Queue;
 use crate::state::State;
 

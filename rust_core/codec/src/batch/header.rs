@@ -4,6 +4,7 @@ use super::fault::Fault;
 use super::{FORMAT_VERSION, FORMAT_VERSION_OLDEST, MAGIC};
 use crate::hash::{BATCH_HASH_BYTES, BatchHash};
 use crate::varint::Reader;
+use engine::ids::BLOBS_BYTES_MAX;
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 60;
@@ -59,6 +60,9 @@ impl Header {
             expected: (HEADER_BYTES + BATCH_HASH_BYTES) as u64,
             found: batch.len() as u64,
         })?;
+        if lengths.blobs >= BLOBS_BYTES_MAX {
+            return Err(Fault::Malformed("its blobs are more than a batch can have"));
+        }
         let frame = (HEADER_BYTES + BATCH_HASH_BYTES) as u64;
         let expected = frame + u64::from(lengths.records) + u64::from(lengths.blobs);
         let found = batch.len() as u64;

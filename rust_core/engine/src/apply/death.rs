@@ -88,13 +88,13 @@ impl State {
         if by_nack(reason) {
             self.settled.put(self.lease_of(slot), Ending::Nacked);
         }
-        let mut message = self.message(new, to, old.priority, old.envelope);
+        let mut message = self.message(new, to, old.priority, old.envelope());
         assert!(
             message.key == NONE && message.expires_at_ms() == 0,
             "a dead letter waits for nothing"
         );
         message.set(Flag::Moved, old.has(Flag::Moved));
-        self.live.take(old.envelope, true);
+        self.live.take(old.envelope(), true);
         let own_retries = self.history.own_retries(slot, &old);
         self.history
             .set_own_retries(new.slot, &mut message, own_retries);

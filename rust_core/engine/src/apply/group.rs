@@ -37,10 +37,15 @@ impl State {
     fn copy(&mut self, first: u32, to: QueueNumber) -> u32 {
         let original = self.messages[first];
         let slot = self.messages.next_slot();
-        let mut message = Message::new(original.number, to, original.priority, original.envelope);
+        let mut message = Message::new(
+            original.number(),
+            to,
+            original.priority,
+            original.envelope(),
+        );
         message.set_expiry(original.expires_at_ms());
         message.set(Flag::Moved, original.has(Flag::Moved));
-        self.live.take(message.envelope, false);
+        self.live.take(message.envelope(), false);
         // Its errors are those of the first, and count there.
         self.history.copy(first, &original, slot, &mut message);
         self.messages.insert(slot, message);

@@ -1,7 +1,7 @@
 //! Applies what begins, prolongs and ends a lease, while the message lives on or is done.
 
 use crate::ids::{GroupNumber, LeaseId, MessageId, QueueNumber};
-use crate::leases::Holder;
+use crate::members::Holder;
 use crate::message::{Flag, Place};
 use crate::record::{FailureCause, Followed, Lease};
 use crate::results::Done;
@@ -163,8 +163,8 @@ impl State {
     pub(super) fn extend(&mut self, id: MessageId, until_ms: u64) {
         let slot = self.leased_slot(id);
         self.see_holder(slot);
-        self.messages.slots.touch(slot);
-        self.leases.extend(slot, until_ms);
+        let message = &mut self.messages[slot];
+        message.lease(message.since_ms(), until_ms);
         self.arm(slot);
         self.arm_next(self.messages[slot].next);
     }

@@ -34,10 +34,10 @@ impl State {
             let mut slots = members.next_to_return(left);
             assert!(!slots.is_empty(), "more leases are returned than there are");
             left -= slots.len() as u32;
-            slots.sort_by_key(|&slot| std::cmp::Reverse(self.messages[slot].number));
+            slots.sort_by_key(|&slot| std::cmp::Reverse(self.messages[slot].number()));
             for slot in slots {
                 let id = self.messages.id(slot);
-                let since_ms = self.since_before_others_ms(slot, self.messages[slot].at_ms());
+                let since_ms = self.since_before_others_ms(slot, self.messages[slot].since_ms());
                 self.release(id, since_ms);
             }
         }

@@ -30,9 +30,13 @@ impl State {
     fn move_envelope(&mut self, id: MessageId, from: Location, to: Location) -> bool {
         let mut moved = false;
         for slot in self.slots_of(id) {
-            assert_eq!(self.messages[slot].envelope, from, "a copy lies elsewhere");
+            assert_eq!(
+                self.messages[slot].envelope(),
+                from,
+                "a copy lies elsewhere"
+            );
             self.live.shift(from, to, !moved);
-            self.messages[slot].envelope = to;
+            self.messages[slot].set_envelope(to);
             self.messages[slot].set(Flag::Moved, true);
             moved = true;
         }

@@ -94,10 +94,10 @@ impl State {
         let ordering_key = self.ordering_key(slot);
         let own_retries = self.history.own_retries(slot, &old);
         let death = self.history.death(slot, &old).map(Death::redriven);
-        let mut message = self.message(new, to, old.priority, old.envelope);
+        let mut message = self.message(new, to, old.priority, old.envelope());
         message.set_expiry(expires_at_ms);
         message.set(Flag::Moved, old.has(Flag::Moved));
-        self.live.take(old.envelope, true);
+        self.live.take(old.envelope(), true);
         self.history
             .set_own_retries(new.slot, &mut message, own_retries);
         if let Some(death) = death {

@@ -6,7 +6,6 @@ use super::image::{
     Image, KeyImage, MessageImage, ResultImage, SettledImage,
 };
 use super::kind::{Extent, Kind};
-use super::paged::BLOCK;
 use crate::attempts::Attempt;
 use crate::copies::Copied;
 use crate::dedup::Id;
@@ -14,7 +13,7 @@ use crate::flows::Flow;
 use crate::history::Death;
 use crate::ids::{PartitionNumber, QueueNumber};
 use crate::keys::Key;
-use crate::message::{Message, Place};
+use crate::message::Message;
 use crate::reply::Failures;
 use crate::results::Done;
 use crate::settled::{Ending, Entry};
@@ -54,7 +53,6 @@ impl State {
         for kind in Kind::ALL {
             part_of!(self, kind, part => part.begin());
         }
-        self.leases.begin_checkpoint(self.messages.slots());
         self.head(partition, now_ms)
     }
 
@@ -71,7 +69,6 @@ impl State {
         for kind in Kind::ALL {
             part_of!(self, kind, part => part.abandon());
         }
-        self.leases.end_checkpoint();
     }
 
     /// How much of each kind there is, and how much of it changed since the last checkpoint began.
@@ -117,7 +114,7 @@ impl State {
 
     fn next_of(&mut self, kind: Kind) -> Option<(u64, Image)> {
         Some(match kind {
-            Kind::Messages => self.next_messages()?,
+            Kind::Messages => array(self.messages.slots.next()?, message, Image::Messages),
             Kind::Keys => array(self.keys.keys.next()?, key, Image::Keys),
             Kind::Flows => array(self.flows.flows.next()?, flow, Image::Flows),
             Kind::DedupIds => array(self.dedup.ids.entries.next()?, dedup_id, Image::DedupIds),
@@ -141,25 +138,6 @@ impl State {
             Kind::Sweeps => (0, Image::Sweeps(self.sweeps.next()?)),
         })
     }
-
-    fn next_messages(&mut self) -> Option<(u64, Image)> {
-        let Some((index, entries)) = self.messages.slots.next() else {
-            self.leases.end_checkpoint();
-            return None;
-        };
-        let first = index as u32 * BLOCK as u32;
-        let leases = &self.leases;
-        let images = (first..).zip(&entries).map(|(slot, entry)| {
-            let until_ms = match entry.place() {
-                Place::Leased => leases.then(slot),
-                _ => None,
-            };
-            message(entry, until_ms.unwrap_or(0))
-        });
-        let images = images.collect();
-        self.leases.taken(first + entries.len() as u32);
-        Some((index, Image::Messages(images)))
-    }
 }
 
 fn array<T, I>(
@@ -179,12 +157,12 @@ fn map<T, I>(
     (index, of(images.collect()))
 }
 
-fn message(message: &Message, leased_until_ms: u64) -> MessageImage {
+fn message(message: Message) -> MessageImage {
     MessageImage {
-        number: message.number,
-        envelope: message.envelope,
-        at_ms: message.at_ms(),
-        leased_until_ms,
+        number: message.number(),
+        envelope: message.envelope(),
+        at_ms: message.since_ms(),
+        leased_until_ms: message.leased_until_ms().unwrap_or(0),
         expires_at_ms: message.expires_at_ms(),
         queue: message.queue,
         key: message.key,

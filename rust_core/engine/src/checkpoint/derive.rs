@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use super::image::Head;
 use super::restore::{Contradiction, check, free_entries};
 use crate::ids::QueueNumber;
-use crate::leases::NOBODY;
 use crate::list::List;
 use crate::lists::{ListId, SHARED};
 use crate::live::Live;
+use crate::members::NOBODY;
 use crate::message::{Flag, NONE, Place};
 use crate::settled::SETTLED_MAX;
 use crate::state::State;
@@ -132,16 +132,15 @@ fn message(
     let message = state.messages[slot];
     let place = message.place();
     let valid = place != Place::Free
-        && message.number <= state.numbered
+        && message.number() <= state.numbered
         && state.queues.holds(message.queue)
         && (message.key == NONE) | state.is_key_of(message.key, message.queue)
         && (message.flow == NONE) | state.is_flow_of(message.flow, message.queue)
         && (place == Place::Blocked) <= (message.key != NONE)
-        && (place == Place::Leased) == state.leases.until_ms(slot).is_some()
         && has_history(state, slot)
         && is_linked(state, slot);
     check(valid, || {
-        format!("slot {slot}: message {} can't be", message.number)
+        format!("slot {slot}: message {} can't be", message.number())
     })?;
     state.arm(slot);
     state.note_dead(slot);
@@ -211,10 +210,10 @@ fn held(state: &mut State) -> Result<(), Contradiction> {
             let is_leased = slot < state.messages.slots()
                 && state.messages[slot].place() == Place::Leased
                 && state.messages[slot].queue == queue.number;
-            check(is_leased && state.leases.holder(slot) == NOBODY, || {
+            check(is_leased && state.messages[slot].holder == NOBODY, || {
                 format!("slot {slot} is held and not leased, or held twice")
             })?;
-            state.leases.hold(slot, holder);
+            state.messages[slot].holder = holder;
         }
     }
     Ok(())

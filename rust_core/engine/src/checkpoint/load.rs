@@ -13,7 +13,7 @@ use crate::expiries::Run;
 use crate::group::Group;
 use crate::history::Death;
 use crate::ids::QueueNumber;
-use crate::leases::Holder;
+use crate::members::Holder;
 use crate::queue::Queue;
 use crate::rate::Limiter;
 use crate::reply::Failures;

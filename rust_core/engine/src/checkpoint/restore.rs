@@ -13,9 +13,8 @@ use crate::dedup::Id;
 use crate::flows::{Debt, Flow};
 use crate::ids::MESSAGE_NUMBER_MAX;
 use crate::keys::Key;
-use crate::leases::NOBODY;
 use crate::list::List;
-use crate::message::{Message, NONE};
+use crate::message::{Message, NONE, Place};
 use crate::partition::Partition;
 use crate::settled::{Ending, Entry, SETTLED_MAX};
 use crate::state::{Cursor, State};
@@ -71,7 +70,7 @@ impl Restoration {
                 let there = state.messages.slots.len();
                 append(index, there, arrays[0].0, images.len())?;
                 for image in &images {
-                    add_message(state, image)?;
+                    state.messages.slots.push(message(image)?);
                 }
             }
             Image::Keys(images) => {
@@ -109,18 +108,6 @@ impl Restoration {
             self.head.now_ms,
         ))
     }
-}
-
-fn add_message(state: &mut State, image: &MessageImage) -> Result<(), Contradiction> {
-    let slot = state.messages.slots.len() as u32;
-    state.messages.slots.push(message(image)?);
-    check(image.number > 0 || image.leased_until_ms == 0, || {
-        format!("slot {slot}: a lease of nothing can't be")
-    })?;
-    if image.leased_until_ms > 0 {
-        state.leases.begin(slot, image.leased_until_ms, NOBODY);
-    }
-    Ok(())
 }
 
 fn key(image: &KeyImage) -> Key {
@@ -190,11 +177,21 @@ fn message(image: &MessageImage) -> Result<Message, Contradiction> {
             image.number, image.status
         )
     })?;
+    check(image.envelope.can_be(), || {
+        format!("message {} lies at {:?}", image.number, image.envelope)
+    })?;
+    let is_leased = image.status & 0b111 == Place::Leased as u8;
+    check(is_leased == (image.leased_until_ms > 0), || {
+        format!("a lease of message {} can't be", image.number)
+    })?;
     if image.number == 0 {
         return Ok(Message::free(image.next));
     }
     let mut message = Message::new(image.number, image.queue, image.priority, image.envelope);
     message.restore(image.status, image.at_ms);
+    if is_leased {
+        message.lease(image.at_ms, image.leased_until_ms);
+    }
     message.set_expiry(image.expires_at_ms);
     (message.key, message.flow) = (image.key, image.flow);
     (message.next, message.previous) = (image.next, image.previous);

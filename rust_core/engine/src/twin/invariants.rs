@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::copies::Copy;
-use crate::leases::NOBODY;
 use crate::lists::ListId;
+use crate::members::NOBODY;
 use crate::message::{NONE, Place};
 use crate::partition::Partition;
 use crate::queue::Queue;
@@ -28,7 +28,7 @@ impl Partition {
         );
         let copies = self.copies().filter(|(id, queue)| {
             let message = &state.messages[id.slot];
-            (message.number, message.queue) == (id.number, *queue)
+            (message.number(), message.queue) == (id.number, *queue)
         });
         assert_eq!(
             copies.count() as u64,
@@ -124,7 +124,7 @@ fn check_members(state: &State) {
             for slot in member.leases.iter() {
                 let message = &state.messages[slot];
                 assert!(message.place() == Place::Leased && message.queue == queue.number);
-                let holder = state.leases.holder(slot);
+                let holder = state.messages[slot].holder;
                 assert_eq!(queue.members.name(holder), Some(name), "a holder");
             }
         }
@@ -139,7 +139,7 @@ fn check_holders(state: &State, seen: &BTreeSet<u32>) {
     for queue in state.queues.iter().filter(|queue| !queue.deleted) {
         let of_queue = |slot: &&u32| state.messages[**slot].queue == queue.number;
         let noted = seen.iter().filter(of_queue).copied();
-        let noted = noted.map(|slot| (slot, state.leases.holder(slot)));
+        let noted = noted.map(|slot| (slot, state.messages[slot].holder));
         let noted: BTreeMap<_, _> = noted.filter(|&(_, holder)| holder != NOBODY).collect();
         let held: BTreeMap<_, _> = queue
             .members
@@ -155,12 +155,12 @@ fn check_copies(state: &State, seen: &BTreeSet<u32>) {
     let (mut left, mut numbers) = (0, BTreeSet::new());
     for &slot in seen {
         let message = &state.messages[slot];
-        let Some(copied) = state.copies.find(message.number) else {
+        let Some(copied) = state.copies.find(message.number()) else {
             continue;
         };
         let here = |copy: &&Copy| copy.slot == slot && copy.queue == message.queue;
         assert_eq!(copied.copies.iter().filter(here).count(), 1, "a copy");
-        numbers.insert(message.number);
+        numbers.insert(message.number());
         left += 1;
     }
     assert_eq!(state.copies.len(), numbers.len(), "copies of a message");
@@ -197,15 +197,9 @@ fn blocked(state: &State, queue: &Queue) -> Vec<u32> {
 
 fn check_deadlines(state: &State, seen: &BTreeSet<u32>) {
     state.deadlines.assert_valid();
-    let (mut armed, mut leased) = (BTreeSet::new(), 0);
+    let mut armed = BTreeSet::new();
     for &slot in seen {
         let (message, timer) = (&state.messages[slot], state.timer(slot));
-        let (is_leased, lease) = (
-            message.place() == Place::Leased,
-            state.leases.until_ms(slot),
-        );
-        assert_eq!(is_leased, lease.is_some(), "a lease");
-        leased += u32::from(is_leased);
         // A deleted queue's timer may be out already.
         let is_deleted = state.queues.get(message.queue).deleted;
         match timer.filter(|_| state.deadlines.is_set(slot)) {
@@ -217,7 +211,6 @@ fn check_deadlines(state: &State, seen: &BTreeSet<u32>) {
         }
     }
     assert_eq!(state.deadlines.timers(), armed, "the timers there are");
-    assert_eq!(state.leases.count(), leased, "the leases there are");
 }
 
 fn check_flows(state: &State, seen: &BTreeSet<u32>) {
@@ -273,7 +266,7 @@ fn check_keys(state: &State, seen: &BTreeSet<u32>) {
             "one message of a key may go"
         );
         assert!(
-            state.messages[key.head].number <= message.number,
+            state.messages[key.head].number() <= message.number(),
             "a key's oldest message goes first"
         );
     }

@@ -5,7 +5,7 @@ use super::turns::{many, of_key};
 use super::{SECOND, Twin, ack, config, limit, receive};
 use crate::command::{Command, ConfigPatch};
 use crate::config::{QueueConfig, RateLimit};
-use crate::leases::NOBODY;
+use crate::members::NOBODY;
 use crate::partition::Partition;
 use crate::reply::{LimitedBy, Reply};
 

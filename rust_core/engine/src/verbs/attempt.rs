@@ -36,7 +36,7 @@ fn held(state: &State, now_ms: u64, number: QueueNumber, hash: u128) -> Vec<Deli
             delivery: given.delivery,
         })
     });
-    let until_ms = |slot| state.leases.until_ms(slot).expect("a lease has an end");
+    let until_ms = |slot: u32| state.messages[slot].at_ms();
     held.map(|&given| deliver(state, given, group, until_ms(given.message.slot)))
         .collect()
 }

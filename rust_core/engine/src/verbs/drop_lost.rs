@@ -33,7 +33,7 @@ pub(super) fn run(batch: &mut Batch, drop: DropLost) -> Reply {
         }
         looked_at += 1;
         if is_there(batch.state(), slot) {
-            if is_lost(batch.state().messages[slot].envelope) {
+            if is_lost(batch.state().messages[slot].envelope()) {
                 let lost = lose(batch, slot);
                 looked_at += lost.groups.len();
                 dropped.messages.push(lost);
@@ -317,7 +317,7 @@ mod tests {
         twin.enqueue("q", message());
         let fails = failed(&mut twin);
         let before_lsn = twin.live.lsn() + 1;
-        let at = twin.live.state().messages[fails.slot].envelope;
+        let at = twin.live.state().messages[fails.slot].envelope();
         let survivor = Survivor {
             message: fails,
             part: Part::Envelope,

@@ -155,11 +155,9 @@ impl Case<'_> {
     }
 
     fn leased(&self) -> Reason {
-        let until_ms = self.state.leases.until_ms(self.slot);
-        let holder = self.state.leases.holder(self.slot);
-        let holder = self.queue.members.name(holder);
+        let holder = self.queue.members.name(self.message.holder);
         Reason::Leased {
-            until_ms: until_ms.expect("a lease has an end"),
+            until_ms: self.message.at_ms(),
             consumer: holder.map(|name| (**name).into()),
         }
     }

@@ -56,7 +56,7 @@ impl<'a> Order<'a> {
         let (priority, line) = &mut self.levels[at];
         if let Some((since_ms, slot)) = line.oldest_ms().zip(line.front()) {
             let rank = Rank::of(self.queue.config.scheduling, since_ms, *priority);
-            let number = self.state.messages[slot].number;
+            let number = self.state.messages[slot].number();
             self.turns.push(Reverse((rank, number, at)));
         }
     }

@@ -7,7 +7,7 @@ use super::timers;
 use crate::batch::Batch;
 use crate::budget::{Budget, MEMBER_LEFT_BYTES_MAX, REASSIGNED_BYTES_MAX, RETURNED_BYTES_MAX};
 use crate::ids::QueueNumber;
-use crate::leases::{Holder, NOBODY};
+use crate::members::{Holder, NOBODY};
 use crate::message::Message;
 use crate::queue::Queue;
 use crate::record::Record;
@@ -176,7 +176,7 @@ fn fail_lost(
     let looked_at = slots.len() as u32;
     let before = slots.last().map_or(member.lost_before, |last| last + 1);
     slots.retain(|&slot| in_vain(&state.messages[slot]));
-    slots.sort_unstable_by_key(|&slot| state.messages[slot].number);
+    slots.sort_unstable_by_key(|&slot| state.messages[slot].number());
     for slot in slots {
         if !timers::fire(batch, slot, budget) {
             return false;

@@ -128,7 +128,8 @@ pub(super) fn due_ms(
     let attempts = u32::from(message.attempts) + 1;
     let own = state.history.retries(slot, message);
     let backoff = own.backoff.unwrap_or(queue.config.backoff);
-    let delay_ms = delay_ms.unwrap_or_else(|| backoff::delay_ms(backoff, message.number, attempts));
+    let delay_ms =
+        delay_ms.unwrap_or_else(|| backoff::delay_ms(backoff, message.number(), attempts));
     now_ms.saturating_add(delay_ms)
 }
 

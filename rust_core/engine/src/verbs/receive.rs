@@ -4,7 +4,7 @@ use super::{attempt, membership};
 use crate::batch::{Batch, Leasing};
 use crate::ids::{GroupNumber, LeaseId, QueueNumber};
 use crate::lanes::UNTIL_DONE;
-use crate::leases::Holder;
+use crate::members::Holder;
 use crate::queue::Queue;
 use crate::ready::Front;
 use crate::record::Lease;
@@ -140,11 +140,11 @@ pub(super) fn deliver(
         },
         priority: message.priority,
         attempts: u32::from(message.attempts),
-        ready_since_ms: message.at_ms(),
+        ready_since_ms: message.since_ms(),
         told: 0,
         leased_until_ms,
         expires_at_ms: state.ends_ms(id.slot, message),
-        envelope: message.envelope,
+        envelope: message.envelope(),
         failures: view::failures(state, id.slot, message),
         dead_letter: view::dead_letter(state, id.slot, message),
     }

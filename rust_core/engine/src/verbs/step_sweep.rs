@@ -110,7 +110,7 @@ fn page(state: &State, sweep: &Sweep, left: u64) -> Vec<MessageId> {
             return true;
         };
         last = id.number;
-        lsns.insert(message.envelope.lsn);
+        lsns.insert(message.envelope().lsn);
         bytes += view::answer_bytes(state, id.slot);
         lsns.len() == 1 || (lsns.len() <= PAGE_BATCHES_MAX && bytes <= PAGE_BYTES_MAX)
     };
@@ -158,7 +158,7 @@ fn candidate(state: &State, sweep: &Sweep, id: MessageId) -> SweepCandidate {
     let message = state.messages.find(id);
     SweepCandidate {
         message: id,
-        envelope: message.map_or(Location::default(), |message| message.envelope),
+        envelope: message.map_or(Location::default(), |message| message.envelope()),
         error: error_of(state, id),
         asks_age: asks_age(state, sweep, id),
         attempts: message.map_or(0, |message| message.attempts),

@@ -110,7 +110,7 @@ fn is_as_asked(state: &State, sweep: &Sweep, message: &Message, slot: u32) -> bo
     let filter = &sweep.plan.filter;
     let Some(death) = death(state, message, slot) else {
         let of_any_age = (filter.older_than_ms, filter.newer_than_ms) == (None, None);
-        let lsn = message.envelope.lsn;
+        let lsn = message.envelope().lsn;
         let within =
             |(first, last): (u64, u64)| message.has(Flag::Moved) || (first..=last).contains(&lsn);
         return filter.reason.is_none() && (of_any_age || filter.accepted.is_some_and(within));

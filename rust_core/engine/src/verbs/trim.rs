@@ -63,7 +63,7 @@ fn lies_there(state: &State, survivor: Survivor) -> bool {
     let Survivor { message, part, at } = survivor;
     let here = state.messages.find(message);
     match part {
-        Part::Envelope => here.is_some_and(|message| message.envelope == at),
+        Part::Envelope => here.is_some_and(|message| message.envelope() == at),
         Part::Error => here.is_some() && state.errors(message.slot).contains(&at),
         Part::Result => {
             let done = state.results.done.get(message.number);

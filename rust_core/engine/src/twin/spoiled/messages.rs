@@ -222,4 +222,12 @@ fn blocks_are_whole_and_a_message_has_a_place_if_it_is_one() {
             |taken| taken.first(LONE, Place::Delayed).status |= 0b110,
         ],
     );
+    assert_refused(
+        "lies at",
+        &[
+            |taken| taken.first(LONE, Place::Delayed).envelope.lsn = 1 << 48,
+            |taken| taken.first(LONE, Place::Delayed).envelope.offset = 1 << 26,
+            |taken| taken.first(LONE, Place::Delayed).envelope.length = 1 << 26,
+        ],
+    );
 }
