@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 
 import pytest
 
-from hanzo_queues._core import BatchError, Reply
+from hanzo_queues._core import BatchError, Engine, Reply
 from hanzo_queues.server.journal.memory import MemoryJournal
-from hanzo_queues.server.payloads import Payloads
+from hanzo_queues.server.payloads import FORGOTTEN_MAX, Payloads
 from tests.contract.http_server import until
 from tests.unit.core_journal import CoreJournal
+from tests.unit.served_partition import PARSER, created, enqueue, receive, serving
 
 BATCHES = 24
 READ_AT_ONCE = 8
@@ -106,3 +108,47 @@ async def test_a_purge_waits_for_the_reads_under_way_of_what_it_takes_away(core:
     await asyncio.wait_for(purge, 5)
     assert load.done()
     assert reply.render(await load) == reply.render({lsn: core.batches[lsn]})
+
+
+async def test_batches_that_are_done_with_go_a_few_at_a_time() -> None:
+    payloads = Payloads(Slow({}), memory_bytes_max=1 << 20)
+    first, count = 1_000_000, 2 * FORGOTTEN_MAX
+    for lsn in range(first, first + count):
+        payloads.put(lsn, b"x" * 10)
+    payloads.forget_before(first - 1)
+    assert payloads.memory_bytes == 10 * count
+    payloads.forget_before(first + 3)
+    assert payloads.memory_bytes == 10 * (count - 3)
+    payloads.forget_before(first + count)
+    assert payloads.memory_bytes == 10 * (count - 3 - FORGOTTEN_MAX)
+    payloads.forget_before(first + count)
+    assert payloads.memory_bytes == 0
+    payloads.put(first + count, b"y" * 10)
+    payloads.clear()
+    payloads.put(7, b"z" * 10)
+    payloads.forget_before(8)
+    assert payloads.memory_bytes == 0
+
+
+async def test_a_partition_that_is_worked_off_holds_no_payloads_and_one_that_waits_all() -> None:
+    segment_bytes, rounds, each = 1 << 18, 40, 20
+    engine = partial(Engine, 0, segment_bytes=segment_bytes)
+    async with serving(MemoryJournal(), new_engine=engine, payload_memory_bytes=1 << 30) as partition:
+        payloads = partition._payloads
+
+        async def pass_through(queue: str) -> None:
+            for _ in range(each):
+                await partition.submit(enqueue("x" * 1000, queue))
+            if queue == "mail":
+                answer = await partition.submit(receive(each))
+                acks = [{"id": one["id"], "receipt": one["receipt"]} for one in json.loads(answer.body)["messages"]]
+                await partition.submit(PARSER.settle(queue, json.dumps({"acks": acks}).encode()))
+
+        for _ in range(rounds):
+            await pass_through("mail")
+        assert rounds * each * 1000 > 3 * segment_bytes
+        assert payloads.memory_bytes < segment_bytes
+        await created(partition, "kept")
+        for _ in range(rounds):
+            await pass_through("kept")
+        assert payloads.memory_bytes > rounds * each * 1000

@@ -1,9 +1,10 @@
 """Where payload bytes come from: recent batches in memory up to a budget, older ones from the journal.
 
-Holds whole journal batches by LSN, least recently used first out. The engine knows only locations in them. A batch
-fetched back is verified by its hash before anything of it is handed out. It can be megabytes for one small payload, so
-an answer that gathers old messages keeps excerpts, and only a few batches are being read at the same time. Answers that
-go through the journal in order have it read ahead.
+Holds whole journal batches by LSN, least recently used first out. Those of which nothing is needed any more go as soon
+as the engine says so: what comes next takes their memory, which the processor has at hand. The engine knows only
+locations in them. A batch fetched back is verified by its hash before anything of it is handed out. It can be megabytes
+for one small payload, so an answer that gathers old messages keeps excerpts, and only a few batches are being read at
+the same time. Answers that go through the journal in order have it read ahead.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 FETCHES_MAX = 8  # batches being read back at the same time, for all answers
 FETCHES_MAX_EACH = 4  # for one answer
+FORGOTTEN_MAX = 64  # batches at a time: a range of the journal that is done with may have thousands
 IN_FLIGHT_MAX = 4  # of the newest batches, that may not be durable yet: docs/adr/0005
 
 
@@ -33,6 +35,7 @@ class Payloads:
         self._batches: OrderedDict[int, bytes] = OrderedDict()
         self._ahead = ReadAhead(journal, self.put, self._batches, memory_bytes_max // 4)
         self._newest_lsn = 0
+        self._first_lsn = 0  # batches before it were let go of
         self._fetching: dict[int, asyncio.Future[bytes]] = {}
         self.memory_bytes = 0
         self._reading = asyncio.Semaphore(FETCHES_MAX)
@@ -46,15 +49,25 @@ class Payloads:
             self.memory_bytes -= len(previous)
         self._batches[lsn] = batch
         self._newest_lsn = max(self._newest_lsn, lsn)
+        self._first_lsn = self._first_lsn or lsn
         self.memory_bytes += len(batch)
         while self.memory_bytes > self._memory_bytes_max and len(self._batches) > 1:
             _, dropped = self._batches.popitem(last=False)
             self.memory_bytes -= len(dropped)
 
+    def forget_before(self, lsn: int) -> None:
+        """Nothing of the batches before this one is needed. Some of them go: more than come between two calls."""
+        first = self._first_lsn
+        self._first_lsn = max(first, min(lsn, first + FORGOTTEN_MAX))
+        for forgotten in range(first, self._first_lsn):
+            batch = self._batches.pop(forgotten, None)
+            if batch is not None:
+                self.memory_bytes -= len(batch)
+
     def clear(self) -> None:
         """Forgets every batch: what was held may not be what the journal holds."""
         self._batches.clear()
-        self.memory_bytes = self._newest_lsn = 0
+        self.memory_bytes = self._newest_lsn = self._first_lsn = 0
 
     async def unread(self, before_lsn: int) -> None:
         """Returns when nobody reads batches before this one any more; from here on they may be purged."""

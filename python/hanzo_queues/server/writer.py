@@ -196,6 +196,7 @@ class Writer:
             else:
                 self.batches += 1
                 self._release(commit.decided)
+                self._payloads.forget_before(self._engine.oldest_live_lsn)
                 self._on_durable(commit.step.lsn, len(commit.step.batch))
         except Exception as bug:
             self.stop(bug)
