@@ -58,7 +58,9 @@ class Payloads:
     def forget_before(self, lsn: int) -> None:
         """Nothing of the batches before this one is needed. Some of them go: more than come between two calls."""
         first = self._first_lsn
-        self._first_lsn = max(first, min(lsn, first + FORGOTTEN_MAX))
+        if first >= lsn:
+            return
+        self._first_lsn = min(lsn, first + FORGOTTEN_MAX)
         for forgotten in range(first, self._first_lsn):
             batch = self._batches.pop(forgotten, None)
             if batch is not None:
