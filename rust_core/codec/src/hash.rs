@@ -23,7 +23,7 @@ pub fn batch(bytes: &[u8]) -> BatchHash {
 
 /// A dedup id, as the dedup window remembers it: 128 bits, so that two ids never meet by chance.
 pub fn dedup_id(id: &str) -> u128 {
-    u128::from_le_bytes(cut(&blake3::hash(id.as_bytes())))
+    many::beginning(id.as_bytes())
 }
 
 /// An attempt of a consumer to receive.
@@ -47,7 +47,7 @@ pub fn fingerprints(payloads: &[&[u8]]) -> Vec<u64> {
 
 /// An ordering or fairness key. Keys that meet by chance (one pair in four billion keys) only share a turn.
 pub fn key(text: &str) -> u64 {
-    u64::from_le_bytes(cut(&blake3::hash(text.as_bytes())))
+    many::beginning(text.as_bytes()) as u64
 }
 
 /// The hash of a state that arrives in pieces.

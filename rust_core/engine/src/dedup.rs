@@ -55,6 +55,12 @@ impl Dedup {
         entry.filter(|entry| entry.expires_at_ms > now_ms)
     }
 
+    /// Has the processor load at once what finding these ids will look at: it lies at random, and found one after the
+    /// other each would wait for the memory alone.
+    pub fn load_ahead(&self, window: &Expiries, hashes: impl Iterator<Item = u128>) {
+        hashes.for_each(|hash| self.table.load_ahead(key_in(window.of, hash) as u64));
+    }
+
     /// Whoever asks finds the id no more that is remembered under this key.
     pub fn free(&mut self, key: u128) {
         let place = self.place(key);

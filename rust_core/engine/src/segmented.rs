@@ -1,6 +1,8 @@
 //! A hash table in 256 segments. A table that doubles moves all it holds at once; a segment moves a 256th, so
 //! growth never stops the partition for long. The caller gives the hash; nothing iterates, so no order leaks.
 
+use std::hint::black_box;
+
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
@@ -24,6 +26,11 @@ impl<T> Segmented<T> {
 
     pub fn find(&self, hash: u64, equal: impl FnMut(&T) -> bool) -> Option<&T> {
         self.segments[segment(hash)].find(hash, equal)
+    }
+
+    /// Reads where an entry of this hash would lie, and waits for nothing.
+    pub fn load_ahead(&self, hash: u64) {
+        black_box(self.find(hash, |_| false));
     }
 
     pub fn is_empty(&self) -> bool {

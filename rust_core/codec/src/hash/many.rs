@@ -60,22 +60,33 @@ fn hash_alike(platform: Platform, texts: &[&[u8]], places: &[usize], hashes: &mu
         compress(platform, texts, places, &mut values);
     }
     for (&place, value) in places.iter().zip(values.chunks_exact(VALUE_BYTES)) {
-        let (mut value, start) = match blocks {
+        let (value, start) = match blocks {
             0 => (IV, CHUNK_START),
             _ => (words(value), 0),
         };
         let last = &texts[place][blocks * BLOCK_LEN..];
-        let mut block = [0; BLOCK_LEN];
-        block[..last.len()].copy_from_slice(last);
-        platform.compress_in_place(
-            &mut value,
-            &block,
-            last.len() as u8,
-            0,
-            start | CHUNK_END | ROOT,
-        );
+        let value = with_last(platform, value, start, last);
         hashes[place] = u64::from(value[0]) | u64::from(value[1]) << 32;
     }
+}
+
+/// The hash, of what came before and the last block.
+fn with_last(platform: Platform, mut value: [u32; 8], start: u8, last: &[u8]) -> [u32; 8] {
+    let mut block = [0; BLOCK_LEN];
+    block[..last.len()].copy_from_slice(last);
+    let flags = start | CHUNK_END | ROOT;
+    platform.compress_in_place(&mut value, &block, last.len() as u8, 0, flags);
+    value
+}
+
+/// The beginning of one text's hash. Of a short one, as ids and keys are, without the way there: a third of its time.
+pub fn beginning(text: &[u8]) -> u128 {
+    if text.len() > BLOCK_LEN {
+        return u128::from_le_bytes(super::cut(&blake3::hash(text)));
+    }
+    let value = with_last(Platform::detect(), IV, CHUNK_START, text);
+    let of = |index: usize| u128::from(value[index]) << (32 * index);
+    of(0) | of(1) | of(2) | of(3)
 }
 
 fn words(value: &[u8]) -> [u32; 8] {
@@ -153,5 +164,9 @@ mod tests {
         let alone = texts.iter().map(|text| fingerprint(text));
         assert_eq!(hash_many(&texts), alone.collect::<Vec<_>>());
         assert!(hash_many(&[]).is_empty());
+        for text in &texts {
+            let whole = blake3::hash(text);
+            assert_eq!(beginning(text).to_le_bytes(), whole.as_bytes()[..16]);
+        }
     }
 }

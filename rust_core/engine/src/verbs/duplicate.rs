@@ -31,6 +31,13 @@ pub(super) fn find(
     }
 }
 
+/// Before each of these is looked for.
+pub(super) fn load_ahead(state: &State, queue: QueueNumber, messages: &[NewMessage]) {
+    let window = &state.queues.get(queue).dedup;
+    let keys = messages.iter().filter_map(|message| message.dedup);
+    state.dedup.load_ahead(window, keys.map(|key| key.hash));
+}
+
 /// Whether the last of `ids` new ones can be remembered: one that can't is refused, not accepted twice in silence.
 pub(super) fn check_room(state: &State, ids: u64) -> Result<(), Rejection> {
     if ids == 0 || state.has_dedup_room(ids) {
