@@ -84,6 +84,7 @@ class JetStreamPlace:
         await api.call("STREAM.DELETE")
         await api.call("STREAM.CREATE", config)
         await led(api)
+        await heard_of(journal)
         for number, batch in enumerate(batches):
             await journal.append(batch, number)
         await api.call("STREAM.MSG.DELETE", {"seq": sequence})
@@ -121,22 +122,32 @@ async def journal(place: Place) -> AsyncIterator[Journal]:
 
 
 async def opened(journal: Journal | CheckpointStore) -> None:
-    """A cluster that was just started has no leader yet, and says so. Its servers don't all hear at once of a stream
-    that was made: until they do, nobody answers what is appended through them."""
+    """A cluster that was just started has no leader yet, and says so."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 await journal.open()
-                if isinstance(journal, JetStreamJournal):
-                    await journal._append(b"refused", 1 << 40, journal.subject)
-            except WrongLastSequence:
-                return
             except JournalCorrupt:
                 raise
             except JournalError:
                 await asyncio.sleep(0.05)
             else:
+                break
+    if isinstance(journal, JetStreamJournal):
+        await heard_of(journal)
+
+
+async def heard_of(journal: JetStreamJournal) -> None:
+    """A cluster's servers don't all hear at once of a stream that was made: until they do, nobody answers what is
+    appended through them."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                await journal._append(b"refused", 1 << 40, journal.subject)
+            except WrongLastSequence:
                 return
+            except JournalError:
+                await asyncio.sleep(0.05)
 
 
 async def led(api: JetStreamApi) -> None:
