@@ -35,7 +35,10 @@ class LocalServer:
         """`environment`: further variables of the server, which win over the ones set here. `command`: that runs it,
         when it is not `hanzo-queues serve`."""
         self.api_key = api_key
-        self.port = free_port()
+        self._held = held_port()
+        self.port = int(self._held.getsockname()[1])
+        if sys.platform != "linux":
+            self._held.close()  # elsewhere nobody may listen beside it
         self.url = f"http://127.0.0.1:{self.port}"
         self._directory = tempfile.TemporaryDirectory(prefix="hanzo-queues-")
         self.directory = Path(self._directory.name)
@@ -104,6 +107,7 @@ class LocalServer:
         try:
             self.stop()
         finally:
+            self._held.close()
             self._directory.cleanup()
 
     def log(self) -> str:
@@ -122,6 +126,15 @@ class LocalServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def held_port() -> socket.socket:
+    """A socket bound to a port that nobody listens on. On Linux nobody else is given that port while it is open; a
+    server may listen there, and again after each end, because both set SO_REUSEADDR."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 def free_port() -> int:

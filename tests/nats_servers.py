@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from examples.local_server import held_port
 from hanzo_queues.server.child_process import die_with_parent
 from hanzo_queues.server.nats_binary import find_nats_server
 from hanzo_queues.server.nats_connection import NatsEndpoint
@@ -94,7 +95,8 @@ class NatsServers:
 
     def __init__(self, directory: Path, replicas: int, *, max_payload_bytes: int = 2 * 1024 * 1024) -> None:
         program = find_nats_server()
-        ports = free_ports(2 * replicas)
+        self._held = [held_port() for _ in range(2 * replicas)]
+        ports = [int(held.getsockname()[1]) for held in self._held]
         routes = [f"nats://127.0.0.1:{port}" for port in ports[replicas:]]
         self.replicas = replicas
         self.directory = directory
@@ -127,6 +129,11 @@ class NatsServers:
         for server in self.servers:
             server.kill()
 
+    def let_go(self) -> None:
+        """Their ports may be others' now."""
+        for held in self._held:
+            held.close()
+
     def named(self, name: str) -> NatsServer:
         return next(server for server in self.servers if server.name == name)
 
@@ -140,6 +147,7 @@ def running_nats_servers(directory: Path, replicas: int, **options: int) -> Iter
         yield servers
     finally:
         servers.kill()
+        servers.let_go()
 
 
 def free_ports(count: int) -> list[int]:

@@ -32,6 +32,7 @@ def absent_servers(tmp_path: Path) -> Iterator[NatsServers]:
     servers = NatsServers(tmp_path, 1)
     yield servers
     servers.kill()
+    servers.let_go()
 
 
 async def refusal(settings: Settings) -> str:
