@@ -349,4 +349,10 @@ impl Partition {
     pub(crate) fn state_mut(&mut self) -> &mut State {
         &mut self.state
     }
+
+    /// Panics when a step or a replay left marks.
+    pub(crate) fn assert_all_told(&self) {
+        let marks = (self.marks.len(), self.state.woken.len());
+        assert_eq!(marks, (0, 0), "who is woken is told once");
+    }
 }

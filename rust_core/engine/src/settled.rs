@@ -218,6 +218,7 @@ mod tests {
         assert_eq!(settled.followed(lease(1, 1)), followed(2));
         settled.put(lease(SETTLED_MAX as u64 + 1, 1), Ending::Acked);
         assert_eq!(settled.followed(lease(1, 1)), []);
+        assert_eq!(settled.followed_count, 0);
 
         let max = FOLLOWED_MAX as u64;
         for (number, count, all) in [
@@ -265,9 +266,12 @@ mod tests {
                 ending: Ending::Acked,
             });
         }
+        settled.followed.insert(anew - 101, followed(3).into());
         settled.load();
+        assert_eq!(settled.followed_count, 3);
         let known = |settled: &Settled, serial| settled.ending(lease(serial, 1)).is_some();
         assert!((anew - 100 - max..anew - 100).all(|serial| known(&settled, serial)));
+        assert!((1..max).all(|serial| !known(&settled, serial)));
         (anew - 100..anew + 200).for_each(|serial| settled.put(lease(serial, 1), Ending::Acked));
         assert!((anew + 200 - max..anew + 200).all(|serial| known(&settled, serial)));
         assert!((anew - 100 - max..anew + 200 - max).all(|serial| !known(&settled, serial)));

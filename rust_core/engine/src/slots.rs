@@ -103,6 +103,13 @@ mod tests {
     }
 
     #[test]
+    fn a_word_goes_with_its_last_slot() {
+        let mut slots: Slots = [64].into_iter().collect();
+        slots.remove(64);
+        assert_eq!(slots, Slots::default());
+    }
+
+    #[test]
     #[should_panic(expected = "isn't there")]
     fn what_is_not_there_is_not_taken_out() {
         let mut slots: Slots = [64].into_iter().collect();

@@ -99,6 +99,7 @@ mod tests {
         assert_eq!(parts(&sparse), [false, false, true]);
         sparse.remove(3001);
         assert_eq!(parts(&sparse), [false; 3]);
+        assert!(sparse.spare.is_some());
         sparse.insert(0, value);
         assert!(sparse.spare.is_none(), "the part that was kept is used");
         assert_eq!(parts(&sparse), [true, false, false]);

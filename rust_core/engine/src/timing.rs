@@ -52,3 +52,47 @@ impl State {
 fn is_in_order(place: Place) -> bool {
     matches!(place, Place::Delayed | Place::Leased)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::{Command, NewMessage};
+    use crate::record::Record;
+    use crate::twin::turns::many;
+    use crate::twin::{Twin, config, message};
+
+    fn delayed(delay_ms: u64) -> NewMessage {
+        NewMessage {
+            delay_ms: Some(delay_ms),
+            ..message()
+        }
+    }
+
+    #[test]
+    fn what_comes_up_behind_the_one_before_it_has_no_timer() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        twin.step(vec![many("q", [5, 5, 9, 7].map(delayed).into())]);
+        assert_eq!(twin.live.state().deadlines.len(), 2, "5 and 7");
+        twin.step(vec![many("q", vec![message(); 3])]);
+        assert_eq!(twin.receive("q", 3).len(), 3);
+        assert_eq!(twin.live.state().deadlines.len(), 3);
+    }
+
+    #[test]
+    fn what_comes_up_in_the_same_instant_goes_by_age_whatever_its_list_says() {
+        let mut twin = Twin::new();
+        twin.create("q", config());
+        let older = twin.enqueue("q", message()).message;
+        let newer = twin.enqueue("q", delayed(10)).message;
+        twin.ask(Command::ChangeMessage {
+            message: older,
+            delay_ms: Some(10),
+            priority: None,
+        });
+        let records = twin.wait(10).step(vec![]).records;
+        assert_eq!(
+            records,
+            [older, newer].map(|message| Record::Due { message })
+        );
+    }
+}

@@ -168,11 +168,13 @@ fn a_checkpoint_is_of_the_instant_of_its_batch() {
     let founded_ms = twin.now_ms;
     // Steps that record nothing are not in the journal: a new owner's clock may be behind theirs.
     twin.wait(1000).step(Vec::new());
-    twin.live.begin_checkpoint();
-    let blocks: Vec<Block> = std::iter::from_fn(|| twin.live.next_block()).collect();
-    let mut restored = restored(twin.live.end_checkpoint(), blocks.into_iter());
-    assert_eq!(restored.now_ms(), founded_ms);
-    restored.fence(founded_ms, [7; 32]);
+    for mut partition in [twin.live, twin.replica] {
+        partition.begin_checkpoint();
+        let blocks: Vec<Block> = std::iter::from_fn(|| partition.next_block()).collect();
+        let mut restored = restored(partition.end_checkpoint(), blocks.into_iter());
+        assert_eq!(restored.now_ms(), founded_ms);
+        restored.fence(founded_ms, [7; 32]);
+    }
 }
 
 /// A partition that has something of every kind.

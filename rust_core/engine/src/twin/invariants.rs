@@ -42,6 +42,7 @@ impl Partition {
         check_holders(state, &seen);
         check_flows(state, &seen);
         check_live(state);
+        self.assert_all_told();
         state.history.assert_of(&state.messages);
         state.retention.assert_of(state);
         let named = state.queues.iter().filter(|queue| !queue.deleted);
