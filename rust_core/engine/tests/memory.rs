@@ -141,9 +141,6 @@ fn a_message_takes_a_cache_line_delayed_leased_or_not() {
         ready < 65 && delayed < 65 && leased < 65 && held < 66,
         "{ready}, {delayed}, {leased}, {held}"
     );
-    assert!(
-        keyed < 72 && scattered < 80,
-        "{keyed}, {scattered}"
-    );
+    assert!(keyed < 72 && scattered < 80, "{keyed}, {scattered}");
     assert!(window < 160, "{window}");
 }
