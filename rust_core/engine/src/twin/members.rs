@@ -395,27 +395,3 @@ fn what_many_leases_were_for_is_looked_at_in_bounded_parts() {
             .is_some_and(|at_ms| at_ms <= twin.now_ms)
     );
 }
-
-#[test]
-fn who_comes_back_while_its_leases_are_looked_at_is_looked_at_from_the_first_when_it_is_gone() {
-    let mut twin = of_short_sessions(9);
-    enqueue(&mut twin, vec![message()]);
-    let first = received(&mut twin, "a")[0].lease.message;
-    leave(&mut twin, "a");
-    twin.ask(Command::ChangeMessage {
-        message: first,
-        delay_ms: Some(SECOND + 500),
-        priority: None,
-    });
-    enqueue(&mut twin, vec![message(); PER_STEP_MAX as usize + 1]);
-    let held: usize = (0..3).map(|_| received(&mut twin, "b").len()).sum();
-    assert_eq!(held as u32, PER_STEP_MAX + 1);
-    twin.wait(SECOND).step(vec![heartbeat("b")]);
-    assert_eq!(members(&mut twin), ["b".into()], "some were not looked at");
-    let again = received(twin.wait(500), "b");
-    assert_eq!(again[0].lease.message, first);
-    twin.wait(SECOND);
-    while twin.step(vec![]).next_deadline_ms == Some(twin.now_ms) {}
-    assert_eq!(members(&mut twin), []);
-    assert_eq!(twin.message(first).attempts, 1, "it was handed out in vain");
-}
