@@ -107,6 +107,7 @@ class NatsServers:
                 "host": "127.0.0.1",
                 "port": ports[number],
                 "max_payload": max_payload_bytes,
+                "max_pending": max(64 << 20, 2 * max_payload_bytes),
                 "jetstream": {"store_dir": str(directory / f"store{number}"), "sync_interval": "always"},
             }
             if replicas > 1:

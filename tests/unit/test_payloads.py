@@ -130,6 +130,23 @@ async def test_batches_that_are_done_with_go_a_few_at_a_time() -> None:
     assert payloads.memory_bytes == 0
 
 
+async def test_a_backlog_that_was_read_back_goes_as_well() -> None:
+    engine = partial(Engine, 0, segment_bytes=1 << 18)
+    async with serving(MemoryJournal(), new_engine=engine, payload_memory_bytes=1 << 30) as partition:
+        payloads = partition._payloads
+        for _ in range(100):
+            await partition.submit(enqueue("x" * 10_000))
+        payloads.clear()  # as a recovery does
+        await partition.submit(enqueue("the newest"))
+        for _ in range(101):
+            [one] = json.loads((await partition.submit(receive())).body)["messages"]
+            body = json.dumps({"receipt": one["receipt"]}).encode()
+            await partition.submit(PARSER.ack(one["id"], body))
+        for _ in range(20):
+            await partition.submit(enqueue("after it"))
+        assert payloads.memory_bytes < 1 << 17
+
+
 async def test_a_partition_that_is_worked_off_holds_no_payloads_and_one_that_waits_all() -> None:
     segment_bytes, rounds, each = 1 << 18, 40, 20
     engine = partial(Engine, 0, segment_bytes=segment_bytes)

@@ -49,14 +49,15 @@ class Payloads:
             self.memory_bytes -= len(previous)
         self._batches[lsn] = batch
         self._newest_lsn = max(self._newest_lsn, lsn)
-        self._first_lsn = self._first_lsn or lsn
+        self._first_lsn = min(self._first_lsn or lsn, lsn)
         self.memory_bytes += len(batch)
         while self.memory_bytes > self._memory_bytes_max and len(self._batches) > 1:
             _, dropped = self._batches.popitem(last=False)
             self.memory_bytes -= len(dropped)
 
     def forget_before(self, lsn: int) -> None:
-        """Nothing of the batches before this one is needed. Some of them go: more than come between two calls."""
+        """The engine needs nothing of the batches before this one. Some of them go: more than come between two calls.
+        An answer that is not rendered yet may need one, where its message was deleted since: it is read back."""
         first = self._first_lsn
         if first >= lsn:
             return

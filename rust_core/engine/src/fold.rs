@@ -107,16 +107,17 @@ impl State {
 
     fn fold_message(&self, slot: u32, fold: &mut impl FnMut(&[u8])) {
         let message = &self.messages[slot];
-        // Twice, for the widths. `..` is the status alone, fed by its method: a message's 64 bytes are full.
+        // `..` is what methods tell: its number, place, status and instants. Who holds it decides nothing.
         let Message {
-            queue, key, flow, ..
-        } = *message;
-        let Message {
+            queue,
+            key,
+            flow,
             next,
             previous,
             deliveries,
             attempts,
             priority,
+            holder: _,
             ..
         } = *message;
         let (at_ms, expires_at_ms) = (message.at_ms(), message.expires_at_ms());

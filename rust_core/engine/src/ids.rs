@@ -27,7 +27,7 @@ pub struct MessageId {
     pub slot: u32,
 }
 
-/// Numbers stay below this, so that an id's text form has a fixed width.
+/// No number is higher, so that an id's text form has a fixed width.
 pub const MESSAGE_NUMBER_MAX: u64 = (1 << 48) - 1;
 
 /// One lease of one message: what a receipt proves. A delivery number is never used twice for a message,
@@ -50,7 +50,7 @@ impl LeaseId {
 }
 
 /// Where bytes lie in the journal: the batch (its LSN), then an offset and length inside that batch's blob
-/// section. Sixteen bytes stand for a payload of any size.
+/// section. Sixteen bytes stand for a payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Location {
     /// LSN of the batch. 0 means "nowhere": LSNs start at 1.
@@ -61,16 +61,17 @@ pub struct Location {
     pub length: u32,
 }
 
-/// LSNs stay below this: at a million batches a second, for nine years.
+/// No LSN is higher: at a million batches a second, for nine years.
 pub const LSN_MAX: u64 = (1 << 48) - 1;
 
-/// The blobs of a batch have fewer bytes, all together: a message of NATS has 64 MiB at most.
-pub const BLOBS_BYTES_MAX: u32 = 1 << 26;
+/// The blobs of a batch have no more bytes, all together. JetStream stores no message of more than half as many.
+pub const BLOBS_BYTES_MAX: u32 = (1 << 26) - 1;
 
 impl Location {
     /// Whether a batch can have it.
     pub(crate) fn can_be(&self) -> bool {
-        self.lsn <= LSN_MAX && self.offset < BLOBS_BYTES_MAX && self.length < BLOBS_BYTES_MAX
+        let end = self.offset.checked_add(self.length);
+        self.lsn <= LSN_MAX && end.is_some_and(|end| end <= BLOBS_BYTES_MAX)
     }
 }
 

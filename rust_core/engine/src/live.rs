@@ -38,6 +38,8 @@ struct Range {
 /// See the module.
 pub(crate) struct Live {
     ranges: VecDeque<Range>,
+    /// Those before this one have no blobs.
+    needed: usize,
     /// Ranges at the front whose bytes are shared out.
     restored: usize,
     range_bytes: u64,
@@ -65,6 +67,7 @@ impl Live {
         };
         Live {
             ranges: [first].into(),
+            needed: 0,
             restored: 0,
             range_bytes,
             came: 0,
@@ -129,21 +132,21 @@ impl Live {
         (share as u64).max(self.range_bytes / AHEAD_PARTS)
     }
 
-    fn of(&mut self, lsn: u64) -> &mut Range {
+    fn index_of(&self, lsn: u64) -> usize {
         let last = self.ranges.len() - 1;
-        let index = if self.ranges[last].first_lsn <= lsn {
-            last
-        } else {
-            let after = self.ranges.partition_point(|range| range.first_lsn <= lsn);
-            after.saturating_sub(1)
-        };
-        &mut self.ranges[index]
+        if self.ranges[last].first_lsn <= lsn {
+            return last;
+        }
+        let after = self.ranges.partition_point(|range| range.first_lsn <= lsn);
+        after.saturating_sub(1)
     }
 
     /// One more refers to `at`; `counts` when it is the first copy that does.
     pub fn take(&mut self, at: Location, counts: bool) {
         if at.lsn > 0 && counts {
-            let range = self.of(at.lsn);
+            let index = self.index_of(at.lsn);
+            self.needed = self.needed.min(index);
+            let range = &mut self.ranges[index];
             range.blobs += 1;
             range.live_bytes += u64::from(at.length);
         }
@@ -170,15 +173,21 @@ impl Live {
     }
 
     fn leave(&mut self, at: Location) {
-        let range = self.of(at.lsn);
+        let index = self.index_of(at.lsn);
+        let range = &mut self.ranges[index];
         range.blobs -= 1;
         range.live_bytes -= u64::from(at.length);
+        let last = self.ranges.len() - 1;
+        while self.needed < last && self.ranges[self.needed].blobs == 0 {
+            self.needed += 1;
+        }
     }
 
     /// The journal begins with `first_lsn` and takes so many bytes in all.
     pub fn kept(&mut self, first_lsn: u64, bytes: u64) {
         while self.ranges.len() > 1 && self.ranges[1].first_lsn <= first_lsn {
             self.ranges.pop_front();
+            self.needed = self.needed.saturating_sub(1);
             self.restored = self.restored.saturating_sub(1);
         }
         let known = self.ranges.iter().skip(self.restored);
@@ -198,7 +207,8 @@ impl Live {
 
     /// Nothing that lies before this LSN is referred to.
     pub fn oldest_lsn(&self) -> Option<u64> {
-        let oldest = self.ranges.iter().find(|range| range.blobs > 0);
+        let mut ranges = self.ranges.range(self.needed..);
+        let oldest = ranges.find(|range| range.blobs > 0);
         oldest.map(|range| range.first_lsn)
     }
 
@@ -249,6 +259,7 @@ impl Live {
         };
         Live {
             ranges: self.ranges.iter().map(empty).collect(),
+            needed: 0,
             ..*self
         }
     }

@@ -78,12 +78,13 @@ const _: () = assert!(size_of::<Message>() == 64, "a message is one cache line")
 /// The latest instant an index entry can hold, in the year 10889: 48 bits leave room for the fairness key.
 pub(crate) const INSTANT_MS_MAX: u64 = (1 << 48) - 1;
 
-/// For how long a lease is known to last: three days, where it begins with twelve hours at most.
+/// For how long a lease is known to last: three days, where it begins with twelve hours at most. One that is extended for
+/// longer began so long before the latest of its ends, and costs its key no more.
 pub(crate) const LEASED_MS_MAX: u64 = (1 << LENGTH_SHIFT) - 1;
 
 const LENGTH_SHIFT: u32 = 28;
-const OFFSET_SHIFT: u32 = LENGTH_SHIFT + BLOBS_BYTES_MAX.ilog2();
-const LSN_SHIFT: u32 = OFFSET_SHIFT + BLOBS_BYTES_MAX.ilog2();
+const OFFSET_SHIFT: u32 = LENGTH_SHIFT + BLOBS_BYTES_MAX.count_ones();
+const LSN_SHIFT: u32 = OFFSET_SHIFT + BLOBS_BYTES_MAX.count_ones();
 const _: () = assert!(
     LSN_MAX == u64::MAX >> (LSN_SHIFT - 64),
     "all of it has 128 bits"
@@ -135,7 +136,7 @@ impl Message {
     }
 
     pub fn envelope(&self) -> Location {
-        let bytes_max = u128::from(BLOBS_BYTES_MAX - 1);
+        let bytes_max = u128::from(BLOBS_BYTES_MAX);
         Location {
             lsn: (self.lies >> LSN_SHIFT) as u64,
             offset: (self.lies >> OFFSET_SHIFT & bytes_max) as u32,
@@ -180,7 +181,7 @@ impl Message {
 
     /// It is leased since then, until then.
     pub fn lease(&mut self, since_ms: u64, until_ms: u64) {
-        self.set_place(Place::Leased, until_ms);
+        self.set_place(Place::Leased, until_ms.max(1)); // 0 stands for no lease in a checkpoint
         let leased_ms = self.at_ms().saturating_sub(since_ms).min(LEASED_MS_MAX);
         self.lies = self.lies & !u128::from(LEASED_MS_MAX) | u128::from(leased_ms);
     }
@@ -271,12 +272,17 @@ mod tests {
     fn where_it_lies_and_how_long_it_is_leased_fit_beside_each_other() {
         let mut message = Message::new(1, QueueNumber(0), 1, Location::default());
         message.lease(1000, 1000 + LEASED_MS_MAX);
-        for [lsn, offset, length] in [[LSN_MAX, 0, 0], [0, 1, 0], [0, 0, 1], [LSN_MAX, 1, 1]] {
-            let bytes = |most: u64| most as u32 * (BLOBS_BYTES_MAX - 1);
+        let most = BLOBS_BYTES_MAX;
+        for (lsn, offset, length) in [
+            (LSN_MAX, 0, 0),
+            (0, most, 0),
+            (0, 0, most),
+            (LSN_MAX, 1, most - 1),
+        ] {
             let at = Location {
                 lsn,
-                offset: bytes(offset),
-                length: bytes(length),
+                offset,
+                length,
             };
             message.set_envelope(at);
             assert_eq!((message.envelope(), message.since_ms()), (at, 1000));
@@ -291,8 +297,9 @@ mod tests {
     fn what_no_batch_can_hold_has_no_place_in_one() {
         let mut message = Message::free(NONE);
         message.set_envelope(Location {
+            offset: 1,
             length: BLOBS_BYTES_MAX,
-            ..Location::default()
+            lsn: 1,
         });
     }
 

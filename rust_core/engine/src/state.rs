@@ -82,10 +82,8 @@ impl Cursor {
             offset: self.offset,
             length,
         };
-        self.offset = self
-            .offset
-            .checked_add(length)
-            .expect("a batch's blobs fit 32 bits");
+        assert!(location.can_be(), "no batch is as large");
+        self.offset += length;
         location
     }
 }

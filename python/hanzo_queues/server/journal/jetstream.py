@@ -21,7 +21,7 @@ from hanzo_queues.server.journal.jetstream_api import (
     JetStreamApi,
     JetStreamRefusal,
 )
-from hanzo_queues.server.journal.jetstream_append import HEADER_BYTES_MAX, Appender
+from hanzo_queues.server.journal.jetstream_append import HEADER_BYTES_MAX, STORED_BYTES_MAX, Appender
 from hanzo_queues.server.journal.jetstream_read import read_stream
 from hanzo_queues.server.journal.jetstream_settings import assert_stream_settings, stream_settings
 from hanzo_queues.server.nats_connection import LastingConnection, NatsEndpoint, NatsUnreachable
@@ -73,7 +73,8 @@ class JetStreamJournal:
 
     @property
     def batch_bytes_max(self) -> int:
-        """The largest batch `append` accepts, in bytes: what nats-server's max_payload leaves. 0 before `open`."""
+        """The largest batch `append` accepts, in bytes: what nats-server's max_payload leaves, or what JetStream
+        stores. 0 before `open`."""
         return self._batch_bytes_max
 
     async def open(self) -> None:
@@ -81,7 +82,7 @@ class JetStreamJournal:
         client = await self._connected()
         _assert_version(client)
         await self._make_or_assert()
-        self._batch_bytes_max = client.max_payload - HEADER_BYTES_MAX
+        self._batch_bytes_max = min(client.max_payload, STORED_BYTES_MAX) - HEADER_BYTES_MAX
 
     async def look(self) -> None:
         """Connects, and asserts the stream's settings: those of an earlier server too. Raises JournalError,

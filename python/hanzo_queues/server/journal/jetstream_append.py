@@ -24,6 +24,7 @@ from hanzo_queues.server.progress import TURN_S
 
 HEADER = b"NATS/1.0\r\nNats-Expected-Last-Sequence: %d\r\n\r\n"
 HEADER_BYTES_MAX = 128  # the header with the largest sequence, rounded up: counts towards max_payload
+STORED_BYTES_MAX = 32 * 1024 * 1024 - 1024  # JetStream stores no larger record; less what is around the message
 NO_RESPONDERS_STATUS = "503"
 
 _Append = tuple[asyncio.Future[None], int, asyncio.TimerHandle]
@@ -74,7 +75,7 @@ class Appender:
     def _refuse_what_cannot_be_sent(self, batch: bytes) -> None:
         if not self._client.is_connected:
             raise AppendRefused("not sent: there is no connection to nats-server")
-        room = self._client.max_payload - HEADER_BYTES_MAX
+        room = min(self._client.max_payload, STORED_BYTES_MAX) - HEADER_BYTES_MAX
         if len(batch) > room:
             raise AppendRefused(
                 f"not sent: a batch of {len(batch)} bytes is larger than the {room} that this nats-server's "

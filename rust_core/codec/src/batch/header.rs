@@ -60,7 +60,7 @@ impl Header {
             expected: (HEADER_BYTES + BATCH_HASH_BYTES) as u64,
             found: batch.len() as u64,
         })?;
-        if lengths.blobs >= BLOBS_BYTES_MAX {
+        if lengths.blobs > BLOBS_BYTES_MAX {
             return Err(Fault::Malformed("its blobs are more than a batch can have"));
         }
         let frame = (HEADER_BYTES + BATCH_HASH_BYTES) as u64;

@@ -11,7 +11,7 @@ use super::{derive, load};
 use crate::config::Settings;
 use crate::dedup::Id;
 use crate::flows::{Debt, Flow};
-use crate::ids::MESSAGE_NUMBER_MAX;
+use crate::ids::{LSN_MAX, MESSAGE_NUMBER_MAX};
 use crate::keys::Key;
 use crate::list::List;
 use crate::message::{Message, NONE, Place};
@@ -101,6 +101,10 @@ impl Restoration {
 
     /// The partition, with every block added.
     pub fn finish(mut self) -> Result<Partition, Contradiction> {
+        let Head { lsn, numbered, .. } = self.head;
+        check(lsn < LSN_MAX && numbered < MESSAGE_NUMBER_MAX, || {
+            format!("nothing can follow batch {lsn} and message {numbered}")
+        })?;
         derive::finish(&mut self.state, &self.head)?;
         Ok(Partition::restored(
             self.head.partition,

@@ -36,7 +36,10 @@ fn held(state: &State, now_ms: u64, number: QueueNumber, hash: u128) -> Vec<Deli
             delivery: given.delivery,
         })
     });
-    let until_ms = |slot: u32| state.messages[slot].at_ms();
+    let until_ms = |slot: u32| {
+        let until_ms = state.messages[slot].leased_until_ms();
+        until_ms.expect("what is held is leased")
+    };
     held.map(|&given| deliver(state, given, group, until_ms(given.message.slot)))
         .collect()
 }

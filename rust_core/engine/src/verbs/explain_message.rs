@@ -157,7 +157,7 @@ impl Case<'_> {
     fn leased(&self) -> Reason {
         let holder = self.queue.members.name(self.message.holder);
         Reason::Leased {
-            until_ms: self.message.at_ms(),
+            until_ms: self.message.leased_until_ms().expect("it is leased"),
             consumer: holder.map(|name| (**name).into()),
         }
     }

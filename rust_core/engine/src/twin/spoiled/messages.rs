@@ -223,6 +223,13 @@ fn blocks_are_whole_and_a_message_has_a_place_if_it_is_one() {
         ],
     );
     assert_refused(
+        "nothing can follow",
+        &[
+            |taken| taken.head.lsn = (1 << 48) - 1,
+            |taken| taken.head.numbered = (1 << 48) - 1,
+        ],
+    );
+    assert_refused(
         "lies at",
         &[
             |taken| taken.first(LONE, Place::Delayed).envelope.lsn = 1 << 48,
