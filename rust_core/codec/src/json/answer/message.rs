@@ -62,16 +62,15 @@ pub fn put_received<'a>(
     limited: Option<Limited>,
     batches: &Batches<'a>,
 ) -> Result<(), Fault> {
-    let blobs = messages
-        .iter()
-        .map(|message| batches.blob(message.envelope));
-    let blobs = blobs.collect::<Result<Vec<_>, _>>()?;
-    load_ahead(&blobs);
-    let contents = messages.iter().zip(blobs).map(|(message, blob)| {
+    if messages.len() > 1 {
+        load_ahead(messages, batches);
+    }
+    let mut contents = Vec::with_capacity(messages.len());
+    for message in messages {
+        let blob = batches.blob(message.envelope)?;
         let (failures, letter) = (message.failures.as_deref(), message.dead_letter.as_deref());
-        Contents::read(batches, blob, failures, letter)
-    });
-    let contents = contents.collect::<Result<Vec<_>, _>>()?;
+        contents.push(Contents::read(batches, blob, failures, letter)?);
+    }
     json.object(|json| {
         json.name("messages");
         json.array(|json| {
@@ -91,9 +90,12 @@ pub fn put_received<'a>(
 
 /// Has the processor load the beginning of each at once: received by priority they lie anywhere, and read one after the
 /// other each would wait for the memory alone.
-fn load_ahead(blobs: &[(&[u8], u64)]) {
-    let first = |(blob, _): &(&[u8], u64)| blob.first().copied().unwrap_or(0);
-    black_box(blobs.iter().map(first).fold(0, u8::wrapping_add));
+fn load_ahead(messages: &[Delivered], batches: &Batches<'_>) {
+    let first = |message: &Delivered| {
+        let (blob, _) = batches.blob(message.envelope).ok()?;
+        blob.first().copied()
+    };
+    black_box(messages.iter().filter_map(first).fold(0, u8::wrapping_add));
 }
 
 fn limit_name(by: LimitedBy) -> &'static [u8] {
