@@ -49,20 +49,24 @@ async def test_no_answer_leaves_before_its_batch_is_durable_not_even_an_empty_on
         assert json.loads((await look).body)["counts"]["ready"] == 1
 
 
-async def test_appends_follow_each_other_and_replies_leave_in_order() -> None:
+async def test_an_append_follows_when_as_many_wait_as_are_in_flight_and_replies_leave_in_order() -> None:
     journal = GatedJournal()
     async with serving(journal) as partition:
         journal.gate.clear()
         order: list[int] = []
-        writes = []
-        for n in range(APPENDS_MAX + 2):
-            writes.append(asyncio.ensure_future(noted(partition, n, order)))
-            for _ in range(10):
-                await asyncio.sleep(0)
+        writes: list[asyncio.Future[None]] = []
+        for under_way, count in enumerate((1, 1, 2, 4, 8, 16)):
+            for _ in range(count):
+                assert journal.under_way == min(under_way, APPENDS_MAX), "what waits is fewer than what is in flight"
+                writes.append(asyncio.ensure_future(noted(partition, len(writes), order)))
+                for _ in range(10):
+                    await asyncio.sleep(0)
         assert journal.under_way == APPENDS_MAX, "the rest becomes the next batch"
+        appends = len(journal.appends)
         journal.gate.set()
         await asyncio.gather(*writes)
-        assert order == list(range(APPENDS_MAX + 2))
+        assert order == list(range(len(writes)))
+        assert len(journal.appends) == appends + APPENDS_MAX + 1
 
 
 async def noted(partition: Partition, number: int, order: list[int]) -> None:

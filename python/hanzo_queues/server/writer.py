@@ -4,8 +4,9 @@
              |  ^                '-- doubt: the batches in flight are told, and this writer ends
              '--'- woken polls
 
-What arrived while appends were in flight becomes the next batch: no timer, no linger. Appends follow each other
-without waiting, each expecting the one before; replies leave in order, each when everything before it is durable.
+What arrived while appends were in flight becomes the next batch: no timer, no linger. An append follows those in flight
+as soon as it has as many requests as they have together, expecting the one before; replies leave in order, each when
+everything before it is durable.
 A poll is woken within the step that makes its message ready: message and lease are one batch. Knows no ownership and no
 recovery.
 """
@@ -27,7 +28,7 @@ from hanzo_queues.server.payloads import Payloads
 from hanzo_queues.server.polls import Polls
 
 STEP_MESSAGES_MAX = 4096  # touched by one step, at about a microsecond each: bounds how long it keeps the loop
-APPENDS_MAX = 4  # in flight; more make smaller batches and gain nothing: docs/adr/0005
+APPENDS_MAX = 4  # in flight: docs/adr/0005
 MET_A_BUG = "the request met a bug; the server's log tells more"
 TIMER_S_MAX = 60.0  # look again at least this often: the clock may run up to a tenth faster than the loop's
 
@@ -76,6 +77,7 @@ class Writer:
         self._timer: asyncio.TimerHandle | None = None
         self._timers_due = True
         self._in_flight: deque[_Commit] = deque()
+        self._replies_in_flight = 0
         self._doubted: BaseException | None = None  # what ended the first append that failed
         self._stopped: Exception | None = None
         self._draining = False
@@ -113,8 +115,12 @@ class Writer:
     def _can_step(self) -> bool:
         if self._stopped is not None:
             return True
-        drained = self._draining and not self._in_flight
-        return drained or ((bool(self._inbox) or self._timers_due) and len(self._in_flight) < APPENDS_MAX)
+        if not self._in_flight:
+            return bool(self._inbox) or self._timers_due or self._draining
+        if len(self._in_flight) >= APPENDS_MAX:
+            return False
+        waiting = len(self._inbox)
+        return self._timers_due or (waiting > 0 and waiting >= self._replies_in_flight)
 
     def _take(self, room: Room) -> list[Request]:
         requests, gone = self._inbox.take(room)
@@ -158,6 +164,7 @@ class Writer:
             self._payloads.put(step.lsn, step.batch)
         commit = _Commit(step, decided)
         self._in_flight.append(commit)
+        self._replies_in_flight += len(decided)
         if step.batch is None:
             commit.is_over = True
         else:
@@ -186,6 +193,7 @@ class Writer:
 
     def _end(self, commit: _Commit) -> None:
         """Its append is over, and all before it are; if one of them failed, this one only failed for it."""
+        self._replies_in_flight -= len(commit.decided)
         self._doubted = self._doubted or commit.error
         try:
             if self._doubted is not None:
