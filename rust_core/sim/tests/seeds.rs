@@ -14,7 +14,7 @@ use sim::{plan_of, run, shrink};
 
 const FIXED: u64 = 200;
 /// Fresh ones that failed once.
-const FAILED: [u64; 1] = [1_795_872_728_063_599];
+const FAILED: [u64; 2] = [1_795_872_728_063_599, 1_795_975_367_546_721];
 
 fn failure(seed: u64, coverage: &Coverage) -> Option<String> {
     let plan = plan_of(seed);

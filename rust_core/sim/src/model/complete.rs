@@ -1,7 +1,7 @@
 //! complete: an ack that keeps a result and enqueues messages, all of it or nothing; and what is told of results.
 
 use engine::command::{Blob, Complete, FollowUp, NewMessage};
-use engine::ids::{LeaseId, Location, MessageId};
+use engine::ids::{GROUP_DEFAULT, LeaseId, Location, MessageId};
 use engine::rejection::Rejection;
 use engine::reply::{Accepted, AckRefusal, Acked, DoneView, Reply};
 
@@ -14,6 +14,8 @@ pub(super) struct Done {
     id: MessageId,
     /// Number and life of its queue: with a purge its results are gone.
     queue: (u32, u32),
+    /// The group `default` gave it.
+    is_default_s: bool,
     done_at_ms: u64,
     pub expires_at_ms: u64,
     text: Text,
@@ -146,7 +148,7 @@ impl Model {
         is_refused.then_some(refused)
     }
 
-    /// Whether the queue keeps results at all. Of several groups' results the last one stays.
+    /// Whether the queue keeps results at all, and the message has none of `default`'s. Of several the last one stays.
     fn keep(&mut self, lease: LeaseId, result: Blob) -> bool {
         let message = &self.messages[self.held(lease).expect("it was held")];
         let queue = self.queue_of(message);
@@ -159,6 +161,7 @@ impl Model {
         let done = Done {
             id: MessageId { number, slot },
             queue: (queue.number, queue.life),
+            is_default_s: lease.group == GROUP_DEFAULT,
             done_at_ms: self.now_ms,
             expires_at_ms: self.now_ms + retention_ms,
             text: Text {
@@ -166,6 +169,11 @@ impl Model {
                 bytes: result.length,
             },
         };
+        let mut earlier = self.results.iter().filter(|one| one.id == done.id);
+        let stays = |one: &Done| one.is_default_s && one.expires_at_ms > self.now_ms;
+        if !done.is_default_s && earlier.any(stays) {
+            return false;
+        }
         self.results.retain(|earlier| earlier.id != done.id);
         self.results.push(done);
         true
