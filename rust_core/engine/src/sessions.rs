@@ -145,3 +145,62 @@ impl Sessions {
         assert_eq!(self.ends, expected, "sessions");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Command;
+    use crate::config::QueueConfig;
+    use crate::ids::MessageId;
+    use crate::reply::Reply;
+    use crate::twin::members::{enqueue, heartbeat};
+    use crate::twin::{SECOND, Twin, config, message, receive};
+
+    fn received(twin: &mut Twin, name: &str) -> Vec<MessageId> {
+        let mut command = receive("q", 1000);
+        if let Command::Receive { consumer, .. } = &mut command {
+            *consumer = name.into();
+        }
+        match twin.ask(command) {
+            Reply::Received { messages, .. } => messages.iter().map(|one| one.message).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn members(twin: &mut Twin) -> usize {
+        twin.group("q", "default").members.len()
+    }
+
+    #[test]
+    fn who_comes_back_while_its_leases_are_looked_at_is_looked_at_from_the_first_when_it_is_gone() {
+        let mut twin = Twin::new();
+        let session_timeout_ms = SECOND;
+        let config = QueueConfig {
+            session_timeout_ms,
+            ..config()
+        };
+        twin.create("q", config);
+        enqueue(&mut twin, vec![message()]);
+        let first = received(&mut twin, "a")[0];
+        twin.ask(Command::Leave {
+            queue: "q".into(),
+            group: "default".into(),
+            consumer: "a".into(),
+        });
+        twin.ask(Command::ChangeMessage {
+            message: first,
+            delay_ms: Some(SECOND + 500),
+            priority: None,
+        });
+        // One more than a step looks at.
+        enqueue(&mut twin, vec![message(); 2049]);
+        let held: usize = (0..3).map(|_| received(&mut twin, "b").len()).sum();
+        assert_eq!(held, 2049);
+        twin.wait(SECOND).step(vec![heartbeat("b")]);
+        assert_eq!(members(&mut twin), 1, "some were not looked at");
+        assert_eq!(received(twin.wait(500), "b"), [first]);
+        twin.wait(SECOND);
+        while twin.step(vec![]).next_deadline_ms == Some(twin.now_ms) {}
+        assert_eq!(members(&mut twin), 0);
+        assert_eq!(twin.message(first).attempts, 1, "it was handed out in vain");
+    }
+}

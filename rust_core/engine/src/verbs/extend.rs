@@ -45,6 +45,8 @@ mod tests {
             twin.ask(extend(lease, 40 * SECOND)),
             Reply::Extended { leased_until_ms }
         );
+        let since_ms = twin.live.state().messages[lease.message.slot].since_ms();
+        assert_eq!(since_ms, twin.now_ms - 29 * SECOND, "it was leased before");
         assert_eq!(twin.wait(39 * SECOND).step(vec![]).records, []);
         assert!(matches!(twin.ask(extend(lease, 5)), Reply::Extended { .. }));
         assert_eq!(

@@ -268,8 +268,9 @@ mod tests {
             twin.step(vec![many("q", messages)]);
             received(&mut twin, name, RETURNED_AT_ONCE_MAX);
         }
-        let records = twin.step(names.map(leave).into()).records;
-        let returned = records.iter().map(|record| match record {
+        let step = twin.step(names.map(leave).into());
+        assert_eq!(step.next_deadline_ms, Some(twin.now_ms));
+        let returned = step.records.iter().map(|record| match record {
             Record::Returned { count, .. } => *count,
             _ => 0,
         });
