@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
+
+from hanzo_queues._core import Command
+from hanzo_queues.server import writer
 from hanzo_queues.server.journal.memory import MemoryJournal
 from hanzo_queues.server.partition import Partition
 from hanzo_queues.server.writer import APPENDS_MAX
+from tests.contract.http_server import until
 from tests.unit.served_partition import (
     PARSER,
     GatedJournal,
@@ -49,7 +54,10 @@ async def test_no_answer_leaves_before_its_batch_is_durable_not_even_an_empty_on
         assert json.loads((await look).body)["counts"]["ready"] == 1
 
 
-async def test_an_append_follows_when_as_many_wait_as_are_in_flight_and_replies_leave_in_order() -> None:
+async def test_an_append_follows_when_as_many_wait_as_are_in_flight_and_replies_leave_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writer, "COMPANY_S_MAX", 60.0)
     journal = GatedJournal()
     async with serving(journal) as partition:
         journal.gate.clear()
@@ -67,6 +75,71 @@ async def test_an_append_follows_when_as_many_wait_as_are_in_flight_and_replies_
         await asyncio.gather(*writes)
         assert order == list(range(len(writes)))
         assert len(journal.appends) == appends + APPENDS_MAX + 1
+
+
+class Held:
+    """A partition whose appends are held from here on."""
+
+    def __init__(self, partition: Partition, journal: GatedJournal) -> None:
+        self.partition, self.journal = partition, journal
+        self.asked: list[asyncio.Future[object]] = []
+        journal.gate.clear()
+
+    async def ask(self, *commands: Command) -> int:
+        """Appends under way, then."""
+        self.asked += [asyncio.ensure_future(self.partition.submit(command)) for command in commands]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return self.journal.under_way
+
+    async def answered(self) -> None:
+        self.journal.gate.set()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*self.asked)
+
+
+async def test_fewer_than_are_in_flight_go_when_those_are_durable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "COMPANY_S_MAX", 60.0)
+    journal = GatedJournal()
+    async with serving(journal) as partition:
+        held = Held(partition, journal)
+        appends = [await held.ask(enqueue(number)) for number in range(3)]
+        assert appends == [1, 2, 2]
+        await held.answered()
+
+
+async def test_nobody_waits_long_for_company() -> None:
+    journal = GatedJournal()
+    async with serving(journal) as partition:
+        held = Held(partition, journal)
+        for number in range(3):
+            await held.ask(enqueue(number))
+        await until(lambda: journal.under_way == 3)
+        await held.answered()
+
+
+async def test_what_appends_nothing_is_no_company_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "COMPANY_S_MAX", 60.0)
+    journal = GatedJournal()
+    async with serving(journal) as partition:
+        held = Held(partition, journal)
+        await held.ask(enqueue("first"))
+        assert await held.ask(*[PARSER.get_queue("mail")] * 20) == 1
+        assert await held.ask(enqueue("second")) == 2
+        await held.answered()
+
+
+async def test_who_would_fill_a_step_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "COMPANY_S_MAX", 60.0)
+    monkeypatch.setattr(writer, "STEP_MESSAGES_MAX", 2)
+    journal = GatedJournal()
+    async with serving(journal) as partition:
+        held = Held(partition, journal)
+        await held.ask(enqueue("first"))
+        await held.ask(enqueue("second"))
+        assert await held.ask(*[enqueue(number) for number in range(3)]) == 3
+        assert await held.ask(enqueue("fills the fourth, as four are in flight")) == 4
+        await held.answered()
 
 
 async def noted(partition: Partition, number: int, order: list[int]) -> None:

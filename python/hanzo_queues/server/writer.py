@@ -5,8 +5,8 @@
              '--'- woken polls
 
 What arrived while appends were in flight becomes the next batch: no timer, no linger. An append follows those in flight
-as soon as it has as many requests as they have together, expecting the one before; replies leave in order, each when
-everything before it is durable.
+as soon as it has as many requests as they have together, or they take long, expecting the one before; replies leave in
+order, each when everything before it is durable.
 A poll is woken within the step that makes its message ready: message and lease are one batch. Knows no ownership and no
 recovery.
 """
@@ -14,6 +14,7 @@ recovery.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from hanzo_queues.server.polls import Polls
 
 STEP_MESSAGES_MAX = 4096  # touched by one step, at about a microsecond each: bounds how long it keeps the loop
 APPENDS_MAX = 4  # in flight: docs/adr/0005
+COMPANY_S_MAX = 0.002  # of the first of those in flight: who waits for longer goes alone
 MET_A_BUG = "the request met a bug; the server's log tells more"
 TIMER_S_MAX = 60.0  # look again at least this often: the clock may run up to a tenth faster than the loop's
 
@@ -38,11 +40,12 @@ Decided = list[tuple[Request, Reply]]
 
 @dataclass(slots=True)
 class _Commit:
-    """A step whose replies wait for its append, and for those before it. `is_over`: its own append has ended; `error`:
-    with that."""
+    """A step whose replies wait for its append, which `began` then in the loop's time, and for those before it.
+    `is_over`: its own append has ended; `error`: with that."""
 
     step: Step
     decided: Decided
+    began: float
     is_over: bool = False
     error: BaseException | None = None
 
@@ -77,7 +80,9 @@ class Writer:
         self._timer: asyncio.TimerHandle | None = None
         self._timers_due = True
         self._in_flight: deque[_Commit] = deque()
-        self._replies_in_flight = 0
+        self._appended_for = 0  # requests, by all in flight
+        self._fills = sys.maxsize  # requests that were a whole step, if the last one was
+        self._company_late: asyncio.TimerHandle | None = None
         self._doubted: BaseException | None = None  # what ended the first append that failed
         self._stopped: Exception | None = None
         self._draining = False
@@ -96,9 +101,13 @@ class Writer:
                 if self._draining and not self._inbox and not self._in_flight:
                     return
                 room = Room(self._budget, STEP_MESSAGES_MAX)
-                self._advance(self._take(room), room)
+                requests = self._take(room)
+                self._fills = len(requests) if self._inbox else sys.maxsize
+                self._advance(requests, room)
         finally:
             self._cancel_timer()
+            if self._company_late is not None:
+                self._company_late.cancel()
             while self._in_flight:
                 await self._inbox.arrival()
 
@@ -119,8 +128,23 @@ class Writer:
             return bool(self._inbox) or self._timers_due or self._draining
         if len(self._in_flight) >= APPENDS_MAX:
             return False
-        waiting = len(self._inbox)
-        return self._timers_due or (waiting > 0 and waiting >= self._replies_in_flight)
+        return self._timers_due or (bool(self._inbox) and self._has_company())
+
+    def _has_company(self) -> bool:
+        """Whether what waits is worth an append behind those in flight: a small one costs the journal what a large one
+        does. Nobody waits for others longer than `COMPANY_S_MAX`."""
+        if len(self._inbox) >= min(self._appended_for, self._fills):
+            return True
+        loop, late = asyncio.get_running_loop(), self._in_flight[0].began + COMPANY_S_MAX
+        if loop.time() >= late:
+            return True
+        if self._company_late is None:
+            self._company_late = loop.call_at(late, self._company_is_late)
+        return False
+
+    def _company_is_late(self) -> None:
+        self._company_late = None
+        self._inbox.wake()
 
     def _take(self, room: Room) -> list[Request]:
         requests, gone = self._inbox.take(room)
@@ -157,17 +181,17 @@ class Writer:
         self._schedule(step, now_ms)
         decided = self._park_or_decide(requests, step.replies)
         self._wake(step.woken, step.woken_members)
-        if step.batch is None and not self._in_flight:
+        if step.batch is None and not (self._in_flight and decided):
             self._answer_unrecorded(decided)
             return
         if step.batch is not None:
             self._payloads.put(step.lsn, step.batch)
-        commit = _Commit(step, decided)
+        commit = _Commit(step, decided, asyncio.get_running_loop().time())
         self._in_flight.append(commit)
-        self._replies_in_flight += len(decided)
         if step.batch is None:
             commit.is_over = True
         else:
+            self._appended_for += len(decided)
             self._append(step.batch, step.lsn - 1).add_done_callback(partial(self._appended, commit))
 
     def _append(self, batch: bytes, expected_last_sequence: int) -> asyncio.Future[None]:
@@ -193,7 +217,8 @@ class Writer:
 
     def _end(self, commit: _Commit) -> None:
         """Its append is over, and all before it are; if one of them failed, this one only failed for it."""
-        self._replies_in_flight -= len(commit.decided)
+        if commit.step.batch is not None:
+            self._appended_for -= len(commit.decided)
         self._doubted = self._doubted or commit.error
         try:
             if self._doubted is not None:

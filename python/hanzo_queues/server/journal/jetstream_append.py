@@ -24,7 +24,7 @@ from hanzo_queues.server.progress import TURN_S
 
 HEADER = b"NATS/1.0\r\nNats-Expected-Last-Sequence: %d\r\n\r\n"
 HEADER_BYTES_MAX = 128  # the header with the largest sequence, rounded up: counts towards max_payload
-STORED_BYTES_MAX = 32 * 1024 * 1024 - 1024  # JetStream stores no larger record; less what is around the message
+STORED_BYTES_MAX = 31 * 1024 * 1024  # JetStream stores no record above 32 MiB, and replicas' logs share some
 NO_RESPONDERS_STATUS = "503"
 
 _Append = tuple[asyncio.Future[None], int, asyncio.TimerHandle]
@@ -79,7 +79,7 @@ class Appender:
         if len(batch) > room:
             raise AppendRefused(
                 f"not sent: a batch of {len(batch)} bytes is larger than the {room} that this nats-server's "
-                "max_payload leaves; give every nats-server of the cluster the same max_payload"
+                "max_payload, or JetStream's store, leaves; give every nats-server of the cluster the same max_payload"
             )
 
     def _send(self, batch: bytes, expected_last_sequence: int, reply_subject: str, subject: bytes) -> None:

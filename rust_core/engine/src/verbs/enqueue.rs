@@ -24,7 +24,9 @@ pub(super) fn run(
     atomic: bool,
 ) -> Result<Reply, Rejection> {
     let queue = batch.queue(queue)?;
-    duplicate::load_ahead(batch.state(), queue, messages);
+    if messages.len() > 1 {
+        duplicate::load_ahead(batch.state(), queue, messages);
+    }
     let aborted = if atomic {
         refusals(batch.state(), batch.now_ms, queue, messages, 0)
     } else {
