@@ -80,8 +80,8 @@ def allocations() -> Callable[[], float]:
 
 
 class Opcodes:
-    """The bytecode instructions of each Python function, the driver's own left out: those of the stretch with the fewest,
-    as often as there were stretches. What nats-server says comes in one piece or in two."""
+    """The bytecode instructions of each Python function, the driver's own left out: those of the stretch with the
+    fewest, as often as there were stretches. What nats-server says comes in one piece or in two."""
 
     def __init__(self) -> None:
         self._counts: Counter[CodeType] = Counter()
