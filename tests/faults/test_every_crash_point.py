@@ -23,7 +23,7 @@ from tests.faults.mixed_load import MixedLoad
 from tests.faults.mortal_server import MortalServer
 from tests.unhurried import UnhurriedLoop
 
-MESSAGES = int(os.environ.get("CRASH_MESSAGES", "5"))
+MESSAGES = int(os.environ.get("CRASH_MESSAGES", "6"))
 PARTS = 4
 HOURS_S = 86_400
 SECOND_EVERY = 9 if MESSAGES < 20 else 1
