@@ -21,7 +21,7 @@ from hanzo_queues.server.journal.jetstream_api import (
     JetStreamApi,
     JetStreamRefusal,
 )
-from hanzo_queues.server.journal.jetstream_append import HEADER_BYTES_MAX, STORED_BYTES_MAX, Appender
+from hanzo_queues.server.journal.jetstream_append import Appender, batch_bytes_max
 from hanzo_queues.server.journal.jetstream_read import read_stream
 from hanzo_queues.server.journal.jetstream_settings import assert_stream_settings, stream_settings
 from hanzo_queues.server.nats_connection import LastingConnection, NatsEndpoint, NatsUnreachable
@@ -82,7 +82,7 @@ class JetStreamJournal:
         client = await self._connected()
         _assert_version(client)
         await self._make_or_assert()
-        self._batch_bytes_max = min(client.max_payload, STORED_BYTES_MAX) - HEADER_BYTES_MAX
+        self._batch_bytes_max = batch_bytes_max(client)
 
     async def look(self) -> None:
         """Connects, and asserts the stream's settings: those of an earlier server too. Raises JournalError,

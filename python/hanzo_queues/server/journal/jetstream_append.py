@@ -27,6 +27,12 @@ HEADER_BYTES_MAX = 128  # the header with the largest sequence, rounded up: coun
 STORED_BYTES_MAX = 31 * 1024 * 1024  # JetStream stores no record above 32 MiB, and replicas' logs share some
 NO_RESPONDERS_STATUS = "503"
 
+
+def batch_bytes_max(client: Client) -> int:
+    """The largest batch that can be sent by this connection and is stored then."""
+    return min(client.max_payload, STORED_BYTES_MAX) - HEADER_BYTES_MAX
+
+
 _Append = tuple[asyncio.Future[None], int, asyncio.TimerHandle]
 """One in flight: its end, the sequence it expects, and its deadline."""
 
@@ -75,7 +81,7 @@ class Appender:
     def _refuse_what_cannot_be_sent(self, batch: bytes) -> None:
         if not self._client.is_connected:
             raise AppendRefused("not sent: there is no connection to nats-server")
-        room = min(self._client.max_payload, STORED_BYTES_MAX) - HEADER_BYTES_MAX
+        room = batch_bytes_max(self._client)
         if len(batch) > room:
             raise AppendRefused(
                 f"not sent: a batch of {len(batch)} bytes is larger than the {room} that this nats-server's "
