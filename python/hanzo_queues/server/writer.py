@@ -80,7 +80,6 @@ class Writer:
         self._timer: asyncio.TimerHandle | None = None
         self._timers_due = True
         self._in_flight: deque[_Commit] = deque()
-        self._appended_for = 0  # requests, by all in flight
         self._fills = sys.maxsize  # requests that were a whole step, if the last one was
         self._company_late: asyncio.TimerHandle | None = None
         self._doubted: BaseException | None = None  # what ended the first append that failed
@@ -133,7 +132,8 @@ class Writer:
     def _has_company(self) -> bool:
         """Whether what waits is worth an append behind those in flight: a small one costs the journal what a large one
         does. Nobody waits for others longer than `COMPANY_S_MAX`."""
-        if len(self._inbox) >= min(self._appended_for, self._fills):
+        appended_for = sum(len(commit.decided) for commit in self._in_flight if commit.step.batch is not None)
+        if len(self._inbox) >= min(appended_for, self._fills):
             return True
         loop, late = asyncio.get_running_loop(), self._in_flight[0].began + COMPANY_S_MAX
         if loop.time() >= late:
@@ -191,7 +191,6 @@ class Writer:
         if step.batch is None:
             commit.is_over = True
         else:
-            self._appended_for += len(decided)
             self._append(step.batch, step.lsn - 1).add_done_callback(partial(self._appended, commit))
 
     def _append(self, batch: bytes, expected_last_sequence: int) -> asyncio.Future[None]:
@@ -217,8 +216,6 @@ class Writer:
 
     def _end(self, commit: _Commit) -> None:
         """Its append is over, and all before it are; if one of them failed, this one only failed for it."""
-        if commit.step.batch is not None:
-            self._appended_for -= len(commit.decided)
         self._doubted = self._doubted or commit.error
         try:
             if self._doubted is not None:
